@@ -1,0 +1,60 @@
+/** One key with its value. Keys order as unsigned bytes, a shorter key before its extensions. */
+export interface KeyValue {
+  readonly key: Buffer
+  readonly value: Buffer
+}
+
+/** The half-open interval `[start, end)`; both ends default to the ends of the key space. `reverse` walks the same
+ *  interval from its last key to its first. */
+export interface RangeOptions {
+  readonly start?: Uint8Array
+  readonly end?: Uint8Array
+  readonly reverse?: boolean
+  readonly limit?: number
+}
+
+/** A consistent view of the store, valid only inside the callback that received it: it must not be kept, and the
+ *  callback must not be asynchronous. Absence is `undefined`. Buffers that come out belong to the caller. */
+export interface Snapshot {
+  get(key: Uint8Array): Buffer | undefined
+  /** Lazy: entries are fetched as the caller pulls them. The iteration ends with the callback. */
+  range(options: RangeOptions): IterableIterator<KeyValue>
+}
+
+/** A snapshot that also writes, and reads its own writes. The store may keep the buffers: don't reuse them. */
+export interface Transaction extends Snapshot {
+  put(key: Uint8Array, value: Uint8Array): void
+  /** Removing an absent key is harmless. */
+  delete(key: Uint8Array): void
+}
+
+/** What a key or value may be at most. LMDB's page size gives the first; the second keeps commits short. */
+export const MAX_KEY_BYTES = 1_900
+export const MAX_VALUE_BYTES = 16 * 1024 * 1024
+
+/** An ordered, transactional key-value store: the ground under all metadata. `store.suite.ts` holds each promise below,
+ *  and every adapter runs it.
+ *
+ *  - **Serializable:** transactions take effect one after another, in the order in which `transact` was called.
+ *  - **Durable:** when `transact` resolves, the writes are on disk and every later `read` sees them. Transactions that
+ *    are under way together share one commit and one flush (group commit).
+ *  - **Atomic:** all writes of one transaction survive a crash, or none. If the callback throws, nothing is written and
+ *    `transact` rejects with that error.
+ *  - **Never ahead of the disk:** a `read` sees only what is durable. A transaction may see the writes of transactions
+ *    before it that are still being flushed; it is then acknowledged only after them, and fails if they fail.
+ *  - **Fail-stop:** NO_SPACE fails the transactions concerned and leaves the store usable. After any other failed
+ *    commit every further `transact` is refused with STORAGE_FAILED, since nobody can say what the disk holds; reads go on.
+ *
+ *  @throws INVALID_ARGUMENT for an empty or over-long key or value; NO_SPACE; STORAGE_FAILED; UNAVAILABLE after `close`. */
+export interface KeyValueStore {
+  get(key: Uint8Array): Promise<Buffer | undefined>
+  /** Reads consistently: `fn` sees one snapshot. `fn` runs synchronously and holds the snapshot no longer than it runs. */
+  read<T>(fn: (snapshot: Snapshot) => T): Promise<T>
+  /** Walks a range in pages, each from a fresh snapshot, so that no transaction is open while the caller awaits. Entries
+   *  that others write meanwhile may or may not appear; none appears twice, and order holds. */
+  range(options: RangeOptions): AsyncIterableIterator<KeyValue>
+  /** Runs `fn` once, synchronously, and commits what it wrote. */
+  transact<T>(fn: (transaction: Transaction) => T): Promise<T>
+  /** Waits for what is under way, then releases everything. Repeating it is harmless. */
+  close(): Promise<void>
+}
