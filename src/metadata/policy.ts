@@ -1,0 +1,45 @@
+import type { VolumeId, TenantId } from '#foundation/ids.ts'
+
+export const DEFAULT_CHUNK_BYTES = 8 * 1024 * 1024
+export const MIN_CHUNK_BYTES = 1024 * 1024
+
+/** What a volume promises. Every field can be given when a volume is created; all but `consistency` can change later. */
+export interface VolumePolicy {
+  /** `strong`: linearizable. `eventual` volumes need a release that has them. */
+  readonly consistency: 'strong'
+  /** Name of the replication class; `default` keeps one copy on one node. */
+  readonly class: string
+  /** Length of new chunks: a whole number of MiB, 1 to 64. */
+  readonly chunkSizeBytes: number
+  /** Most bytes of file contents, `undefined` for no limit. */
+  readonly quotaBytes: number | undefined
+  /** Most files, directories and other inodes, `undefined` for no limit. */
+  readonly quotaFiles: number | undefined
+  /** `durable`: acknowledged means on disk. `relaxed` lets a class trade that away; it needs a release that has it. */
+  readonly durability: 'durable'
+}
+
+export const DEFAULT_POLICY: VolumePolicy = {
+  consistency: 'strong',
+  class: 'default',
+  chunkSizeBytes: DEFAULT_CHUNK_BYTES,
+  quotaBytes: undefined,
+  quotaFiles: undefined,
+  durability: 'durable',
+}
+
+export interface VolumeUsage {
+  /** Sum of the lengths of all files; a file with several hard links counts once, a hole as if it were written. */
+  readonly bytes: number
+  /** Inodes, the root directory left out. */
+  readonly files: number
+}
+
+export interface VolumeInfo {
+  readonly id: VolumeId
+  readonly tenant: TenantId
+  readonly name: string
+  readonly policy: VolumePolicy
+  readonly usage: VolumeUsage
+  readonly createdNs: bigint
+}

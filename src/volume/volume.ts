@@ -1,0 +1,212 @@
+import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
+import type { Path } from '#foundation/path.ts'
+import type { Attributes, FileType } from '#metadata/attributes.ts'
+import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+
+/** Who asks: recorded in the change feed. */
+export interface Caller {
+  readonly principal: string
+}
+
+/** Conditions of RFC 9110, section 13, on the state of the target when the change takes effect. `*` is "any"; else
+ *  entity tags as `entityTag` writes them. Not met: PRECONDITION_FAILED, and nothing has changed. */
+export interface Conditions {
+  readonly ifMatch?: '*' | readonly string[]
+  readonly ifNoneMatch?: '*' | readonly string[]
+}
+
+/** What a caller may set on an inode; what is left out stays, or takes its default at creation. */
+export interface AttributeChanges {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly atimeNs?: bigint
+  readonly mtimeNs?: bigint
+}
+
+export interface Entry {
+  /** Relative to the directory that was listed: one name, or several in a recursive listing. */
+  readonly path: Path
+  readonly attributes: Attributes
+}
+
+export interface ListOptions {
+  /** `next` of the page before. @throws INVALID_ARGUMENT if it wasn't made by this listing */
+  readonly cursor?: string
+  /** 1 to 10,000; 1,000 by default. */
+  readonly limit?: number
+  /** Depth first, in the byte order of the full paths as S3 has it; a directory comes before what is in it. */
+  readonly recursive?: boolean
+}
+
+export interface Listing {
+  readonly entries: readonly Entry[]
+  /** Present when there may be more. */
+  readonly next: string | undefined
+}
+
+/** One content of a file, fixed at the moment of `openFile`: later changes of the path don't show in it. */
+export interface OpenFile {
+  readonly attributes: Attributes
+  /** The bytes of `[offset, offset + length)`, each verified, holes as zeros. Pulls at most a few chunk reads ahead of
+   *  the consumer. @throws CORRUPT, CHUNK_MISSING, STORAGE_FAILED */
+  read(range: { readonly offset: number; readonly length: number }, signal?: AbortSignal): AsyncIterableIterator<Buffer>
+  /** Lets go of what `read` needs. Repeating it is harmless. */
+  close(): void
+}
+
+export interface ExpectedContent {
+  /** The exact length announced. Shorter: INCOMPLETE_BODY; longer: INVALID_ARGUMENT. */
+  readonly sizeBytes?: number
+  /** Digests announced; others: DIGEST_MISMATCH. */
+  readonly sha256?: Buffer
+  readonly md5?: Buffer
+}
+
+export interface WriteOptions {
+  readonly caller: Caller
+  readonly conditions?: Conditions
+  readonly expected?: ExpectedContent
+  readonly attributes?: AttributeChanges
+  /** Makes missing directories on the way (mode 0755). */
+  readonly createParents?: boolean
+  /** Computes the SHA-256 of the whole even where it costs a pass of its own (files of several chunks). */
+  readonly digest?: boolean
+  readonly signal?: AbortSignal
+}
+
+export interface WriteResult {
+  readonly attributes: Attributes
+  /** True if the path did not exist before. */
+  readonly created: boolean
+}
+
+export type RenameMode = 'replace' | 'no-replace' | 'exchange'
+
+export interface UploadInfo {
+  readonly id: UploadId
+  readonly path: Path
+  readonly startedNs: bigint
+  readonly expiresNs: bigint
+  readonly parts: readonly UploadPart[]
+}
+
+export interface UploadPart {
+  /** 1 to 10,000; the file is the parts in ascending order. A part sent again replaces the one before. */
+  readonly number: number
+  readonly sizeBytes: number
+  readonly sha256: Buffer
+}
+
+export interface ChunkLocation {
+  readonly offset: number
+  readonly length: number
+  /** `undefined`: the bytes are kept inline in the metadata, or are a hole. */
+  readonly chunk: ChunkId | undefined
+  readonly kind: 'inline' | 'chunk' | 'hole'
+  /** Ids of the nodes that hold the bytes. */
+  readonly nodes: readonly string[]
+  readonly state: 'stored' | 'missing'
+}
+
+export interface Locations {
+  readonly attributes: Attributes
+  readonly extents: readonly ChunkLocation[]
+}
+
+export type ChangeKind = 'create' | 'write' | 'attributes' | 'remove' | 'rename' | 'link' | 'volume-create' | 'volume-update' | 'volume-remove'
+
+export interface Change {
+  readonly cursor: string
+  readonly timeNs: bigint
+  readonly kind: ChangeKind
+  readonly volume: string
+  readonly principal: string
+  readonly inode: InodeId | undefined
+  readonly parent: InodeId | undefined
+  readonly type: FileType | undefined
+  /** Where the entry is (after a rename: where it is now). */
+  readonly path: Path
+  /** Where it was before a rename. */
+  readonly from: Path | undefined
+}
+
+/** One volume, as every door sees it, whichever way it keeps its promises.
+ *
+ *  Every change is atomic and durable when its promise resolves: chunks first, then one metadata commit. A call that
+ *  throws has changed nothing. Absent paths: `stat` and `openFile` answer `undefined`, changes throw NOT_FOUND.
+ *  Symbolic links on the way are followed only where `follow` is set (POSIX clients resolve their own); otherwise a link
+ *  in the middle of a path is NOT_A_DIRECTORY. */
+export interface Volume {
+  readonly info: VolumeInfo
+
+  stat(path: Path, options?: { readonly follow?: boolean }): Promise<Attributes | undefined>
+  list(path: Path, options?: ListOptions): Promise<Listing>
+  /** @throws IS_A_DIRECTORY; NOT_PERMITTED for special files */
+  openFile(path: Path, options?: { readonly follow?: boolean }): Promise<OpenFile | undefined>
+  locate(path: Path): Promise<Locations | undefined>
+
+  /** Replaces the whole contents of the file in one step, or creates it. Nothing of it is visible before, and nothing
+   *  remains of it after a failure. @throws IS_A_DIRECTORY, NOT_FOUND (a missing parent), QUOTA_EXCEEDED, NO_SPACE … */
+  writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult>
+  /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
+  writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
+  truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
+  /** Copies a range between two files of this volume by reference, without moving bytes. */
+  copyRange(copy: CopyRange, caller: Caller): Promise<Attributes>
+
+  /** @throws ALREADY_EXISTS, unless `parents` is set and a directory is there */
+  makeDirectory(path: Path, options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number }): Promise<Attributes>
+  makeSymlink(path: Path, target: Buffer, caller: Caller): Promise<Attributes>
+  /** FIFOs, sockets and devices, and empty files. */
+  makeNode(path: Path, node: { readonly type: FileType; readonly mode: number; readonly rdev?: number }, caller: Caller): Promise<Attributes>
+  readSymlink(path: Path): Promise<Buffer>
+  /** Gives the file at `source` the further name `target`. */
+  link(source: Path, target: Path, caller: Caller): Promise<Attributes>
+  rename(source: Path, target: Path, options: { readonly caller: Caller; readonly mode?: RenameMode; readonly createParents?: boolean }): Promise<void>
+  /** Copies a file, or with `recursive` a tree, by reference. A tree is not copied in one step: entries appear one by one. */
+  copy(source: Path, target: Path, options: { readonly caller: Caller; readonly recursive?: boolean; readonly createParents?: boolean; readonly replace?: boolean }): Promise<Attributes>
+  /** Removes a file or an empty directory; with `recursive` a tree, bottom up. @throws NOT_FOUND, DIRECTORY_NOT_EMPTY */
+  remove(path: Path, options: { readonly caller: Caller; readonly recursive?: boolean; readonly conditions?: Conditions }): Promise<void>
+  setAttributes(path: Path, changes: AttributeChanges, caller: Caller): Promise<Attributes>
+
+  listXattrs(path: Path): Promise<readonly string[]>
+  readXattr(path: Path, name: string): Promise<Buffer | undefined>
+  writeXattr(path: Path, xattr: { readonly name: string; readonly value: Buffer; readonly mode?: 'create' | 'replace' }, caller: Caller): Promise<void>
+  removeXattr(path: Path, name: string, caller: Caller): Promise<void>
+
+  beginUpload(path: Path, options: Pick<WriteOptions, 'caller' | 'conditions' | 'attributes' | 'createParents'>): Promise<UploadInfo>
+  findUpload(id: UploadId): Promise<UploadInfo | undefined>
+  listUploads(options?: { readonly cursor?: string; readonly limit?: number }): Promise<{ readonly uploads: readonly UploadInfo[]; readonly next: string | undefined }>
+  writePart(id: UploadId, part: { readonly number: number; readonly body: AsyncIterable<Uint8Array>; readonly expected?: ExpectedContent; readonly signal?: AbortSignal }): Promise<UploadPart>
+  /** Publishes the parts as the file in one step and ends the session. @throws UPLOAD_INCOMPLETE, DIGEST_MISMATCH, PRECONDITION_FAILED */
+  commitUpload(id: UploadId, options: { readonly caller: Caller; readonly expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> }): Promise<WriteResult>
+  abortUpload(id: UploadId): Promise<void>
+}
+
+export interface CopyRange {
+  readonly source: Path
+  readonly sourceOffset: number
+  readonly target: Path
+  readonly targetOffset: number
+  readonly length: number
+}
+
+/** The volumes of one tenant. Names: 3 to 63 characters of a-z, 0-9, "-" and ".", first and last a letter or digit
+ *  (Amazon S3's rules for bucket names, since a volume is a bucket there). */
+export interface Volumes {
+  /** @throws VOLUME_EXISTS, INVALID_ARGUMENT */
+  create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo>
+  list(): Promise<readonly VolumeInfo[]>
+  find(name: string): Promise<VolumeInfo | undefined>
+  update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo>
+  /** Removes an empty volume; with `force` its contents too. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */
+  remove(name: string, options: { readonly caller: Caller; readonly force?: boolean }): Promise<void>
+  /** @throws VOLUME_NOT_FOUND */
+  open(name: string): Promise<Volume>
+  /** Changes after `cursor` (from now on without one), of one volume or all, as they happen, until `signal` aborts. With
+   *  `follow: false` it ends when it has caught up. @throws CURSOR_TOO_OLD: read everything anew, then follow from a fresh cursor */
+  changes(options: { readonly cursor?: string; readonly volume?: string; readonly follow?: boolean; readonly signal?: AbortSignal }): AsyncIterableIterator<Change>
+  /** A cursor behind the newest change. */
+  currentCursor(): Promise<string>
+}
