@@ -17,7 +17,8 @@ export interface RangeOptions {
  *  callback must not be asynchronous. Absence is `undefined`. Buffers that come out belong to the caller. */
 export interface Snapshot {
   get(key: Uint8Array): Buffer | undefined
-  /** Lazy: entries are fetched as the caller pulls them. The iteration ends with the callback. */
+  /** Lazy: entries are fetched as the caller pulls them. It shows the moment of the call: what the same transaction writes
+   *  later is not in it. The iteration ends with the callback. */
   range(options: RangeOptions): IterableIterator<KeyValue>
 }
 
@@ -45,7 +46,8 @@ export const MAX_VALUE_BYTES = 16 * 1024 * 1024
  *  - **Fail-stop:** NO_SPACE fails the transactions concerned and leaves the store usable. After any other failed
  *    commit every further `transact` is refused with STORAGE_FAILED, since nobody can say what the disk holds; reads go on.
  *
- *  @throws INVALID_ARGUMENT for an empty or over-long key or value; NO_SPACE; STORAGE_FAILED; UNAVAILABLE after `close`. */
+ *  @throws INVALID_ARGUMENT for an empty or over-long key, or an over-long value (an empty one is fine); TOO_LARGE for a
+ *  transaction of over 64 MiB; BUSY when too much waits for the disk; NO_SPACE; STORAGE_FAILED; UNAVAILABLE after `close`. */
 export interface KeyValueStore {
   get(key: Uint8Array): Promise<Buffer | undefined>
   /** Reads consistently: `fn` sees one snapshot. `fn` runs synchronously and holds the snapshot no longer than it runs. */

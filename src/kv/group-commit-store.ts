@@ -1,0 +1,81 @@
+import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { checkKey, toInterval } from './arguments.ts'
+import type { CommitBase } from './commit-base.ts'
+import { GroupCommit } from './group-commit.ts'
+import type { GroupCommitOptions } from './group-commit.ts'
+import { pagedRange } from './paged-range.ts'
+import type { KeyValue, KeyValueStore, RangeOptions, Snapshot, Transaction } from './store.ts'
+import { BaseView, TransactionView } from './views.ts'
+
+/** The promises of `KeyValueStore`, kept over any base that can commit a set of writes in one step. Transactions run at
+ *  once, one after another, over the base and all that isn't flushed yet. */
+export class GroupCommitStore implements KeyValueStore {
+  readonly #base: CommitBase
+  readonly #commits: GroupCommit
+  #closing: Promise<void> | undefined
+  #isTransacting = false
+
+  constructor(base: CommitBase, options: GroupCommitOptions = {}) {
+    this.#base = base
+    this.#commits = new GroupCommit(base, options)
+  }
+
+  async get(key: Uint8Array): Promise<Buffer | undefined> {
+    this.#checkOpen()
+    checkKey(key)
+    return this.#base.get(key)
+  }
+
+  async read<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
+    this.#checkOpen()
+    const view = new BaseView(this.#base)
+    try {
+      return refusePromise(fn(view))
+    } finally {
+      view.end()
+    }
+  }
+
+  range(options: RangeOptions): AsyncIterableIterator<KeyValue> {
+    return pagedRange(this, toInterval(options))
+  }
+
+  async transact<T>(fn: (transaction: Transaction) => T): Promise<T> {
+    this.#checkOpen()
+    const refusal = this.#commits.refusal()
+    if (refusal !== undefined) throw refusal
+    assert(!this.#isTransacting, 'A transaction of the key-value store was begun inside another one')
+    const view = new TransactionView(this.#base, this.#commits.layers())
+    let result: T
+    this.#isTransacting = true
+    try {
+      result = refusePromise(fn(view))
+    } catch (error) {
+      // The error may tell of something that isn't flushed yet: like a result, it waits until that is durable.
+      await this.#commits.flushed()
+      throw error
+    } finally {
+      this.#isTransacting = false
+      view.end()
+    }
+    await (view.writes.size === 0 ? this.#commits.flushed() : this.#commits.add(view.writes))
+    return result
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#commits.idle().then(() => this.#base.close())
+    return this.#closing
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new ShoalError('UNAVAILABLE', 'The key-value store is closed')
+  }
+}
+
+function refusePromise<T>(result: T): T {
+  if (typeof result !== 'object' || result === null || !('then' in result) || typeof result.then !== 'function') return result
+  // The callback goes on without a snapshot and will fail; the assertion below is what tells its author.
+  Promise.resolve(result).catch(() => {})
+  assert(false, 'A callback of the key-value store must not be asynchronous: its snapshot ends when it returns')
+}

@@ -1,0 +1,152 @@
+import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { CommitBase } from './commit-base.ts'
+import { WriteSet } from './write-set.ts'
+
+/** A batch beyond either figure is full, and the next one begins: a commit stays well under a second on a slow disk. */
+const BATCH_BYTES_MAX = 16 * 1024 * 1024
+const BATCH_WRITES_MAX = 16_384
+/** Beyond either figure new transactions are answered BUSY: about ten seconds' work for a slow disk, and what waits fits
+ *  into memory. A transaction that is under way is always let in, so the bytes may pass the figure by one transaction. */
+const WAITING_BYTES_MAX = 256 * 1024 * 1024
+const WAITING_TRANSACTIONS_MAX = 100_000
+
+/** What one commit carried. */
+export interface CommitFacts {
+  readonly transactions: number
+  readonly writes: number
+  readonly bytes: number
+}
+
+export interface GroupCommitOptions {
+  /** Told of every commit that succeeded, before its transactions are. */
+  readonly onCommit?: ((facts: CommitFacts) => void) | undefined
+}
+
+interface Batch {
+  readonly writes: WriteSet
+  /** One for each transaction that waits. */
+  readonly settle: ((failure: ShoalError | undefined) => void)[]
+}
+
+/** Commits write sets in the order in which they come, many at a time: while one batch is being flushed, the next one
+ *  collects. It holds what isn't flushed yet as layers over the base. */
+export class GroupCommit {
+  readonly #base: CommitBase
+  readonly #onCommit: ((facts: CommitFacts) => void) | undefined
+  /** The oldest first; the first one is in flight if `#isInFlight`, and only the last one still collects. */
+  #batches: Batch[] = []
+  #running: Promise<void> | undefined
+  #isInFlight = false
+  #waitingBytes = 0
+  #waitingTransactions = 0
+  #failure: ShoalError | undefined
+
+  constructor(base: CommitBase, { onCommit }: GroupCommitOptions = {}) {
+    this.#base = base
+    this.#onCommit = onCommit
+  }
+
+  /** Why no transaction may begin now, if so: STORAGE_FAILED for ever, BUSY for the moment. */
+  refusal(): ShoalError | undefined {
+    if (this.#failure !== undefined) return this.#failure
+    if (this.#waitingBytes < WAITING_BYTES_MAX && this.#waitingTransactions < WAITING_TRANSACTIONS_MAX) return undefined
+    return new ShoalError('BUSY', 'Too many changes are waiting for the disk: try again in a moment', {
+      details: { waitingBytes: this.#waitingBytes, waitingTransactions: this.#waitingTransactions },
+    })
+  }
+
+  /** What isn't flushed yet, the newest first. */
+  layers(): WriteSet[] {
+    const layers: WriteSet[] = []
+    for (let at = this.#batches.length - 1; at >= 0; at -= 1) layers.push((this.#batches[at] as Batch).writes)
+    return layers
+  }
+
+  /** Adds the writes of one transaction. Resolves when they and everything before them are durable.
+   *  @throws NO_SPACE, STORAGE_FAILED */
+  add(writes: WriteSet): Promise<void> {
+    const batch = this.#collecting(writes)
+    this.#waitingBytes -= batch.writes.bytes
+    batch.writes.merge(writes)
+    this.#waitingBytes += batch.writes.bytes
+    this.#running ??= this.#run()
+    return this.#settled(batch)
+  }
+
+  /** Resolves when everything that has been added so far is durable. @throws NO_SPACE, STORAGE_FAILED */
+  async flushed(): Promise<void> {
+    const newest = this.#batches.at(-1)
+    if (newest !== undefined) await this.#settled(newest)
+  }
+
+  /** Resolves when nothing is under way. */
+  async idle(): Promise<void> {
+    while (this.#running !== undefined) await this.#running
+  }
+
+  /** The batch that takes `writes`: the last one, unless it is in flight or full. */
+  #collecting(writes: WriteSet): Batch {
+    const last = this.#batches.at(-1)
+    if (last !== undefined && (this.#batches.length > 1 || !this.#isInFlight)) {
+      const fits = last.writes.bytes + writes.bytes <= BATCH_BYTES_MAX && last.writes.size + writes.size <= BATCH_WRITES_MAX
+      if (fits) return last
+    }
+    const batch: Batch = { writes: new WriteSet(), settle: [] }
+    this.#batches.push(batch)
+    return batch
+  }
+
+  #settled(batch: Batch): Promise<void> {
+    this.#waitingTransactions += 1
+    return new Promise((resolve, reject) => {
+      batch.settle.push((failure) => (failure === undefined ? resolve() : reject(failure)))
+    })
+  }
+
+  async #run(): Promise<void> {
+    // The transactions of one turn share the first commit: it begins when those that are about to come have come.
+    await Promise.resolve()
+    for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      this.#isInFlight = true
+      const failure = await this.#commit(batch)
+      this.#isInFlight = false
+      if (failure === undefined) this.#settleFirst(batch)
+      else this.#settleAll(failure)
+    }
+    this.#running = undefined
+  }
+
+  async #commit(batch: Batch): Promise<ShoalError | undefined> {
+    try {
+      await this.#base.commit(batch.writes)
+    } catch (cause) {
+      if (isShoalError(cause, 'NO_SPACE')) return cause
+      this.#failure = new ShoalError(
+        'STORAGE_FAILED',
+        'The metadata could not be written, so nothing more is accepted: check the disk, then restart the node',
+        {
+          cause,
+        },
+      )
+      return this.#failure
+    }
+    this.#onCommit?.({ transactions: batch.settle.length, writes: batch.writes.size, bytes: batch.writes.bytes })
+    return undefined
+  }
+
+  #settleFirst(batch: Batch): void {
+    this.#batches.shift()
+    this.#waitingBytes -= batch.writes.bytes
+    this.#waitingTransactions -= batch.settle.length
+    for (const settle of batch.settle) settle(undefined)
+  }
+
+  /** Whatever waits may have read the writes that are lost now: all of it fails with them. */
+  #settleAll(failure: ShoalError): void {
+    const batches = this.#batches
+    this.#batches = []
+    this.#waitingBytes = 0
+    this.#waitingTransactions = 0
+    for (const batch of batches) for (const settle of batch.settle) settle(failure)
+  }
+}

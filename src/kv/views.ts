@@ -1,0 +1,109 @@
+import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { checkKey, checkValue, toInterval } from './arguments.ts'
+import type { Interval } from './arguments.ts'
+import type { CommitBase } from './commit-base.ts'
+import { nameOfKey } from './key-name.ts'
+import { mergedRange } from './merged-range.ts'
+import type { KeyValue, RangeOptions, Snapshot, Transaction } from './store.ts'
+import { WriteSet } from './write-set.ts'
+
+/** What one transaction may write: it is held in memory, and one that is larger would keep all others waiting for seconds. */
+export const TRANSACTION_BYTES_MAX = 64 * 1024 * 1024
+
+/** A snapshot of `base`, alive until `end`. */
+export class BaseView implements Snapshot {
+  protected readonly base: CommitBase
+  readonly #ranges: IterableIterator<KeyValue>[] = []
+  #isOpen = true
+
+  constructor(base: CommitBase) {
+    this.base = base
+  }
+
+  get(key: Uint8Array): Buffer | undefined {
+    this.checkOpen()
+    checkKey(key)
+    return this.find(key)
+  }
+
+  range(options: RangeOptions): IterableIterator<KeyValue> {
+    this.checkOpen()
+    const interval = toInterval(options)
+    if (interval === undefined) return [][Symbol.iterator]()
+    const range = this.walk(interval)
+    this.#ranges.push(range)
+    return range
+  }
+
+  /** Ends the view and every walk that it gave out. */
+  end(): void {
+    this.#isOpen = false
+    for (const range of this.#ranges) range.return?.()
+  }
+
+  protected checkOpen(): void {
+    assert(this.#isOpen, 'A snapshot or transaction of the key-value store was used after its callback had returned')
+  }
+
+  protected find(key: Uint8Array): Buffer | undefined {
+    return this.base.get(key)
+  }
+
+  protected walk(interval: Interval): IterableIterator<KeyValue> {
+    return this.base.range(interval)
+  }
+}
+
+/** A transaction over `base` as it looks under `layers`, the newest first. */
+export class TransactionView extends BaseView implements Transaction {
+  readonly writes = new WriteSet()
+  readonly #layers: readonly WriteSet[]
+
+  constructor(base: CommitBase, layers: readonly WriteSet[]) {
+    super(base)
+    this.#layers = layers
+  }
+
+  put(key: Uint8Array, value: Uint8Array): void {
+    this.checkOpen()
+    checkKey(key)
+    checkValue(value)
+    this.#write(key, value)
+  }
+
+  delete(key: Uint8Array): void {
+    this.checkOpen()
+    checkKey(key)
+    this.#write(key, undefined)
+  }
+
+  protected override find(key: Uint8Array): Buffer | undefined {
+    if (this.writes.size === 0 && this.#layers.length === 0) return this.base.get(key)
+    const name = nameOfKey(key)
+    let write = this.writes.get(name)
+    for (let at = 0; write === undefined && at < this.#layers.length; at += 1) write = this.#layers[at]?.get(name)
+    if (write === undefined) return this.base.get(key)
+    return write.value === undefined ? undefined : Buffer.from(write.value)
+  }
+
+  protected override walk(interval: Interval): IterableIterator<KeyValue> {
+    return mergedRange(this.base, [this.#ownWrites(interval), ...this.#layers], interval)
+  }
+
+  /** The transaction may go on writing during the walk, which shows the moment it began: so it gets a copy. */
+  #ownWrites({ start, end, reverse }: Interval): WriteSet {
+    const copy = new WriteSet()
+    if (this.writes.size === 0) return copy
+    const walk = this.writes.walk({ start: nameOfKey(start), end: end === undefined ? undefined : nameOfKey(end), reverse })
+    for (; walk.name !== undefined; walk.advance()) copy.set(walk.name, walk.value)
+    return copy
+  }
+
+  #write(key: Uint8Array, value: Uint8Array | undefined): void {
+    this.writes.set(nameOfKey(key), { key, value })
+    if (this.writes.bytes > TRANSACTION_BYTES_MAX) {
+      throw new ShoalError('TOO_LARGE', `A transaction may write at most ${TRANSACTION_BYTES_MAX} bytes: split it into several`)
+    }
+  }
+}

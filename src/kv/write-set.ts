@@ -1,0 +1,56 @@
+import { OrderedMap } from './ordered-map.ts'
+
+/** What becomes of one key: a new value, or none. */
+export interface Write {
+  readonly key: Uint8Array
+  /** `undefined` removes the key. */
+  readonly value: Uint8Array | undefined
+}
+
+/** What a write costs beside its bytes: the record, the name and their places in map and order; a round upper figure. */
+const WRITE_OVERHEAD_BYTES = 200
+
+/** The last write to each key, by its name (see `nameOfKey`). */
+export class WriteSet {
+  readonly #writes = new OrderedMap<Write>()
+  #bytes = 0
+
+  /** How many keys are written. */
+  get size(): number {
+    return this.#writes.size
+  }
+
+  /** Memory held by keys and values, with an allowance for upkeep. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  get(name: string): Write | undefined {
+    return this.#writes.get(name)
+  }
+
+  set(name: string, write: Write): void {
+    const previous = this.#writes.get(name)
+    if (previous !== undefined) this.#bytes -= sizeOf(previous)
+    this.#bytes += sizeOf(write)
+    this.#writes.set(name, write)
+  }
+
+  /** Takes over all writes of `later`, which win over those that are here. */
+  merge(later: WriteSet): void {
+    for (const [name, write] of later.#writes.entries()) this.set(name, write)
+  }
+
+  /** The writes in no particular order. */
+  writes(): IterableIterator<Write> {
+    return this.#writes.values()
+  }
+
+  walk(options: Parameters<OrderedMap<Write>['walk']>[0]): ReturnType<OrderedMap<Write>['walk']> {
+    return this.#writes.walk(options)
+  }
+}
+
+function sizeOf({ key, value }: Write): number {
+  return key.length + (value?.length ?? 0) + WRITE_OVERHEAD_BYTES
+}
