@@ -69,11 +69,9 @@ async function installIfStale() {
     if (Date.now() > waitUntilMs) fail(`another install has been running for too long. If none is, remove ${INSTALL_LOCK}.`)
     await sleep(200)
   }
-  try {
-    if (!isInstalled()) install()
-  } finally {
-    rmSync(INSTALL_LOCK, { recursive: true, force: true })
-  }
+  if (!isInstalled()) install()
+  releaseInstallLock()
+  process.off('exit', releaseInstallLock)
   return true
 }
 
@@ -103,13 +101,9 @@ function install() {
   })
   if (npm.error !== undefined) fail(`cannot run npm: ${npm.error.message}. Install npm, which comes with Node.`)
   if (npm.status !== 0) {
-    console.error(npm.stderr.trim())
     const offline = /ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ENETUNREACH|ETIMEDOUT|ENOTCACHED|UND_ERR/.test(npm.stderr)
-    fail(
-      offline
-        ? 'the npm registry cannot be reached, and dependencies are missing. Connect to the network and run the command again.'
-        : 'npm could not install the dependencies; its words are above.',
-    )
+    if (offline) fail('the npm registry cannot be reached, and dependencies are missing. Connect and run the command again.')
+    fail(`npm could not install the dependencies:\n${npm.stderr.trim()}`)
   }
   // npm 10 leaves out the link to an optional package's program.
   const link = join(BIN, 'node')
@@ -119,14 +113,19 @@ function install() {
 function takeInstallLock() {
   try {
     mkdirSync(INSTALL_LOCK)
+    process.once('exit', releaseInstallLock)
     writeFileSync(join(INSTALL_LOCK, 'pid'), String(process.pid))
     return true
   } catch (error) {
     if (error.code !== 'EEXIST') fail(`cannot write to ${ROOT}: ${error.message}`)
     const pid = Number(readText(join(INSTALL_LOCK, 'pid')))
-    if (pid > 0 && !isAlive(pid)) rmSync(INSTALL_LOCK, { recursive: true, force: true })
+    if (pid > 0 && !isAlive(pid)) releaseInstallLock()
     return false
   }
+}
+
+function releaseInstallLock() {
+  rmSync(INSTALL_LOCK, { recursive: true, force: true })
 }
 
 function isAlive(pid) {

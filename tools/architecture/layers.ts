@@ -1,0 +1,85 @@
+// The architecture as data: `test/architecture.test.ts` holds the sources to it, and ARCHITECTURE.md's diagram is drawn from it.
+
+export interface Layer {
+  readonly name: string
+  readonly purpose: string
+  /** The layers that its files may import, besides itself. */
+  readonly imports: readonly string[]
+}
+
+const GROUND = ['foundation', 'platform', 'observe']
+
+/** From the bottom up: a layer may import only layers above it in this list. */
+export const LAYERS: readonly Layer[] = [
+  { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
+  { name: 'platform', purpose: 'ports to clock, random and files, and their Node adapters', imports: ['foundation'] },
+  { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
+  { name: 'kv', purpose: 'the ordered transactional key-value port; memory and LMDB', imports: GROUND },
+  { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
+  { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
+  { name: 'volume', purpose: 'what every door calls: the namespace plus chunks', imports: [...GROUND, 'chunk', 'metadata'] },
+  { name: 'access', purpose: 'who may do what', imports: GROUND },
+  { name: 'config', purpose: 'file, environment and flags to one frozen configuration', imports: ['foundation', 'platform'] },
+  { name: 'gateway/http', purpose: 'the streaming HTTP kernel that the doors share', imports: GROUND },
+  { name: 'gateway/rest', purpose: 'REST under /api/v1', imports: [...GROUND, 'volume', 'access', 'gateway/http'] },
+  { name: 'client', purpose: 'the volume port over REST', imports: [...GROUND, 'volume'] },
+  {
+    name: 'node',
+    purpose: 'the composition root: wiring, start and stop order',
+    imports: [...GROUND, 'kv', 'chunk', 'metadata', 'volume', 'access', 'config', 'gateway/http', 'gateway/rest'],
+  },
+  { name: 'cli', purpose: 'the command line', imports: [...GROUND, 'volume', 'config', 'client', 'node'] },
+  { name: 'main', purpose: 'arguments in, exit code out', imports: ['cli'] },
+]
+
+/** Files that tie a port to the outside world. Only the layers in `ADAPTER_USERS`, tests and benchmarks import them, and
+ *  adapters of the same layer one another. */
+export const ADAPTERS: readonly RegExp[] = [
+  /^src\/platform\/node-/,
+  /^src\/observe\/(pino|prom)-/,
+  /^src\/kv\/(lmdb|memory)/,
+  /^src\/chunk\/(disk|memory)/,
+]
+export const ADAPTER_USERS: readonly string[] = ['node']
+
+/** Modules that reach the machine or the world, with the files that may import them. A module that is not listed and not in
+ *  `HARMLESS_MODULES` is refused. */
+export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
+  'node:child_process': /^src\/platform\//,
+  'node:dns': /^src\/platform\//,
+  'node:fs': /^src\/(platform|cli)\//,
+  'node:fs/promises': /^src\/(platform\/|cli\/|kv\/lmdb)/,
+  'node:http': /^src\/(gateway\/http|client)\//,
+  'node:net': /^src\/(platform|gateway\/http)\//,
+  'node:os': /^src\/(platform|cli)\//,
+  'node:process': /^src\/(platform|cli)\//,
+  'node:readline': /^src\/cli\//,
+  'node:stream': /^src\/(platform|gateway|client|cli)\//,
+  'node:stream/promises': /^src\/(platform|gateway|client|cli)\//,
+  'node:timers/promises': /^src\/(platform|kv)\//,
+  'node:tty': /^src\/cli\//,
+  'node:worker_threads': /^src\/platform\//,
+  '@node-rs/crc32': /^src\/(foundation|chunk)\//,
+  'fs-native-extensions': /^src\/platform\//,
+  lmdb: /^src\/kv\/lmdb/,
+  pino: /^src\/observe\/pino-/,
+  'prom-client': /^src\/observe\/prom-/,
+  undici: /^src\/client\//,
+  yaml: /^src\/(config|cli)\//,
+  zod: /^src\/(config|access|client|gateway|cli)\//,
+}
+
+/** Modules that only compute. */
+export const HARMLESS_MODULES: readonly string[] = [
+  'node:assert/strict',
+  'node:buffer',
+  'node:crypto',
+  'node:events',
+  'node:path',
+  'node:path/posix',
+  'node:string_decoder',
+  'node:url',
+  'node:util',
+]
+
+export const SOURCE_LINES_MAX = 400
