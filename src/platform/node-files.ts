@@ -1,0 +1,190 @@
+import * as fs from 'node:fs'
+import { tryLock } from 'fs-native-extensions'
+import { systemErrorCode } from './files.ts'
+import type { FileFacts, Files, MediumSpace, OpenFile, OpenMode } from './files.ts'
+import { makeFolderThrough, publishThrough } from './publish.ts'
+import { SharedFlush } from './shared-flush.ts'
+
+const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
+const FLAGS: Readonly<Record<OpenMode, number>> = { read: O_RDONLY, update: O_RDWR, create: O_RDWR | O_CREAT | O_EXCL }
+
+/** Node's callback interface under promises: it costs a third less time per call than `FileHandle`. */
+function call<T>(start: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, result) => {
+      if (error === null) resolve(result as T)
+      else reject(error)
+    })
+  })
+}
+
+function factsOf(stats: fs.Stats): FileFacts {
+  const kind = stats.isFile() ? 'file' : stats.isDirectory() ? 'folder' : 'other'
+  return { kind, sizeBytes: stats.size, modifiedMs: Math.round(stats.mtimeMs), mode: stats.mode & 0o7777 }
+}
+
+async function orAbsent<T, A>(promise: Promise<T>, absent: A, codes: readonly string[] = ['ENOENT']): Promise<T | A> {
+  try {
+    return await promise
+  } catch (error) {
+    if (codes.includes(systemErrorCode(error) ?? '')) return absent
+    throw error
+  }
+}
+
+class NodeFile implements OpenFile {
+  readonly path: string
+  readonly #fd: number
+  #closed = false
+
+  constructor(path: string, fd: number) {
+    this.path = path
+    this.#fd = fd
+  }
+
+  async read(target: Uint8Array, position: number): Promise<number> {
+    let filled = 0
+    while (filled < target.length) {
+      const got = await call<number>((done) => fs.read(this.#fd, target, filled, target.length - filled, position + filled, done))
+      if (got === 0) break
+      filled += got
+    }
+    return filled
+  }
+
+  async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = pieces
+    let at = position
+    while (rest.length > 0) {
+      const written = await this.#writeSome(rest, at)
+      at += written
+      rest = withoutFirst(rest, written)
+    }
+  }
+
+  datasync(): Promise<void> {
+    return call((done) => fs.fdatasync(this.#fd, done))
+  }
+
+  truncate(sizeBytes: number): Promise<void> {
+    return call((done) => fs.ftruncate(this.#fd, sizeBytes, done))
+  }
+
+  async facts(): Promise<FileFacts> {
+    return factsOf(await call<fs.Stats>((done) => fs.fstat(this.#fd, done)))
+  }
+
+  setModified(modifiedMs: number): Promise<void> {
+    return call((done) => fs.futimes(this.#fd, modifiedMs / 1_000, modifiedMs / 1_000, done))
+  }
+
+  tryLock(): boolean {
+    return tryLock(this.#fd)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    await call<void>((done) => fs.close(this.#fd, done))
+  }
+
+  #writeSome(pieces: readonly Uint8Array[], position: number): Promise<number> {
+    const [first] = pieces
+    if (pieces.length === 1 && first !== undefined) {
+      return call((done) => fs.write(this.#fd, first, 0, first.length, position, done))
+    }
+    return call((done) => fs.writev(this.#fd, pieces as Uint8Array[], position, done))
+  }
+}
+
+function withoutFirst(pieces: readonly Uint8Array[], count: number): readonly Uint8Array[] {
+  let skipped = 0
+  for (const [index, piece] of pieces.entries()) {
+    if (skipped + piece.length > count) return [piece.subarray(count - skipped), ...pieces.slice(index + 1)]
+    skipped += piece.length
+  }
+  return []
+}
+
+class NodeFiles implements Files {
+  readonly #flushes = new SharedFlush((path) => this.#flushFolder(path))
+
+  async open(path: string, how: OpenMode, mode = 0o644): Promise<OpenFile> {
+    return new NodeFile(path, await call<number>((done) => fs.open(path, FLAGS[how], mode, done)))
+  }
+
+  read(path: string): Promise<Buffer | undefined> {
+    return orAbsent(
+      call<Buffer>((done) => fs.readFile(path, done)),
+      undefined,
+    )
+  }
+
+  publish(...args: Parameters<Files['publish']>): Promise<void> {
+    return publishThrough(this, ...args)
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return call((done) => fs.rename(from, to, done))
+  }
+
+  remove(path: string): Promise<boolean> {
+    return orAbsent(
+      call<void>((done) => fs.unlink(path, done)).then(() => true),
+      false,
+    )
+  }
+
+  list(path: string): Promise<string[] | undefined> {
+    return orAbsent(
+      call<string[]>((done) => fs.readdir(path, done)),
+      undefined,
+    )
+  }
+
+  async facts(path: string): Promise<FileFacts | undefined> {
+    const stats = await orAbsent(
+      call<fs.Stats>((done) => fs.stat(path, done)),
+      undefined,
+      ['ENOENT', 'ENOTDIR'],
+    )
+    return stats === undefined ? undefined : factsOf(stats)
+  }
+
+  setModified(path: string, modifiedMs: number): Promise<void> {
+    return call((done) => fs.utimes(path, modifiedMs / 1_000, modifiedMs / 1_000, done))
+  }
+
+  createFolder(path: string, mode = 0o755): Promise<boolean> {
+    return orAbsent(
+      call<void>((done) => fs.mkdir(path, { mode }, done as fs.NoParamCallback)).then(() => true),
+      false,
+      ['EEXIST'],
+    )
+  }
+
+  makeFolder(path: string, mode?: number): Promise<void> {
+    return makeFolderThrough(this, path, mode)
+  }
+
+  syncFolder(path: string): Promise<void> {
+    return this.#flushes.flush(path)
+  }
+
+  async space(path: string): Promise<MediumSpace> {
+    const stats = await call<fs.StatsFs>((done) => fs.statfs(path, done as (error: Error | null, stats?: fs.StatsFs) => void))
+    return { capacityBytes: stats.blocks * stats.bsize, freeBytes: stats.bavail * stats.bsize }
+  }
+
+  async #flushFolder(path: string): Promise<void> {
+    const fd = await call<number>((done) => fs.open(path, O_RDONLY, done))
+    try {
+      await call<void>((done) => fs.fsync(fd, done))
+    } finally {
+      await call<void>((done) => fs.close(fd, done))
+    }
+  }
+}
+
+/** The machine's own file system. */
+export const nodeFiles: Files = new NodeFiles()

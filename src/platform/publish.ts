@@ -1,0 +1,50 @@
+import { basename, dirname, join } from 'node:path'
+import type { Files, PublishOptions } from './files.ts'
+
+const TEMPORARY_SUFFIX = '.shoal-tmp'
+let publications = 0
+
+/** Whether a file of this name is left over from a publication that a crash cut short: it may be removed when nobody
+ *  else is at work in the folder. */
+export function isTemporaryName(name: string): boolean {
+  return name.startsWith('.') && name.endsWith(TEMPORARY_SUFFIX)
+}
+
+/** `Files.publish`, written once over the other methods: adapters delegate here, so that there is one order of steps. */
+export async function publishThrough(
+  files: Files,
+  path: string,
+  pieces: readonly Uint8Array[],
+  options: PublishOptions = {},
+): Promise<void> {
+  const folder = dirname(path)
+  const temporaryPath = options.temporaryPath ?? join(folder, `.${basename(path)}.${(publications += 1)}${TEMPORARY_SUFFIX}`)
+  const file = await files.open(temporaryPath, 'create', options.mode)
+  try {
+    try {
+      await file.write(pieces, 0)
+      if (options.modifiedMs !== undefined) await file.setModified(options.modifiedMs)
+      // The contents first: a name must never point at bytes that a power loss can still take away.
+      await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await files.rename(temporaryPath, path)
+  } catch (error) {
+    await files.remove(temporaryPath).catch(() => false)
+    throw error
+  }
+  await files.syncFolder(folder)
+}
+
+/** `Files.makeFolder`, written once over the other methods. Even a folder that is there already is made durable: whoever
+ *  made it may have died before doing so. */
+export async function makeFolderThrough(files: Files, path: string, mode?: number): Promise<void> {
+  const parent = dirname(path)
+  if (parent === path) return
+  if ((await files.facts(path))?.kind !== 'folder') {
+    await makeFolderThrough(files, parent, mode)
+    await files.createFolder(path, mode)
+  }
+  await files.syncFolder(parent)
+}
