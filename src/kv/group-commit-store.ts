@@ -48,16 +48,12 @@ export class GroupCommitStore implements KeyValueStore {
     assert(!this.#isTransacting, 'A transaction of the key-value store was begun inside another one')
     const view = new TransactionView(this.#base, this.#commits.layers())
     let result: T
-    this.#isTransacting = true
     try {
-      result = refusePromise(fn(view))
+      result = this.#run(fn, view)
     } catch (error) {
       // The error may tell of something that isn't flushed yet: like a result, it waits until that is durable.
       await this.#commits.flushed()
       throw error
-    } finally {
-      this.#isTransacting = false
-      view.end()
     }
     await (view.writes.size === 0 ? this.#commits.flushed() : this.#commits.add(view.writes))
     return result
@@ -66,6 +62,16 @@ export class GroupCommitStore implements KeyValueStore {
   close(): Promise<void> {
     this.#closing ??= this.#commits.idle().then(() => this.#base.close())
     return this.#closing
+  }
+
+  #run<T>(fn: (transaction: Transaction) => T, view: TransactionView): T {
+    this.#isTransacting = true
+    try {
+      return refusePromise(fn(view))
+    } finally {
+      this.#isTransacting = false
+      view.end()
+    }
   }
 
   #checkOpen(): void {

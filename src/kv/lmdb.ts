@@ -1,0 +1,188 @@
+import { mkdir, open as openFile } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { open } from 'lmdb'
+import type { RangeOptions as LmdbRangeOptions, RootDatabase } from 'lmdb'
+import { ShoalError } from '#foundation/errors.ts'
+import type { Interval } from './arguments.ts'
+import type { CommitBase } from './commit-base.ts'
+import { GroupCommitStore } from './group-commit-store.ts'
+import type { GroupCommitOptions } from './group-commit.ts'
+import type { KeyValue, KeyValueStore } from './store.ts'
+import type { WriteSet } from './write-set.ts'
+
+export interface LmdbStoreOptions extends GroupCommitOptions {
+  /** The folder of the store. It is made if it is missing, durably. Only one process may have it open. */
+  readonly path: string
+}
+
+/** A store in the LMDB files `data.mdb` and `lock.mdb` of a folder. The file grows as needed and never shrinks; pages of
+ *  removed entries are used again. @throws STORAGE_FAILED when the folder can't be opened */
+export async function openLmdbStore({ path, onCommit }: LmdbStoreOptions): Promise<KeyValueStore> {
+  const folder = resolve(path)
+  try {
+    await makeFolder(folder)
+    const base = new LmdbBase(openEnvironment(folder))
+    await syncPath(`${folder}/data.mdb`)
+    await syncPath(folder)
+    return new GroupCommitStore(base, { onCommit })
+  } catch (cause) {
+    throw new ShoalError('STORAGE_FAILED', `Cannot open the key-value store in "${folder}": ${String(cause)}`, { cause })
+  }
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
+
+type Database = RootDatabase<Buffer, Buffer>
+
+function openEnvironment(folder: string): Database {
+  return open<Buffer, Buffer>({
+    path: folder,
+    // Otherwise a dot in the folder's name would make it a file.
+    noSubdir: false,
+    // With it a commit's promise resolves before the data is on disk.
+    overlappingSync: false,
+    // Every commit is one `batch` already; waiting for the end of the turn would only delay it.
+    eventTurnBatching: false,
+    compression: false,
+    cache: false,
+    // The same on every machine, so that the file can move; it allows keys of up to 1,978 bytes.
+    pageSize: 4096,
+    keyEncoder: { writeKey, readKey },
+    encoder: { encode: (value: Buffer) => value, decode: copyOfValue },
+  })
+}
+
+function writeKey(key: unknown, target: Uint8Array, start: number): number {
+  const bytes = key as Uint8Array
+  target.set(bytes, start)
+  return start + bytes.length
+}
+
+function readKey(source: Uint8Array, start: number, end: number): Buffer {
+  const key = Buffer.allocUnsafe(end - start)
+  ;(source as Buffer).copy(key, 0, start, end)
+  return key
+}
+
+/** LMDB's binding reads every value into the same memory, whose `length` it sets to the value's for the time being. */
+function copyOfValue(shared: Buffer): Buffer {
+  const { length } = shared
+  const value = Buffer.allocUnsafe(length)
+  Buffer.prototype.copy.call(shared, value, 0, 0, length)
+  return value
+}
+
+class LmdbBase implements CommitBase {
+  readonly #database: Database
+
+  constructor(database: Database) {
+    this.#database = database
+  }
+
+  get(key: Uint8Array): Buffer | undefined {
+    return this.#database.get(key as Buffer)
+  }
+
+  range(interval: Interval): IterableIterator<KeyValue> {
+    return new LmdbRange(this.#database.getRange(toLmdbRange(interval))[Symbol.iterator]())
+  }
+
+  async commit(writes: WriteSet): Promise<void> {
+    const database = this.#database
+    try {
+      // One batch is one transaction of LMDB, however many operations it has.
+      await database.batch(() => {
+        for (const { key, value } of writes.writes()) {
+          if (value === undefined) void database.remove(key as Buffer)
+          else void database.put(key as Buffer, value as Buffer)
+        }
+      })
+    } catch (error) {
+      throw await this.#commitError(error)
+    } finally {
+      // Reads go on with the old state until they are told to look anew.
+      database.resetReadTxn()
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#database.close()
+  }
+
+  /** The reason why a commit failed, which the binding keeps in a promise of its own. */
+  async #commitError(error: unknown): Promise<unknown> {
+    const reason: unknown = await Promise.resolve((error as { commitError?: unknown }).commitError).then(
+      () => error,
+      (cause: unknown) => cause,
+    )
+    if (!isNoSpace(reason) || !this.#isUsable()) return reason
+    return new ShoalError('NO_SPACE', 'The disk that holds the metadata is full', { cause: reason })
+  }
+
+  /** LMDB gives up for good when it can't say which state the disk holds; it then refuses to read as well. */
+  #isUsable(): boolean {
+    try {
+      this.#database.resetReadTxn()
+      this.#database.get(Buffer.of(0))
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+/** The binding's walk, as one that can be iterated itself and ended twice. */
+class LmdbRange implements IterableIterator<KeyValue> {
+  readonly #walk: Iterator<KeyValue>
+
+  constructor(walk: Iterator<KeyValue>) {
+    this.#walk = walk
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  next(): IteratorResult<KeyValue, undefined> {
+    return this.#walk.next()
+  }
+
+  return(): IteratorReturnResult<undefined> {
+    this.#walk.return?.()
+    return DONE
+  }
+}
+
+/** ENOSPC, EFBIG, EDQUOT, and MDB_MAP_FULL. */
+const NO_SPACE_CODES: readonly unknown[] = [28, 27, 122, -30792]
+
+function isNoSpace(error: unknown): boolean {
+  return NO_SPACE_CODES.includes((error as { code?: unknown }).code)
+}
+
+/** No key is less; the binding's own default begins higher. */
+const LEAST_KEY = Buffer.of(0)
+
+/** The binding walks from `start` on and stops before `end`, in reverse too: there `start` is the upper bound. */
+function toLmdbRange({ start, end, reverse, limit }: Interval): LmdbRangeOptions {
+  const upper = end === undefined ? {} : { [reverse ? 'start' : 'end']: end }
+  const lower = { [reverse ? 'end' : 'start']: start.length === 0 ? LEAST_KEY : start }
+  const options = { ...upper, ...lower, ...(limit === Infinity ? {} : { limit }) }
+  return reverse ? { ...options, reverse, exclusiveStart: end !== undefined, inclusiveEnd: true } : options
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const first = await mkdir(folder, { recursive: true })
+  if (first === undefined) return
+  // Each new folder is an entry in the one above it, which has to be flushed for the entry to last.
+  for (let made = folder; made.length >= first.length; made = dirname(made)) await syncPath(dirname(made))
+}
+
+async function syncPath(path: string): Promise<void> {
+  const file = await openFile(path, 'r')
+  try {
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
