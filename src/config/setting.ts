@@ -1,0 +1,76 @@
+import { z } from 'zod'
+import { formatDuration, formatSize, parseDuration, parseSize } from './units.ts'
+
+/** One thing that can be configured. */
+export interface Setting<T> {
+  /** Reads what a file (any YAML scalar), an environment variable or a flag (text) gave. */
+  readonly schema: z.ZodType<T>
+  readonly fallback: T
+  /** What is allowed, as the end of a sentence. */
+  readonly allowed: string
+  readonly help: string
+  /** The text that the schema reads as `value`. */
+  readonly format: (value: T) => string
+  /** Secrets come from the environment alone, where neither `ps` nor a backup finds them, and are never shown. */
+  readonly secret: boolean
+}
+
+type Description<T> = Pick<Setting<T>, 'fallback' | 'help'>
+
+interface Bounds {
+  readonly min: number
+  readonly max: number
+}
+
+export function text(options: Description<string>): Setting<string> {
+  return { ...options, schema: z.string().min(1), allowed: "text that isn't empty", format: String, secret: false }
+}
+
+export function secret(options: { help: string; pattern: RegExp; allowed: string }): Setting<string | undefined> {
+  const { help, pattern, allowed } = options
+  return { help, allowed, schema: z.string().regex(pattern).optional(), fallback: undefined, format: () => '', secret: true }
+}
+
+export function flag(options: Description<boolean>): Setting<boolean> {
+  const words = z.enum(['true', 'false']).transform((word) => word === 'true')
+  return { ...options, schema: z.union([z.boolean(), words]), allowed: 'true or false', format: String, secret: false }
+}
+
+export function choice<const T extends string>(options: Description<NoInfer<T>> & { values: readonly T[] }): Setting<T> {
+  const { values, fallback, help } = options
+  return { fallback, help, schema: z.enum(values), allowed: `one of ${values.join(', ')}`, format: String, secret: false }
+}
+
+export function count(options: Description<number> & Bounds): Setting<number> {
+  const parse = (word: string) => (/^\d+$/.test(word) ? Number(word) : undefined)
+  return quantity({ ...options, parse, format: String, allowed: `a whole number from ${options.min} to ${options.max}` })
+}
+
+export function sizeBytes(options: Description<number> & Bounds): Setting<number> {
+  const allowed = `a size from ${formatSize(options.min)} to ${formatSize(options.max)}, such as 64KiB, 1.5GB or 65536`
+  return quantity({ ...options, parse: parseSize, format: formatSize, allowed })
+}
+
+export function durationMs(options: Description<number> & Bounds): Setting<number> {
+  const allowed = `a duration from ${formatDuration(options.min)} to ${formatDuration(options.max)}, such as 500ms, 30s or 7d`
+  return quantity({ ...options, parse: parseDuration, format: formatDuration, allowed, needsUnit: true })
+}
+
+interface Quantity extends Description<number>, Bounds {
+  readonly parse: (word: string) => number | undefined
+  readonly format: (value: number) => string
+  readonly allowed: string
+  /** A bare number would leave the reader guessing. */
+  readonly needsUnit?: boolean
+}
+
+function quantity({ fallback, help, min, max, parse, format, allowed, needsUnit = false }: Quantity): Setting<number> {
+  const fromWord = z.string().transform((word, context) => {
+    const value = parse(word)
+    if (value !== undefined) return value
+    context.addIssue('unreadable')
+    return z.NEVER
+  })
+  const schema = (needsUnit ? fromWord : z.union([z.number(), fromWord])).pipe(z.number().int().min(min).max(max))
+  return { fallback, help, schema, allowed, format, secret: false }
+}

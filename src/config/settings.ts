@@ -1,0 +1,125 @@
+import { choice, count, durationMs, flag, secret, sizeBytes, text, type Setting } from './setting.ts'
+
+const SECOND_MS = 1_000
+const MINUTE_MS = 60 * SECOND_MS
+const HOUR_MS = 60 * MINUTE_MS
+const DAY_MS = 24 * HOUR_MS
+const KIB = 2 ** 10
+const TIB = 2 ** 40
+
+/** Everything that can be configured. `docs/configuration.md` is written from this table. */
+export const SETTINGS = {
+  data: text({ fallback: './.shoal', help: 'the folder that holds everything the node keeps' }),
+  host: text({ fallback: '127.0.0.1', help: 'the address to listen on' }),
+  // The node's last door is at port + 2.
+  port: count({
+    fallback: 7400,
+    min: 0,
+    max: 65_533,
+    help: 'the base port: console and REST here, S3 at + 1, nodes at + 2; 0 takes a free one',
+  }),
+  insecure: flag({ fallback: false, help: 'allow an address that others can reach although nothing is encrypted' }),
+  'log.level': choice({ values: ['debug', 'info', 'warn', 'error'], fallback: 'info', help: 'the least severe lines to log' }),
+  'log.format': choice({
+    values: ['auto', 'json', 'pretty'],
+    fallback: 'auto',
+    help: 'how lines look; auto is pretty on a terminal and JSON elsewhere',
+  }),
+  'limits.maxHeaderBytes': sizeBytes({ fallback: 64 * KIB, min: 8 * KIB, max: 1024 * KIB, help: 'the headers of one request' }),
+  'limits.maxConnections': count({
+    fallback: 4_096,
+    min: 1,
+    max: 1_000_000,
+    help: 'connections at once; further ones are closed',
+  }),
+  // S3's largest object.
+  'limits.maxBodyBytes': sizeBytes({ fallback: 5 * TIB, min: 1, max: 1024 * TIB, help: 'the body of one request' }),
+  'limits.requestTimeoutMs': durationMs({
+    fallback: 30 * SECOND_MS,
+    min: SECOND_MS,
+    max: HOUR_MS,
+    help: 'how long the headers of a request may take',
+  }),
+  'limits.idleBodyTimeoutMs': durationMs({
+    fallback: 60 * SECOND_MS,
+    min: SECOND_MS,
+    max: HOUR_MS,
+    help: 'how long a body may stand still',
+  }),
+  'limits.maxConcurrentUploads': count({
+    fallback: 256,
+    min: 1,
+    max: 100_000,
+    help: 'bodies received at once; further ones wait or are told to come back',
+  }),
+  'uploads.expiryMs': durationMs({
+    fallback: 7 * DAY_MS,
+    min: MINUTE_MS,
+    max: 365 * DAY_MS,
+    help: 'how long an unfinished upload is kept',
+  }),
+  'gc.graceMs': durationMs({
+    fallback: HOUR_MS,
+    min: 0,
+    max: 365 * DAY_MS,
+    help: 'how long content that nothing refers to is kept',
+  }),
+  'gc.intervalMs': durationMs({ fallback: MINUTE_MS, min: SECOND_MS, max: DAY_MS, help: 'how often garbage is collected' }),
+  'changes.ringEntries': count({
+    fallback: 262_144,
+    min: 1_024,
+    max: 2 ** 30,
+    help: 'changes that the feed of a volume remembers',
+  }),
+  'shutdown.graceMs': durationMs({
+    fallback: 10 * SECOND_MS,
+    min: 0,
+    max: HOUR_MS,
+    help: 'how long requests under way may take once the node is told to stop',
+  }),
+  rootAccessKey: secret({
+    pattern: /^[\w.-]{3,128}$/,
+    allowed: '3 to 128 letters, digits, dots, dashes or underscores',
+    help: 'the name of the root key, instead of the one that the first start makes',
+  }),
+  rootSecretKey: secret({
+    pattern: /^[\x21-\x7e]{8,128}$/,
+    allowed: '8 to 128 printable ASCII characters without spaces',
+    help: 'the secret of the root key',
+  }),
+}
+
+export type ConfigKey = keyof typeof SETTINGS
+
+type ValueOf<K extends ConfigKey> = (typeof SETTINGS)[K]['fallback']
+type SectionOf<K extends string> = K extends `${infer Section}.${string}` ? Section : never
+
+/** What the node runs with; frozen. `data` is absolute. */
+export type Config = {
+  readonly [K in ConfigKey as K extends `${string}.${string}` ? never : K]: ValueOf<K>
+} & {
+  readonly [S in SectionOf<ConfigKey>]: {
+    readonly [K in ConfigKey as K extends `${S}.${infer Leaf}` ? Leaf : never]: ValueOf<K>
+  }
+}
+
+export const CONFIG_KEYS = Object.keys(SETTINGS) as readonly ConfigKey[]
+
+/** `limits.maxHeaderBytes` is `SHOAL_LIMITS_MAX_HEADER_BYTES`. */
+export function environmentNameOf(key: ConfigKey): string {
+  return `SHOAL_${words(key).join('_').toUpperCase()}`
+}
+
+/** `limits.maxHeaderBytes` is `limits-max-header-bytes`, without the dashes before it. */
+export function flagNameOf(key: ConfigKey): string {
+  return words(key).join('-')
+}
+
+/** The setting without its type, for code that treats all of them alike. */
+export function settingOf(key: ConfigKey): Setting<unknown> {
+  return SETTINGS[key] as unknown as Setting<unknown>
+}
+
+function words(key: string): string[] {
+  return key.replace(/[A-Z]/g, (letter) => `.${letter.toLowerCase()}`).split('.')
+}
