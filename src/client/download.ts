@@ -1,0 +1,132 @@
+import { createHash } from 'node:crypto'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Headers, StreamedAnswer, Transport } from './transport.ts'
+
+export interface RemoteHead {
+  /** Length of what is delivered: of the range, where one was asked for. */
+  readonly sizeBytes: number
+  readonly etag: string
+  readonly sha256: string | undefined
+  /** Octal. */
+  readonly mode: string | undefined
+  readonly mtimeNs: bigint | undefined
+}
+
+export interface Download {
+  readonly head: RemoteHead
+  /** The bytes in order. Goes on after a broken connection where it had stopped, and ends only when the announced length,
+   *  and the SHA-256 of a whole file where it is known, have been met.
+   *  @throws INCOMPLETE_BODY, DIGEST_MISMATCH, CONFLICT if the file changed on the way */
+  readonly body: AsyncGenerator<Buffer, void, undefined>
+}
+
+export interface ByteRange {
+  readonly offset: number
+  /** To the end of the file if left out. */
+  readonly length?: number
+}
+
+export interface DownloadOptions {
+  readonly range?: ByteRange
+  readonly signal?: AbortSignal | undefined
+}
+
+/** A broken connection may be taken up again this often without a byte of progress in between. */
+const MAX_RESUMES = 5
+
+/** Starts to read the file at `path` (encoded, below `/api/v1`). */
+export async function openDownload(transport: Transport, path: string, options: DownloadOptions = {}): Promise<Download> {
+  const { range, signal } = options
+  const headers = range === undefined ? {} : { range: rangeHeader(range.offset, range.length) }
+  const first = await transport.stream({ method: 'GET', path, headers, signal })
+  const head = parseHead(first.headers)
+  if (range !== undefined && first.status !== 206) {
+    first.cancel()
+    throw new ShoalError('UNSUPPORTED', 'The server sent the whole file where a range was asked for')
+  }
+  return { head, body: readOn({ transport, path, first, head, options }) }
+}
+
+interface Reading {
+  readonly transport: Transport
+  readonly path: string
+  readonly first: StreamedAnswer
+  readonly head: RemoteHead
+  readonly options: DownloadOptions
+}
+
+async function* readOn({ transport, path, first, head, options }: Reading): AsyncGenerator<Buffer, void, undefined> {
+  const { range, signal } = options
+  const start = range?.offset ?? 0
+  const hash = range === undefined && head.sha256 !== undefined ? createHash('sha256') : undefined
+  let answer = first
+  let doneBytes = 0
+  let resumesLeft = MAX_RESUMES
+  try {
+    for (;;) {
+      try {
+        for await (const chunk of answer.body) {
+          doneBytes += chunk.length
+          resumesLeft = MAX_RESUMES
+          hash?.update(chunk)
+          if (doneBytes > head.sizeBytes) throw new ShoalError('INTERNAL', 'The server sent more bytes than it had announced')
+          yield chunk
+        }
+      } catch (error) {
+        if (!isShoalError(error) || error.details['connection'] !== true || signal?.aborted) throw error
+      }
+      if (doneBytes === head.sizeBytes) break
+      if (resumesLeft === 0) {
+        throw new ShoalError('INCOMPLETE_BODY', `The server sent ${doneBytes} of ${head.sizeBytes} bytes, and the connection kept breaking`)
+      }
+      resumesLeft -= 1
+      answer = await resume({ transport, path, etag: head.etag, from: start + doneBytes, to: start + head.sizeBytes, signal })
+    }
+  } finally {
+    answer.cancel()
+  }
+  if (hash !== undefined && hash.digest('hex') !== head.sha256) {
+    throw new ShoalError('DIGEST_MISMATCH', `What arrived is not what the server keeps: its SHA-256 should be ${head.sha256}`)
+  }
+}
+
+interface Resumption {
+  readonly transport: Transport
+  readonly path: string
+  readonly etag: string
+  readonly from: number
+  readonly to: number
+  readonly signal: AbortSignal | undefined
+}
+
+async function resume({ transport, path, etag, from, to, signal }: Resumption): Promise<StreamedAnswer> {
+  try {
+    const headers = { range: rangeHeader(from, to - from), 'if-match': etag }
+    const answer = await transport.stream({ method: 'GET', path, headers, signal })
+    if (answer.status === 206) return answer
+    answer.cancel()
+  } catch (cause) {
+    if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
+  }
+  throw new ShoalError('CONFLICT', 'The file changed while it was being read: read it again')
+}
+
+function rangeHeader(offset: number, length: number | undefined): string {
+  return `bytes=${offset}-${length === undefined ? '' : offset + length - 1}`
+}
+
+/** What GET and HEAD say about a file. */
+export function parseHead(headers: Headers): RemoteHead {
+  const mtime = headers['x-shoal-mtime']
+  return {
+    sizeBytes: Number(headers['content-length'] ?? 0),
+    etag: text(headers['etag']) ?? '',
+    sha256: text(headers['x-content-sha256']),
+    mode: text(headers['x-shoal-mode']),
+    mtimeNs: typeof mtime === 'string' && /^-?\d+$/.test(mtime) ? BigInt(mtime) : undefined,
+  }
+}
+
+function text(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value[0] : value
+}

@@ -1,0 +1,364 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { parseBatchAnswer } from './batch.ts'
+import type { BatchResult } from './batch.ts'
+import { openDownload, parseHead } from './download.ts'
+import type { Download, DownloadOptions, RemoteHead } from './download.ts'
+import { checkStored, hashedBody } from './hashed-source.ts'
+import type { ByteSource } from './hashed-source.ts'
+import { splitLines } from './lines.ts'
+import { problemError } from './problem.ts'
+import { encodePath } from './remote-path.ts'
+import { Transport } from './transport.ts'
+import type { Answer, Call, TransportOptions } from './transport.ts'
+import { uploadInParts } from './upload.ts'
+import type { UploadCalls, UploadSettings, WriteSettings } from './upload.ts'
+import type {
+  AttributeSettings,
+  FsckLine,
+  MoveMode,
+  NodeStatus,
+  RemoteChange,
+  RemoteEntry,
+  RemoteListing,
+  RemoteLocations,
+  RemotePart,
+  RemoteUpload,
+  RemoteVolume,
+  VolumeSettings,
+} from './wire.ts'
+
+/** Files up to this length go up in one PUT, longer ones in an upload session. */
+export const SESSION_THRESHOLD_BYTES = 64 * 1024 * 1024
+/** Copying or removing a large tree is one call that answers when it is through. */
+const TREE_TIMEOUT_MS = 60 * 60 * 1000
+
+export type ClientOptions = TransportOptions
+
+interface SignalOption {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Shoal over REST, as docs/rest.md describes it. Paths are relative to the volume's root with `/` between names, names as
+ *  `decodeName` makes them. Every failure is a ShoalError: the server's by its own code; UNAVAILABLE or TIMEOUT with
+ *  `details.connection` when the server could not be reached. Calls are repeated where that is safe. */
+export class ShoalClient {
+  readonly #transport: Transport
+
+  constructor(options: ClientOptions) {
+    this.#transport = new Transport(options)
+  }
+
+  get endpoint(): string {
+    return this.#transport.endpoint
+  }
+
+  /** Closes all connections; calls that are under way fail. */
+  close(): Promise<void> {
+    return this.#transport.close()
+  }
+
+  status(options: SignalOption = {}): Promise<NodeStatus> {
+    return this.#json({ method: 'GET', path: '/status', ...options })
+  }
+
+  async listVolumes(): Promise<readonly RemoteVolume[]> {
+    return (await this.#json<{ volumes: RemoteVolume[] }>({ method: 'GET', path: '/volumes' })).volumes
+  }
+
+  getVolume(volume: string): Promise<RemoteVolume> {
+    return this.#json({ method: 'GET', path: volumePath(volume) })
+  }
+
+  /** @throws VOLUME_EXISTS */
+  async createVolume(volume: string, settings: VolumeSettings = {}): Promise<RemoteVolume> {
+    try {
+      return await this.#json({ method: 'PUT', path: volumePath(volume), ...jsonBody(settings, { 'if-none-match': '*' }), idempotent: false })
+    } catch (cause) {
+      if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
+      throw new ShoalError('VOLUME_EXISTS', `There is a volume "${volume}" already`, { cause })
+    }
+  }
+
+  updateVolume(volume: string, settings: VolumeSettings): Promise<RemoteVolume> {
+    return this.#json({ method: 'PATCH', path: volumePath(volume), ...jsonBody(settings), idempotent: true })
+  }
+
+  async deleteVolume(volume: string, { force = false }: { force?: boolean } = {}): Promise<void> {
+    const path = volumePath(volume) + (force ? '?force=true' : '')
+    await this.#transport.send({ method: 'DELETE', path, silenceTimeoutMs: TREE_TIMEOUT_MS })
+  }
+
+  /** The entry itself, also of a symbolic link, with its target. @throws NOT_FOUND */
+  getEntry(volume: string, path: string, options: SignalOption & { xattrs?: boolean } = {}): Promise<RemoteEntry> {
+    const query = options.xattrs === true ? '?xattrs' : ''
+    return this.#json({ method: 'GET', path: target(volume, 'attributes', path) + query, signal: options.signal })
+  }
+
+  async findEntry(volume: string, path: string, options: SignalOption = {}): Promise<RemoteEntry | undefined> {
+    try {
+      return await this.getEntry(volume, path, options)
+    } catch (error) {
+      if (isShoalError(error, 'NOT_FOUND')) return undefined
+      throw error
+    }
+  }
+
+  /** One page. */
+  listPage(volume: string, path: string, options: SignalOption & { cursor?: string | undefined; limit?: number; recursive?: boolean } = {}): Promise<RemoteListing> {
+    const query = new URLSearchParams({ limit: String(options.limit ?? 1000) })
+    if (options.cursor !== undefined) query.set('cursor', options.cursor)
+    if (options.recursive === true) query.set('recursive', 'true')
+    return this.#json({ method: 'GET', path: `${target(volume, 'entries', path)}?${query}`, signal: options.signal })
+  }
+
+  /** All entries in byte order of their names, or of their paths when `recursive`; the next page is fetched while one is
+   *  being consumed. */
+  async *list(volume: string, path: string, options: SignalOption & { recursive?: boolean; limit?: number } = {}): AsyncGenerator<RemoteEntry, void, undefined> {
+    let page = await this.listPage(volume, path, options)
+    for (;;) {
+      const following = page.next === undefined ? undefined : this.listPage(volume, path, { ...options, cursor: page.next })
+      // Its failure is thrown below, or of no interest if the consumer stops before.
+      following?.catch(() => undefined)
+      yield* page.entries
+      if (following === undefined) return
+      page = await following
+    }
+  }
+
+  /** What GET would answer, without the body. `digest` has the SHA-256 computed where it isn't known. */
+  async headFile(volume: string, path: string, options: SignalOption & { digest?: boolean } = {}): Promise<RemoteHead> {
+    const answer = await this.#transport.send({
+      method: 'HEAD',
+      path: target(volume, 'files', path),
+      signal: options.signal,
+      ...(options.digest === true ? { headers: { 'want-repr-digest': 'sha-256=10' }, silenceTimeoutMs: TREE_TIMEOUT_MS } : {}),
+    })
+    return parseHead(answer.headers)
+  }
+
+  /** Reads a file, or a range of it, as a stream. */
+  openFile(volume: string, path: string, options: DownloadOptions = {}): Promise<Download> {
+    return openDownload(this.#transport, target(volume, 'files', path), options)
+  }
+
+  /** Reads a small file into memory. */
+  async readSmallFile(volume: string, path: string, options: SignalOption = {}): Promise<{ head: RemoteHead; bytes: Buffer }> {
+    const { headers, body } = await this.#transport.send({ method: 'GET', path: target(volume, 'files', path), signal: options.signal })
+    return { head: parseHead(headers), bytes: body }
+  }
+
+  /** Stores `bytes` as a file in one call. */
+  async writeSmallFile(volume: string, path: string, bytes: Uint8Array, settings: WriteSettings = {}): Promise<RemoteEntry> {
+    return this.#json({ method: 'PUT', path: filePath(volume, path, settings), headers: writeHeaders(settings), body: bytes, ...retryOf(settings) })
+  }
+
+  /** Stores a stream of unknown length that can be read only once. */
+  async writeStream(volume: string, path: string, body: AsyncIterable<Uint8Array>, settings: WriteSettings = {}): Promise<RemoteEntry> {
+    return this.#json({
+      method: 'PUT',
+      path: filePath(volume, path, settings),
+      headers: writeHeaders(settings),
+      body: () => body,
+      replayable: false,
+      signal: settings.signal,
+    })
+  }
+
+  /** Stores a file of any length: up to 64 MiB in one call, above in an upload session with parallel parts. What the
+   *  server stored is compared with what was sent by SHA-256. */
+  async writeFile(volume: string, path: string, source: ByteSource, settings: UploadSettings = {}): Promise<RemoteEntry> {
+    if (source.sizeBytes > SESSION_THRESHOLD_BYTES || settings.resumeId !== undefined) {
+      return uploadInParts(this.#uploadCalls(volume, path), source, settings)
+    }
+    const body = hashedBody(source, { offset: 0, length: source.sizeBytes }, settings.onBytes ?? (() => undefined))
+    const entry = await this.#json<RemoteEntry>({
+      method: 'PUT',
+      path: filePath(volume, path, settings),
+      headers: { ...writeHeaders(settings), 'content-length': String(source.sizeBytes) },
+      body: body.open,
+      ...retryOf(settings),
+    })
+    checkStored({ what: `"${path}"`, sent: body.digest(), stored: entry.sha256 })
+    return entry
+  }
+
+  /** Stores the records of a `BatchBuffer` below the directory at `path`. */
+  async writeBatch(volume: string, path: string, batch: { readonly bytes: Buffer; readonly records: number; readonly signal?: AbortSignal | undefined }): Promise<BatchResult> {
+    const answer = await this.#transport.send({
+      method: 'POST',
+      path: target(volume, 'batch', path),
+      headers: { 'content-type': 'application/octet-stream' },
+      body: batch.bytes,
+      // Each record replaces a whole file: sent twice, it leaves what it leaves once.
+      idempotent: true,
+      signal: batch.signal,
+    })
+    return parseBatchAnswer(answer.body, batch.records)
+  }
+
+  /** Writes at most 64 MiB at an offset of an existing file. */
+  writeRange(volume: string, path: string, write: { readonly offset: number; readonly bytes: Uint8Array }): Promise<RemoteEntry> {
+    return this.#json({ method: 'PATCH', path: `${target(volume, 'files', path)}?offset=${write.offset}`, body: write.bytes, idempotent: true })
+  }
+
+  locate(volume: string, path: string): Promise<RemoteLocations> {
+    return this.#json({ method: 'GET', path: `${target(volume, 'files', path)}?locations` })
+  }
+
+  /** @throws NOT_FOUND, DIRECTORY_NOT_EMPTY */
+  async remove(volume: string, path: string, options: SignalOption & { recursive?: boolean } = {}): Promise<void> {
+    const recursive = options.recursive === true
+    await this.#transport.send({
+      method: 'DELETE',
+      path: target(volume, 'files', path) + (recursive ? '?recursive=true' : ''),
+      signal: options.signal,
+      ...(recursive ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {}),
+    })
+  }
+
+  makeDirectory(volume: string, path: string, options: { parents?: boolean; mode?: string } = {}): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'mkdir', ...options }, { idempotent: options.parents === true })
+  }
+
+  makeSymlink(volume: string, path: string, linkTarget: string): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'symlink', target: linkTarget })
+  }
+
+  makeNode(volume: string, path: string, node: { type: string; mode?: string; rdev?: number }): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'mknod', ...node })
+  }
+
+  link(volume: string, path: string, to: string): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'link', to })
+  }
+
+  move(volume: string, path: string, options: { to: string; mode?: MoveMode; parents?: boolean }): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'move', ...options })
+  }
+
+  /** A copy within the volume, made by the server without moving bytes. */
+  copy(volume: string, path: string, options: { to: string; recursive?: boolean; replace?: boolean; parents?: boolean }): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'copy', ...options }, options.recursive === true ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {})
+  }
+
+  copyRange(volume: string, path: string, range: { from: string; fromOffset: number; offset: number; length: number }): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'copy-range', ...range }, { idempotent: true })
+  }
+
+  truncate(volume: string, path: string, sizeBytes: number): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'truncate', size: sizeBytes }, { idempotent: true })
+  }
+
+  setAttributes(volume: string, path: string, attributes: AttributeSettings): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'attributes', ...attributes }, { idempotent: true })
+  }
+
+  async *listUploads(volume: string): AsyncGenerator<RemoteUpload, void, undefined> {
+    let cursor: string | undefined
+    do {
+      const query = cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`
+      const page: { uploads: RemoteUpload[]; next?: string } = await this.#json({ method: 'GET', path: `${volumePath(volume)}/uploads${query}` })
+      yield* page.uploads
+      cursor = page.next
+    } while (cursor !== undefined)
+  }
+
+  async abortUpload(volume: string, id: string): Promise<void> {
+    await this.#transport.send({ method: 'DELETE', path: `${volumePath(volume)}/uploads/${encodeURIComponent(id)}` })
+  }
+
+  /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. @throws CURSOR_TOO_OLD */
+  async *changes(options: SignalOption & { cursor?: string; volume?: string; follow?: boolean } = {}): AsyncGenerator<RemoteChange, void, undefined> {
+    const query = new URLSearchParams()
+    if (options.cursor !== undefined) query.set('cursor', options.cursor)
+    if (options.volume !== undefined) query.set('volume', options.volume)
+    if (options.follow === false) query.set('follow', 'false')
+    yield* this.#lines<RemoteChange>({ method: 'GET', path: `/changes?${query}`, signal: options.signal })
+  }
+
+  /** Checks the node's data; the last line is the result. */
+  fsck(options: SignalOption & { repair?: boolean; verify?: boolean } = {}): AsyncGenerator<FsckLine, void, undefined> {
+    const { signal, ...body } = options
+    return this.#lines<FsckLine>({ method: 'POST', path: '/fsck', ...jsonBody(body), signal, silenceTimeoutMs: TREE_TIMEOUT_MS })
+  }
+
+  #uploadCalls(volume: string, path: string): UploadCalls {
+    const uploads = `${volumePath(volume)}/uploads`
+    return {
+      begin: ({ signal, ...settings }) => {
+        const { mode, mtime, ifMatch, ifNoneMatch, parents = true } = settings
+        return this.#json({ method: 'POST', path: uploads, ...jsonBody({ path, mode, mtime, ifMatch, ifNoneMatch, parents }), signal })
+      },
+      find: (id) => this.#json({ method: 'GET', path: `${uploads}/${encodeURIComponent(id)}` }),
+      writePart: (id, { number, sizeBytes, open, signal }) =>
+        this.#json<RemotePart>({
+          method: 'PUT',
+          path: `${uploads}/${encodeURIComponent(id)}/parts/${number}`,
+          headers: { 'content-length': String(sizeBytes) },
+          body: open,
+          signal,
+        }),
+      commit: (id, sizeBytes) =>
+        this.#json({ method: 'POST', path: `${uploads}/${encodeURIComponent(id)}/commit`, ...jsonBody({ size: sizeBytes }), silenceTimeoutMs: TREE_TIMEOUT_MS }),
+    }
+  }
+
+  #operate(volume: string, path: string, operation: object, call: Partial<Call> = {}): Promise<RemoteEntry> {
+    return this.#json({ method: 'POST', path: target(volume, 'entries', path), ...jsonBody(operation), ...call })
+  }
+
+  async #json<T>(call: Call): Promise<T> {
+    return parse<T>(await this.#transport.send(call))
+  }
+
+  async *#lines<T>(call: Call): AsyncGenerator<T, void, undefined> {
+    const answer = await this.#transport.stream(call)
+    try {
+      for await (const line of splitLines(answer.body)) {
+        const value = JSON.parse(line) as T & { status?: number; code?: string }
+        if (typeof value.code === 'string' && typeof value.status === 'number') throw problemError(value.status, line)
+        yield value as T
+      }
+    } finally {
+      answer.cancel()
+    }
+  }
+}
+
+function parse<T>(answer: Answer): T {
+  try {
+    return JSON.parse(answer.body.toString('utf8')) as T
+  } catch (cause) {
+    throw new ShoalError('INTERNAL', 'The server answered with something that is not JSON: is this a Shoal endpoint?', { cause })
+  }
+}
+
+function volumePath(volume: string): string {
+  return `/volumes/${encodeURIComponent(volume)}`
+}
+
+function target(volume: string, kind: 'files' | 'entries' | 'attributes' | 'batch', path: string): string {
+  return `${volumePath(volume)}/${kind}/${encodePath(path)}`
+}
+
+function filePath(volume: string, path: string, settings: WriteSettings): string {
+  return target(volume, 'files', path) + (settings.parents === false ? '?parents=false' : '')
+}
+
+function jsonBody(value: object, headers: Record<string, string> = {}): { headers: Record<string, string>; body: string } {
+  return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) }
+}
+
+function writeHeaders(settings: WriteSettings): Record<string, string> {
+  const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
+  if (settings.mode !== undefined) headers['x-shoal-mode'] = settings.mode
+  if (settings.mtime !== undefined) headers['x-shoal-mtime'] = settings.mtime
+  if (settings.ifMatch !== undefined) headers['if-match'] = settings.ifMatch
+  if (settings.ifNoneMatch !== undefined) headers['if-none-match'] = settings.ifNoneMatch
+  return headers
+}
+
+/** A conditional write that went through would refuse its own repetition. */
+function retryOf(settings: WriteSettings): { idempotent: boolean; signal: AbortSignal | undefined } {
+  return { idempotent: settings.ifMatch === undefined && settings.ifNoneMatch === undefined, signal: settings.signal }
+}

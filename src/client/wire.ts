@@ -1,0 +1,134 @@
+// What docs/rest.md says crosses the wire, as types. Sizes in bytes; times RFC 3339 with nine digits.
+
+export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character-device' | 'block-device'
+
+export interface RemoteEntry {
+  /** Relative to the volume's root, without a leading slash; names as `decodeName` makes them. */
+  readonly path: string
+  readonly name: string
+  readonly type: EntryType
+  readonly inode: number
+  readonly size: number
+  /** Octal. */
+  readonly mode: string
+  readonly uid: number
+  readonly gid: number
+  readonly links: number
+  readonly mtime: string
+  readonly atime: string
+  readonly ctime: string
+  readonly btime: string
+  readonly etag: string
+  /** Hexadecimal, where known. */
+  readonly sha256?: string
+  readonly rdev: number
+  /** Of a symbolic link, where one entry was asked for. */
+  readonly target?: string
+  /** Base64 by name, where asked for. */
+  readonly xattrs?: Readonly<Record<string, string>>
+}
+
+export interface RemoteListing {
+  readonly entries: readonly RemoteEntry[]
+  readonly next?: string
+}
+
+export interface RemoteVolume {
+  readonly name: string
+  readonly id: number
+  readonly consistency: string
+  readonly class: string
+  readonly chunkSizeBytes: number
+  readonly quotaBytes: number | null
+  readonly quotaFiles: number | null
+  readonly durability: string
+  readonly usage: { readonly bytes: number; readonly files: number }
+  readonly created: string
+}
+
+/** What can be set on a volume; `null` lifts a quota. */
+export interface VolumeSettings {
+  readonly consistency?: string
+  readonly class?: string
+  readonly chunkSizeBytes?: number
+  readonly quotaBytes?: number | null
+  readonly quotaFiles?: number | null
+  readonly durability?: string
+}
+
+export interface RemotePart {
+  readonly number: number
+  readonly size: number
+  readonly sha256: string
+}
+
+export interface RemoteUpload {
+  readonly id: string
+  readonly path: string
+  readonly started: string
+  readonly expires: string
+  readonly parts: readonly RemotePart[]
+}
+
+export interface RemoteLocations {
+  readonly path: string
+  readonly size: number
+  readonly extents: readonly {
+    readonly offset: number
+    readonly length: number
+    readonly kind: string
+    readonly chunk?: string
+    readonly nodes: readonly string[]
+    readonly state: string
+  }[]
+}
+
+export interface NodeStatus {
+  readonly version: string
+  readonly nodeId: string
+  readonly clusterId: string
+  readonly startedAt: string
+  readonly uptimeSeconds: number
+  readonly state: string
+  readonly volumes: number
+  readonly usage: { readonly bytes: number; readonly files: number }
+  readonly chunks: {
+    readonly chunks: number
+    readonly liveBytes: number
+    readonly storedBytes: number
+    readonly capacityBytes: number
+    readonly freeBytes: number
+  }
+  readonly garbage: { readonly chunks: number }
+  readonly uploads: number
+  readonly changes: { readonly cursor: string }
+}
+
+export type FsckLine =
+  | { readonly kind: 'progress'; readonly [field: string]: unknown }
+  | { readonly kind: 'finding'; readonly problem: string; readonly where: string; readonly repaired: boolean }
+  | { readonly kind: 'result'; readonly clean: boolean; readonly findings: number; readonly repaired: number }
+
+export interface RemoteChange {
+  readonly cursor: string
+  readonly time: string
+  readonly kind: string
+  readonly volume: string
+  readonly path: string
+  readonly from?: string
+  readonly type?: string
+  readonly inode?: number
+  readonly by: string
+}
+
+/** Attributes to set; what is left out stays. `mode` is octal. */
+export interface AttributeSettings {
+  readonly mode?: string
+  readonly uid?: number
+  readonly gid?: number
+  readonly mtime?: string
+  readonly atime?: string
+  readonly xattrs?: Readonly<Record<string, string | null>>
+}
+
+export type MoveMode = 'replace' | 'no-replace' | 'exchange'
