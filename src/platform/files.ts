@@ -73,7 +73,7 @@ export interface Files {
   setModified(path: string, modifiedMs: number): Promise<void>
   /** Makes one folder, whose parent must exist; false if it was there. Durable after `syncFolder` of the parent. */
   createFolder(path: string, mode?: number): Promise<boolean>
-  /** Makes the folder and whatever of its parents is missing. Durable when the promise resolves. */
+  /** Makes the folder and whatever of its parents is missing; `mode` is for the folder alone, if it is new. Durable when the promise resolves. */
   makeFolder(path: string, mode?: number): Promise<void>
   /** Makes the folder's entries durable: all changes that completed before the call. Callers at the same time share
    *  one flush. */

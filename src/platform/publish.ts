@@ -43,7 +43,7 @@ export async function makeFolderThrough(files: Files, path: string, mode?: numbe
   const parent = dirname(path)
   if (parent === path) return
   if ((await files.facts(path))?.kind !== 'folder') {
-    await makeFolderThrough(files, parent, mode)
+    await makeFolderThrough(files, parent)
     await files.createFolder(path, mode)
   }
   await files.syncFolder(parent)

@@ -1,0 +1,166 @@
+import { hostname } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ShoalError } from '#foundation/errors.ts'
+import { storageError, systemErrorCode } from './files.ts'
+import type { Files, OpenFile } from './files.ts'
+import { isTemporaryName } from './publish.ts'
+import type { Random } from './random.ts'
+
+/** The newest format of a data folder that this version reads and writes: see docs/formats/data-folder.md. */
+export const DATA_FORMAT = 1
+
+const FORMAT_NAME = 'format.json'
+const LOCK_NAME = 'lock'
+/** What may lie in a folder that still counts as empty: a lock from a start that was cut short, and what mkfs leaves. */
+const NEGLIGIBLE_NAMES = new Set([LOCK_NAME, 'lost+found'])
+
+export interface DataFolder {
+  /** Absolute. */
+  readonly path: string
+  /** 32 lower-case hexadecimal characters, as `clusterId`: drawn when the folder was made, and kept for good. */
+  readonly nodeId: string
+  readonly clusterId: string
+  readonly format: number
+  /** Releases the lock. Repeating it is harmless. */
+  close(): Promise<void>
+}
+
+export interface DataFolderOptions {
+  readonly files: Files
+  readonly random: Random
+  /** The version of Shoal that asks, written into a new folder. */
+  readonly version: string
+}
+
+interface Format {
+  readonly format: number
+  readonly createdBy: string
+  readonly clusterId: string
+  readonly nodeId: string
+}
+
+/** Opens the folder in which a node keeps everything, and makes it (mode 0700) if it isn't there. The folder is locked
+ *  against every other process until `close` or the end of this one, however it ends.
+ *  @throws DATA_IN_USE, DATA_FORMAT (a newer format, or a folder that isn't Shoal's), NO_SPACE, STORAGE_FAILED */
+export async function openDataFolder(path: string, options: DataFolderOptions): Promise<DataFolder> {
+  const { files } = options
+  const root = resolve(path)
+  try {
+    await refuseForeignFolder(files, root)
+    await files.makeFolder(root, 0o700)
+    const lock = await takeLock(files, root)
+    try {
+      await removeLeftovers(files, root)
+      const { format, nodeId, clusterId } = (await readFormat(files, root)) ?? (await writeFormat(root, options))
+      return { path: root, nodeId, clusterId, format, close: () => lock.close() }
+    } catch (error) {
+      await lock.close()
+      throw error
+    }
+  } catch (error) {
+    throw storageError(error, `open the data folder "${root}"`)
+  }
+}
+
+async function refuseForeignFolder(files: Files, root: string): Promise<void> {
+  const facts = await files.facts(root)
+  if (facts === undefined) return
+  if (facts.kind !== 'folder') {
+    throw new ShoalError('DATA_FORMAT', `Cannot keep data in "${root}": it is a file, not a folder`)
+  }
+  const names = (await files.list(root)) ?? []
+  if (names.includes(FORMAT_NAME)) return
+  const foreign = names.find((name) => !NEGLIGIBLE_NAMES.has(name) && !isTemporaryName(name))
+  if (foreign === undefined) return
+  throw new ShoalError(
+    'DATA_FORMAT',
+    `"${root}" is not a data folder of Shoal: it has no "${FORMAT_NAME}", but holds "${foreign}". Name an empty folder or a new one`,
+  )
+}
+
+async function takeLock(files: Files, root: string): Promise<OpenFile> {
+  const path = join(root, LOCK_NAME)
+  const lock = await openOrCreate(files, path)
+  try {
+    if (!lock.tryLock()) throw await inUse(files, root)
+    await lock.truncate(0)
+    await lock.write([Buffer.from(`${JSON.stringify({ pid: process.pid, host: hostname() })}\n`)], 0)
+    return lock
+  } catch (error) {
+    await lock.close()
+    throw error
+  }
+}
+
+async function openOrCreate(files: Files, path: string): Promise<OpenFile> {
+  try {
+    return await files.open(path, 'create', 0o600)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'EEXIST') throw error
+    return files.open(path, 'update')
+  }
+}
+
+async function inUse(files: Files, root: string): Promise<ShoalError> {
+  const holder = parseObject(await files.read(join(root, LOCK_NAME)))
+  const { pid, host } = holder ?? {}
+  const who = typeof pid === 'number' ? `process ${pid}${typeof host === 'string' ? ` on "${host}"` : ''}` : 'another process'
+  return new ShoalError(
+    'DATA_IN_USE',
+    `The data folder "${root}" is in use by ${who}. Stop that one first, or name another folder`,
+    { details: { path: root, ...(typeof pid === 'number' ? { pid } : {}) } },
+  )
+}
+
+async function removeLeftovers(files: Files, root: string): Promise<void> {
+  for (const name of (await files.list(root)) ?? []) {
+    if (isTemporaryName(name)) await files.remove(join(root, name))
+  }
+}
+
+async function readFormat(files: Files, root: string): Promise<Format | undefined> {
+  const path = join(root, FORMAT_NAME)
+  const bytes = await files.read(path)
+  if (bytes === undefined) return undefined
+  const read = parseObject(bytes)
+  if (read === undefined || !Number.isSafeInteger(read.format)) {
+    throw new ShoalError('DATA_FORMAT', `"${path}" is damaged: it should be a JSON object with the number "format"`)
+  }
+  const { format, createdBy, clusterId, nodeId } = read as unknown as Format
+  if (format > DATA_FORMAT) {
+    throw new ShoalError(
+      'DATA_FORMAT',
+      `The data folder "${root}" has format ${format}, and this version of Shoal knows formats up to ${DATA_FORMAT}. Use the newer version that wrote it`,
+      { details: { path: root, format, known: DATA_FORMAT } },
+    )
+  }
+  if (format < 1 || !isId(clusterId) || !isId(nodeId)) {
+    throw new ShoalError('DATA_FORMAT', `"${path}" is damaged: "format", "clusterId" or "nodeId" has no meaning`)
+  }
+  return { format, createdBy: String(createdBy), clusterId, nodeId }
+}
+
+async function writeFormat(root: string, options: DataFolderOptions): Promise<Format> {
+  const format: Format = {
+    format: DATA_FORMAT,
+    createdBy: options.version,
+    clusterId: options.random.bytes(16).toString('hex'),
+    nodeId: options.random.bytes(16).toString('hex'),
+  }
+  const text = `${JSON.stringify(format, undefined, 2)}\n`
+  await options.files.publish(join(root, FORMAT_NAME), [Buffer.from(text)], { mode: 0o600 })
+  return format
+}
+
+function isId(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{32}$/.test(value)
+}
+
+function parseObject(bytes: Buffer | undefined): Record<string, unknown> | undefined {
+  try {
+    const value: unknown = JSON.parse(String(bytes))
+    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined
+  } catch {
+    return undefined
+  }
+}
