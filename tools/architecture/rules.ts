@@ -8,8 +8,8 @@ export interface SourceFile {
 }
 
 const IMPORT = /(?:^|[\n;])\s*(?:import|export)\b(?:[^'"`;]*?\bfrom\s*)?\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
-const FILE_NAME = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|suite|soak|bench|d))?\.ts$/
-const NAMES_WITHOUT_MEANING = /(^|-)(utils?|helpers?|common|managers?|misc|index)(-|\.|$)/
+const FILE_NAME = /^[a-z0-9]+(-[a-z0-9]+)*(\.(test|suite|soak|child|bench|d))?\.ts$/
+const NAMES_WITHOUT_MEANING = /(^|-)(utils?|helpers?|common|managers?|misc)(-|\.|$)|^index\.ts$/
 
 /** What `files` do against the architecture, one sentence each; empty if nothing. */
 export function findViolations(files: readonly SourceFile[]): string[] {
@@ -75,6 +75,7 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '')
 }
 
+/** Tests, what they share, and what stands in for the world in them. */
 function isTest(path: string): boolean {
-  return /\.(test|suite|soak|bench)\.ts$/.test(path)
+  return /\.(test|suite|soak|child|bench)\.ts$|\/fake-[^/]*\.ts$/.test(path)
 }
