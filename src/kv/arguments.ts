@@ -1,9 +1,11 @@
+import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { MAX_KEY_BYTES, MAX_VALUE_BYTES } from './store.ts'
 import type { RangeOptions } from './store.ts'
 
 /** What every adapter checks at its door, so that all of them refuse alike. */
 export function checkKey(key: Uint8Array): void {
+  assert(key instanceof Uint8Array, 'A key of the key-value store must be bytes')
   if (key.length === 0) throw new ShoalError('INVALID_ARGUMENT', 'A key must have at least one byte')
   if (key.length > MAX_KEY_BYTES) {
     throw new ShoalError('INVALID_ARGUMENT', `A key may have at most ${MAX_KEY_BYTES} bytes, this one has ${key.length}`)
@@ -11,6 +13,7 @@ export function checkKey(key: Uint8Array): void {
 }
 
 export function checkValue(value: Uint8Array): void {
+  assert(value instanceof Uint8Array, 'A value of the key-value store must be bytes')
   if (value.length > MAX_VALUE_BYTES) {
     throw new ShoalError('INVALID_ARGUMENT', `A value may have at most ${MAX_VALUE_BYTES} bytes, this one has ${value.length}`)
   }

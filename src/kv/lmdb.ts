@@ -1,4 +1,4 @@
-import { mkdir, open as openFile } from 'node:fs/promises'
+import { mkdir, open as openFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { open } from 'lmdb'
 import type { RangeOptions as LmdbRangeOptions, RootDatabase } from 'lmdb'
@@ -21,7 +21,7 @@ export async function openLmdbStore({ path, onCommit }: LmdbStoreOptions): Promi
   const folder = resolve(path)
   try {
     await makeFolder(folder)
-    const base = new LmdbBase(openEnvironment(folder))
+    const base = new LmdbBase(openEnvironment(folder), folder)
     await syncPath(`${folder}/data.mdb`)
     await syncPath(folder)
     return new GroupCommitStore(base, { onCommit })
@@ -41,7 +41,7 @@ function openEnvironment(folder: string): Database {
     noSubdir: false,
     // With it a commit's promise resolves before the data is on disk.
     overlappingSync: false,
-    // Every commit is one `batch` already; waiting for the end of the turn would only delay it.
+    // With it the binding makes a promise of its own for each turn, whose rejection nobody could handle.
     eventTurnBatching: false,
     compression: false,
     cache: false,
@@ -74,9 +74,11 @@ function copyOfValue(shared: Buffer): Buffer {
 
 class LmdbBase implements CommitBase {
   readonly #database: Database
+  readonly #folder: string
 
-  constructor(database: Database) {
+  constructor(database: Database, folder: string) {
     this.#database = database
+    this.#folder = folder
   }
 
   get(key: Uint8Array): Buffer | undefined {
@@ -115,7 +117,8 @@ class LmdbBase implements CommitBase {
       () => error,
       (cause: unknown) => cause,
     )
-    if (!isNoSpace(reason) || !this.#isUsable()) return reason
+    const isFull = isNoSpace(reason) || (codeOf(reason) === EIO && (await isDiskFull(this.#folder)))
+    if (!isFull || !this.#isUsable()) return reason
     return new ShoalError('NO_SPACE', 'The disk that holds the metadata is full', { cause: reason })
   }
 
@@ -153,11 +156,32 @@ class LmdbRange implements IterableIterator<KeyValue> {
   }
 }
 
-/** ENOSPC, EFBIG, EDQUOT, and MDB_MAP_FULL. */
-const NO_SPACE_CODES: readonly unknown[] = [28, 27, 122, -30792]
+/** ENOSPC, EFBIG, EDQUOT as numbers and names, and MDB_MAP_FULL. */
+const NO_SPACE_CODES: readonly unknown[] = [28, 27, 122, 'ENOSPC', 'EFBIG', 'EDQUOT', -30792]
+/** LMDB says so for a failing disk, and also when a write came out short because the disk had become full. */
+const EIO = 5
+
+function codeOf(error: unknown): unknown {
+  return (error as { code?: unknown }).code
+}
 
 function isNoSpace(error: unknown): boolean {
-  return NO_SPACE_CODES.includes((error as { code?: unknown }).code)
+  return NO_SPACE_CODES.includes(codeOf(error))
+}
+
+const PROBE = Buffer.alloc(1024 * 1024)
+
+/** Tells a full disk from a broken one: there is no room for a small file either. */
+async function isDiskFull(folder: string): Promise<boolean> {
+  const path = `${folder}/room.tmp`
+  try {
+    await writeFile(path, PROBE, { flush: true })
+    return false
+  } catch (error) {
+    return isNoSpace(error)
+  } finally {
+    await rm(path, { force: true })
+  }
 }
 
 /** No key is less; the binding's own default begins higher. */
