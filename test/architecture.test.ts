@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
-import { withDiagram } from '../tools/architecture/diagram.ts'
 import { ADAPTERS, LAYERS, OUTSIDE_MODULES } from '../tools/architecture/layers.ts'
 import { findViolations, layerOf, type SourceFile } from '../tools/architecture/rules.ts'
 
@@ -37,11 +36,6 @@ test('a layer imports only layers below it', () => {
     for (const target of imports) assert.ok(below.includes(target), `${name} imports ${target}, which isn't below it`)
     below.push(name)
   }
-})
-
-test('the diagram in ARCHITECTURE.md shows the table', () => {
-  const document = readFileSync(new URL('../ARCHITECTURE.md', import.meta.url), 'utf8')
-  assert.equal(document, withDiagram(document), 'stale: run npm run check architecture -- --fix')
 })
 
 const PLANTED: readonly { readonly promise: string; readonly path: string; readonly text: string }[] = [

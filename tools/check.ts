@@ -15,8 +15,8 @@ const STEPS: readonly Step[] = [
   { name: 'dead-code', command: ['knip', '--no-progress'] },
   {
     name: 'architecture',
-    command: ['node', '--test', '--test-reporter=dot', 'test/architecture.test.ts'],
-    fix: ['node', 'tools/architecture-diagram.ts'],
+    command: ['node', '--test', '--test-reporter=dot', 'test/architecture.test.ts', 'test/documents.test.ts'],
+    fix: ['node', 'tools/write-documents.ts'],
   },
 ]
 // As many as the project is measured with cores.

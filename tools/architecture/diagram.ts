@@ -1,17 +1,7 @@
 import { LAYERS } from './layers.ts'
 
-const BEGIN = '<!-- layers -->'
-const END = '<!-- /layers -->'
-
-/** `document` with what stands between the markers drawn anew from the table of layers. */
-export function withDiagram(document: string): string {
-  const begin = document.indexOf(BEGIN)
-  const end = document.indexOf(END)
-  if (begin === -1 || end < begin) throw new Error(`ARCHITECTURE.md has lost its markers "${BEGIN}" and "${END}"`)
-  return `${document.slice(0, begin + BEGIN.length)}\n${drawLayers()}\n${document.slice(end)}`
-}
-
-function drawLayers(): string {
+/** The layers as a diagram, without the arrows that others imply, and as a table. */
+export function drawLayers(): string {
   const arrows = LAYERS.flatMap(({ name, imports }) => direct(imports).map((target) => `  ${idOf(name)} --> ${idOf(target)}`))
   const boxes = LAYERS.map(({ name }) => `  ${idOf(name)}["${name}"]`)
   const rows = LAYERS.toReversed().map(
