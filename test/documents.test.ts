@@ -36,3 +36,27 @@ function brokenReferences(page: string, text: string): string[] {
     .filter((path) => !existsSync(join(ROOT, path)))
     .map((path) => `${page} names ${path}, which isn't there`)
 }
+
+test('docs/dependencies.md lists what package.json has, no more and no less', () => {
+  const manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as Record<
+    string,
+    Record<string, string> | undefined
+  >
+  const page = readFileSync(join(ROOT, 'docs/dependencies.md'), 'utf8')
+  const listed = [...page.matchAll(/^\| `([^`]+)` \|/gm)].map(([, name]) => name)
+  const kinds = ['dependencies', 'optionalDependencies', 'devDependencies']
+  assert.deepEqual(
+    listed,
+    kinds.flatMap((kind) => Object.keys(manifest[kind] ?? {})),
+  )
+})
+
+test('docs/guarantees.md names tests that exist', () => {
+  const named = [...readFileSync(join(ROOT, 'docs/guarantees.md'), 'utf8').matchAll(/`([^`]+\.ts)`: (.+?)(?= · `| \|$)/gm)]
+  assert.ok(named.length >= 10, `read ${named.length} tests only`)
+  const unquoted = (path: string) => readFileSync(join(ROOT, path), 'utf8').replaceAll('\\', '')
+  assert.deepEqual(
+    named.filter(([, path, name]) => !unquoted(path as string).includes(name as string)).map(([row]) => row),
+    [],
+  )
+})

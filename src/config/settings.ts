@@ -69,7 +69,7 @@ export const SETTINGS = {
     fallback: 262_144,
     min: 1_024,
     max: 2 ** 30,
-    help: 'changes that the feed of a volume remembers',
+    help: 'changes that the feed remembers at least',
   }),
   'shutdown.graceMs': durationMs({
     fallback: 10 * SECOND_MS,
