@@ -102,7 +102,7 @@ class LmdbBase implements CommitBase {
     } catch (error) {
       throw await this.#commitError(error)
     } finally {
-      // Reads go on with the old state until they are told to look anew.
+      // Reads go on with the old state until they are told to look anew. The binding does so itself today, undocumented.
       database.resetReadTxn()
     }
   }
