@@ -75,7 +75,6 @@ function importsOf(text: string): string[] {
   return [...text.matchAll(IMPORT)].map((match) => match[1] ?? match[2] ?? '')
 }
 
-/** Tests, what they share, and what stands in for the world in them. */
 function isTest(path: string): boolean {
-  return /\.(test|suite|soak|child|bench)\.ts$|\/fake-[^/]*\.ts$/.test(path)
+  return /\.(test|suite|soak|child|bench)\.ts$/.test(path)
 }
