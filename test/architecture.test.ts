@@ -57,6 +57,12 @@ const PLANTED: readonly { readonly promise: string; readonly path: string; reado
     path: 'src/chunk/a.ts',
     text: `import { x } from '#platform/node-clock.ts'\n`,
   },
+  { promise: 'adapters belong to the node (files)', path: 'src/cli/a.ts', text: `import { x } from '#platform/node-files.ts'\n` },
+  {
+    promise: 'a door that goes past the volume',
+    path: 'src/gateway/rest/a.ts',
+    text: `import { x } from '#metadata/metadata.ts'\n`,
+  },
   { promise: 'test code stays in tests', path: 'src/node/a.ts', text: `import { x } from '#kv/store.suite.ts'\n` },
   { promise: 'files go through the port', path: 'src/chunk/a.ts', text: `import { open } from 'node:fs/promises'\n` },
   { promise: 'a package that nobody listed', path: 'src/chunk/a.ts', text: `import { x } from 'left-pad'\n` },

@@ -40,7 +40,15 @@ export const ADAPTERS: readonly RegExp[] = [
   /^src\/kv\/(lmdb|memory)/,
   /^src\/chunk\/(disk|memory)/,
 ]
-export const ADAPTER_USERS: readonly string[] = ['node']
+
+/** Who may import which adapters: the node all, the command line what its client needs. */
+export const ADAPTER_USERS: Readonly<Record<string, RegExp>> = {
+  node: /./,
+  cli: /^src\/platform\/node-(clock|random)\.ts$/,
+}
+
+/** The nouns of the volume port: who may import `volume` may import these. */
+export const VOLUME_VOCABULARY = /^src\/metadata\/(attributes|policy)\.ts$/
 
 /** Modules that reach the machine or the world, with the files that may import them. A module that is not listed and not in
  *  `HARMLESS_MODULES` is refused. */
@@ -49,7 +57,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:dns': /^src\/platform\//,
   'node:fs': /^src\/(platform|cli)\//,
   'node:fs/promises': /^src\/(platform\/|cli\/|kv\/lmdb)/,
-  'node:http': /^src\/(gateway\/http|client)\//,
+  'node:http': /^src\/(gateway|client)\//,
   'node:net': /^src\/(platform|gateway\/http)\//,
   'node:os': /^src\/(platform|cli)\//,
   'node:process': /^src\/(platform|cli)\//,

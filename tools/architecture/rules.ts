@@ -1,5 +1,13 @@
 import { posix } from 'node:path'
-import { ADAPTERS, ADAPTER_USERS, HARMLESS_MODULES, LAYERS, OUTSIDE_MODULES, SOURCE_LINES_MAX } from './layers.ts'
+import {
+  ADAPTERS,
+  ADAPTER_USERS,
+  HARMLESS_MODULES,
+  LAYERS,
+  OUTSIDE_MODULES,
+  SOURCE_LINES_MAX,
+  VOLUME_VOCABULARY,
+} from './layers.ts'
 
 export interface SourceFile {
   /** From the checkout's root, with `/`. */
@@ -58,9 +66,11 @@ function checkImport(path: string, specifier: string): string | undefined {
   if (from === to) return undefined
   if (specifier.startsWith('.'))
     return `${path}: write "#${target.slice('src/'.length)}" for "${specifier}", which is in another layer`
-  const layer = LAYERS.find(({ name }) => name === from)
-  if (layer?.imports.includes(to) !== true) return `${path}: ${from} must not import ${to} ("${specifier}")`
-  if (isAdapter && !ADAPTER_USERS.includes(from)) return `${path}: "${specifier}" is an adapter; take its port in the constructor`
+  const imports = LAYERS.find(({ name }) => name === from)?.imports ?? []
+  const isAllowed = imports.includes(to) || (imports.includes('volume') && VOLUME_VOCABULARY.test(target))
+  if (!isAllowed) return `${path}: ${from} must not import ${to} ("${specifier}")`
+  if (isAdapter && ADAPTER_USERS[from]?.test(target) !== true)
+    return `${path}: "${specifier}" is an adapter; take its port in the constructor`
   return undefined
 }
 
