@@ -150,7 +150,15 @@ function contentTests(current: () => ChunkStore, put: (bytes: Buffer) => Promise
   for (const size of [1_000, 300_000]) {
     test(`a range that leaves a chunk of ${size} bytes is refused`, async () => {
       const id = await put(sampleBytes(size))
-      for (const [offset, length] of [[0, size + 1], [size, 1], [size + 1, 0], [-1, 2], [0, -1], [0.5, 1], [0, Number.NaN]] as const) {
+      for (const [offset, length] of [
+        [0, size + 1],
+        [size, 1],
+        [size + 1, 0],
+        [-1, 2],
+        [0, -1],
+        [0.5, 1],
+        [0, Number.NaN],
+      ] as const) {
         await rejectsWith('INVALID_ARGUMENT', current().read(id, { offset, length }))
       }
     })
@@ -208,7 +216,10 @@ function touchTests(current: () => { store: ChunkStore; clock: ManualClock }, pu
   }
 }
 
-function concurrencyTests(current: () => { store: ChunkStore; clock: ManualClock }, put: (bytes: Buffer) => Promise<ChunkId>): void {
+function concurrencyTests(
+  current: () => { store: ChunkStore; clock: ManualClock },
+  put: (bytes: Buffer) => Promise<ChunkId>,
+): void {
   for (const size of [1_000, 300_000]) {
     test(`concurrent writes of one id store it once (${size} bytes)`, async () => {
       const bytes = sampleBytes(size)
@@ -243,7 +254,9 @@ function concurrencyTests(current: () => { store: ChunkStore; clock: ManualClock
 
   test('many writers, readers and forgetters at once leave exactly what they should', async () => {
     const { store } = current()
-    const chunks = Array.from({ length: 60 }, (_, index) => sampleBytes(index % 10 === 0 ? 270_000 + index : 500 + index * 37, index))
+    const chunks = Array.from({ length: 60 }, (_, index) =>
+      sampleBytes(index % 10 === 0 ? 270_000 + index : 500 + index * 37, index),
+    )
     const ids = await Promise.all(chunks.map(put))
     await Promise.all(
       ids.map(async (id, index) => {
@@ -267,14 +280,23 @@ function listTests(current: () => ChunkStore, put: (bytes: Buffer) => Promise<Ch
     }
     const sorted = [...sizes.keys()].toSorted()
     const all = await collect(current().list())
-    assert.deepEqual(all.map((info) => info.id), sorted)
+    assert.deepEqual(
+      all.map((info) => info.id),
+      sorted,
+    )
     for (const info of all) assert.equal(info.sizeBytes, sizes.get(info.id))
     for (const at of [0, 1, 17, 39]) {
       const from = sorted[at] as ChunkId
-      assert.deepEqual((await collect(current().list(from))).map((info) => info.id), sorted.slice(at))
+      assert.deepEqual(
+        (await collect(current().list(from))).map((info) => info.id),
+        sorted.slice(at),
+      )
     }
     const between = parseChunkId(`${(sorted[5] as string).slice(0, 40)}${'f'.repeat(24)}`)
-    assert.deepEqual((await collect(current().list(between))).map((info) => info.id), sorted.slice(6))
+    assert.deepEqual(
+      (await collect(current().list(between))).map((info) => info.id),
+      sorted.slice(6),
+    )
     assert.deepEqual(await collect(current().list(parseChunkId('f'.repeat(64)))), [])
   })
 

@@ -61,8 +61,9 @@ export interface Files {
   read(path: string): Promise<Buffer | undefined>
   /** Puts a complete file in place, replacing what is there in one step: temporary file, datasync, rename, sync of the
    *  folder. Durable when the promise resolves. After a crash the path holds the old contents or the new ones, never a
-   *  mixture, and perhaps a temporary file is left beside it. The pieces must not change meanwhile. */
-  publish(path: string, pieces: readonly Uint8Array[], options?: PublishOptions): Promise<void>
+   *  mixture, and perhaps a temporary file is left beside it. An array of pieces goes to the system in one call; of
+   *  another iterable each piece is asked for when the one before is written. They must not change meanwhile. */
+  publish(path: string, pieces: Iterable<Uint8Array>, options?: PublishOptions): Promise<void>
   /** Replaces what is at `to`. */
   rename(from: string, to: string): Promise<void>
   /** Removes a file; false if there was none. */
@@ -88,10 +89,13 @@ export function systemErrorCode(error: unknown): string | undefined {
 }
 
 /** The error to pass on when the system refused to store something. A full medium or a used-up disk quota is NO_SPACE,
- *  everything else STORAGE_FAILED. An error of Shoal's own passes unchanged. */
+ *  a lack of file handles or memory BUSY, everything else STORAGE_FAILED. An error of Shoal's own passes unchanged. */
 export function storageError(cause: unknown, doing: string): ShoalError {
   if (cause instanceof ShoalError) return cause
   const code = systemErrorCode(cause)
+  if (code === 'EMFILE' || code === 'ENFILE' || code === 'ENOMEM') {
+    return new ShoalError('BUSY', `Cannot ${doing}: the system is out of file handles or memory (${code})`, { cause })
+  }
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     return new ShoalError('NO_SPACE', `Cannot ${doing}: no space is left on the medium`, { cause })
   }

@@ -1,5 +1,5 @@
 import { basename, dirname, join } from 'node:path'
-import type { Files, PublishOptions } from './files.ts'
+import type { Files, OpenFile, PublishOptions } from './files.ts'
 
 const TEMPORARY_SUFFIX = '.shoal-tmp'
 let publications = 0
@@ -14,7 +14,7 @@ export function isTemporaryName(name: string): boolean {
 export async function publishThrough(
   files: Files,
   path: string,
-  pieces: readonly Uint8Array[],
+  pieces: Iterable<Uint8Array>,
   options: PublishOptions = {},
 ): Promise<void> {
   const folder = dirname(path)
@@ -22,7 +22,7 @@ export async function publishThrough(
   const file = await files.open(temporaryPath, 'create', options.mode)
   try {
     try {
-      await file.write(pieces, 0)
+      await writeAll(file, pieces)
       if (options.modifiedMs !== undefined) await file.setModified(options.modifiedMs)
       // The contents first: a name must never point at bytes that a power loss can still take away.
       await file.datasync()
@@ -35,6 +35,15 @@ export async function publishThrough(
     throw error
   }
   await files.syncFolder(folder)
+}
+
+async function writeAll(file: OpenFile, pieces: Iterable<Uint8Array>): Promise<void> {
+  if (Array.isArray(pieces)) return file.write(pieces as Uint8Array[], 0)
+  let position = 0
+  for (const piece of pieces) {
+    await file.write([piece], position)
+    position += piece.length
+  }
 }
 
 /** `Files.makeFolder`, written once over the other methods. Even a folder that is there already is made durable: whoever

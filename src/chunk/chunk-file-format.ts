@@ -1,0 +1,57 @@
+// The bytes of a chunk file. docs/formats/chunks.md describes them for other readers: change both together.
+
+import { crc32c } from '@node-rs/crc32'
+import type { ChunkId } from '#foundation/ids.ts'
+import { BLOCK_BYTES, blockCount, writeBlockChecksums } from './blocks.ts'
+import { MAX_CHUNK_BYTES } from './store.ts'
+
+/** The payload comes first, so that its blocks are aligned with the pages of the system; then the checksums of the
+ *  blocks, then a footer of this size. */
+export const FOOTER_BYTES = 64
+export const MAX_TRAILER_BYTES = FOOTER_BYTES + 4 * blockCount(MAX_CHUNK_BYTES)
+
+const MAGIC = Buffer.from('SHOALCHK', 'latin1')
+const VERSION = 1
+
+export interface ChunkTrailer {
+  readonly id: ChunkId
+  readonly payloadBytes: number
+  /** CRC32C of each block, little-endian. */
+  readonly checksums: Buffer
+}
+
+export function trailerBytes(payloadBytes: number): number {
+  return 4 * blockCount(payloadBytes) + FOOTER_BYTES
+}
+
+/** The payload's size in a chunk file of this size, or `undefined` if no chunk file has this size. */
+export function payloadBytesOf(fileBytes: number): number | undefined {
+  const blocks = Math.ceil((fileBytes - FOOTER_BYTES) / (BLOCK_BYTES + 4))
+  const payloadBytes = fileBytes - FOOTER_BYTES - 4 * blocks
+  return payloadBytes >= 1 && blockCount(payloadBytes) === blocks ? payloadBytes : undefined
+}
+
+export function encodeTrailer(id: ChunkId, payload: Uint8Array): Buffer {
+  const bytes = Buffer.alloc(trailerBytes(payload.length))
+  writeBlockChecksums(payload, bytes, 0)
+  const at = bytes.length - FOOTER_BYTES
+  MAGIC.copy(bytes, at)
+  bytes.writeUInt32LE(VERSION, at + 8)
+  bytes.writeUInt32LE(payload.length, at + 12)
+  bytes.write(id, at + 16, 'hex')
+  bytes.writeUInt32LE(crc32c(bytes.subarray(0, at + 60)), at + 60)
+  return bytes
+}
+
+/** The trailer at the end of `bytes`, which are the last ones of a chunk file of `fileBytes` bytes; `undefined` if it is
+ *  damaged. */
+export function decodeTrailer(bytes: Buffer, fileBytes: number): ChunkTrailer | undefined {
+  const payloadBytes = payloadBytesOf(fileBytes)
+  if (payloadBytes === undefined || bytes.length < trailerBytes(payloadBytes)) return undefined
+  const trailer = bytes.subarray(bytes.length - trailerBytes(payloadBytes))
+  const at = trailer.length - FOOTER_BYTES
+  if (!trailer.subarray(at, at + 8).equals(MAGIC) || trailer.readUInt32LE(at + 8) !== VERSION) return undefined
+  if (trailer.readUInt32LE(at + 12) !== payloadBytes || trailer.readUInt32LE(at + 60) !== crc32c(trailer.subarray(0, at + 60)))
+    return undefined
+  return { id: trailer.toString('hex', at + 16, at + 48) as ChunkId, payloadBytes, checksums: trailer.subarray(0, at) }
+}

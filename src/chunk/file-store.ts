@@ -1,0 +1,253 @@
+import { join } from 'node:path'
+import type { ChunkId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { storageError, systemErrorCode } from '#platform/files.ts'
+import type { Files, OpenFile } from '#platform/files.ts'
+import { checkRange } from './arguments.ts'
+import { BLOCK_BYTES, findDamagedBlock } from './blocks.ts'
+import { MAX_TRAILER_BYTES, decodeTrailer, encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
+import type { ChunkTrailer } from './chunk-file-format.ts'
+import type { DiskMetrics } from './disk-metrics.ts'
+import { FileCensus } from './file-census.ts'
+import type { IdTurns } from './id-turns.ts'
+import { OpenFiles } from './open-files.ts'
+import { corrupt } from './pack-store.ts'
+import type { StorageHealth } from './storage-health.ts'
+import type { ByteRange, ChunkInfo } from './store.ts'
+
+const MAX_OPEN_CHUNKS = 128
+
+export interface FileStoreOptions {
+  /** Where the chunks' folders are. */
+  readonly folder: string
+  /** Where chunks grow until they are complete. On the same medium. */
+  readonly incoming: string
+  readonly files: Files
+  readonly clock: Clock
+  readonly log: Log
+  readonly health: StorageHealth
+  readonly turns: IdTurns
+  readonly metrics: DiskMetrics
+}
+
+interface OpenChunk {
+  readonly file: OpenFile
+  readonly trailer: ChunkTrailer | undefined
+  close(): Promise<void>
+}
+
+/** Chunks in files of their own: `<folder>/<hh>/<hh>/<id>`. What changes one chunk must hold its turn: see `IdTurns`. */
+export class FileStore {
+  readonly #options: FileStoreOptions
+  readonly #openedAtMs: number
+  readonly #openChunks: OpenFiles<OpenChunk>
+  readonly #census = new FileCensus()
+  readonly #counted: Promise<void>
+  /** Folders that this process has made durable: one for each first byte, one for each first two. */
+  readonly #durableOuter = new Uint8Array(256)
+  readonly #durableInner = new Uint8Array(65_536)
+  #incoming = 0
+  #closing = false
+
+  static async open(options: FileStoreOptions): Promise<FileStore> {
+    const { files, folder, incoming } = options
+    await files.makeFolder(folder)
+    await files.makeFolder(incoming)
+    for (const name of (await files.list(incoming)) ?? []) await files.remove(join(incoming, name))
+    return new FileStore(options)
+  }
+
+  private constructor(options: FileStoreOptions) {
+    this.#options = options
+    this.#openedAtMs = options.clock.nowMs()
+    this.#openChunks = new OpenFiles((path) => this.#openChunk(path), MAX_OPEN_CHUNKS)
+    this.#counted = this.#count()
+    // Whoever asks for the count gets the error; if nobody does, it harms nobody.
+    this.#counted.catch(() => undefined)
+  }
+
+  async find(id: ChunkId): Promise<ChunkInfo | undefined> {
+    const facts = await this.#options.files.facts(this.#pathOf(id))
+    if (facts === undefined || facts.kind !== 'file') return undefined
+    // The time in the file may be older than the last touch if power was lost meanwhile: so a start counts as a touch.
+    const touchedAtMs = Math.max(facts.modifiedMs, this.#openedAtMs)
+    return { id, sizeBytes: payloadBytesOf(facts.sizeBytes) ?? facts.sizeBytes, touchedAtMs }
+  }
+
+  /** Marks a chunk that is there as touched; false if it isn't. It is durable afterwards, even if a process wrote it that
+   *  died before it could make its name durable. */
+  async touch(id: ChunkId, touchedAtMs: number): Promise<boolean> {
+    const path = this.#pathOf(id)
+    try {
+      await this.#options.files.setModified(path, touchedAtMs)
+    } catch (cause) {
+      if (systemErrorCode(cause) === 'ENOENT') return false
+      throw this.#options.health.failWrite(cause, `touch chunk ${id}`)
+    }
+    if (!this.#isDurable(id)) {
+      try {
+        await this.#syncFolders(id)
+      } catch (cause) {
+        throw this.#options.health.failFlush(cause, `make chunk ${id} durable`)
+      }
+    }
+    return true
+  }
+
+  /** Stores the chunk, in place of what there may be. */
+  async write(id: ChunkId, payload: Uint8Array, touchedAtMs: number): Promise<void> {
+    const { files, health, incoming, metrics } = this.#options
+    const path = this.#pathOf(id)
+    const trailer = encodeTrailer(id, payload)
+    const temporaryPath = join(incoming, `${(this.#incoming += 1)}`)
+    try {
+      const replaced = await files.facts(path)
+      if (!this.#isDurable(id)) await this.#createFolders(id)
+      await files.publish(path, [payload, trailer], { temporaryPath, modifiedMs: touchedAtMs })
+      if (!this.#isDurable(id)) await this.#syncFolders(id)
+      if (replaced !== undefined) {
+        this.#census.removed(id, payloadBytesOf(replaced.sizeBytes) ?? 0, replaced.sizeBytes)
+        await this.#openChunks.evict(path)
+      }
+    } catch (cause) {
+      throw health.failWrite(cause, `store chunk ${id}`)
+    }
+    const fileBytes = payload.length + trailer.length
+    this.#census.added(id, payload.length, fileBytes)
+    metrics.writtenBytes.add(fileBytes, { kind: 'file' })
+  }
+
+  /** Removes a chunk that is there. Durable when the promise resolves. */
+  async forget(id: ChunkId): Promise<boolean> {
+    const { files, health } = this.#options
+    const path = this.#pathOf(id)
+    const facts = await files.facts(path)
+    if (facts === undefined) return false
+    try {
+      await files.remove(path)
+      await this.#openChunks.evict(path)
+      await files.syncFolder(join(path, '..'))
+    } catch (cause) {
+      throw health.failWrite(cause, `remove chunk ${id}`)
+    }
+    this.#census.removed(id, payloadBytesOf(facts.sizeBytes) ?? 0, facts.sizeBytes)
+    return true
+  }
+
+  /** `undefined` if there is no such chunk. @throws CORRUPT, INVALID_ARGUMENT */
+  async read(id: ChunkId, range: ByteRange | undefined): Promise<Buffer | undefined> {
+    const path = this.#pathOf(id)
+    try {
+      return await this.#openChunks.use(path, (chunk) => this.#readFrom(chunk, id, range))
+    } catch (cause) {
+      if (systemErrorCode(cause) === 'ENOENT') return undefined
+      throw storageError(cause, `read chunk ${id} from "${path}"`)
+    }
+  }
+
+  /** The ids that begin with this byte, in ascending order. */
+  async idsIn(firstByte: number): Promise<ChunkId[]> {
+    const outer = hex(firstByte)
+    const ids: ChunkId[] = []
+    const inners = (await this.#options.files.list(join(this.#options.folder, outer))) ?? []
+    for (const inner of inners.toSorted()) ids.push(...(await this.#idsInFolder(outer, inner)))
+    return ids
+  }
+
+  /** Waits until the files have been counted, which a start begins. */
+  async usage(): Promise<FileCensus['counts']> {
+    await this.#counted
+    return this.#census.counts
+  }
+
+  async close(): Promise<void> {
+    this.#closing = true
+    await this.#counted.catch(() => undefined)
+    await this.#openChunks.close()
+  }
+
+  async #idsInFolder(outer: string, inner: string): Promise<ChunkId[]> {
+    const names = (await this.#options.files.list(join(this.#options.folder, outer, inner))) ?? []
+    return names.filter((name) => name.startsWith(outer + inner) && /^[0-9a-f]{64}$/.test(name)).toSorted() as ChunkId[]
+  }
+
+  async #readFrom({ file, trailer }: OpenChunk, id: ChunkId, range: ByteRange | undefined): Promise<Buffer> {
+    if (trailer === undefined || trailer.id !== id) throw corrupt(id, file.path, 0, 'its trailer is damaged')
+    const { offset, length } = checkRange(id, trailer.payloadBytes, range)
+    if (length === 0) return Buffer.alloc(0)
+    const firstBlock = Math.floor(offset / BLOCK_BYTES)
+    const start = firstBlock * BLOCK_BYTES
+    const end = Math.min(trailer.payloadBytes, Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES)
+    const blocks = Buffer.allocUnsafe(end - start)
+    const got = await file.read(blocks, start)
+    if (got < blocks.length) throw corrupt(id, file.path, start + got, 'the file ends too early')
+    const damaged = findDamagedBlock(blocks, trailer.checksums, 4 * firstBlock)
+    if (damaged !== -1) throw corrupt(id, file.path, start + damaged * BLOCK_BYTES, 'a checksum is wrong')
+    return blocks.subarray(offset - start, offset - start + length)
+  }
+
+  async #openChunk(path: string): Promise<OpenChunk> {
+    const file = await this.#options.files.open(path, 'read')
+    try {
+      const { sizeBytes } = await file.facts()
+      const bytes = Buffer.allocUnsafeSlow(Math.min(sizeBytes, trailerRoom(sizeBytes)))
+      const got = await file.read(bytes, sizeBytes - bytes.length)
+      return { file, trailer: decodeTrailer(bytes.subarray(0, got), sizeBytes), close: () => file.close() }
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+  }
+
+  #pathOf(id: ChunkId): string {
+    return join(this.#options.folder, id.slice(0, 2), id.slice(2, 4), id)
+  }
+
+  #isDurable(id: ChunkId): boolean {
+    return this.#durableInner[Number.parseInt(id.slice(0, 4), 16)] === 1
+  }
+
+  async #createFolders(id: ChunkId): Promise<void> {
+    const { files, folder } = this.#options
+    await files.createFolder(join(folder, id.slice(0, 2)))
+    await files.createFolder(join(folder, id.slice(0, 2), id.slice(2, 4)))
+  }
+
+  /** From the inside out: the first flush takes the journal to the medium, and with it what the others ask for. */
+  async #syncFolders(id: ChunkId): Promise<void> {
+    const { files, folder } = this.#options
+    const outer = join(folder, id.slice(0, 2))
+    await files.syncFolder(join(outer, id.slice(2, 4)))
+    await files.syncFolder(outer)
+    if (this.#durableOuter[Number.parseInt(id.slice(0, 2), 16)] === 0) await files.syncFolder(folder)
+    this.#durableOuter[Number.parseInt(id.slice(0, 2), 16)] = 1
+    this.#durableInner[Number.parseInt(id.slice(0, 4), 16)] = 1
+  }
+
+  async #count(): Promise<void> {
+    const { files, folder, turns } = this.#options
+    for (const outer of ((await files.list(folder)) ?? []).toSorted()) {
+      for (const inner of ((await files.list(join(folder, outer))) ?? []).toSorted()) {
+        if (this.#closing) return
+        this.#census.beginFolder(outer + inner)
+        for (const id of await this.#idsInFolder(outer, inner)) {
+          await turns.run(id, async () => {
+            const facts = await files.facts(this.#pathOf(id))
+            if (facts !== undefined) this.#census.count(id, payloadBytesOf(facts.sizeBytes) ?? 0, facts.sizeBytes)
+          })
+        }
+      }
+    }
+    this.#census.finish()
+  }
+}
+
+function trailerRoom(fileBytes: number): number {
+  const payloadBytes = payloadBytesOf(fileBytes)
+  return payloadBytes === undefined ? MAX_TRAILER_BYTES : fileBytes - payloadBytes
+}
+
+function hex(byte: number): string {
+  return byte.toString(16).padStart(2, '0')
+}
