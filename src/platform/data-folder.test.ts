@@ -97,6 +97,15 @@ test("a folder with someone else's files is refused and left alone", async (cont
   await refused('DATA_FORMAT', /is a file/, open(join(path, 'thesis.tex')))
 })
 
+test('a configuration that is there before the first start is no obstacle', async (context) => {
+  const path = await newPath(context)
+  await mkdir(path, { recursive: true })
+  await writeFile(join(path, 'shoal.yaml'), 'port: 8400\n')
+  const folder = await open(path)
+  await folder.close()
+  assert.deepEqual((await readdir(path)).toSorted(), ['format.json', 'lock', 'shoal.yaml'])
+})
+
 test('cut off at any step of the first start, the next start succeeds; ids once given stay', async () => {
   let completed = 0
   for (let seed = 1; seed <= 100; seed += 1) {

@@ -11,8 +11,9 @@ export const DATA_FORMAT = 1
 
 const FORMAT_NAME = 'format.json'
 const LOCK_NAME = 'lock'
-/** What may lie in a folder that still counts as empty: a lock from a start that was cut short, and what mkfs leaves. */
-const NEGLIGIBLE_NAMES = new Set([LOCK_NAME, 'lost+found'])
+/** What may lie in a folder that still counts as empty: a lock from a start that was cut short, what mkfs leaves, and the
+ *  configuration that an operator put there before the first start. */
+const NEGLIGIBLE_NAMES = new Set([LOCK_NAME, 'lost+found', 'shoal.yaml'])
 
 export interface DataFolder {
   /** Absolute. */
