@@ -1,27 +1,16 @@
 import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
+import type { ChangeKind } from '#metadata/change-feed.ts'
+import type { RenameMode } from '#metadata/entries.ts'
+import type { AttributeChanges, Conditions } from '#metadata/files.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+
+export type { AttributeChanges, ChangeKind, Conditions, RenameMode }
 
 /** Who asks: recorded in the change feed. */
 export interface Caller {
   readonly principal: string
-}
-
-/** Conditions of RFC 9110, section 13, on the state of the target when the change takes effect. `*` is "any"; else
- *  entity tags as `entityTag` writes them. Not met: PRECONDITION_FAILED, and nothing has changed. */
-export interface Conditions {
-  readonly ifMatch?: '*' | readonly string[]
-  readonly ifNoneMatch?: '*' | readonly string[]
-}
-
-/** What a caller may set on an inode; what is left out stays, or takes its default at creation. */
-export interface AttributeChanges {
-  readonly mode?: number
-  readonly uid?: number
-  readonly gid?: number
-  readonly atimeNs?: bigint
-  readonly mtimeNs?: bigint
 }
 
 export interface Entry {
@@ -81,8 +70,6 @@ export interface WriteResult {
   readonly created: boolean
 }
 
-export type RenameMode = 'replace' | 'no-replace' | 'exchange'
-
 export interface UploadInfo {
   readonly id: UploadId
   readonly path: Path
@@ -113,8 +100,6 @@ export interface Locations {
   readonly attributes: Attributes
   readonly extents: readonly ChunkLocation[]
 }
-
-export type ChangeKind = 'create' | 'write' | 'attributes' | 'remove' | 'rename' | 'link' | 'volume-create' | 'volume-update' | 'volume-remove'
 
 export interface Change {
   readonly cursor: string
@@ -156,31 +141,75 @@ export interface Volume {
   copyRange(copy: CopyRange, caller: Caller): Promise<Attributes>
 
   /** @throws ALREADY_EXISTS, unless `parents` is set and a directory is there */
-  makeDirectory(path: Path, options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number }): Promise<Attributes>
+  makeDirectory(
+    path: Path,
+    options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number },
+  ): Promise<Attributes>
   makeSymlink(path: Path, target: Buffer, caller: Caller): Promise<Attributes>
   /** FIFOs, sockets and devices, and empty files. */
-  makeNode(path: Path, node: { readonly type: FileType; readonly mode: number; readonly rdev?: number }, caller: Caller): Promise<Attributes>
+  makeNode(
+    path: Path,
+    node: { readonly type: FileType; readonly mode: number; readonly rdev?: number },
+    caller: Caller,
+  ): Promise<Attributes>
   readSymlink(path: Path): Promise<Buffer>
   /** Gives the file at `source` the further name `target`. */
   link(source: Path, target: Path, caller: Caller): Promise<Attributes>
-  rename(source: Path, target: Path, options: { readonly caller: Caller; readonly mode?: RenameMode; readonly createParents?: boolean }): Promise<void>
+  rename(
+    source: Path,
+    target: Path,
+    options: { readonly caller: Caller; readonly mode?: RenameMode; readonly createParents?: boolean },
+  ): Promise<void>
   /** Copies a file, or with `recursive` a tree, by reference. A tree is not copied in one step: entries appear one by one. */
-  copy(source: Path, target: Path, options: { readonly caller: Caller; readonly recursive?: boolean; readonly createParents?: boolean; readonly replace?: boolean }): Promise<Attributes>
+  copy(
+    source: Path,
+    target: Path,
+    options: {
+      readonly caller: Caller
+      readonly recursive?: boolean
+      readonly createParents?: boolean
+      readonly replace?: boolean
+    },
+  ): Promise<Attributes>
   /** Removes a file or an empty directory; with `recursive` a tree, bottom up. @throws NOT_FOUND, DIRECTORY_NOT_EMPTY */
-  remove(path: Path, options: { readonly caller: Caller; readonly recursive?: boolean; readonly conditions?: Conditions }): Promise<void>
+  remove(
+    path: Path,
+    options: { readonly caller: Caller; readonly recursive?: boolean; readonly conditions?: Conditions },
+  ): Promise<void>
   setAttributes(path: Path, changes: AttributeChanges, caller: Caller): Promise<Attributes>
 
   listXattrs(path: Path): Promise<readonly string[]>
   readXattr(path: Path, name: string): Promise<Buffer | undefined>
-  writeXattr(path: Path, xattr: { readonly name: string; readonly value: Buffer; readonly mode?: 'create' | 'replace' }, caller: Caller): Promise<void>
+  writeXattr(
+    path: Path,
+    xattr: { readonly name: string; readonly value: Buffer; readonly mode?: 'create' | 'replace' },
+    caller: Caller,
+  ): Promise<void>
   removeXattr(path: Path, name: string, caller: Caller): Promise<void>
 
-  beginUpload(path: Path, options: Pick<WriteOptions, 'caller' | 'conditions' | 'attributes' | 'createParents'>): Promise<UploadInfo>
+  beginUpload(
+    path: Path,
+    options: Pick<WriteOptions, 'caller' | 'conditions' | 'attributes' | 'createParents'>,
+  ): Promise<UploadInfo>
   findUpload(id: UploadId): Promise<UploadInfo | undefined>
-  listUploads(options?: { readonly cursor?: string; readonly limit?: number }): Promise<{ readonly uploads: readonly UploadInfo[]; readonly next: string | undefined }>
-  writePart(id: UploadId, part: { readonly number: number; readonly body: AsyncIterable<Uint8Array>; readonly expected?: ExpectedContent; readonly signal?: AbortSignal }): Promise<UploadPart>
+  listUploads(options?: {
+    readonly cursor?: string
+    readonly limit?: number
+  }): Promise<{ readonly uploads: readonly UploadInfo[]; readonly next: string | undefined }>
+  writePart(
+    id: UploadId,
+    part: {
+      readonly number: number
+      readonly body: AsyncIterable<Uint8Array>
+      readonly expected?: ExpectedContent
+      readonly signal?: AbortSignal
+    },
+  ): Promise<UploadPart>
   /** Publishes the parts as the file in one step and ends the session. @throws UPLOAD_INCOMPLETE, DIGEST_MISMATCH, PRECONDITION_FAILED */
-  commitUpload(id: UploadId, options: { readonly caller: Caller; readonly expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> }): Promise<WriteResult>
+  commitUpload(
+    id: UploadId,
+    options: { readonly caller: Caller; readonly expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> },
+  ): Promise<WriteResult>
   abortUpload(id: UploadId): Promise<void>
 }
 
@@ -206,7 +235,12 @@ export interface Volumes {
   open(name: string): Promise<Volume>
   /** Changes after `cursor` (from now on without one), of one volume or all, as they happen, until `signal` aborts. With
    *  `follow: false` it ends when it has caught up. @throws CURSOR_TOO_OLD: read everything anew, then follow from a fresh cursor */
-  changes(options: { readonly cursor?: string; readonly volume?: string; readonly follow?: boolean; readonly signal?: AbortSignal }): AsyncIterableIterator<Change>
+  changes(options: {
+    readonly cursor?: string
+    readonly volume?: string
+    readonly follow?: boolean
+    readonly signal?: AbortSignal
+  }): AsyncIterableIterator<Change>
   /** A cursor behind the newest change. */
   currentCursor(): Promise<string>
 }

@@ -1,0 +1,98 @@
+// What changed, when, by whom: a bounded ring of rows, numbered without gaps. A cursor is the number of the next change.
+
+import { ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import type { Snapshot, Transaction } from '#kv/store.ts'
+import type { FileType } from './attributes.ts'
+import { CHANGE_COUNTER_KEY, changeKey, idOfKey, readU64, writeU64 } from './keys.ts'
+
+export const CHANGE_KINDS = [
+  'create',
+  'write',
+  'attributes',
+  'remove',
+  'rename',
+  'link',
+  'volume-create',
+  'volume-update',
+  'volume-remove',
+] as const
+export type ChangeKind = (typeof CHANGE_KINDS)[number]
+
+export interface ChangeFields {
+  readonly kind: ChangeKind
+  readonly inode?: InodeId
+  readonly parent?: InodeId
+  readonly type?: FileType
+  /** Names joined by slashes, as `formatPath` writes them. */
+  readonly path: string
+  readonly from?: string
+}
+
+export interface ChangeRecord extends ChangeFields {
+  readonly volume: string
+  readonly principal: string
+  readonly timeNs: bigint
+}
+
+export interface ChangeSettings {
+  /** How many changes are kept at least. */
+  readonly ringEntries: number
+  /** Called inside the transaction for each change: afterwards, followers are told. */
+  readonly onAppend: () => void
+}
+
+/** Old rows go in strides, so that most changes cost one row and no removal. */
+const TRIM_STRIDE = 256
+
+export function appendChange(tx: Transaction, change: ChangeRecord, { ringEntries, onAppend }: ChangeSettings): void {
+  const number = nextChange(tx)
+  tx.put(changeKey(number), Buffer.from(JSON.stringify({ ...change, timeNs: String(change.timeNs) })))
+  const counter = Buffer.allocUnsafe(8)
+  writeU64(counter, number + 1, 0)
+  tx.put(CHANGE_COUNTER_KEY, counter)
+  if (number % TRIM_STRIDE === 0 && number > ringEntries) trim(tx, number - ringEntries)
+  onAppend()
+}
+
+function trim(tx: Transaction, before: number): void {
+  const old = [...tx.range({ start: changeKey(0), end: changeKey(before), limit: TRIM_STRIDE * 2 })]
+  for (const { key } of old) tx.delete(key)
+}
+
+/** The number that the next change will get; the first is 1. */
+export function nextChange(snapshot: Snapshot): number {
+  const bytes = snapshot.get(CHANGE_COUNTER_KEY)
+  return bytes === undefined ? 1 : readU64(bytes, 0)
+}
+
+export interface NumberedChange extends ChangeRecord {
+  readonly number: number
+}
+
+/** Up to `limit` changes from number `from` on. @throws CURSOR_TOO_OLD when some of them are no longer kept */
+export function readChanges(snapshot: Snapshot, { from, limit }: { from: number; limit: number }): NumberedChange[] {
+  const next = nextChange(snapshot)
+  if (from > next) {
+    throw new ShoalError(
+      'CURSOR_TOO_OLD',
+      `The cursor ${from} is ahead of the newest change (${next - 1}): this is another or a restored cluster; read everything anew`,
+    )
+  }
+  const changes: NumberedChange[] = []
+  for (const { key, value } of snapshot.range({ start: changeKey(from), end: changeKey(next), limit })) {
+    changes.push(decodeChange(idOfKey(key), value))
+  }
+  if (from < next && changes[0]?.number !== from) {
+    throw new ShoalError(
+      'CURSOR_TOO_OLD',
+      `Changes from ${from} on are no longer kept: read everything anew, then follow from a fresh cursor`,
+    )
+  }
+  return changes
+}
+
+function decodeChange(number: number, value: Buffer): NumberedChange {
+  const stored = JSON.parse(value.toString('utf8')) as Omit<ChangeRecord, 'timeNs'> & { timeNs: string }
+  return { ...stored, timeNs: BigInt(stored.timeNs), number }
+}

@@ -1,0 +1,116 @@
+// Collecting garbage, in small transactions: contents that were replaced or removed let go of their chunks, ended upload
+// sessions and removed volumes lose their rows, and chunks that nothing has used for a while are named to be forgotten.
+
+import type { ChunkId } from '#foundation/ids.ts'
+import type { KeyValue, Snapshot, Transaction } from '#kv/store.ts'
+import {
+  garbageChunkKey,
+  kindRange,
+  KIND,
+  offsetOfExtentKey,
+  readGarbageChunkKey,
+  readGarbageContentKey,
+  referenceKey,
+  SYSTEM_PREFIX,
+} from './keys.ts'
+import { decodeExtent, decodeRecord } from './record.ts'
+import { findReference, releaseChunk } from './references.ts'
+import { isMoved } from './uploads.ts'
+
+/** Rows removed in one transaction: a few milliseconds of work. */
+const ROWS_PER_STEP = 500
+
+export interface ChunkGarbage {
+  readonly chunk: ChunkId
+  readonly zeroAtMs: number
+}
+
+/** The oldest chunks that nothing has used since `beforeMs`. */
+export function listGarbageChunks(snapshot: Snapshot, { beforeMs, limit }: { beforeMs: number; limit: number }): ChunkGarbage[] {
+  const found: ChunkGarbage[] = []
+  for (const { key } of snapshot.range({ ...kindRange(SYSTEM_PREFIX, KIND.garbageChunk), limit })) {
+    const garbage = readGarbageChunkKey(key)
+    if (garbage.zeroAtMs >= beforeMs) break
+    found.push(garbage)
+  }
+  return found
+}
+
+export function countGarbageChunks(snapshot: Snapshot): number {
+  let count = 0
+  for (const _ of snapshot.range(kindRange(SYSTEM_PREFIX, KIND.garbageChunk))) count += 1
+  return count
+}
+
+/** Strikes chunks that are gone from the store off the list, unless somebody uses them again. */
+export function strikeGarbageChunks(tx: Transaction, gone: readonly ChunkGarbage[]): void {
+  for (const { chunk, zeroAtMs } of gone) {
+    tx.delete(garbageChunkKey(zeroAtMs, chunk))
+    if (findReference(tx, chunk)?.count === 0) tx.delete(referenceKey(chunk))
+  }
+}
+
+export interface ContentsStep {
+  readonly beforeMs: number
+  readonly nowMs: number
+  /** Contents that somebody is reading stay for now. */
+  readonly isOpen: (prefix: Buffer, what: Buffer) => boolean
+}
+
+/** Works on what was discarded before `beforeMs`, a bounded piece of it. True if there may be more. */
+export function collectContentsStep(tx: Transaction, { beforeMs, nowMs, isOpen }: ContentsStep): boolean {
+  for (const item of tx.range(kindRange(SYSTEM_PREFIX, KIND.garbageContent))) {
+    const { discardedAtMs, prefix, what } = readGarbageContentKey(item.key)
+    if (discardedAtMs >= beforeMs) return false
+    if (isOpen(prefix, what)) continue
+    if (removeSome(tx, rowsOf(tx, { prefix, what }), { nowMs, release: !isMoved(item.value) })) return true
+    tx.delete(item.key)
+    return true
+  }
+  return false
+}
+
+function* rowsOf(tx: Transaction, { prefix, what }: { prefix: Buffer; what: Buffer }): Generator<KeyValue> {
+  if (what.length === 8) yield* tx.range(kindRange(prefix, KIND.extent, what))
+  else if (what.length === 16) {
+    yield* tx.range(kindRange(prefix, KIND.partExtent, what))
+    yield* tx.range(kindRange(prefix, KIND.part, what))
+  } else for (const kind of VOLUME_KINDS) yield* tx.range(kindRange(prefix, kind))
+}
+
+/** Kinds of rows that go with a removed volume. */
+const VOLUME_KINDS = [
+  KIND.entry,
+  KIND.inode,
+  KIND.extent,
+  KIND.inline,
+  KIND.xattr,
+  KIND.upload,
+  KIND.part,
+  KIND.partExtent,
+  KIND.counters,
+]
+
+/** Removes up to a step's worth of rows; true if it met the bound. */
+function removeSome(tx: Transaction, rows: Iterable<KeyValue>, { nowMs, release }: { nowMs: number; release: boolean }): boolean {
+  const batch: KeyValue[] = []
+  for (const row of rows) {
+    batch.push(row)
+    if (batch.length === ROWS_PER_STEP) break
+  }
+  for (const { key, value } of batch) {
+    tx.delete(key)
+    if (release) for (const chunk of chunksOf(key, value)) releaseChunk(tx, chunk, nowMs)
+  }
+  return batch.length === ROWS_PER_STEP
+}
+
+const RECORD_FORMAT = 1
+
+/** The chunks that a row holds references to. */
+export function chunksOf(key: Buffer, value: Buffer): ChunkId[] {
+  const kind = key[8]
+  if (kind === KIND.extent || kind === KIND.partExtent) return [decodeExtent(value, offsetOfExtentKey(key)).chunk]
+  const holdsRecord = (kind === KIND.entry || kind === KIND.inode) && value[0] === RECORD_FORMAT
+  return holdsRecord ? decodeRecord(value).extents.map((extent) => extent.chunk) : []
+}

@@ -1,0 +1,264 @@
+// Names in directories: making, removing, renaming and linking them, as POSIX.1-2017 has it for open, mkdir, unlink,
+// rmdir, rename and link; rename's flags as in Linux' renameat2(2).
+
+import { ShoalError } from '#foundation/errors.ts'
+import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
+import type { FileType } from './attributes.ts'
+import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
+import { findEntry, findInode, joinPath, type Located, parentOf, pathOfDirectory, storeRecord } from './inodes.ts'
+import { type EntryForm, entryKey, entryRange, inodeKey } from './keys.ts'
+import { encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
+import type { VolumeTransaction, VolumeView } from './transaction.ts'
+import { removeAllXattrs } from './xattrs.ts'
+
+/** ext4's limit; more names for one file is more likely a mistake than a use. */
+export const MAX_LINKS = 65_000
+
+export interface NewInode {
+  readonly type: FileType
+  readonly mode: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly rdev?: number
+  readonly atimeNs?: bigint | undefined
+  readonly mtimeNs?: bigint | undefined
+  readonly contents?: ContentFields
+  readonly sha256?: Buffer | undefined
+}
+
+const formOf = (type: FileType): EntryForm => (type === 'directory' ? 'directory' : 'file')
+
+/** Makes a new inode under a name that is free. `besideOtherForm`: S3 may keep `a` and `a/` side by side, POSIX may not.
+ *  @throws ALREADY_EXISTS */
+export function createEntry(
+  t: VolumeTransaction,
+  parent: Located,
+  create: { name: string; inode: NewInode; besideOtherForm?: boolean },
+): Located {
+  const { name, inode: init } = create
+  const form = formOf(init.type)
+  const directory = parent.record.inode
+  if (findEntry(t, directory, { name, form }) !== undefined) throw alreadyExists(t, directory, name)
+  if (create.besideOtherForm !== true && findEntry(t, directory, { name, form: otherForm(form) }) !== undefined) {
+    throw alreadyExists(t, directory, name)
+  }
+  const inode = t.allocate() as InodeId
+  const record = newRecord(t, inode, init)
+  const entry = entryKey(t.prefix, directory, name, form)
+  t.tx.put(entry, encodeRecord(record))
+  t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
+  t.countFiles(1)
+  t.countBytes(record.type === 'file' ? record.sizeBytes : 0)
+  touchDirectory(t, directory, init.type === 'directory' ? 1 : 0)
+  t.change({ kind: 'create', inode, parent: directory, type: init.type, path: joinPath(pathOfDirectory(t, directory), name) })
+  return { record, entry, slot: entry }
+}
+
+function newRecord(t: VolumeTransaction, inode: InodeId, init: NewInode): InodeRecord {
+  return {
+    inode,
+    type: init.type,
+    mode: init.mode,
+    uid: init.uid ?? 0,
+    gid: init.gid ?? 0,
+    links: init.type === 'directory' ? 2 : 1,
+    atimeNs: init.atimeNs ?? t.nowNs,
+    mtimeNs: init.mtimeNs ?? t.nowNs,
+    ctimeNs: t.nowNs,
+    btimeNs: t.nowNs,
+    rdev: init.rdev ?? 0,
+    version: 1,
+    sha256: init.sha256,
+    hasXattrs: false,
+    ...(init.contents ?? NO_CONTENT),
+  }
+}
+
+/** The root directory of a new volume. */
+export function createRoot(t: VolumeTransaction): void {
+  t.tx.put(inodeKey(t.prefix, ROOT_INODE), encodeRecord(newRecord(t, ROOT_INODE, { type: 'directory', mode: 0o755 })))
+}
+
+/** A directory's times and link count follow its entries. */
+function touchDirectory(t: VolumeTransaction, directory: InodeId, linksDelta: number): void {
+  const located = findInode(t, directory)
+  if (located === undefined) throw new ShoalError('CORRUPT', `Directory ${directory} has no record: run "shoal fsck"`)
+  const { record } = located
+  storeRecord(t, located, { ...record, links: record.links + linksDelta, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
+}
+
+export function isEmptyDirectory(view: VolumeView, directory: InodeId): boolean {
+  for (const _ of view.snapshot.range({ ...entryRange(view.prefix, directory), limit: 1 })) return false
+  return true
+}
+
+/** Removes a name; the last one takes the inode with it. @throws DIRECTORY_NOT_EMPTY */
+export function removeEntry(t: VolumeTransaction, parent: Located, at: { name: string; target: Located }): void {
+  const { name, target } = at
+  const { record } = target
+  if (record.type === 'directory' && !isEmptyDirectory(t, record.inode)) {
+    throw new ShoalError(
+      'DIRECTORY_NOT_EMPTY',
+      `Directory "/${joinPath(pathOfDirectory(t, parent.record.inode), name)}" is not empty`,
+    )
+  }
+  dropName(t, target)
+  touchDirectory(t, parent.record.inode, record.type === 'directory' ? -1 : 0)
+  const path = joinPath(pathOfDirectory(t, parent.record.inode), name)
+  t.change({ kind: 'remove', inode: record.inode, parent: parent.record.inode, type: record.type, path })
+}
+
+function dropName(t: VolumeTransaction, target: Located): void {
+  const { record, entry, slot } = target
+  if (entry !== undefined) t.tx.delete(entry)
+  const hasOtherNames = record.type !== 'directory' && record.links > 1
+  if (hasOtherNames) {
+    t.tx.put(slot, encodeRecord({ ...record, links: record.links - 1, ctimeNs: t.nowNs }))
+    return
+  }
+  t.tx.delete(inodeKey(t.prefix, record.inode))
+  if (record.hasXattrs) removeAllXattrs(t, record.inode)
+  discardContents(t, record)
+  t.countFiles(-1)
+  t.countBytes(record.type === 'file' ? -record.sizeBytes : 0)
+}
+
+/** Gives a file one more name. @throws NOT_PERMITTED for directories, ALREADY_EXISTS, TOO_MANY_LINKS */
+export function linkEntry(t: VolumeTransaction, source: Located, target: { parent: Located; name: string }): Located {
+  const { record } = source
+  const directory = target.parent.record.inode
+  if (record.type === 'directory')
+    throw new ShoalError('NOT_PERMITTED', 'A directory can have one name only: use a symbolic link instead')
+  if (record.links >= MAX_LINKS)
+    throw new ShoalError('TOO_MANY_LINKS', `The file has ${record.links} names already, which is the most it can have`)
+  for (const form of ['file', 'directory'] as const) {
+    if (findEntry(t, directory, { name: target.name, form }) !== undefined) throw alreadyExists(t, directory, target.name)
+  }
+  const slot = inodeKey(t.prefix, record.inode)
+  const linked = { ...record, links: record.links + 1, ctimeNs: t.nowNs }
+  t.tx.put(slot, encodeRecord(linked))
+  if (source.entry !== undefined && source.slot === source.entry) t.tx.put(source.entry, encodeLink(record.inode))
+  const entry = entryKey(t.prefix, directory, target.name, 'file')
+  t.tx.put(entry, encodeLink(record.inode))
+  touchDirectory(t, directory, 0)
+  t.change({
+    kind: 'link',
+    inode: record.inode,
+    parent: directory,
+    type: record.type,
+    path: joinPath(pathOfDirectory(t, directory), target.name),
+  })
+  return { record: linked, entry, slot }
+}
+
+export interface Place {
+  readonly parent: Located
+  readonly name: string
+}
+
+export type RenameMode = 'replace' | 'no-replace' | 'exchange'
+
+/** Moves the entry `source` to the name `target`. @throws NOT_FOUND, ALREADY_EXISTS, MOVE_INTO_ITSELF, IS_A_DIRECTORY,
+ *  NOT_A_DIRECTORY, DIRECTORY_NOT_EMPTY */
+export function renameEntry(
+  t: VolumeTransaction,
+  source: Place & { located: Located },
+  target: Place & { located: Located | undefined; mode: RenameMode },
+): void {
+  const moving = source.located
+  const there = target.located
+  if (target.mode === 'no-replace' && there !== undefined) throw alreadyExists(t, target.parent.record.inode, target.name)
+  if (target.mode === 'exchange' && there === undefined) throw missing(t, target)
+  if (there !== undefined && there.record.inode === moving.record.inode) return
+  refuseOwnSubtree(t, moving, target.parent)
+  const path = joinPath(pathOfDirectory(t, target.parent.record.inode), target.name)
+  const from = joinPath(pathOfDirectory(t, source.parent.record.inode), source.name)
+  if (target.mode === 'exchange' && there !== undefined) {
+    refuseOwnSubtree(t, there, source.parent)
+    exchange(t, { ...source, located: moving }, { ...target, located: there })
+    t.change({
+      kind: 'rename',
+      inode: there.record.inode,
+      parent: source.parent.record.inode,
+      type: there.record.type,
+      path: from,
+      from: path,
+    })
+  } else {
+    if (there !== undefined) replaceTarget(t, moving, { ...target, located: there })
+    t.tx.delete(moving.entry as Buffer)
+    placeEntry(t, moving, target)
+    const isDirectory = moving.record.type === 'directory' ? 1 : 0
+    const isReplacedDirectory = there?.record.type === 'directory' ? 1 : 0
+    touchDirectory(t, source.parent.record.inode, -isDirectory)
+    touchDirectory(t, target.parent.record.inode, isDirectory - isReplacedDirectory)
+  }
+  t.paths.clear()
+  t.change({
+    kind: 'rename',
+    inode: moving.record.inode,
+    parent: target.parent.record.inode,
+    type: moving.record.type,
+    path,
+    from,
+  })
+}
+
+function replaceTarget(t: VolumeTransaction, moving: Located, target: Place & { located: Located }): void {
+  const there = target.located.record
+  const path = joinPath(pathOfDirectory(t, target.parent.record.inode), target.name)
+  if (there.type === 'directory' && moving.record.type !== 'directory')
+    throw new ShoalError('IS_A_DIRECTORY', `"/${path}" is a directory: a file can't take its place`)
+  if (there.type !== 'directory' && moving.record.type === 'directory')
+    throw new ShoalError('NOT_A_DIRECTORY', `"/${path}" is not a directory: a directory can't take its place`)
+  if (there.type === 'directory' && !isEmptyDirectory(t, there.inode))
+    throw new ShoalError('DIRECTORY_NOT_EMPTY', `Directory "/${path}" is not empty`)
+  dropName(t, target.located)
+}
+
+function exchange(t: VolumeTransaction, source: Place & { located: Located }, target: Place & { located: Located }): void {
+  t.tx.delete(source.located.entry as Buffer)
+  t.tx.delete(target.located.entry as Buffer)
+  placeEntry(t, source.located, target)
+  placeEntry(t, target.located, source)
+  const delta = (target.located.record.type === 'directory' ? 1 : 0) - (source.located.record.type === 'directory' ? 1 : 0)
+  touchDirectory(t, source.parent.record.inode, delta)
+  touchDirectory(t, target.parent.record.inode, -delta)
+}
+
+function placeEntry(t: VolumeTransaction, moving: Located, { parent, name }: Place): void {
+  const { record } = moving
+  const entry = entryKey(t.prefix, parent.record.inode, name, formOf(record.type))
+  const changed = encodeRecord({ ...record, ctimeNs: t.nowNs })
+  if (moving.slot === moving.entry) {
+    t.tx.put(entry, changed)
+    t.tx.put(inodeKey(t.prefix, record.inode), encodePointer(entry))
+  } else {
+    t.tx.put(entry, encodeLink(record.inode))
+    t.tx.put(moving.slot, changed)
+  }
+}
+
+function refuseOwnSubtree(t: VolumeTransaction, moving: Located, targetParent: Located): void {
+  if (moving.record.type !== 'directory') return
+  let at: InodeId | undefined = targetParent.record.inode
+  while (at !== undefined) {
+    if (at === moving.record.inode)
+      throw new ShoalError('MOVE_INTO_ITSELF', "A directory can't be moved into itself or into what is below it")
+    at = parentOf(t, at)?.parent
+  }
+}
+
+function otherForm(form: EntryForm): EntryForm {
+  return form === 'file' ? 'directory' : 'file'
+}
+
+export function alreadyExists(t: VolumeTransaction, parent: InodeId, name: string): ShoalError {
+  const path = joinPath(pathOfDirectory(t, parent), name)
+  return new ShoalError('ALREADY_EXISTS', `There is something at "/${path}" already`, { details: { path } })
+}
+
+function missing(t: VolumeTransaction, { parent, name }: Place): ShoalError {
+  const path = joinPath(pathOfDirectory(t, parent.record.inode), name)
+  return new ShoalError('NOT_FOUND', `There is nothing at "/${path}"`, { details: { path } })
+}

@@ -1,0 +1,160 @@
+// Whole files by path: what PUT, mkdir -p and chmod do to the namespace.
+
+import { ShoalError } from '#foundation/errors.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
+import { type Attributes, entityTag } from './attributes.ts'
+import { type NewContents, replaceContents, storeContents } from './contents.ts'
+import { createEntry } from './entries.ts'
+import { findEntry, findRoot, joinPath, type Located, pathOfDirectory, storeRecord } from './inodes.ts'
+import { decodePointer } from './record.ts'
+import { inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
+import { notADirectory, resolveParent, resolvePath } from './resolve.ts'
+import type { VolumeTransaction } from './transaction.ts'
+
+export const DEFAULT_FILE_MODE = 0o644
+export const DEFAULT_DIRECTORY_MODE = 0o755
+
+/** RFC 9110, section 13.1: `*` is "any", else entity tags. */
+export interface Conditions {
+  readonly ifMatch?: '*' | readonly string[]
+  readonly ifNoneMatch?: '*' | readonly string[]
+}
+
+export interface AttributeChanges {
+  readonly mode?: number
+  readonly uid?: number
+  readonly gid?: number
+  readonly atimeNs?: bigint
+  readonly mtimeNs?: bigint
+}
+
+export interface FileWrite {
+  readonly contents: NewContents
+  readonly sha256: Buffer | undefined
+  readonly conditions?: Conditions
+  readonly attributes?: AttributeChanges
+  readonly createParents?: boolean
+  /** Lets a file and a directory of one name stand side by side, as S3 needs it. */
+  readonly besideDirectory?: boolean
+}
+
+/** @throws PRECONDITION_FAILED */
+export function checkConditions(conditions: Conditions | undefined, target: Attributes | undefined): void {
+  if (conditions === undefined) return
+  const { ifMatch, ifNoneMatch } = conditions
+  const tag = target === undefined ? undefined : entityTag(target)
+  if (ifMatch !== undefined && (tag === undefined || (ifMatch !== '*' && !ifMatch.includes(tag)))) {
+    throw new ShoalError(
+      'PRECONDITION_FAILED',
+      tag === undefined
+        ? 'The file does not exist, but If-Match asks for it'
+        : `The file is now ${tag}, which If-Match doesn't name`,
+    )
+  }
+  if (ifNoneMatch !== undefined && tag !== undefined && (ifNoneMatch === '*' || ifNoneMatch.includes(tag))) {
+    throw new ShoalError('PRECONDITION_FAILED', `The file exists as ${tag}, which If-None-Match excludes`)
+  }
+}
+
+/** The directory for the last name of `path`, made with those above it where `create` says so. */
+export function parentFor(t: VolumeTransaction, path: Path, create: boolean): { parent: Located; name: string } {
+  if (!create || path.length === 0) return resolveParent(t, path)
+  return { parent: ensureDirectory(t, path.slice(0, -1)), name: path.at(-1) as string }
+}
+
+/** The directory at `path`, made with those above it where they are missing. @throws NOT_A_DIRECTORY */
+export function ensureDirectory(t: VolumeTransaction, path: Path): Located {
+  let at = findRoot(t)
+  let shown = ''
+  for (const [index, name] of path.entries()) {
+    shown = joinPath(shown, name)
+    let next = findEntry(t, at.record.inode, { name, form: 'directory' })
+    if (next === undefined) {
+      if (findEntry(t, at.record.inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
+      next = createEntry(t, at, { name, inode: { type: 'directory', mode: DEFAULT_DIRECTORY_MODE } })
+    }
+    t.paths.set(next.record.inode, shown)
+    at = next
+  }
+  return at
+}
+
+export interface FileWritten {
+  readonly located: Located
+  readonly created: boolean
+}
+
+/** Creates the file at `path` or replaces all of its contents, in one step. A file keeps its inode, its other names and
+ *  what `attributes` doesn't mention. */
+export function putFile(t: VolumeTransaction, path: Path, write: FileWrite): FileWritten {
+  if (path.length === 0) throw isADirectory(path)
+  const { parent, name } = parentFor(t, path, write.createParents === true)
+  const existing = findTarget(t, path, { parent, name, besideDirectory: write.besideDirectory === true })
+  checkConditions(write.conditions, existing?.record)
+  if (existing !== undefined) return { located: overwrite(t, existing, write), created: false }
+  const { attributes = {}, sha256 } = write
+  const located = createEntry(t, parent, {
+    name,
+    besideOtherForm: write.besideDirectory === true,
+    inode: { type: 'file', mode: DEFAULT_FILE_MODE, ...attributes, contents: storeContents(t, write.contents), sha256 },
+  })
+  return { located, created: true }
+}
+
+function findTarget(
+  t: VolumeTransaction,
+  path: Path,
+  at: { parent: Located; name: string; besideDirectory: boolean },
+): Located | undefined {
+  const directory = at.parent.record.inode
+  const existing = findEntry(t, directory, { name: at.name, form: 'file' })
+  if (existing === undefined) {
+    if (!at.besideDirectory && findEntry(t, directory, { name: at.name, form: 'directory' }) !== undefined)
+      throw isADirectory(path)
+    return undefined
+  }
+  if (existing.record.type === 'file') return existing
+  if (existing.record.type !== 'symlink')
+    throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${existing.record.type} and has no contents to replace`)
+  const target = resolvePath(t, path, { follow: true, prefer: 'file' })
+  if (target === undefined) throw new ShoalError('NOT_FOUND', `"/${formatPath(path)}" is a symbolic link that leads nowhere`)
+  if (target.record.type === 'directory') throw isADirectory(path)
+  return target
+}
+
+function overwrite(t: VolumeTransaction, existing: Located, write: FileWrite): Located {
+  const replaced = replaceContents(t, existing, { contents: write.contents, sha256: write.sha256 })
+  const located =
+    write.attributes === undefined ? replaced : storeRecord(t, replaced, { ...replaced.record, ...write.attributes })
+  reportChange(t, located, 'write')
+  return located
+}
+
+/** chmod, chown, utimensat. */
+export function changeAttributes(t: VolumeTransaction, located: Located, changes: AttributeChanges): Located {
+  const changed = storeRecord(t, located, { ...located.record, ...changes, ctimeNs: t.nowNs })
+  reportChange(t, changed, 'attributes')
+  return changed
+}
+
+/** Tells the change feed of a change to an inode, under one of its names. */
+export function reportChange(t: VolumeTransaction, located: Located, kind: 'write' | 'attributes'): void {
+  const { record } = located
+  const entry = located.entry ?? pointerOf(t, located)
+  if (entry === undefined) {
+    t.change({ kind, inode: record.inode, type: record.type, path: '' })
+    return
+  }
+  const parent = parentOfEntryKey(entry)
+  const path = joinPath(pathOfDirectory(t, parent), readEntryKey(entry).name)
+  t.change({ kind, inode: record.inode, parent, type: record.type, path })
+}
+
+function pointerOf(t: VolumeTransaction, located: Located): Buffer | undefined {
+  const row = t.tx.get(inodeKey(t.prefix, located.record.inode))
+  return row === undefined ? undefined : decodePointer(row)
+}
+
+function isADirectory(path: Path): ShoalError {
+  return new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`, { details: { path: formatPath(path) } })
+}

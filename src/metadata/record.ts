@@ -1,0 +1,176 @@
+// The inode record and the extent, as bytes: docs/formats/metadata.md.
+
+import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import type { ChunkId, InodeId } from '#foundation/ids.ts'
+import { type Attributes, FILE_TYPES } from './attributes.ts'
+import { readU64, writeU64 } from './keys.ts'
+
+/** `length` bytes of a file from `offset` on are the bytes of `chunk` from `chunkOffset` on. */
+export interface Extent {
+  readonly offset: number
+  readonly length: number
+  readonly chunk: ChunkId
+  readonly chunkOffset: number
+}
+
+/** Where the contents are: nowhere (empty, or one large hole), in one row beside the inode, in the record itself, or in
+ *  rows of their own. */
+export type ContentForm = 'none' | 'inline' | 'embedded' | 'table'
+
+export interface InodeRecord extends Attributes {
+  /** Names the rows that hold the contents; replacing a file's contents gives it a new one. 0 when there are none. */
+  readonly content: number
+  readonly form: ContentForm
+  /** The extents in ascending order of offset, when `form` is `embedded`. */
+  readonly extents: readonly Extent[]
+  readonly hasXattrs: boolean
+}
+
+export const MAX_INLINE_BYTES = 4096
+export const MAX_EMBEDDED_EXTENTS = 4
+
+const RECORD_FORMAT = 1
+const LINK_FORMAT = 2
+const POINTER_FORMAT = 3
+const FIXED_BYTES = 88
+const DIGEST_BYTES = 32
+const EXTENT_BYTES = 40
+const FORMS: readonly ContentForm[] = ['none', 'inline', 'embedded', 'table']
+const NO_EXTENTS: readonly Extent[] = []
+
+const FLAG_DIGEST = 0x10
+const FLAG_XATTRS = 0x20
+
+export function encodeRecord(record: InodeRecord): Buffer {
+  const { sha256, extents } = record
+  assert(extents.length <= MAX_EMBEDDED_EXTENTS, 'A record embeds four extents at most')
+  const bytes = Buffer.allocUnsafe(FIXED_BYTES + (sha256 === undefined ? 0 : DIGEST_BYTES) + extents.length * (8 + EXTENT_BYTES))
+  bytes[0] = RECORD_FORMAT
+  bytes[1] = FILE_TYPES.indexOf(record.type)
+  bytes.writeUInt16BE(record.mode, 2)
+  bytes.writeUInt32BE(record.uid, 4)
+  bytes.writeUInt32BE(record.gid, 8)
+  bytes.writeUInt32BE(record.links, 12)
+  writeU64(bytes, record.inode, 16)
+  writeU64(bytes, record.sizeBytes, 24)
+  bytes.writeBigInt64BE(record.atimeNs, 32)
+  bytes.writeBigInt64BE(record.mtimeNs, 40)
+  bytes.writeBigInt64BE(record.ctimeNs, 48)
+  bytes.writeBigInt64BE(record.btimeNs, 56)
+  writeU64(bytes, record.version, 64)
+  bytes.writeUInt32BE(record.rdev, 72)
+  bytes[76] = FORMS.indexOf(record.form) | (sha256 === undefined ? 0 : FLAG_DIGEST) | (record.hasXattrs ? FLAG_XATTRS : 0)
+  bytes[77] = extents.length
+  bytes.writeUInt16BE(0, 78)
+  writeU64(bytes, record.content, 80)
+  let at = FIXED_BYTES
+  if (sha256 !== undefined) at += sha256.copy(bytes, at)
+  for (const extent of extents) {
+    writeU64(bytes, extent.offset, at)
+    writeExtent(bytes, extent, at + 8)
+    at += 8 + EXTENT_BYTES
+  }
+  return bytes
+}
+
+export function decodeRecord(bytes: Buffer): InodeRecord {
+  if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES) throw corruptRecord(bytes)
+  const flags = bytes[76] as number
+  const hasDigest = (flags & FLAG_DIGEST) !== 0
+  const count = bytes[77] as number
+  return {
+    inode: readU64(bytes, 16) as InodeId,
+    type: FILE_TYPES[bytes[1] as number] ?? failType(bytes),
+    mode: bytes.readUInt16BE(2),
+    uid: bytes.readUInt32BE(4),
+    gid: bytes.readUInt32BE(8),
+    links: bytes.readUInt32BE(12),
+    sizeBytes: readU64(bytes, 24),
+    atimeNs: bytes.readBigInt64BE(32),
+    mtimeNs: bytes.readBigInt64BE(40),
+    ctimeNs: bytes.readBigInt64BE(48),
+    btimeNs: bytes.readBigInt64BE(56),
+    rdev: bytes.readUInt32BE(72),
+    version: readU64(bytes, 64),
+    sha256: hasDigest ? bytes.subarray(FIXED_BYTES, FIXED_BYTES + DIGEST_BYTES) : undefined,
+    content: readU64(bytes, 80),
+    form: FORMS[flags & 3] as ContentForm,
+    extents: count === 0 ? NO_EXTENTS : decodeEmbedded(bytes, { at: FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0), count }),
+    hasXattrs: (flags & FLAG_XATTRS) !== 0,
+  }
+}
+
+function decodeEmbedded(bytes: Buffer, { at, count }: { at: number; count: number }): Extent[] {
+  const extents: Extent[] = []
+  for (let index = 0; index < count; index += 1) {
+    const from = at + index * (8 + EXTENT_BYTES)
+    if (from + 8 + EXTENT_BYTES > bytes.length) throw corruptRecord(bytes)
+    extents.push(readExtent(bytes, { offset: readU64(bytes, from), at: from + 8 }))
+  }
+  return extents
+}
+
+function writeExtent(bytes: Buffer, extent: Extent, at: number): void {
+  bytes.writeUInt32BE(extent.length, at)
+  bytes.writeUInt32BE(extent.chunkOffset, at + 4)
+  bytes.write(extent.chunk, at + 8, 32, 'hex')
+}
+
+function readExtent(bytes: Buffer, { offset, at }: { offset: number; at: number }): Extent {
+  return {
+    offset,
+    length: bytes.readUInt32BE(at),
+    chunkOffset: bytes.readUInt32BE(at + 4),
+    chunk: bytes.toString('hex', at + 8, at + 40) as ChunkId,
+  }
+}
+
+/** The value of an extent's own row; its offset is in the key. */
+export function encodeExtent(extent: Extent): Buffer {
+  const bytes = Buffer.allocUnsafe(EXTENT_BYTES)
+  writeExtent(bytes, extent, 0)
+  return bytes
+}
+
+export function decodeExtent(bytes: Buffer, offset: number): Extent {
+  if (bytes.length !== EXTENT_BYTES)
+    throw new ShoalError('CORRUPT', `An extent row has ${bytes.length} bytes instead of ${EXTENT_BYTES}: run "shoal fsck"`)
+  return readExtent(bytes, { offset, at: 0 })
+}
+
+/** The entry of a file that has more names than one: the record itself is in the inode's row. */
+export function encodeLink(inode: InodeId): Buffer {
+  const bytes = Buffer.alloc(9)
+  bytes[0] = LINK_FORMAT
+  writeU64(bytes, inode, 1)
+  return bytes
+}
+
+/** The inode that a link entry names; `undefined` if the value is a record. */
+export function decodeLink(bytes: Buffer): InodeId | undefined {
+  return bytes[0] === LINK_FORMAT ? (readU64(bytes, 1) as InodeId) : undefined
+}
+
+/** The row of an inode whose record is embedded in its entry: the key of that entry. */
+export function encodePointer(entryKey: Buffer): Buffer {
+  const bytes = Buffer.allocUnsafe(1 + entryKey.length)
+  bytes[0] = POINTER_FORMAT
+  entryKey.copy(bytes, 1)
+  return bytes
+}
+
+export function decodePointer(bytes: Buffer): Buffer | undefined {
+  return bytes[0] === POINTER_FORMAT ? bytes.subarray(1) : undefined
+}
+
+function failType(bytes: Buffer): never {
+  throw corruptRecord(bytes)
+}
+
+function corruptRecord(bytes: Buffer): ShoalError {
+  return new ShoalError(
+    'CORRUPT',
+    `An inode record can't be read (it starts with ${bytes.toString('hex', 0, 8)}): run "shoal fsck"`,
+  )
+}

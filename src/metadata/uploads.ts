@@ -1,0 +1,263 @@
+// Upload sessions: parts arrive in any order, hold references to their chunks, and become a file in one step. Nothing of
+// a session shows in the namespace before its commit.
+
+import { ShoalError } from '#foundation/errors.ts'
+import type { UploadId } from '#foundation/ids.ts'
+import type { Path } from '#foundation/path.ts'
+import type { Transaction } from '#kv/store.ts'
+import type { NewContents } from './contents.ts'
+import { type AttributeChanges, type Conditions, type FileWritten, putFile } from './files.ts'
+import {
+  contentBytes,
+  extentKey,
+  garbageContentKey,
+  keyAfter,
+  type KeyPrefix,
+  kindRange,
+  KIND,
+  numberOfPartKey,
+  offsetOfPartExtentKey,
+  partExtentKey,
+  partKey,
+  readU64,
+  uploadKey,
+  uploadOfKey,
+  writeU64,
+} from './keys.ts'
+import { decodeExtent, encodeExtent, type Extent } from './record.ts'
+import type { VolumeTransaction, VolumeView } from './transaction.ts'
+
+/** Amazon S3's limits for multipart uploads, which REST shares. */
+export const MAX_PARTS = 10_000
+export const MAX_PART_BYTES = 5 * 1024 ** 3
+
+/** One transaction moves this many extents at most; a larger upload is prepared in several before it is published. */
+const EXTENTS_PER_STEP = 1_000
+
+export interface UploadSession {
+  readonly path: Path
+  readonly principal: string
+  readonly startedNs: bigint
+  readonly expiresNs: bigint
+  readonly conditions?: Conditions
+  readonly attributes?: AttributeChanges
+  readonly createParents: boolean
+  /** Sessions that a long streamed write opens for itself are not listed. */
+  readonly hidden: boolean
+  /** How far the commit of a large session has come. */
+  readonly committing?: {
+    readonly content: number
+    readonly part: number
+    readonly partOffset: number
+    readonly fileOffset: number
+  }
+}
+
+export interface PartInfo {
+  readonly number: number
+  readonly sizeBytes: number
+  readonly extents: number
+  /** Of the part's bytes, where it was computed. */
+  readonly sha256: Buffer | undefined
+}
+
+export function beginUpload(t: VolumeTransaction, id: UploadId, session: UploadSession): void {
+  t.tx.put(uploadKey(t.prefix, id), encodeSession(session))
+}
+
+export function findUpload(view: VolumeView, id: UploadId): UploadSession | undefined {
+  const row = view.snapshot.get(uploadKey(view.prefix, id))
+  return row === undefined ? undefined : decodeSession(row)
+}
+
+/** @throws UPLOAD_NOT_FOUND */
+export function requireUpload(view: VolumeView, id: UploadId): UploadSession {
+  const session = findUpload(view, id)
+  if (session === undefined) {
+    throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted or has expired`, {
+      details: { upload: id },
+    })
+  }
+  return session
+}
+
+export function* listUploads(view: VolumeView, after?: UploadId): Generator<{ id: UploadId; session: UploadSession }> {
+  const range = kindRange(view.prefix, KIND.upload)
+  const start = after === undefined ? range.start : keyAfter(uploadKey(view.prefix, after))
+  for (const { key, value } of view.snapshot.range({ ...range, start }))
+    yield { id: uploadOfKey(key), session: decodeSession(value) }
+}
+
+export function listParts(view: VolumeView, id: UploadId): PartInfo[] {
+  const range = kindRange(view.prefix, KIND.part, Buffer.from(id, 'hex'))
+  return [...view.snapshot.range(range)].map(({ key, value }) => decodePart(numberOfPartKey(key), value))
+}
+
+/** Adds a part, in the place of the one of the same number. `extents` start at 0 within the part. */
+export function putPart(
+  t: VolumeTransaction,
+  id: UploadId,
+  part: { number: number; sizeBytes: number; sha256: Buffer | undefined; extents: readonly Extent[] },
+): void {
+  const session = requireUpload(t, id)
+  if (session.committing !== undefined)
+    throw new ShoalError('CONFLICT', `Upload "${id}" is being committed: no part can be added any more`)
+  for (const extent of part.extents) t.retain(extent.chunk)
+  removePartExtents(t, id, part.number)
+  for (const extent of part.extents)
+    t.tx.put(partExtentKey(t.prefix, id, { part: part.number, offset: extent.offset }), encodeExtent(extent))
+  t.tx.put(partKey(t.prefix, id, part.number), encodePart({ ...part, extents: part.extents.length }))
+}
+
+function removePartExtents(t: VolumeTransaction, id: UploadId, part: number): void {
+  for (const { key, extent } of [...partExtents(t, id, part)]) {
+    t.tx.delete(key)
+    t.release(extent.chunk)
+  }
+}
+
+function* partExtents(view: VolumeView, id: UploadId, part: number, from = 0): Generator<{ key: Buffer; extent: Extent }> {
+  const start = partExtentKey(view.prefix, id, { part, offset: from })
+  const end = partExtentKey(view.prefix, id, { part: part + 1, offset: 0 })
+  for (const { key, value } of view.snapshot.range({ start, end }))
+    yield { key, extent: decodeExtent(value, offsetOfPartExtentKey(key)) }
+}
+
+/** The extents of one part, from 0 on. */
+export function extentsOfPart(view: VolumeView, id: UploadId, part: number): Extent[] {
+  return [...partExtents(view, id, part)].map(({ extent }) => extent)
+}
+
+export interface CommitOptions {
+  readonly sha256: Buffer | undefined
+  readonly besideDirectory?: boolean
+}
+
+/** Publishes the session's file. A session of many extents needs several calls, each a transaction of its own: until one
+ *  answers with the file, nothing is visible, and the session can still be aborted. */
+export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: CommitOptions): FileWritten | 'more' {
+  const session = requireUpload(t, id)
+  const parts = listParts(t, id)
+  const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
+  const total = parts.reduce((sum, part) => sum + part.extents, 0)
+  if (total > EXTENTS_PER_STEP) {
+    const step = moveExtents(t, id, { session, parts })
+    if (step === 'more') return 'more'
+    const written = publish(t, { session, options, contents: { kind: 'stored', content: step.content, sizeBytes } })
+    // The rows of the parts no longer own their chunks; the collector removes them.
+    t.tx.delete(uploadKey(t.prefix, id))
+    t.tx.put(garbageContentKey(t.nowMs, t.prefix, Buffer.from(id, 'hex')), MOVED)
+    return written
+  }
+  const extents: Extent[] = []
+  let fileOffset = 0
+  for (const part of parts) {
+    for (const { key, extent } of [...partExtents(t, id, part.number)]) {
+      extents.push({ ...extent, offset: extent.offset + fileOffset })
+      t.tx.delete(key)
+    }
+    t.tx.delete(partKey(t.prefix, id, part.number))
+    fileOffset += part.sizeBytes
+  }
+  t.tx.delete(uploadKey(t.prefix, id))
+  return publish(t, { session, options, contents: { kind: 'extents', extents, sizeBytes, counted: true } })
+}
+
+function publish(
+  t: VolumeTransaction,
+  { session, options, contents }: { session: UploadSession; options: CommitOptions; contents: NewContents },
+): FileWritten {
+  const { conditions, attributes, createParents, path } = session
+  return putFile(t, path, {
+    contents,
+    sha256: options.sha256,
+    createParents,
+    ...(conditions === undefined ? {} : { conditions }),
+    ...(attributes === undefined ? {} : { attributes }),
+    ...(options.besideDirectory === undefined ? {} : { besideDirectory: options.besideDirectory }),
+  })
+}
+
+function moveExtents(
+  t: VolumeTransaction,
+  id: UploadId,
+  { session, parts }: { session: UploadSession; parts: PartInfo[] },
+): 'more' | { content: number } {
+  const progress = {
+    ...(session.committing ?? { content: t.allocate(), part: parts[0]?.number ?? 0, partOffset: 0, fileOffset: 0 }),
+  }
+  let budget = EXTENTS_PER_STEP
+  for (const part of parts) {
+    if (part.number < progress.part) continue
+    if (part.number > progress.part) Object.assign(progress, { part: part.number, partOffset: 0 })
+    for (const { extent } of partExtents(t, id, part.number, progress.partOffset)) {
+      if (budget === 0) {
+        t.tx.put(uploadKey(t.prefix, id), encodeSession({ ...session, committing: progress }))
+        return 'more'
+      }
+      const offset = progress.fileOffset + extent.offset
+      t.tx.put(extentKey(t.prefix, progress.content, offset), encodeExtent(extent))
+      progress.partOffset = extent.offset + extent.length
+      budget -= 1
+    }
+    progress.fileOffset += part.sizeBytes
+    // The next part starts afresh: its number is above this one's.
+    progress.part = part.number + 1
+    progress.partOffset = 0
+  }
+  return { content: progress.content }
+}
+
+const RELEASE = Buffer.from('release')
+const MOVED = Buffer.from('moved')
+
+/** True if the rows of a session on the garbage list no longer own their chunks. */
+export function isMoved(value: Buffer): boolean {
+  return value.equals(MOVED)
+}
+
+/** Ends a session without a file; the collector lets go of its chunks. @throws UPLOAD_NOT_FOUND */
+export function abortUpload(t: VolumeTransaction, id: UploadId): void {
+  const session = requireUpload(t, id)
+  if (session.committing !== undefined) discardPrepared(t.tx, t.prefix, { content: session.committing.content, nowMs: t.nowMs })
+  t.tx.delete(uploadKey(t.prefix, id))
+  t.tx.put(garbageContentKey(t.nowMs, t.prefix, Buffer.from(id, 'hex')), RELEASE)
+}
+
+/** Rows prepared for a file that is not to be: they own no chunks yet, so they just go. */
+export function discardPrepared(
+  tx: Transaction,
+  prefix: KeyPrefix,
+  { content, nowMs }: { content: number; nowMs: number },
+): void {
+  tx.put(garbageContentKey(nowMs, prefix, contentBytes(content)), MOVED)
+}
+
+function encodeSession(session: UploadSession): Buffer {
+  return Buffer.from(JSON.stringify(session, (_, value: unknown) => (typeof value === 'bigint' ? { ns: String(value) } : value)))
+}
+
+function decodeSession(bytes: Buffer): UploadSession {
+  return JSON.parse(bytes.toString('utf8'), (_, value: unknown) => (isNs(value) ? BigInt(value.ns) : value)) as UploadSession
+}
+
+function isNs(value: unknown): value is { ns: string } {
+  return typeof value === 'object' && value !== null && 'ns' in value && Object.keys(value).length === 1
+}
+
+function encodePart(part: PartInfo): Buffer {
+  const bytes = Buffer.allocUnsafe(part.sha256 === undefined ? 12 : 44)
+  writeU64(bytes, part.sizeBytes, 0)
+  bytes.writeUInt32BE(part.extents, 8)
+  part.sha256?.copy(bytes, 12)
+  return bytes
+}
+
+function decodePart(number: number, bytes: Buffer): PartInfo {
+  return {
+    number,
+    sizeBytes: readU64(bytes, 0),
+    extents: bytes.readUInt32BE(8),
+    sha256: bytes.length === 44 ? bytes.subarray(12, 44) : undefined,
+  }
+}

@@ -1,0 +1,92 @@
+import { ShoalError } from '#foundation/errors.ts'
+import { type NumberedChange, nextChange, readChanges } from '#metadata/change-feed.ts'
+import type { Metadata } from '#metadata/metadata.ts'
+import type { Change } from './volume.ts'
+
+const CHANGES_PER_READ = 500
+
+export interface FollowOptions {
+  readonly cursor?: string
+  readonly volume?: string
+  readonly follow?: boolean
+  readonly signal?: AbortSignal
+}
+
+export async function currentCursor(metadata: Metadata): Promise<string> {
+  return String(await metadata.readSystem(nextChange))
+}
+
+/** Changes from a cursor on, then as they happen. Nothing is buffered: a slow reader reads on from the feed when it is
+ *  ready, and is told when the feed no longer goes back that far. */
+export async function* followChanges(metadata: Metadata, options: FollowOptions): AsyncGenerator<Change> {
+  const { volume, follow = true, signal } = options
+  let from = options.cursor === undefined ? Number(await currentCursor(metadata)) : parseCursor(options.cursor)
+  const bell = new Bell()
+  const stop = metadata.onChange(() => bell.ring())
+  const onAbort = () => bell.ring()
+  signal?.addEventListener('abort', onAbort)
+  try {
+    while (signal?.aborted !== true) {
+      bell.reset()
+      const changes = await metadata.readSystem((snapshot) => readChanges(snapshot, { from, limit: CHANGES_PER_READ }))
+      for (const change of changes) {
+        from = change.number + 1
+        if (volume === undefined || change.volume === volume) yield describe(change)
+      }
+      if (changes.length > 0) continue
+      if (!follow) return
+      await bell.rung
+    }
+  } finally {
+    stop()
+    signal?.removeEventListener('abort', onAbort)
+  }
+}
+
+/** Remembers that it rang, until it is reset. */
+class Bell {
+  rung: Promise<void> = Promise.resolve()
+  #resolve: () => void = () => {}
+
+  ring(): void {
+    this.#resolve()
+  }
+
+  reset(): void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.rung = promise
+    this.#resolve = resolve
+  }
+}
+
+function parseCursor(text: string): number {
+  const number = Number(text)
+  if (!/^\d{1,16}$/.test(text) || !Number.isSafeInteger(number) || number < 1) {
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `"${text.slice(0, 40)}" is not a cursor of the change feed: pass one that a change or the status came with`,
+      { details: { field: 'cursor' } },
+    )
+  }
+  return number
+}
+
+function describe(change: NumberedChange): Change {
+  const { number, timeNs, kind, volume, principal, inode, parent, type, path, from } = change
+  return {
+    cursor: String(number + 1),
+    timeNs,
+    kind,
+    volume,
+    principal,
+    inode,
+    parent,
+    type,
+    path: split(path),
+    from: from === undefined ? undefined : split(from),
+  }
+}
+
+function split(path: string): string[] {
+  return path === '' ? [] : path.split('/')
+}

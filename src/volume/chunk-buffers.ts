@@ -1,0 +1,70 @@
+import { ShoalError } from '#foundation/errors.ts'
+
+/** Kept for the next borrower: a fresh buffer costs a page fault for every 4 KiB. */
+const KEPT_BYTES_MAX = 32 * 1024 * 1024
+
+/** Lends out buffers in which chunks are filled, and bounds how many bytes of them there are: whoever comes when all are
+ *  lent waits, first come first served, and so the network behind it. */
+export class ChunkBuffers {
+  readonly #limitBytes: number
+  readonly #free = new Map<number, Buffer[]>()
+  readonly #waiting: { sizeBytes: number; resolve: (buffer: Buffer) => void }[] = []
+  #lentBytes = 0
+  #keptBytes = 0
+
+  constructor(limitBytes: number) {
+    this.#limitBytes = limitBytes
+  }
+
+  /** A buffer of exactly `sizeBytes`, its contents arbitrary. @throws CANCELLED when `signal` aborts first */
+  async borrow(sizeBytes: number, signal?: AbortSignal): Promise<Buffer> {
+    if (this.#waiting.length === 0 && this.#hasRoom(sizeBytes)) return this.#lend(sizeBytes)
+    const { promise, resolve, reject } = Promise.withResolvers<Buffer>()
+    const waiter = { sizeBytes, resolve }
+    this.#waiting.push(waiter)
+    const onAbort = () => {
+      const at = this.#waiting.indexOf(waiter)
+      if (at < 0) return
+      this.#waiting.splice(at, 1)
+      reject(new ShoalError('CANCELLED', 'The write was cancelled while it waited for memory'))
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    try {
+      return await promise
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Takes a buffer back that `borrow` gave; it must not be used any more. */
+  giveBack(buffer: Buffer): void {
+    this.#lentBytes -= buffer.length
+    if (this.#keptBytes + buffer.length <= KEPT_BYTES_MAX) this.#keep(buffer)
+    for (let next = this.#waiting[0]; next !== undefined && this.#hasRoom(next.sizeBytes); next = this.#waiting[0]) {
+      this.#waiting.shift()
+      next.resolve(this.#lend(next.sizeBytes))
+    }
+  }
+
+  #hasRoom(sizeBytes: number): boolean {
+    // One is always lent, however large, or a volume of large chunks could never be written.
+    return this.#lentBytes === 0 || this.#lentBytes + sizeBytes <= this.#limitBytes
+  }
+
+  #lend(sizeBytes: number): Buffer {
+    this.#lentBytes += sizeBytes
+    const kept = this.#free.get(sizeBytes)?.pop()
+    if (kept !== undefined) {
+      this.#keptBytes -= sizeBytes
+      return kept
+    }
+    return Buffer.allocUnsafeSlow(sizeBytes)
+  }
+
+  #keep(buffer: Buffer): void {
+    const list = this.#free.get(buffer.length) ?? []
+    list.push(buffer)
+    this.#free.set(buffer.length, list)
+    this.#keptBytes += buffer.length
+  }
+}

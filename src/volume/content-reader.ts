@@ -1,0 +1,147 @@
+import type { ChunkStore } from '#chunk/store.ts'
+import { assert } from '#foundation/assert.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import { extentsIn, readInline } from '#metadata/contents.ts'
+import { contentBytes } from '#metadata/keys.ts'
+import type { Metadata } from '#metadata/metadata.ts'
+import type { Extent, InodeRecord } from '#metadata/record.ts'
+import type { VolumeView } from '#metadata/transaction.ts'
+import { contentPin, type Pins } from './pins.ts'
+import type { OpenFile } from './volume.ts'
+
+/** Bytes read from a chunk at a time: long enough to be cheap, short enough that many readers fit into memory. */
+const PIECE_BYTES = 512 * 1024
+/** Pieces read ahead of the consumer. */
+const READ_AHEAD = 2
+/** Extents fetched from the metadata at a time. */
+const EXTENTS_PER_PAGE = 256
+
+export interface ReaderStores {
+  readonly metadata: Metadata
+  readonly chunks: ChunkStore
+  readonly pins: Pins
+}
+
+/** What can be captured of a file's contents inside one snapshot. */
+export interface Captured {
+  readonly record: InodeRecord
+  readonly inline: Buffer | undefined
+  readonly prefix: Buffer
+}
+
+export function capture(view: VolumeView, record: InodeRecord): Captured {
+  return { record, inline: record.form === 'inline' ? readInline(view, record) : undefined, prefix: view.prefix }
+}
+
+/** A file's contents as they were when captured; they are pinned until `close`. */
+export class ContentReader implements OpenFile {
+  readonly attributes: Attributes
+  readonly #stores: ReaderStores
+  readonly #captured: Captured
+  readonly #pins: string[] = []
+
+  constructor(stores: ReaderStores, captured: Captured) {
+    this.#stores = stores
+    this.#captured = captured
+    this.attributes = captured.record
+    const { record } = captured
+    if (record.form === 'table') this.#pin(contentPin(captured.prefix, contentBytes(record.content)))
+    for (const extent of record.extents) this.#pin(extent.chunk)
+  }
+
+  #pin(key: string): void {
+    this.#stores.pins.pin(key)
+    this.#pins.push(key)
+  }
+
+  close(): void {
+    for (const key of this.#pins) this.#stores.pins.unpin(key)
+    this.#pins.length = 0
+  }
+
+  async *read({ offset, length }: { offset: number; length: number }, signal?: AbortSignal): AsyncIterableIterator<Buffer> {
+    const end = Math.min(offset + length, this.#captured.record.sizeBytes)
+    if (offset >= end) return
+    const { inline } = this.#captured
+    if (inline !== undefined) {
+      yield inline.subarray(offset, end)
+      return
+    }
+    const ahead: Promise<Buffer>[] = []
+    try {
+      for await (const piece of this.#pieces(offset, end)) {
+        signal?.throwIfAborted()
+        ahead.push(this.#load(piece))
+        if (ahead.length > READ_AHEAD) yield await (ahead.shift() as Promise<Buffer>)
+      }
+      for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next
+    } finally {
+      // Reads that nobody waits for any more still end, and their failures are nobody's concern.
+      await Promise.allSettled(ahead)
+    }
+  }
+
+  async #load(piece: Piece): Promise<Buffer> {
+    if (piece.extent === undefined) return Buffer.alloc(piece.length)
+    const { chunk, chunkOffset, offset } = piece.extent
+    const bytes = await this.#stores.chunks.read(chunk, { offset: chunkOffset + piece.offset - offset, length: piece.length })
+    assert(bytes.length === piece.length, 'A chunk store answers with exactly the range')
+    return bytes
+  }
+
+  /** The range as pieces of chunks and holes. Pieces end at whole multiples within a chunk, where its checksums do. */
+  async *#pieces(start: number, end: number): AsyncGenerator<Piece> {
+    let at = start
+    for await (const extent of this.#extents(start, end)) {
+      if (extent.offset > at) {
+        yield* cutHole(at, extent.offset)
+        at = extent.offset
+      }
+      const extentEnd = Math.min(extent.offset + extent.length, end)
+      while (at < extentEnd) {
+        const inChunk = extent.chunkOffset + at - extent.offset
+        const length = Math.min(extentEnd - at, PIECE_BYTES - (inChunk % PIECE_BYTES))
+        yield { offset: at, length, extent }
+        at += length
+      }
+    }
+    yield* cutHole(at, end)
+  }
+
+  async *#extents(start: number, end: number): AsyncGenerator<Extent> {
+    const { record, prefix } = this.#captured
+    if (record.form !== 'table') {
+      for (const extent of record.extents) if (extent.offset < end && extent.offset + extent.length > start) yield extent
+      return
+    }
+    for (let from = start; from < end;) {
+      const page = await this.#stores.metadata.readSystem((snapshot) =>
+        takeExtents({ snapshot, prefix }, record, { start: from, end }),
+      )
+      yield* page
+      const last = page.at(-1)
+      if (last === undefined || page.length < EXTENTS_PER_PAGE) return
+      from = last.offset + last.length
+    }
+  }
+}
+
+function takeExtents(view: VolumeView, record: InodeRecord, range: { start: number; end: number }): Extent[] {
+  const page: Extent[] = []
+  for (const extent of extentsIn(view, record, range)) {
+    page.push(extent)
+    if (page.length === EXTENTS_PER_PAGE) break
+  }
+  return page
+}
+
+interface Piece {
+  readonly offset: number
+  readonly length: number
+  readonly extent: Extent | undefined
+}
+
+function* cutHole(start: number, end: number): Generator<Piece> {
+  for (let at = start; at < end; at += PIECE_BYTES)
+    yield { offset: at, length: Math.min(PIECE_BYTES, end - at), extent: undefined }
+}

@@ -1,0 +1,256 @@
+// From a stream of bytes to contents that a metadata transaction can publish: inline up to 4 KiB, else chunks, which are
+// durable before anything refers to them.
+
+import { createHash, hash, type Hash } from 'node:crypto'
+import type { ChunkStore } from '#chunk/store.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import type { ChunkId } from '#foundation/ids.ts'
+import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
+import type { Pins } from './pins.ts'
+
+/** Chunk writes of one stream that are under way together: one hashes or is on its way to the disk while the next fills. */
+const WRITES_IN_FLIGHT = 2
+
+/** Up to here bytes are gathered as they came; more go into a borrowed buffer. */
+const SMALL_BYTES = 256 * 1024
+
+/** Below this a digest is quicker computed at once than sent to the thread pool. */
+const INLINE_DIGEST_BYTES = 64 * 1024
+
+export interface Expected {
+  readonly sizeBytes?: number
+  readonly sha256?: Buffer
+  readonly md5?: Buffer
+}
+
+export interface WriterOptions {
+  readonly chunkSizeBytes: number
+  /** Keep contents of up to 4 KiB as bytes. */
+  readonly allowInline: boolean
+  readonly expected: Expected
+  /** Compute the digest of the whole even when there are several chunks. */
+  readonly digest: boolean
+  readonly signal: AbortSignal | undefined
+  /** Takes extents over as they become many, so that a file of any size needs a bounded memory. */
+  readonly onExtents?: (extents: readonly Extent[], startsAt: number) => Promise<void>
+}
+
+/** Extents handed over at a time: 2 GiB of 8 MiB chunks. */
+const EXTENTS_PER_BATCH = 256
+
+export interface Written {
+  readonly sizeBytes: number
+  readonly sha256: Buffer | undefined
+  readonly inline: Buffer | undefined
+  /** Those not handed over yet. */
+  readonly extents: readonly Extent[]
+  /** How many bytes of the file were handed over before. */
+  readonly handedOverBytes: number
+}
+
+export interface ContentStores {
+  readonly chunks: ChunkStore
+  readonly buffers: ChunkBuffers
+  readonly pins: Pins
+}
+
+export async function digestOf(bytes: Uint8Array): Promise<Buffer> {
+  if (bytes.length <= INLINE_DIGEST_BYTES) return hash('sha256', bytes, 'buffer')
+  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
+}
+
+/** Writes one stream. Whatever it has written is pinned until `release`. */
+export class ContentWriter {
+  readonly #stores: ContentStores
+  readonly #options: WriterOptions
+  readonly #sha256: Hash | undefined
+  readonly #md5: Hash | undefined
+  readonly #pinned: ChunkId[] = []
+  readonly #inFlight = new Set<Promise<void>>()
+  #extents: Extent[] = []
+  #handedOverBytes = 0
+  #sizeBytes = 0
+  #failure: { error: unknown } | undefined
+  #small: Uint8Array[] | undefined = []
+  #buffer: Buffer | undefined
+  #filled = 0
+
+  constructor(stores: ContentStores, options: WriterOptions) {
+    this.#stores = stores
+    this.#options = options
+    this.#sha256 = options.digest || options.expected.sha256 !== undefined ? createHash('sha256') : undefined
+    this.#md5 = options.expected.md5 === undefined ? undefined : createHash('md5')
+  }
+
+  /** Chunks that this stream has written, to be discarded if they never become part of a file. */
+  get chunks(): readonly ChunkId[] {
+    return this.#pinned
+  }
+
+  /** Consumes `body` to its end. @throws what the body throws, INCOMPLETE_BODY, DIGEST_MISMATCH, NO_SPACE, STORAGE_FAILED, CANCELLED */
+  async write(body: AsyncIterable<Uint8Array>): Promise<Written> {
+    try {
+      for await (const piece of body) {
+        this.#options.signal?.throwIfAborted()
+        await this.#take(piece)
+      }
+      return await this.#finish()
+    } finally {
+      await Promise.allSettled(this.#inFlight)
+      if (this.#buffer !== undefined) this.#stores.buffers.giveBack(this.#buffer)
+      this.#buffer = undefined
+    }
+  }
+
+  release(): void {
+    for (const chunk of this.#pinned) this.#stores.pins.unpin(chunk)
+    this.#pinned.length = 0
+  }
+
+  async #take(piece: Uint8Array): Promise<void> {
+    this.#sizeBytes += piece.length
+    const { sizeBytes } = this.#options.expected
+    if (sizeBytes !== undefined && this.#sizeBytes > sizeBytes) {
+      throw new ShoalError('INVALID_ARGUMENT', `The body is longer than the ${sizeBytes} bytes that were announced`)
+    }
+    this.#md5?.update(piece)
+    if (this.#small !== undefined) {
+      if (this.#sizeBytes <= SMALL_BYTES) {
+        this.#small.push(piece)
+        return
+      }
+      const gathered = this.#small
+      this.#small = undefined
+      for (const earlier of gathered) await this.#fill(earlier)
+    }
+    await this.#fill(piece)
+  }
+
+  async #fill(piece: Uint8Array): Promise<void> {
+    this.#sha256?.update(piece)
+    for (let at = 0; at < piece.length;) {
+      this.#buffer ??= await this.#stores.buffers.borrow(this.#options.chunkSizeBytes, this.#options.signal)
+      const end = Math.min(piece.length, at + this.#buffer.length - this.#filled)
+      this.#buffer.set(at === 0 && end === piece.length ? piece : piece.subarray(at, end), this.#filled)
+      this.#filled += end - at
+      at = end
+      if (this.#filled === this.#buffer.length) await this.#flush()
+    }
+  }
+
+  /** Sends the filled buffer on its way; waits only when too many are under way. */
+  async #flush(): Promise<void> {
+    const buffer = this.#buffer as Buffer
+    const length = this.#filled
+    this.#buffer = undefined
+    this.#filled = 0
+    const offset = this.#sizeOfExtents()
+    const index = this.#extents.push({ offset, length, chunk: '' as ChunkId, chunkOffset: 0 }) - 1
+    const work = this.#store(buffer.subarray(0, length))
+      .then((chunk) => {
+        this.#extents[index] = { offset, length, chunk, chunkOffset: 0 }
+      })
+      .catch((error: unknown) => {
+        this.#failure ??= { error }
+      })
+      .finally(() => {
+        this.#stores.buffers.giveBack(buffer)
+        this.#inFlight.delete(work)
+      })
+    this.#inFlight.add(work)
+    while (this.#inFlight.size >= WRITES_IN_FLIGHT) await Promise.race(this.#inFlight)
+    this.#throwFailure()
+    if (this.#extents.length >= EXTENTS_PER_BATCH && this.#options.onExtents !== undefined) await this.#handOver()
+  }
+
+  #sizeOfExtents(): number {
+    const last = this.#extents.at(-1)
+    return last === undefined ? this.#handedOverBytes : last.offset + last.length
+  }
+
+  async #handOver(): Promise<void> {
+    await Promise.all(this.#inFlight)
+    this.#throwFailure()
+    const extents = this.#extents
+    const startsAt = this.#handedOverBytes
+    this.#handedOverBytes = this.#sizeOfExtents()
+    this.#extents = []
+    await this.#options.onExtents?.(extents, startsAt)
+    // Whoever took them over keeps the collector away from them now.
+    this.release()
+  }
+
+  async #store(bytes: Buffer): Promise<ChunkId> {
+    const chunk = (await digestOf(bytes)).toString('hex') as ChunkId
+    this.#stores.pins.pin(chunk)
+    this.#pinned.push(chunk)
+    await this.#stores.chunks.write(chunk, bytes)
+    return chunk
+  }
+
+  async #finish(): Promise<Written> {
+    const { expected } = this.#options
+    if (expected.sizeBytes !== undefined && this.#sizeBytes < expected.sizeBytes) {
+      throw new ShoalError(
+        'INCOMPLETE_BODY',
+        `The body ended after ${this.#sizeBytes} of the ${expected.sizeBytes} bytes that were announced`,
+      )
+    }
+    if (this.#small !== undefined) return this.#finishSmall(this.#small)
+    if (this.#filled > 0) await this.#flush()
+    await Promise.all(this.#inFlight)
+    this.#throwFailure()
+    const sha256 = this.#sha256?.digest() ?? this.#onlyChunk()
+    this.#check(sha256)
+    return {
+      sizeBytes: this.#sizeBytes,
+      sha256,
+      inline: undefined,
+      extents: this.#extents,
+      handedOverBytes: this.#handedOverBytes,
+    }
+  }
+
+  /** The one chunk's id is the digest of the whole. */
+  #onlyChunk(): Buffer | undefined {
+    const only = this.#extents[0]
+    return this.#handedOverBytes === 0 && this.#extents.length === 1 && only !== undefined
+      ? Buffer.from(only.chunk, 'hex')
+      : undefined
+  }
+
+  async #finishSmall(pieces: readonly Uint8Array[]): Promise<Written> {
+    const only = pieces[0]
+    const bytes =
+      pieces.length === 1 && only !== undefined ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces)
+    const sha256 = await digestOf(bytes)
+    this.#check(sha256)
+    const written = { sizeBytes: bytes.length, sha256, handedOverBytes: 0 }
+    if (bytes.length === 0 || (this.#options.allowInline && bytes.length <= MAX_INLINE_BYTES))
+      return { ...written, inline: bytes, extents: [] }
+    const chunk = await this.#store(bytes)
+    return { ...written, inline: undefined, extents: [{ offset: 0, length: bytes.length, chunk, chunkOffset: 0 }] }
+  }
+
+  #check(sha256: Buffer | undefined): void {
+    const { expected } = this.#options
+    if (expected.sha256 !== undefined && sha256 !== undefined && !sha256.equals(expected.sha256)) {
+      throw new ShoalError(
+        'DIGEST_MISMATCH',
+        `The body's SHA-256 is ${sha256.toString('hex')}, announced was ${expected.sha256.toString('hex')}: it changed on the way`,
+      )
+    }
+    const md5 = this.#md5?.digest()
+    if (md5 !== undefined && expected.md5 !== undefined && !md5.equals(expected.md5)) {
+      throw new ShoalError(
+        'DIGEST_MISMATCH',
+        `The body's MD5 is ${md5.toString('base64')}, announced was ${expected.md5.toString('base64')}: it changed on the way`,
+      )
+    }
+  }
+
+  #throwFailure(): void {
+    if (this.#failure !== undefined) throw this.#failure.error
+  }
+}

@@ -1,0 +1,310 @@
+// Writing files: whole ones as a stream, ranges of them, and by reference from other files.
+
+import { ShoalError } from '#foundation/errors.ts'
+import type { UploadId } from '#foundation/ids.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
+import {
+  type NewContents,
+  type RangeWriteResult,
+  type Spilled,
+  readInline,
+  shiftedExtents,
+  truncateRange,
+  writeRange,
+} from '#metadata/contents.ts'
+import { type FileWrite, type FileWritten, putFile, reportChange } from '#metadata/files.ts'
+import type { Located } from '#metadata/inodes.ts'
+import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
+import type { VolumePolicy } from '#metadata/policy.ts'
+import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import { discardUnused } from '#metadata/references.ts'
+import { notFound, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
+import { abortUpload, beginUpload, commitUploadStep, putPart } from '#metadata/uploads.ts'
+import type { Random } from '#platform/random.ts'
+import { type ContentStores, ContentWriter, type Written } from './content-writer.ts'
+import type { Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
+
+export interface WriteStores extends ContentStores {
+  readonly metadata: Metadata
+  readonly random: Random
+  readonly uploadExpiryMs: number
+}
+
+/** A write of a range is this long at most, and one range copied by reference too. */
+export const MAX_RANGE_BYTES = 64 * 1024 * 1024
+
+/** Others may change the file between the look at it and the commit; so often it is tried again. */
+const TRIES = 5
+
+export class FileWrites {
+  readonly #stores: WriteStores
+  readonly #volume: VolumeHandle
+  readonly #policy: VolumePolicy
+
+  constructor(stores: WriteStores, volume: VolumeHandle, policy: VolumePolicy) {
+    this.#stores = stores
+    this.#volume = volume
+    this.#policy = policy
+  }
+
+  async writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
+    let session: UploadId | undefined
+    let parts = 0
+    const writer = this.#writer(options, async (extents, startsAt) => {
+      session ??= await this.#openSession(path, options)
+      parts += 1
+      await this.#addExtents(session, { number: parts, extents, startsAt }, options.caller)
+    })
+    try {
+      const written = await writer.write(body)
+      if (session === undefined) return await this.#publish(path, written, options)
+      if (written.extents.length > 0)
+        await this.#addExtents(
+          session,
+          { number: parts + 1, extents: written.extents, startsAt: written.handedOverBytes },
+          options.caller,
+        )
+      return await this.commitSession(session, { sha256: written.sha256, caller: options.caller })
+    } catch (error) {
+      await this.#discard(writer, session, options.caller)
+      throw error
+    } finally {
+      writer.release()
+    }
+  }
+
+  #writer(
+    options: Pick<WriteOptions, 'expected' | 'digest' | 'signal'>,
+    onExtents?: (extents: readonly Extent[], startsAt: number) => Promise<void>,
+  ): ContentWriter {
+    return new ContentWriter(this.#stores, {
+      chunkSizeBytes: this.#policy.chunkSizeBytes,
+      allowInline: onExtents !== undefined,
+      expected: options.expected ?? {},
+      digest: options.digest === true,
+      signal: options.signal,
+      ...(onExtents === undefined ? {} : { onExtents }),
+    })
+  }
+
+  async #publish(path: Path, written: Written, options: WriteOptions): Promise<WriteResult> {
+    const { inline, extents, sizeBytes, sha256 } = written
+    const contents: NewContents =
+      inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
+    const { conditions, attributes, createParents } = options
+    const write: FileWrite = {
+      contents,
+      sha256,
+      createParents: createParents === true,
+      ...(conditions === undefined ? {} : { conditions }),
+      ...(attributes === undefined ? {} : { attributes }),
+    }
+    return toResult(await this.#transact(options.caller, (t) => putFile(t, path, write)))
+  }
+
+  async #openSession(path: Path, options: WriteOptions): Promise<UploadId> {
+    const id = this.#stores.random.bytes(16).toString('hex') as UploadId
+    const { caller, conditions, attributes, createParents } = options
+    await this.#transact(caller, (t) =>
+      beginUpload(t, id, {
+        path,
+        principal: caller.principal,
+        startedNs: t.nowNs,
+        expiresNs: t.nowNs + BigInt(this.#stores.uploadExpiryMs) * 1_000_000n,
+        createParents: createParents === true,
+        hidden: true,
+        ...(conditions === undefined ? {} : { conditions }),
+        ...(attributes === undefined ? {} : { attributes }),
+      }),
+    )
+    return id
+  }
+
+  async #addExtents(
+    id: UploadId,
+    part: { number: number; extents: readonly Extent[]; startsAt: number },
+    caller: Caller,
+  ): Promise<void> {
+    const extents = part.extents.map((extent) => ({ ...extent, offset: extent.offset - part.startsAt }))
+    const sizeBytes = extents.reduce((sum, extent) => sum + extent.length, 0)
+    await this.#transact(caller, (t) => putPart(t, id, { number: part.number, sizeBytes, sha256: undefined, extents }))
+  }
+
+  /** Publishes an upload session's parts, in as many steps as they need. */
+  async commitSession(id: UploadId, options: { caller: Caller; sha256: Buffer | undefined }): Promise<WriteResult> {
+    for (;;) {
+      const step = await this.#transact(options.caller, (t) => commitUploadStep(t, id, { sha256: options.sha256 }))
+      if (step !== 'more') return toResult(step)
+    }
+  }
+
+  /** Stores a stream as one part of an upload session. */
+  async writePart(
+    id: UploadId,
+    part: { number: number; body: AsyncIterable<Uint8Array>; caller: Caller } & Pick<WriteOptions, 'expected' | 'signal'>,
+  ): Promise<{ sizeBytes: number; sha256: Buffer }> {
+    const writer = this.#writer({ ...part, digest: true })
+    try {
+      const { sizeBytes, sha256, extents } = await writer.write(part.body)
+      if (sha256 === undefined) throw new ShoalError('INTERNAL', 'A part was written without its digest')
+      await this.#transact(part.caller, (t) => putPart(t, id, { number: part.number, sizeBytes, sha256, extents }))
+      return { sizeBytes, sha256 }
+    } catch (error) {
+      await this.#discard(writer, undefined, part.caller)
+      throw error
+    } finally {
+      writer.release()
+    }
+  }
+
+  /** What a failed write has stored is of no use to anybody: its chunks go onto the garbage list, if nobody has them. */
+  async #discard(writer: ContentWriter, session: UploadId | undefined, caller: Caller): Promise<void> {
+    const chunks = [...writer.chunks]
+    if (chunks.length === 0 && session === undefined) return
+    try {
+      await this.#transact(caller, (t) => {
+        discardUnused(t.tx, chunks, t.nowMs)
+        if (session !== undefined) abortUpload(t, session)
+      })
+    } catch {
+      // The store itself may have failed; what is left is found by the collector's sweep.
+    }
+  }
+
+  writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: Caller): Promise<Located> {
+    const { offset, bytes } = write
+    if (!Number.isSafeInteger(offset) || offset < 0)
+      throw new ShoalError('INVALID_ARGUMENT', `The offset ${offset} is not a whole number from 0 on`)
+    if (bytes.length > MAX_RANGE_BYTES) throw new ShoalError('TOO_LARGE', `One write has ${MAX_RANGE_BYTES} bytes at most`)
+    return this.#change(path, caller, { bytes, offset, length: bytes.length })
+  }
+
+  async #change(path: Path, caller: Caller, write: { bytes: Uint8Array; offset: number; length: number }): Promise<Located> {
+    const { bytes, offset, length } = write
+    if (length === 0) return this.#transact(caller, (t) => this.#file(t, path))
+    const small = offset + length <= MAX_INLINE_BYTES
+    if (small) {
+      const result = await this.#transact(caller, (t) =>
+        report(t, writeRange(t, this.#file(t, path), { kind: 'inline', offset, bytes })),
+      )
+      if ('done' in result) return result.done
+    }
+    return this.#withChunks(bytes, caller, (extents) => {
+      const placed = extents.map((extent) => ({ ...extent, offset: extent.offset + offset }))
+      return this.#spilling(path, caller, (t, located, spilled) =>
+        writeRange(t, located, {
+          kind: 'extents',
+          offset,
+          length,
+          extents: placed,
+          ...(spilled === undefined ? {} : { spilled }),
+        }),
+      )
+    })
+  }
+
+  /** Runs a change that may first need the file's inline bytes as a chunk. */
+  async #spilling(
+    path: Path,
+    caller: Caller,
+    change: (t: VolumeTransaction, located: Located, spilled: Spilled | undefined) => RangeWriteResult,
+  ): Promise<Located> {
+    let result = await this.#transact(caller, (t) => report(t, change(t, this.#file(t, path), undefined)))
+    for (let tries = 1; tries < TRIES; tries += 1) {
+      if ('done' in result) return result.done
+      if (result.needs === 'extents') break
+      const { bytes, version } = result
+      result = await this.#withChunks(bytes, caller, ([extent]) =>
+        this.#transact(caller, (t) => report(t, change(t, this.#file(t, path), { version, extent: extent as Extent }))),
+      )
+    }
+    if ('done' in result) return result.done
+    throw new ShoalError(
+      'CONFLICT',
+      `"/${formatPath(path)}" was changed by others again and again during this write: try it again`,
+    )
+  }
+
+  /** Stores `bytes` as chunks, which stay pinned while `use` makes them part of a file. */
+  async #withChunks<T>(bytes: Uint8Array, caller: Caller, use: (extents: readonly Extent[]) => Promise<T>): Promise<T> {
+    const writer = this.#writer({})
+    try {
+      return await use((await writer.write(once(bytes))).extents)
+    } catch (error) {
+      await this.#discard(writer, undefined, caller)
+      throw error
+    } finally {
+      writer.release()
+    }
+  }
+
+  truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
+    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
+      throw new ShoalError('INVALID_ARGUMENT', `The size ${sizeBytes} is not a whole number from 0 on`)
+    return this.#spilling(path, caller, (t, located, spilled) =>
+      truncateRange(t, located, { sizeBytes, ...(spilled === undefined ? {} : { spilled }) }),
+    )
+  }
+
+  /** Copies a range by reference; bytes move only out of and into inline contents. */
+  async copyRange(copy: CopyRange, caller: Caller): Promise<Located> {
+    checkCopy(copy)
+    const { source, sourceOffset, target, targetOffset } = copy
+    const inline = await this.#stores.metadata.read(this.#volume, (view) => {
+      const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
+      return record.form === 'inline' ? readInline(view, record).subarray(sourceOffset, sourceOffset + copy.length) : undefined
+    })
+    if (inline !== undefined) return this.#change(target, caller, { bytes: inline, offset: targetOffset, length: inline.length })
+    return this.#spilling(target, caller, (t, located, spilled) => {
+      const { record } = this.#file(t, source)
+      const length = Math.min(copy.length, Math.max(0, record.sizeBytes - sourceOffset))
+      if (length === 0) return { done: located }
+      const extents = shiftedExtents(t, record, { start: sourceOffset, length, target: targetOffset })
+      return writeRange(t, located, {
+        kind: 'extents',
+        offset: targetOffset,
+        length,
+        extents,
+        ...(spilled === undefined ? {} : { spilled }),
+      })
+    })
+  }
+
+  /** The regular file at `path`, links followed. */
+  #file(t: VolumeTransaction, path: Path): Located {
+    const located = resolvePath(t, path, { follow: true, prefer: 'file' })
+    if (located === undefined) {
+      resolveParent(t, path)
+      throw notFound(path)
+    }
+    if (located.record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
+    if (located.record.type !== 'file')
+      throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${located.record.type} and has no contents`)
+    return located
+  }
+
+  #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T): Promise<T> {
+    return this.#stores.metadata.transact(this.#volume, caller.principal, fn)
+  }
+}
+
+function report(t: VolumeTransaction, result: RangeWriteResult): RangeWriteResult {
+  if ('done' in result) reportChange(t, result.done, 'write')
+  return result
+}
+
+function checkCopy({ sourceOffset, targetOffset, length }: CopyRange): void {
+  for (const value of [sourceOffset, targetOffset, length]) {
+    if (!Number.isSafeInteger(value) || value < 0)
+      throw new ShoalError('INVALID_ARGUMENT', `${value} is not a whole number from 0 on`)
+  }
+}
+
+export function toResult({ located, created }: FileWritten): WriteResult {
+  return { attributes: located.record, created }
+}
+
+async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  yield bytes
+}

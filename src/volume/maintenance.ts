@@ -1,0 +1,152 @@
+// Background work on one node: lets go of what was discarded, forgets chunks that nothing uses, ends expired uploads, and
+// finds chunks that no row knows. Each step is small; between steps others get their turn.
+
+import type { ChunkStore } from '#chunk/store.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import { type ChunkGarbage, collectContentsStep, listGarbageChunks, strikeGarbageChunks } from '#metadata/collector.ts'
+import { volumePrefix } from '#metadata/keys.ts'
+import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
+import { findReference } from '#metadata/references.ts'
+import { VolumeView } from '#metadata/transaction.ts'
+import { abortUpload, listUploads } from '#metadata/uploads.ts'
+import { listVolumes } from '#metadata/volumes.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { contentPin, type Pins } from './pins.ts'
+
+/** Chunks forgotten between two transactions. */
+const CHUNKS_PER_STEP = 256
+
+export interface MaintenanceOptions {
+  readonly metadata: Metadata
+  readonly chunks: ChunkStore
+  readonly pins: Pins
+  readonly clock: Clock
+  readonly log: Log
+  /** How long something stays after nothing uses it any more. */
+  readonly graceMs: number
+  readonly intervalMs: number
+  /** How often the whole chunk store is compared with the references. */
+  readonly sweepIntervalMs: number
+}
+
+export interface CollectResult {
+  readonly chunks: number
+  readonly uploads: number
+}
+
+export class Maintenance {
+  readonly #options: MaintenanceOptions
+  readonly #stop = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: MaintenanceOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  async #run(): Promise<void> {
+    const { clock, intervalMs, sweepIntervalMs, log } = this.#options
+    let sweptAtMs = clock.monotonicMs()
+    while (!this.#stop.signal.aborted) {
+      try {
+        await clock.sleep(intervalMs, this.#stop.signal)
+        await this.collect()
+        if (clock.monotonicMs() - sweptAtMs >= sweepIntervalMs) {
+          await this.sweep()
+          sweptAtMs = clock.monotonicMs()
+        }
+      } catch (error) {
+        if (isShoalError(error, 'CANCELLED')) return
+        log.warn('collecting garbage failed, it is tried again', { error })
+      }
+    }
+  }
+
+  /** One whole round. */
+  async collect(): Promise<CollectResult> {
+    const uploads = await this.#reapUploads()
+    const { metadata, clock, pins, graceMs } = this.#options
+    const isOpen = (prefix: Buffer, what: Buffer) => what.length === 8 && pins.has(contentPin(prefix, what))
+    for (let more = true; more && !this.#stop.signal.aborted;) {
+      const nowMs = clock.nowMs()
+      more = await metadata.transactSystem((tx) => collectContentsStep(tx, { beforeMs: nowMs - graceMs, nowMs, isOpen }))
+    }
+    return { uploads, chunks: await this.#forgetChunks() }
+  }
+
+  async #reapUploads(): Promise<number> {
+    const { metadata, clock, log } = this.#options
+    const nowNs = clock.nowNs()
+    const volumes = await metadata.readSystem((snapshot) => [...listVolumes(snapshot)])
+    let reaped = 0
+    for (const volume of volumes) {
+      const handle: VolumeHandle = volume
+      const expired = await metadata.readSystem((snapshot) => {
+        const view = new VolumeView(snapshot, volumePrefix(volume.tenant, volume.id))
+        return [...listUploads(view)].filter(({ session }) => session.expiresNs <= nowNs && session.committing === undefined)
+      })
+      for (const { id, session } of expired) {
+        await metadata.transact(handle, session.principal, (t) => abortUpload(t, id))
+        log.info('an upload has expired', { volume: volume.name, upload: id })
+        reaped += 1
+      }
+    }
+    return reaped
+  }
+
+  async #forgetChunks(): Promise<number> {
+    const { metadata, pins, clock, graceMs } = this.#options
+    const beforeMs = clock.nowMs() - graceMs
+    let forgotten = 0
+    for (let kept = 0; !this.#stop.signal.aborted;) {
+      const listed = await metadata.readSystem((snapshot) =>
+        listGarbageChunks(snapshot, { beforeMs, limit: CHUNKS_PER_STEP + kept }),
+      )
+      const todo = listed.slice(kept)
+      if (todo.length === 0) break
+      const gone: ChunkGarbage[] = []
+      for (const garbage of todo) {
+        // No turn of the event loop lies between the look at the pins and the store's own check.
+        if (pins.has(garbage.chunk)) continue
+        if (await this.#forget(garbage, beforeMs)) gone.push(garbage)
+      }
+      await metadata.transactSystem((tx) => strikeGarbageChunks(tx, gone))
+      forgotten += gone.length
+      kept += todo.length - gone.length
+      if (kept > CHUNKS_PER_STEP * 16) break
+    }
+    return forgotten
+  }
+
+  /** True if the chunk is no longer in the store. */
+  async #forget({ chunk }: ChunkGarbage, beforeMs: number): Promise<boolean> {
+    const { chunks } = this.#options
+    if (await chunks.forget(chunk, { untouchedSinceMs: beforeMs })) return true
+    return (await chunks.locate(chunk)) === undefined
+  }
+
+  /** Forgets chunks that no row refers to: what a crash left between the chunk and its commit. */
+  async sweep(): Promise<number> {
+    const { metadata, chunks, pins, clock, graceMs, log } = this.#options
+    const beforeMs = clock.nowMs() - graceMs
+    let forgotten = 0
+    for await (const { id, touchedAtMs } of chunks.list()) {
+      if (this.#stop.signal.aborted) break
+      if (touchedAtMs >= beforeMs || pins.has(id)) continue
+      const isKnown = await metadata.readSystem((snapshot) => findReference(snapshot, id) !== undefined)
+      if (isKnown || pins.has(id)) continue
+      if (await chunks.forget(id, { untouchedSinceMs: beforeMs })) forgotten += 1
+    }
+    if (forgotten > 0) log.info('chunks that nothing refers to were removed', { chunks: forgotten })
+    return forgotten
+  }
+}

@@ -1,0 +1,23 @@
+/** Counts who is using something, so that the collector leaves it alone. */
+export class Pins {
+  readonly #counts = new Map<string, number>()
+
+  pin(key: string): void {
+    this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
+  }
+
+  unpin(key: string): void {
+    const count = this.#counts.get(key) ?? 0
+    if (count > 1) this.#counts.set(key, count - 1)
+    else this.#counts.delete(key)
+  }
+
+  has(key: string): boolean {
+    return this.#counts.has(key)
+  }
+}
+
+/** Names the contents of a file among all volumes. */
+export function contentPin(prefix: Buffer, content: Buffer): string {
+  return `${prefix.toString('latin1')}${content.toString('latin1')}`
+}

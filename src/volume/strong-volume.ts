@@ -1,0 +1,298 @@
+import type { ChunkStore } from '#chunk/store.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import type { UploadId } from '#foundation/ids.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
+import type { Attributes, FileType } from '#metadata/attributes.ts'
+import { readInline, storeContents } from '#metadata/contents.ts'
+import { createEntry, linkEntry, removeEntry, renameEntry } from '#metadata/entries.ts'
+import {
+  type AttributeChanges,
+  changeAttributes,
+  checkConditions,
+  ensureDirectory,
+  parentFor,
+  reportChange,
+} from '#metadata/files.ts'
+import { findEntry, type Located, reload } from '#metadata/inodes.ts'
+import { listDirectory } from '#metadata/listing.ts'
+import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
+import type { VolumeInfo } from '#metadata/policy.ts'
+import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
+import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
+import { capture, ContentReader } from './content-reader.ts'
+import { FileWrites, type WriteStores } from './file-writes.ts'
+import { locateContents } from './locations.ts'
+import { copyTree, removeTree } from './trees.ts'
+import { UploadSessions } from './upload-sessions.ts'
+import type * as port from './volume.ts'
+
+/** POSIX' limit for a symbolic link's target, PATH_MAX without its NUL. */
+const MAX_TARGET_BYTES = 4095
+const LIST_LIMIT_DEFAULT = 1_000
+const LIST_LIMIT_MAX = 10_000
+
+export interface StrongVolumeStores extends WriteStores {
+  readonly chunks: ChunkStore
+  readonly metadata: Metadata
+  readonly nodeId: string
+}
+
+/** A volume over the strong namespace and the chunk store. */
+export class StrongVolume implements port.Volume {
+  readonly info: VolumeInfo
+  readonly #stores: StrongVolumeStores
+  readonly #volume: VolumeHandle
+  readonly #writes: FileWrites
+  readonly #uploads: UploadSessions
+
+  constructor(stores: StrongVolumeStores, info: VolumeInfo) {
+    this.info = info
+    this.#stores = stores
+    this.#volume = info
+    this.#writes = new FileWrites(stores, info, info.policy)
+    this.#uploads = new UploadSessions(stores, info, this.#writes)
+  }
+
+  stat(path: Path, options: { follow?: boolean } = {}): Promise<Attributes | undefined> {
+    return this.#stores.metadata.read(this.#volume, (view) => resolvePath(view, path, options)?.record)
+  }
+
+  list(path: Path, options: port.ListOptions = {}): Promise<port.Listing> {
+    const { cursor, limit = LIST_LIMIT_DEFAULT, recursive = false } = options
+    if (!Number.isSafeInteger(limit) || limit < 1 || limit > LIST_LIMIT_MAX) {
+      throw new ShoalError('INVALID_ARGUMENT', `"limit" can't be ${limit}: 1 to ${LIST_LIMIT_MAX} is allowed`, {
+        details: { field: 'limit' },
+      })
+    }
+    return this.#stores.metadata.read(this.#volume, (view) => {
+      const directory = resolveDirectory(view, path, { follow: true })
+      const page = listDirectory(view, directory.record.inode, { limit, recursive, ...(cursor === undefined ? {} : { cursor }) })
+      return { entries: page.entries.map((entry) => ({ path: entry.path, attributes: entry.record })), next: page.next }
+    })
+  }
+
+  async openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
+    const captured = await this.#stores.metadata.read(this.#volume, (view) => {
+      const located = resolvePath(view, path, { ...options, prefer: 'file' })
+      if (located === undefined) return undefined
+      const { type } = located.record
+      if (type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
+      if (type !== 'file')
+        throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${type} and has no contents to read`)
+      return capture(view, located.record)
+    })
+    return captured === undefined ? undefined : new ContentReader(this.#stores, captured)
+  }
+
+  locate(path: Path): Promise<port.Locations | undefined> {
+    return locateContents(this.#stores, this.#volume, path)
+  }
+
+  writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: port.WriteOptions): Promise<port.WriteResult> {
+    return this.#writes.writeFile(path, body, options)
+  }
+
+  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: port.Caller): Promise<Attributes> {
+    return (await this.#writes.writeAt(path, write, caller)).record
+  }
+
+  async truncate(path: Path, sizeBytes: number, caller: port.Caller): Promise<Attributes> {
+    return (await this.#writes.truncate(path, sizeBytes, caller)).record
+  }
+
+  async copyRange(copy: port.CopyRange, caller: port.Caller): Promise<Attributes> {
+    return (await this.#writes.copyRange(copy, caller)).record
+  }
+
+  makeDirectory(path: Path, options: { caller: port.Caller; parents?: boolean; mode?: number }): Promise<Attributes> {
+    const { caller, parents = false, mode = 0o755 } = options
+    return this.#transact(caller, (t) => {
+      const existing = parents ? resolveExistingDirectory(t, path) : undefined
+      if (existing !== undefined) return existing.record
+      const { parent, name } = path.length === 0 ? { parent: resolveDirectory(t, path), name: '' } : parentFor(t, path, parents)
+      if (name === '') throw new ShoalError('ALREADY_EXISTS', 'The root directory exists already')
+      return createEntry(t, parent, { name, inode: { type: 'directory', mode } }).record
+    })
+  }
+
+  makeSymlink(path: Path, target: Buffer, caller: port.Caller): Promise<Attributes> {
+    if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0)) {
+      throw new ShoalError('INVALID_ARGUMENT', `The target of a symbolic link has 1 to ${MAX_TARGET_BYTES} bytes and no NUL`)
+    }
+    return this.#create(path, caller, (t) => ({
+      type: 'symlink',
+      mode: 0o777,
+      contents: storeContents(t, { kind: 'inline', bytes: target }),
+    }))
+  }
+
+  makeNode(path: Path, node: { type: FileType; mode: number; rdev?: number }, caller: port.Caller): Promise<Attributes> {
+    if (node.type === 'directory' || node.type === 'symlink')
+      throw new ShoalError('INVALID_ARGUMENT', `A ${node.type} is made by an operation of its own`)
+    return this.#create(path, caller, () => ({ type: node.type, mode: node.mode, rdev: node.rdev ?? 0 }))
+  }
+
+  #create(
+    path: Path,
+    caller: port.Caller,
+    inode: (t: VolumeTransaction) => Parameters<typeof createEntry>[2]['inode'],
+  ): Promise<Attributes> {
+    return this.#transact(caller, (t) => {
+      const { parent, name } = resolveParent(t, path)
+      return createEntry(t, parent, { name, inode: inode(t) }).record
+    })
+  }
+
+  readSymlink(path: Path): Promise<Buffer> {
+    return this.#stores.metadata.read(this.#volume, (view) => {
+      const { record } = resolveExisting(view, path)
+      if (record.type !== 'symlink') throw new ShoalError('INVALID_ARGUMENT', `"/${formatPath(path)}" is not a symbolic link`)
+      return readInline(view, record)
+    })
+  }
+
+  link(source: Path, target: Path, caller: port.Caller): Promise<Attributes> {
+    return this.#transact(
+      caller,
+      (t) => linkEntry(t, resolveExisting(t, source, { prefer: 'file' }), resolveParent(t, target)).record,
+    )
+  }
+
+  rename(
+    source: Path,
+    target: Path,
+    options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean },
+  ): Promise<void> {
+    const { caller, mode = 'replace', createParents = false } = options
+    return this.#transact(caller, (t) => {
+      const from = resolveParent(t, source)
+      const located = resolveExisting(t, source)
+      const to = parentFor(t, target, createParents)
+      const there = findEither(t, to.parent, to.name)
+      renameEntry(t, { ...from, located: reload(t, located) }, { ...to, located: there, mode })
+    })
+  }
+
+  async copy(
+    source: Path,
+    target: Path,
+    options: { caller: port.Caller; recursive?: boolean; createParents?: boolean; replace?: boolean },
+  ): Promise<Attributes> {
+    return (await copyTree({ metadata: this.#stores.metadata, volume: this.#volume }, { source, target }, options)).record
+  }
+
+  async remove(path: Path, options: { caller: port.Caller; recursive?: boolean; conditions?: port.Conditions }): Promise<void> {
+    const { caller, recursive = false, conditions } = options
+    if (recursive) {
+      const isDirectory = await this.#stores.metadata.read(this.#volume, (view) => {
+        const located = resolveExisting(view, path)
+        checkConditions(conditions, located.record)
+        return located.record.type === 'directory'
+      })
+      if (isDirectory) await removeTree({ metadata: this.#stores.metadata, volume: this.#volume }, path, caller)
+      if (path.length === 0) return
+    }
+    await this.#transact(caller, (t) => {
+      const { parent, name } = resolveParent(t, path)
+      const target = resolveExisting(t, path)
+      checkConditions(conditions, target.record)
+      removeEntry(t, parent, { name, target })
+    })
+  }
+
+  setAttributes(path: Path, changes: AttributeChanges, caller: port.Caller): Promise<Attributes> {
+    checkAttributes(changes)
+    return this.#transact(caller, (t) => changeAttributes(t, resolveExisting(t, path), changes).record)
+  }
+
+  listXattrs(path: Path): Promise<readonly string[]> {
+    return this.#stores.metadata.read(this.#volume, (view) =>
+      listXattrs(view, resolveExisting(view, path).record.inode).map(({ name }) => name),
+    )
+  }
+
+  readXattr(path: Path, name: string): Promise<Buffer | undefined> {
+    return this.#stores.metadata.read(this.#volume, (view) => readXattr(view, resolveExisting(view, path).record.inode, name))
+  }
+
+  writeXattr(path: Path, xattr: XattrWrite, caller: port.Caller): Promise<void> {
+    return this.#transact(caller, (t) => {
+      const located = resolveExisting(t, path)
+      writeXattr(t, located, xattr)
+      reportChange(t, located, 'attributes')
+    })
+  }
+
+  removeXattr(path: Path, name: string, caller: port.Caller): Promise<void> {
+    return this.#transact(caller, (t) => {
+      const located = resolveExisting(t, path)
+      removeXattr(t, located, name)
+      reportChange(t, located, 'attributes')
+    })
+  }
+
+  beginUpload(
+    path: Path,
+    options: Pick<port.WriteOptions, 'caller' | 'conditions' | 'attributes' | 'createParents'>,
+  ): Promise<port.UploadInfo> {
+    return this.#uploads.begin(path, options)
+  }
+
+  findUpload(id: UploadId): Promise<port.UploadInfo | undefined> {
+    return this.#uploads.find(id)
+  }
+
+  listUploads(
+    options: { cursor?: string; limit?: number } = {},
+  ): Promise<{ uploads: readonly port.UploadInfo[]; next: string | undefined }> {
+    return this.#uploads.list(options)
+  }
+
+  writePart(id: UploadId, part: Parameters<port.Volume['writePart']>[1]): Promise<port.UploadPart> {
+    return this.#uploads.writePart(id, part)
+  }
+
+  commitUpload(id: UploadId, options: Parameters<port.Volume['commitUpload']>[1]): Promise<port.WriteResult> {
+    return this.#uploads.commit(id, options)
+  }
+
+  abortUpload(id: UploadId): Promise<void> {
+    return this.#uploads.abort(id)
+  }
+
+  #transact<T>(caller: port.Caller, fn: (t: VolumeTransaction) => T): Promise<T> {
+    return this.#stores.metadata.transact(this.#volume, caller.principal, fn)
+  }
+}
+
+function findEither(t: VolumeTransaction, parent: Located, name: string): Located | undefined {
+  return (
+    findEntry(t, parent.record.inode, { name, form: 'directory' }) ?? findEntry(t, parent.record.inode, { name, form: 'file' })
+  )
+}
+
+function resolveExistingDirectory(t: VolumeTransaction, path: Path): Located | undefined {
+  const located = path.length === 0 ? ensureDirectory(t, path) : resolveQuietly(t, path)
+  return located?.record.type === 'directory' ? located : undefined
+}
+
+/** Missing directories on the way are made later; anything else on the way is an error there. */
+function resolveQuietly(t: VolumeTransaction, path: Path): Located | undefined {
+  let at = ensureDirectory(t, [])
+  for (const name of path) {
+    const next = findEntry(t, at.record.inode, { name, form: 'directory' })
+    if (next === undefined) return undefined
+    at = next
+  }
+  return at
+}
+
+function checkAttributes({ mode, uid, gid }: AttributeChanges): void {
+  if (mode !== undefined && (!Number.isInteger(mode) || mode < 0 || mode > 0o7777))
+    throw new ShoalError('INVALID_ARGUMENT', `The mode ${mode} is not between 0 and 7777 (octal)`)
+  for (const [field, value] of Object.entries({ uid, gid })) {
+    if (value !== undefined && (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff))
+      throw new ShoalError('INVALID_ARGUMENT', `The ${field} ${value} is not a number of 32 bits`)
+  }
+}

@@ -1,0 +1,215 @@
+import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
+import { DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
+import type { KeyValueStore, Transaction } from '#kv/store.ts'
+import { nextChange } from '#metadata/change-feed.ts'
+import { countGarbageChunks } from '#metadata/collector.ts'
+import { volumePrefix } from '#metadata/keys.ts'
+import { Metadata } from '#metadata/metadata.ts'
+import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
+import { VolumeView } from '#metadata/transaction.ts'
+import { listUploads } from '#metadata/uploads.ts'
+import {
+  createVolume,
+  decodeVolume,
+  describeVolume,
+  findVolume,
+  findVolumeRow,
+  listVolumes,
+  removeVolume,
+  requireVolume,
+  updateVolume,
+  volumeNotFound,
+} from '#metadata/volumes.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
+import { ChunkBuffers } from './chunk-buffers.ts'
+import { type CollectResult, Maintenance } from './maintenance.ts'
+import { Pins } from './pins.ts'
+import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
+import type { Caller, Change, Volume, Volumes } from './volume.ts'
+
+export interface StrongVolumesOptions {
+  readonly kv: KeyValueStore
+  readonly chunks: ChunkStore
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly nodeId: string
+  readonly tenant?: TenantId
+  /** How many changes the feed keeps at least. */
+  readonly changeRingEntries: number
+  readonly uploadExpiryMs: number
+  /** How long chunks and replaced contents stay after nothing uses them. */
+  readonly gcGraceMs: number
+  readonly gcIntervalMs: number
+  readonly sweepIntervalMs: number
+  /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
+  readonly writeBufferBytes: number
+}
+
+export interface StrongVolumesStatus {
+  readonly volumes: number
+  readonly usage: VolumeUsage
+  readonly chunks: ChunkUsage
+  readonly garbageChunks: number
+  readonly uploads: number
+  readonly cursor: string
+}
+
+const OPEN_VOLUMES_MAX = 1_000
+
+/** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
+export class StrongVolumes implements Volumes {
+  readonly #metadata: Metadata
+  readonly #stores: StrongVolumeStores
+  readonly #clock: Clock
+  readonly #tenant: TenantId
+  readonly #maintenance: Maintenance
+  /** Volumes as last opened, each good as long as its record is the same. */
+  readonly #opened = new Map<string, { readonly row: Buffer; readonly volume: Volume }>()
+
+  constructor(options: StrongVolumesOptions) {
+    const { kv, chunks, clock, random, log, nodeId, changeRingEntries, uploadExpiryMs } = options
+    const pins = new Pins()
+    this.#clock = clock
+    this.#tenant = options.tenant ?? DEFAULT_TENANT
+    this.#metadata = new Metadata({ kv, clock, changeRingEntries })
+    this.#stores = {
+      metadata: this.#metadata,
+      chunks,
+      random,
+      nodeId,
+      uploadExpiryMs,
+      pins,
+      buffers: new ChunkBuffers(options.writeBufferBytes),
+    }
+    const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
+    this.#maintenance = new Maintenance({
+      metadata: this.#metadata,
+      chunks,
+      pins,
+      clock,
+      log,
+      graceMs,
+      intervalMs,
+      sweepIntervalMs,
+    })
+  }
+
+  /** Starts the background work. */
+  start(): void {
+    this.#maintenance.start()
+  }
+
+  /** Ends the background work; waits for the step that is under way. */
+  close(): Promise<void> {
+    return this.#maintenance.stop()
+  }
+
+  /** Collects garbage now, with the grace that is set. */
+  collect(): Promise<CollectResult> {
+    return this.#maintenance.collect()
+  }
+
+  /** Compares the whole chunk store with the references now. */
+  sweep(): Promise<number> {
+    return this.#maintenance.sweep()
+  }
+
+  create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
+    return this.#metadata.transactSystem((tx, onAppend) => {
+      const record = createVolume(tx, { tenant: this.#tenant, name, policy }, this.#clock.nowNs())
+      this.#report(tx, { kind: 'volume-create', volume: name, caller }, onAppend)
+      return describeVolume(tx, record)
+    })
+  }
+
+  list(): Promise<readonly VolumeInfo[]> {
+    return this.#metadata.readSystem((snapshot) => {
+      const own = [...listVolumes(snapshot)].filter((record) => record.tenant === this.#tenant)
+      return own.map((record) => describeVolume(snapshot, record))
+    })
+  }
+
+  find(name: string): Promise<VolumeInfo | undefined> {
+    return this.#metadata.readSystem((snapshot) => {
+      const record = findVolume(snapshot, this.#tenant, name)
+      return record === undefined ? undefined : describeVolume(snapshot, record)
+    })
+  }
+
+  update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
+    return this.#metadata.transactSystem((tx, onAppend) => {
+      const record = updateVolume(tx, requireVolume(tx, this.#tenant, name), changes)
+      this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
+      return describeVolume(tx, record)
+    })
+  }
+
+  remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {
+    return this.#metadata.transactSystem((tx, onAppend) => {
+      const record = requireVolume(tx, this.#tenant, name)
+      const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
+      removeVolume(tx, view, { record, force: options.force === true, nowMs: this.#clock.nowMs() })
+      this.#report(tx, { kind: 'volume-remove', volume: name, caller: options.caller }, onAppend)
+    })
+  }
+
+  #report(
+    tx: Transaction,
+    change: { kind: 'volume-create' | 'volume-update' | 'volume-remove'; volume: string; caller: Caller },
+    onAppend: () => void,
+  ): void {
+    const { kind, volume, caller } = change
+    this.#metadata.reportVolume(tx, { kind, volume, principal: caller.principal, path: '' }, onAppend)
+  }
+
+  open(name: string): Promise<Volume> {
+    return this.#metadata.readSystem((snapshot) => {
+      const row = findVolumeRow(snapshot, this.#tenant, name)
+      if (row === undefined) {
+        this.#opened.delete(name)
+        throw volumeNotFound(name)
+      }
+      const opened = this.#opened.get(name)
+      if (opened !== undefined && opened.row.equals(row)) return opened.volume
+      if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
+      const volume = new StrongVolume(this.#stores, describeVolume(snapshot, decodeVolume(row)))
+      this.#opened.set(name, { row: Buffer.from(row), volume })
+      return volume
+    })
+  }
+
+  changes(options: FollowOptions): AsyncIterableIterator<Change> {
+    return followChanges(this.#metadata, options)
+  }
+
+  currentCursor(): Promise<string> {
+    return currentCursor(this.#metadata)
+  }
+
+  async status(): Promise<StrongVolumesStatus> {
+    const chunks = await this.#stores.chunks.usage()
+    return this.#metadata.readSystem((snapshot) => {
+      let usage = { files: 0, bytes: 0 }
+      let uploads = 0
+      const volumes = [...listVolumes(snapshot)]
+      for (const record of volumes) {
+        const { files, bytes } = describeVolume(snapshot, record).usage
+        usage = { files: usage.files + files, bytes: usage.bytes + bytes }
+        for (const { session } of listUploads(new VolumeView(snapshot, volumePrefix(record.tenant, record.id))))
+          if (!session.hidden) uploads += 1
+      }
+      return {
+        volumes: volumes.length,
+        usage,
+        chunks,
+        garbageChunks: countGarbageChunks(snapshot),
+        uploads,
+        cursor: String(nextChange(snapshot)),
+      }
+    })
+  }
+}

@@ -1,0 +1,159 @@
+// Copying and removing whole trees: not one step, but many small ones, each durable.
+
+import { ShoalError } from '#foundation/errors.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
+import { extentsIn, type NewContents, NO_CONTENT, readInline, storeContents } from '#metadata/contents.ts'
+import { createEntry, isEmptyDirectory, type NewInode, removeEntry } from '#metadata/entries.ts'
+import { ensureDirectory, parentFor, putFile } from '#metadata/files.ts'
+import { findEntry, type Located, reload } from '#metadata/inodes.ts'
+import { listDirectory, scanTree } from '#metadata/listing.ts'
+import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
+import type { Extent } from '#metadata/record.ts'
+import { resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
+import { listXattrs, writeXattr } from '#metadata/xattrs.ts'
+import type { Caller } from './volume.ts'
+
+/** Entries handled in one transaction. */
+const ENTRIES_PER_STEP = 256
+/** Entries looked at for each step of a removal. */
+const LOOKED_AT_PER_STEP = 10_000
+/** More extents than this can't be copied within one transaction. */
+const EXTENTS_PER_COPY_MAX = 200_000
+
+export interface TreeStores {
+  readonly metadata: Metadata
+  readonly volume: VolumeHandle
+}
+
+/** Removes everything below the directory at `path`, bottom up, and then the directory. */
+export async function removeTree({ metadata, volume }: TreeStores, path: Path, caller: Caller): Promise<void> {
+  const directory = await metadata.read(volume, (view) => resolveDirectory(view, path).record.inode)
+  for (;;) {
+    const isEmpty = await metadata.transact(volume, caller.principal, (t) => {
+      const here = resolveDirectory(t, path)
+      if (here.record.inode !== directory)
+        throw new ShoalError('CONFLICT', `"/${formatPath(path)}" was replaced while it was being removed`)
+      const leaves = takeLeaves(t, here)
+      for (const leaf of leaves) removeLeaf(t, here, leaf)
+      return leaves.length === 0
+    })
+    if (isEmpty) return
+  }
+}
+
+/** Entries that can go at once: anything but a directory with something in it. */
+function takeLeaves(t: VolumeTransaction, directory: Located): Path[] {
+  const leaves: Path[] = []
+  let lookedAt = 0
+  for (const { path, record } of scanTree(t, directory.record.inode)) {
+    lookedAt += 1
+    if (record.type !== 'directory' || isEmptyDirectory(t, record.inode)) leaves.push(path)
+    if (leaves.length === ENTRIES_PER_STEP || (lookedAt >= LOOKED_AT_PER_STEP && leaves.length > 0)) break
+  }
+  return leaves
+}
+
+function removeLeaf(t: VolumeTransaction, top: Located, path: Path): void {
+  let parent = top
+  for (const name of path.slice(0, -1)) {
+    parent = findEntry(t, parent.record.inode, { name, form: 'directory' }) as Located
+  }
+  const name = path.at(-1) as string
+  const target =
+    findEntry(t, parent.record.inode, { name, form: 'file' }) ?? findEntry(t, parent.record.inode, { name, form: 'directory' })
+  if (target !== undefined) removeEntry(t, parent, { name, target })
+}
+
+export interface CopyOptions {
+  readonly caller: Caller
+  readonly recursive?: boolean
+  readonly createParents?: boolean
+  readonly replace?: boolean
+}
+
+/** Copies one entry by reference; a directory with all that is below it. */
+export async function copyTree(
+  stores: TreeStores,
+  paths: { source: Path; target: Path },
+  options: CopyOptions,
+): Promise<Located> {
+  const { metadata, volume } = stores
+  const { source, target } = paths
+  const top = await metadata.transact(volume, options.caller.principal, (t) => copyEntry(t, { source, target }, options))
+  if (top.record.type !== 'directory') return top
+  let cursor: string | undefined
+  do {
+    const request = { limit: ENTRIES_PER_STEP, recursive: true, ...(cursor === undefined ? {} : { cursor }) }
+    const page = await metadata.read(volume, (view) => listDirectory(view, resolveDirectory(view, source).record.inode, request))
+    await metadata.transact(volume, options.caller.principal, (t) => {
+      for (const { path } of page.entries) {
+        // What is gone by now is not copied.
+        if (resolvePath(t, [...source, ...path]) === undefined) continue
+        copyEntry(t, { source: [...source, ...path], target: [...target, ...path] }, { ...options, createParents: true })
+      }
+    })
+    cursor = page.next
+  } while (cursor !== undefined)
+  return metadata.read(volume, (view) => resolveExisting(view, target))
+}
+
+function copyEntry(t: VolumeTransaction, { source, target }: { source: Path; target: Path }, options: CopyOptions): Located {
+  const from = resolveExisting(t, source)
+  const { record } = from
+  if (record.type === 'directory') return copyDirectory(t, from, { source, target }, options)
+  const { parent, name } = parentFor(t, target, options.createParents === true)
+  const existing = findEntry(t, parent.record.inode, { name, form: 'file' })
+  if (existing !== undefined && existing.record.inode === record.inode) return existing
+  if (existing !== undefined && options.replace === false)
+    throw new ShoalError('ALREADY_EXISTS', `There is something at "/${formatPath(target)}" already`)
+  if (record.type === 'file' && (existing === undefined || existing.record.type === 'file')) {
+    const attributes = { mode: record.mode, uid: record.uid, gid: record.gid, mtimeNs: record.mtimeNs }
+    const { located } = putFile(t, target, { contents: contentsOf(t, from), sha256: record.sha256, attributes })
+    return copyXattrs(t, from, located)
+  }
+  if (existing !== undefined) removeEntry(t, parent, { name, target: existing })
+  const fields = record.type === 'file' || record.type === 'symlink' ? storeContents(t, contentsOf(t, from)) : NO_CONTENT
+  const { type, mode, uid, gid, rdev, mtimeNs, sha256 } = record
+  const inode: NewInode = { type, mode, uid, gid, rdev, mtimeNs, sha256, contents: fields }
+  return copyXattrs(t, from, createEntry(t, parent, { name, inode }))
+}
+
+function copyDirectory(
+  t: VolumeTransaction,
+  from: Located,
+  { source, target }: { source: Path; target: Path },
+  options: CopyOptions,
+): Located {
+  if (options.recursive !== true)
+    throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(source)}" is a directory: copy it recursively`)
+  const isBelow = target.length >= source.length && source.every((name, index) => target[index] === name)
+  if (isBelow) throw new ShoalError('MOVE_INTO_ITSELF', `"/${formatPath(source)}" can't be copied into itself`)
+  if (target.length === 0) return resolveDirectory(t, target)
+  const { parent, name } = parentFor(t, target, options.createParents === true)
+  const existing = findEntry(t, parent.record.inode, { name, form: 'directory' })
+  if (existing !== undefined) return existing
+  if (findEntry(t, parent.record.inode, { name, form: 'file' }) !== undefined) return ensureDirectory(t, target)
+  const { mode, uid, gid, mtimeNs } = from.record
+  return copyXattrs(t, from, createEntry(t, parent, { name, inode: { type: 'directory', mode, uid, gid, mtimeNs } }))
+}
+
+function copyXattrs(t: VolumeTransaction, from: Located, to: Located): Located {
+  if (!from.record.hasXattrs) return to
+  for (const { name, value } of listXattrs(t, from.record.inode)) writeXattr(t, reload(t, to), { name, value })
+  return reload(t, to)
+}
+
+function contentsOf(t: VolumeTransaction, { record }: Located): NewContents {
+  if (record.form === 'inline') return { kind: 'inline', bytes: readInline(t, record) }
+  const extents: Extent[] = []
+  for (const extent of extentsIn(t, record, { start: 0, end: record.sizeBytes })) {
+    extents.push(extent)
+    if (extents.length > EXTENTS_PER_COPY_MAX)
+      throw new ShoalError(
+        'TOO_LARGE',
+        `A file of more than ${EXTENTS_PER_COPY_MAX} extents can't be copied in one step: copy it in ranges`,
+      )
+  }
+  return { kind: 'extents', extents, sizeBytes: record.sizeBytes }
+}
