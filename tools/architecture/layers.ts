@@ -17,7 +17,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory and LMDB', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
-  { name: 'volume', purpose: 'what every door calls: the namespace plus chunks', imports: [...GROUND, 'chunk', 'metadata'] },
+  { name: 'volume', purpose: 'what every door calls: the namespace plus chunks', imports: [...GROUND, 'kv', 'chunk', 'metadata'] },
   { name: 'access', purpose: 'who may do what', imports: GROUND },
   { name: 'config', purpose: 'file, environment and flags to one frozen configuration', imports: ['foundation', 'platform'] },
   { name: 'gateway/http', purpose: 'the streaming HTTP kernel that the doors share', imports: GROUND },
