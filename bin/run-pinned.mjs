@@ -5,7 +5,7 @@ import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import module from 'node:module'
 import { constants } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { delimiter, join, relative } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
@@ -34,13 +34,17 @@ export async function runPinned(script, args) {
   // Types are stripped and code is compiled once, not at every start: 0.04 s instead of 0.11 s for `shoal --version`.
   process.env.NODE_COMPILE_CACHE ??= join(MODULES, '.cache', 'compiled')
   const path = join(ROOT, script)
-  if (!installed && majorOf(process.versions.node) >= majorOf(pinnedVersion())) {
+  // After an install this process may be running from a file that is gone.
+  const stays = !installed || pinnedNode() === undefined
+  if (stays && majorOf(process.versions.node) >= majorOf(pinnedVersion())) {
     module.enableCompileCache?.(process.env.NODE_COMPILE_CACHE)
     process.argv = [process.execPath, path, ...args]
     await import(pathToFileURL(path).href)
     return
   }
   const node = pinnedNode()
+  if (node === undefined)
+    fail(`there is no Node ${pinnedVersion()} for this platform to install. Run Shoal with one of that version or later.`)
   const env = { ...process.env, PATH: [BIN, pathWithoutModules()].join(delimiter) }
   if (typeof process.execve === 'function') process.execve(node, [node, path, ...args], env)
   runAsChild(node, [path, ...args], env)
@@ -88,7 +92,7 @@ function isInstalled() {
     if (path === '' || entry.version === present[path]?.version) return true
     return entry.optional === true && present[path] === undefined
   })
-  return complete && existsSync(join(BIN, 'node'))
+  return complete && (pinnedNode() === undefined || existsSync(join(BIN, 'node')))
 }
 
 function install() {
@@ -111,7 +115,8 @@ function install() {
   }
   // npm 10 leaves out the link to an optional package's program.
   const link = join(BIN, 'node')
-  if (!existsSync(link)) symlinkSync(pinnedNode(), link)
+  const node = pinnedNode()
+  if (node !== undefined && !existsSync(link)) symlinkSync(relative(BIN, node), link)
 }
 
 function takeInstallLock() {
@@ -141,12 +146,10 @@ function isAlive(pid) {
   }
 }
 
+/** The program, or undefined where no package has one for this platform. */
 function pinnedNode() {
-  const platform = `${process.platform}-${process.arch}`
-  const name = NODE_PACKAGES[platform]
-  const path = name === undefined ? undefined : join(MODULES, name, 'bin', 'node')
-  if (path !== undefined && existsSync(path)) return path
-  fail(`there is no Node ${pinnedVersion()} for ${platform} to install. Run Shoal with one of that version or later.`)
+  const name = NODE_PACKAGES[`${process.platform}-${process.arch}`]
+  return name === undefined ? undefined : join(MODULES, name, 'bin', 'node')
 }
 
 function pinnedVersion() {
