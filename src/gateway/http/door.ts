@@ -1,0 +1,25 @@
+import type { ShoalError } from '#foundation/errors.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Exchange } from './exchange.ts'
+import type { RequestBody } from './request-body.ts'
+
+/** One protocol behind the HTTP kernel. */
+export interface Door {
+  /** Short and constant: a label of metrics and logs. */
+  readonly name: string
+  /** Answers the request, or throws. */
+  handle(exchange: Exchange): void | Promise<void>
+  /** Answers with an error in the protocol's own form. Nothing has been sent yet. What was no `ShoalError` has been
+   *  logged, and comes as INTERNAL. */
+  fail(exchange: Exchange, error: ShoalError): void
+}
+
+/** What an exchange needs of its server. */
+export interface Kernel {
+  readonly clock: Clock
+  readonly draining: boolean
+  watchBody(body: RequestBody): void
+  readonly bodySettled: (body: RequestBody) => void
+  /** The response has been handed to the system. */
+  finished(exchange: Exchange): void
+}

@@ -1,0 +1,306 @@
+import { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import { ShoalError } from '#foundation/errors.ts'
+import type { Connection } from './connection.ts'
+import type { Door, Kernel } from './door.ts'
+import { RequestBody } from './request-body.ts'
+
+/** Rest of an unread body that is dropped to keep the connection: less than what a new connection costs. */
+const DRAIN_BYTES = 64 * 1024
+/** After an early answer a sender may be in the middle of its body. To close then would reset the connection and could
+ *  take the answer with it (RFC 9112, section 9.6), so that much is read and dropped first. */
+const LINGER_BYTES = 16 * 1024 * 1024
+const LINGER_MS = 2000
+const UNLIMITED = Number.MAX_SAFE_INTEGER
+
+/** node:http's request and response with the way back to what the kernel knows of them: listeners are shared functions
+ *  then, rather than closures made for each request. */
+export class KernelRequest extends IncomingMessage {
+  exchange: Exchange | undefined = undefined
+}
+
+export class KernelResponse extends ServerResponse<KernelRequest> {
+  exchange: Exchange | undefined = undefined
+}
+
+/** One request and its response. `path` and `query` are raw: cut, but not percent-decoded. */
+export class Exchange {
+  readonly id: string
+  readonly request: KernelRequest
+  readonly response: KernelResponse
+  readonly kernel: Kernel
+  readonly connection: Connection
+  readonly startedMs: number
+  readonly path: string
+  readonly query: string
+  /** Announced length of the body; 0 without a body, `undefined` for a chunked one. */
+  readonly lengthBytes: number | undefined
+  door: Door
+  /** Who asks, once the door has found out: for the log. */
+  principal: string | undefined = undefined
+  /** Raw values of the route's placeholders, once a door has routed. */
+  parameters: readonly string[] = NO_PARAMETERS
+  /** Set when the connection can't carry another request. */
+  mustClose = false
+  /** True while the reader of the response holds the server up. */
+  blocked = false
+  /** Loops that only the client ends (change feeds) look at it. */
+  aborted = false
+  #expectsContinue: boolean
+  #body: RequestBody | undefined = undefined
+  #abort: AbortController | undefined = undefined
+  #drainWaiter: { resolve(): void; reject(error: unknown): void } | undefined = undefined
+
+  constructor(request: KernelRequest, response: KernelResponse, options: ExchangeOptions) {
+    this.id = options.id
+    this.request = request
+    this.response = response
+    this.kernel = options.kernel
+    this.connection = options.connection
+    this.startedMs = options.startedMs
+    this.path = options.path
+    this.query = options.query
+    this.door = options.door
+    this.#expectsContinue = options.expectsContinue
+    this.lengthBytes = bodyLength(request)
+    request.exchange = this
+    response.exchange = this
+  }
+
+  get method(): string {
+    return this.request.method as string
+  }
+
+  get headers(): IncomingHttpHeaders {
+    return this.request.headers
+  }
+
+  get remoteAddress(): string {
+    return this.connection.remoteAddress
+  }
+
+  /** Aborts when the client goes away before the response is complete. */
+  get signal(): AbortSignal {
+    if (this.#abort === undefined) {
+      this.#abort = new AbortController()
+      if (this.aborted) this.#abort.abort(clientGone())
+    }
+    return this.#abort.signal
+  }
+
+  /** Starts to read the body, and sends the 100 that a client may wait for: judge all else before. Once a request.
+   *  @throws TOO_LARGE if more than `maxBytes` are announced; the body itself throws it if they come unannounced */
+  body(maxBytes = UNLIMITED): RequestBody {
+    if (this.lengthBytes !== undefined && this.lengthBytes > maxBytes) {
+      throw new ShoalError('TOO_LARGE', `The body has ${this.lengthBytes} bytes; ${maxBytes} are allowed here`, {
+        details: { maxBytes },
+      })
+    }
+    const body = new RequestBody(this.request, { lengthBytes: this.lengthBytes, maxBytes, settled: this.kernel.bodySettled })
+    this.#body = body
+    if (this.lengthBytes === 0) {
+      body.finish()
+      return body
+    }
+    this.kernel.watchBody(body)
+    if (this.#expectsContinue) {
+      this.#expectsContinue = false
+      this.response.writeContinue()
+    }
+    if (this.aborted) body.fail(incompleteBody())
+    this.request.on('data', onData)
+    this.request.on('end', onEnd)
+    return body
+  }
+
+  /** Sends a complete response. `headers` are names and values in turn; the list is taken over. */
+  send(status: number, headers: string[], body?: Buffer | string): void {
+    const { response } = this
+    if (response.headersSent || this.aborted) return
+    headers.push('X-Request-Id', this.id)
+    if (body !== undefined)
+      headers.push('Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length))
+    else if (status !== 204 && status !== 304 && !headers.includes('Content-Length')) headers.push('Content-Length', '0')
+    const unread = this.#unreadBytes()
+    if (unread > DRAIN_BYTES) {
+      this.#sendAndLinger(status, headers, body)
+      return
+    }
+    if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
+    response.writeHead(status, headers)
+    response.end(body)
+  }
+
+  /** Begins a response whose length is not announced; go on with `write` and `end`. */
+  startStream(status: number, headers: string[]): void {
+    headers.push('X-Request-Id', this.id)
+    if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
+    this.response.writeHead(status, headers)
+    this.response.flushHeaders()
+  }
+
+  /** False: wait for `drained` before the next write. */
+  write(chunk: Buffer | string): boolean {
+    return this.response.write(chunk)
+  }
+
+  end(chunk?: Buffer | string): void {
+    this.response.end(chunk)
+  }
+
+  /** Resolves when the reader has taken what was written. @throws CANCELLED when it is gone */
+  drained(): Promise<void> {
+    if (this.aborted) return Promise.reject(clientGone())
+    if (!this.response.writableNeedDrain) return Promise.resolve()
+    if (!this.blocked) this.response.once('drain', onDrain)
+    this.blocked = true
+    return new Promise((resolve, reject) => {
+      this.#drainWaiter = { resolve, reject }
+    })
+  }
+
+  /** Sends exactly `lengthBytes` from `source`. The first piece is read before the headers are sent, so that a failure
+   *  until then still has a proper answer; a later one cuts the connection, and the client can't take what it has for
+   *  complete. */
+  async sendStream(
+    status: number,
+    headers: string[],
+    source: { readonly bytes: AsyncIterator<Buffer>; readonly lengthBytes: number },
+  ): Promise<void> {
+    const { response } = this
+    const { bytes, lengthBytes } = source
+    try {
+      let piece = await bytes.next()
+      if (this.aborted) return
+      if (piece.done !== true && piece.value.length === lengthBytes) {
+        this.send(status, headers, piece.value)
+        return
+      }
+      headers.push('Content-Length', String(lengthBytes), 'X-Request-Id', this.id)
+      if (this.mustClose || this.kernel.draining || this.#unreadBytes() > DRAIN_BYTES) headers.push('Connection', 'close')
+      response.writeHead(status, headers)
+      let sentBytes = 0
+      while (piece.done !== true) {
+        sentBytes += piece.value.length
+        if (sentBytes > lengthBytes) break
+        if (!response.write(piece.value)) await this.drained()
+        piece = await bytes.next()
+      }
+      if (sentBytes !== lengthBytes)
+        throw new ShoalError('CORRUPT', `The contents gave ${sentBytes} bytes instead of ${lengthBytes}`)
+      response.end()
+    } finally {
+      await bytes.return?.()
+    }
+  }
+
+  /** Cuts the connection, so that the client can't take the response for complete. */
+  destroy(): void {
+    this.connection.socket.destroy()
+  }
+
+  /** For the kernel: the connection is gone. */
+  abortedByClient(): void {
+    if (this.aborted) return
+    this.aborted = true
+    this.#abort?.abort(clientGone())
+    this.#body?.fail(incompleteBody())
+    this.#drainWaiter?.reject(clientGone())
+    this.#drainWaiter = undefined
+  }
+
+  /** For the kernel: the body broke off, or can't be read any further; the client may still take an answer. */
+  breakBody(error: ShoalError): void {
+    this.mustClose = true
+    this.#body?.fail(error)
+  }
+
+  /** For the request's and response's events. */
+  acceptData(chunk: Buffer): void {
+    this.#body?.accept(chunk)
+  }
+
+  acceptEnd(): void {
+    if (this.request.complete) this.#body?.finish()
+    else this.#body?.fail(incompleteBody())
+  }
+
+  acceptDrain(): void {
+    this.blocked = false
+    const waiter = this.#drainWaiter
+    this.#drainWaiter = undefined
+    waiter?.resolve()
+  }
+
+  /** How much of the body hasn't come yet; more than any limit if nobody knows. */
+  #unreadBytes(): number {
+    if (this.lengthBytes === 0 || this.request.complete || this.#body?.ended === true) return 0
+    // The client hasn't been asked to go on, and may or may not send: only a new connection is safe.
+    if (this.#expectsContinue) return UNLIMITED
+    return this.lengthBytes === undefined ? UNLIMITED : this.lengthBytes - (this.#body?.receivedBytes ?? 0)
+  }
+
+  #sendAndLinger(status: number, headers: string[], body: Buffer | string | undefined): void {
+    const { request, response } = this
+    headers.push('Connection', 'close')
+    response.writeHead(status, headers)
+    if (body === undefined || this.method === 'HEAD') response.flushHeaders()
+    else response.write(body)
+    const over = new AbortController()
+    let droppedBytes = 0
+    const finish = () => {
+      if (over.signal.aborted) return
+      over.abort()
+      response.end()
+    }
+    request.removeAllListeners('data').on('data', (chunk: Buffer) => {
+      droppedBytes += chunk.length
+      if (droppedBytes > LINGER_BYTES) finish()
+    })
+    request.on('end', finish)
+    request.on('close', finish)
+    request.resume()
+    if (request.complete || this.mustClose) finish()
+    else this.kernel.clock.sleep(LINGER_MS, over.signal).then(finish, () => {})
+  }
+}
+
+export interface ExchangeOptions {
+  readonly id: string
+  readonly kernel: Kernel
+  readonly connection: Connection
+  readonly startedMs: number
+  readonly path: string
+  readonly query: string
+  readonly door: Door
+  readonly expectsContinue: boolean
+}
+
+const NO_PARAMETERS: readonly string[] = []
+
+function bodyLength(request: IncomingMessage): number | undefined {
+  const { headers } = request
+  if (headers['transfer-encoding'] !== undefined) return undefined
+  const length = headers['content-length']
+  return length === undefined ? 0 : Number(length)
+}
+
+function clientGone(): ShoalError {
+  return new ShoalError('CANCELLED', 'The client closed the connection')
+}
+
+export function incompleteBody(): ShoalError {
+  return new ShoalError('INCOMPLETE_BODY', 'The connection ended before the body was complete; nothing was stored: send it again')
+}
+
+function onData(this: IncomingMessage, chunk: Buffer): void {
+  ;(this as KernelRequest).exchange?.acceptData(chunk)
+}
+
+function onEnd(this: IncomingMessage): void {
+  ;(this as KernelRequest).exchange?.acceptEnd()
+}
+
+function onDrain(this: ServerResponse): void {
+  ;(this as KernelResponse).exchange?.acceptDrain()
+}

@@ -1,0 +1,47 @@
+import type { Socket } from 'node:net'
+import type { ErrorCode } from '#foundation/errors.ts'
+
+interface Rejection {
+  readonly status: string
+  readonly code: ErrorCode
+  readonly detail: string
+}
+
+/** Answers what the HTTP parser could not make a request of, and ends the connection. No door is known yet, so every
+ *  protocol gets the same small problem document (RFC 9457). */
+export function rejectConnection(socket: Socket, error: NodeJS.ErrnoException, requestId: string): void {
+  const rejection = rejectionOf(error)
+  const status = Number(rejection.status.slice(0, 3))
+  const body = JSON.stringify({
+    type: 'about:blank',
+    title: rejection.status.slice(4),
+    status,
+    code: rejection.code,
+    detail: rejection.detail,
+    requestId,
+  })
+  socket.end(
+    `HTTP/1.1 ${rejection.status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n${body}`,
+  )
+  // What the client is still sending is dropped; its end of the connection, or the idle time-out, closes ours.
+  socket.resume()
+}
+
+function rejectionOf(error: NodeJS.ErrnoException): Rejection {
+  switch (error.code) {
+    case 'HPE_HEADER_OVERFLOW':
+      return {
+        status: '431 Request Header Fields Too Large',
+        code: 'HEADERS_TOO_LARGE',
+        detail: 'The request line and headers are longer than this server allows',
+      }
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return { status: '408 Request Timeout', code: 'TIMEOUT', detail: 'The headers of the request came too slowly' }
+    default:
+      return {
+        status: '400 Bad Request',
+        code: 'INVALID_ARGUMENT',
+        detail: `This is not a valid HTTP/1.1 request: ${error.message}`,
+      }
+  }
+}

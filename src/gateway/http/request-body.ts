@@ -1,0 +1,165 @@
+import type { IncomingMessage } from 'node:http'
+import { ShoalError } from '#foundation/errors.ts'
+
+/** Received but not yet consumed bytes at which the sender is held back, and at which it may go on. */
+const HIGH_WATER_BYTES = 1024 * 1024
+const LOW_WATER_BYTES = 256 * 1024
+
+interface Waiter {
+  resolve(result: IteratorResult<Buffer, undefined>): void
+  reject(error: unknown): void
+}
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
+
+/** The body of one request as a stream of the buffers that came from the socket, uncopied, with back-pressure. One
+ *  consumer, once. @throws INCOMPLETE_BODY when the connection ended before the body did; TIMEOUT for a sender that
+ *  stalls; TOO_LARGE past `maxBytes` */
+export class RequestBody implements AsyncIterableIterator<Buffer> {
+  readonly #request: IncomingMessage
+  readonly #lengthBytes: number | undefined
+  readonly #maxBytes: number
+  readonly #settled: (body: RequestBody) => void
+  #queue: Buffer[] = []
+  #queuedBytes = 0
+  #waiter: Waiter | undefined
+  #ended = false
+  #error: unknown
+  #paused = false
+  receivedBytes = 0
+  /** For the sweep that finds stalled senders: ticks spent waiting since `markedBytes` had been received. */
+  waitedTicks = 0
+  markedBytes = 0
+
+  /** `settled` is called once: the body has ended or failed. `lengthBytes`: as announced, if it was. */
+  constructor(
+    request: IncomingMessage,
+    options: {
+      readonly lengthBytes: number | undefined
+      readonly maxBytes: number
+      readonly settled: (body: RequestBody) => void
+    },
+  ) {
+    this.#request = request
+    this.#lengthBytes = options.lengthBytes
+    this.#maxBytes = options.maxBytes
+    this.#settled = options.settled
+  }
+
+  /** Whether the server waits for the sender, rather than the other way round. */
+  get waiting(): boolean {
+    return this.#waiter !== undefined
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  /** For the request's events. */
+  accept(chunk: Buffer): void {
+    if (this.#ended || this.#error !== undefined) return
+    this.receivedBytes += chunk.length
+    if (this.receivedBytes > this.#maxBytes) {
+      this.fail(
+        new ShoalError('TOO_LARGE', `The body is longer than the ${this.#maxBytes} bytes that are allowed here`, {
+          details: { maxBytes: this.#maxBytes },
+        }),
+      )
+      return
+    }
+    const waiter = this.#waiter
+    if (waiter !== undefined) {
+      this.#waiter = undefined
+      waiter.resolve({ done: false, value: chunk })
+    } else {
+      this.#queue.push(chunk)
+      this.#queuedBytes += chunk.length
+      if (this.#queuedBytes >= HIGH_WATER_BYTES && !this.#paused) {
+        this.#paused = true
+        this.#request.pause()
+      }
+    }
+    // The parser lets no byte past Content-Length through: no need to wait for the event that says so.
+    if (this.receivedBytes === this.#lengthBytes) this.finish()
+  }
+
+  /** For the request's events. */
+  finish(): void {
+    if (this.#ended || this.#error !== undefined) return
+    this.#ended = true
+    this.#settled(this)
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.resolve(DONE)
+  }
+
+  fail(error: unknown): void {
+    if (this.#ended || this.#error !== undefined) return
+    this.#error = error
+    this.#queue = []
+    this.#queuedBytes = 0
+    this.#settled(this)
+    const waiter = this.#waiter
+    this.#waiter = undefined
+    waiter?.reject(error)
+  }
+
+  next(): Promise<IteratorResult<Buffer, undefined>> {
+    const chunk = this.#queue.shift()
+    if (chunk !== undefined) {
+      this.#queuedBytes -= chunk.length
+      if (this.#paused && this.#queuedBytes <= LOW_WATER_BYTES) {
+        this.#paused = false
+        this.#request.resume()
+      }
+      return Promise.resolve({ done: false, value: chunk })
+    }
+    if (this.#error !== undefined) return Promise.reject(this.#error)
+    if (this.#ended) return Promise.resolve(DONE)
+    return new Promise((resolve, reject) => {
+      this.#waiter = { resolve, reject }
+    })
+  }
+
+  /** The consumer has lost interest: what still comes is dropped when the response is sent. */
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.#queue = []
+    this.#queuedBytes = 0
+    return Promise.resolve(DONE)
+  }
+
+  /** The whole body in one buffer: only for bodies with a small `maxBytes`. */
+  async collect(): Promise<Buffer> {
+    const first = await this.next()
+    if (first.done === true) return EMPTY
+    if (first.value.length === this.#lengthBytes) return first.value
+    const pieces = [first.value]
+    for (let piece = await this.next(); piece.done !== true; piece = await this.next()) pieces.push(piece.value)
+    return pieces.length === 1 ? first.value : Buffer.concat(pieces)
+  }
+}
+
+const EMPTY = Buffer.alloc(0)
+
+/** A body that is in memory already. */
+export class MemoryBody implements AsyncIterableIterator<Buffer> {
+  #bytes: Buffer | undefined
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes.length === 0 ? undefined : bytes
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+
+  next(): Promise<IteratorResult<Buffer, undefined>> {
+    const bytes = this.#bytes
+    this.#bytes = undefined
+    return Promise.resolve(bytes === undefined ? DONE : { done: false, value: bytes })
+  }
+}

@@ -1,0 +1,343 @@
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import { Connection } from './connection.ts'
+import type { Door, Kernel } from './door.ts'
+import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './exchange.ts'
+import type { HttpMetrics } from './http-metrics.ts'
+import type { HttpLimits } from './limits.ts'
+import { rejectConnection } from './reject-connection.ts'
+import type { RequestBody } from './request-body.ts'
+import { splitTarget } from './target.ts'
+
+export interface HttpServerOptions {
+  /** The first door whose prefix the raw path begins with answers; one with the prefix `/` has to be the last. */
+  readonly doors: readonly { readonly prefix: string; readonly door: Door }[]
+  readonly limits: HttpLimits
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: HttpMetrics
+  /** `all` logs each request at level info; `errors` those with a status from 500 on. */
+  readonly requestLog: 'all' | 'errors'
+  /** Sees each finished exchange: for tests that hold a door to its documents. */
+  readonly observer?: (exchange: Exchange) => void
+}
+
+const SWEEP_MS = 1000
+const connections = new WeakMap<Socket, Connection>()
+
+/** A streaming HTTP/1.1 server that knows no protocol: limits, time-outs, request ids, logs, metrics, orderly end. */
+export class HttpServer implements Kernel {
+  readonly clock: Clock
+  readonly #server: Server<typeof KernelRequest, typeof KernelResponse>
+  readonly #options: HttpServerOptions
+  readonly #log: Log
+  readonly #idPrefix: string
+  readonly #watched = new Set<RequestBody>()
+  readonly #stopped = new AbortController()
+  #requests = 0
+  #draining = false
+
+  constructor(options: HttpServerOptions) {
+    this.#options = options
+    this.clock = options.clock
+    this.#log = options.log
+    this.#idPrefix = options.random.bytes(5).toString('hex')
+    const { limits } = options
+    this.#server = createServer<typeof KernelRequest, typeof KernelResponse>({
+      IncomingMessage: KernelRequest,
+      ServerResponse: KernelResponse,
+      maxHeaderSize: limits.maxHeaderBytes,
+      headersTimeout: limits.headersTimeoutMs,
+      // Uploads take as long as they take; `#sweep` finds the senders that stall.
+      requestTimeout: 0,
+      connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
+      keepAliveTimeout: limits.keepAliveMs,
+      noDelay: true,
+      keepAlive: true,
+      requireHostHeader: true,
+      insecureHTTPParser: false,
+    })
+    // Node drops what is past a count silently; the size of all headers is limited, and answers.
+    this.#server.maxHeadersCount = 0
+    this.#server.maxConnections = limits.maxConnections
+    this.#server.timeout = limits.responseIdleMs
+    this.#server.on('connection', (socket) => this.#connected(socket))
+    this.#server.on('request', (request, response) => this.#begin(request, response, false))
+    this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true))
+    this.#server.on('checkExpectation', (_request, response) => {
+      response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
+    })
+    this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))
+    this.#server.on('timeout', (socket) => this.#idle(socket))
+    this.#server.on('drop', () =>
+      this.#log.warn('connection dropped: too many are open', { maxConnections: limits.maxConnections }),
+    )
+  }
+
+  get draining(): boolean {
+    return this.#draining
+  }
+
+  /** Resolves when the port is bound. @throws UNAVAILABLE, naming the address */
+  async listen(address: {
+    readonly host: string
+    readonly port: number
+  }): Promise<{ readonly host: string; readonly port: number }> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const why =
+          cause.code === 'EADDRINUSE' ? 'the port is taken: stop what has it, or choose another with --port' : cause.message
+        reject(new ShoalError('UNAVAILABLE', `Cannot listen on ${address.host}:${address.port}: ${why}`, { cause }))
+      })
+      this.#server.listen(address.port, address.host, resolve)
+    })
+    this.#server.removeAllListeners('error')
+    this.#server.on('error', (error) => this.#log.error('server error', { error: error.message }))
+    void this.#sweep()
+    const bound = this.#server.address() as AddressInfo
+    return { host: bound.address, port: bound.port }
+  }
+
+  /** Stops accepting, lets what is under way finish for at most `graceMs`, then cuts it. */
+  async stop(graceMs: number): Promise<void> {
+    this.#draining = true
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    this.#server.closeIdleConnections()
+    const grace = new AbortController()
+    const cut = this.clock.sleep(graceMs, grace.signal).then(
+      () => {
+        this.#log.warn('requests cut off at the end of the grace time', { inFlight: this.#options.metrics.inFlight, graceMs })
+        this.#server.closeAllConnections()
+      },
+      () => {},
+    )
+    await closed
+    grace.abort()
+    await cut
+    this.#stopped.abort()
+    this.#options.metrics.flush()
+  }
+
+  watchBody(body: RequestBody): void {
+    this.#watched.add(body)
+  }
+
+  readonly bodySettled = (body: RequestBody): void => {
+    this.#watched.delete(body)
+  }
+
+  #connected(socket: Socket): void {
+    const connection = new Connection(socket)
+    connections.set(socket, connection)
+    const { metrics } = this.#options
+    metrics.connections += 1
+    socket.once('close', () => {
+      metrics.connections -= 1
+      for (const exchange of connection.open) {
+        exchange.abortedByClient()
+        this.#ended(exchange, 499)
+      }
+    })
+  }
+
+  #begin(request: KernelRequest, response: KernelResponse, expectsContinue: boolean): void {
+    const { socket } = request
+    let connection = connections.get(socket)
+    if (connection === undefined) {
+      connection = new Connection(socket)
+      connections.set(socket, connection)
+    }
+    this.#requests += 1
+    let target = NO_TARGET
+    let refused: ShoalError | undefined
+    try {
+      target = splitTarget(request.url as string)
+    } catch (error) {
+      refused = error as ShoalError
+    }
+    const exchange = new Exchange(request, response, {
+      id: `${this.#idPrefix}-${this.#requests.toString(36)}`,
+      kernel: this,
+      connection,
+      startedMs: this.clock.monotonicMs(),
+      path: target.path,
+      query: target.query,
+      door: this.#doorFor(target.path),
+      expectsContinue,
+    })
+    if (connection.openCount >= this.#options.limits.maxPipelined) {
+      exchange.mustClose = true
+      refused ??= new ShoalError(
+        'BUSY',
+        `More than ${this.#options.limits.maxPipelined} requests are under way on this connection`,
+      )
+    }
+    connection.begin(exchange)
+    this.#options.metrics.inFlight += 1
+    response.on('finish', onFinish)
+    if (refused === undefined) void this.#run(exchange)
+    else exchange.door.fail(exchange, refused)
+  }
+
+  async #run(exchange: Exchange): Promise<void> {
+    try {
+      await exchange.door.handle(exchange)
+    } catch (error) {
+      this.#fail(exchange, error)
+    }
+  }
+
+  #fail(exchange: Exchange, error: unknown): void {
+    const known = isShoalError(error) ? error : undefined
+    if (exchange.aborted) {
+      this.#log.debug('request aborted by the client', { requestId: exchange.id, door: exchange.door.name, code: known?.code })
+      return
+    }
+    if (known === undefined) {
+      this.#log.error('request failed unexpectedly', {
+        requestId: exchange.id,
+        door: exchange.door.name,
+        method: exchange.method,
+        path: exchange.path,
+        error,
+      })
+    }
+    if (exchange.response.headersSent) {
+      this.#log.warn('response cut off', {
+        requestId: exchange.id,
+        door: exchange.door.name,
+        path: exchange.path,
+        code: known?.code ?? 'INTERNAL',
+        reason: known?.message,
+      })
+      exchange.destroy()
+      return
+    }
+    try {
+      exchange.door.fail(
+        exchange,
+        known ?? new ShoalError('INTERNAL', 'Something unexpected went wrong; the log of the node has it under this request id'),
+      )
+    } catch (cause) {
+      this.#log.error('error response failed', { requestId: exchange.id, error: cause })
+      exchange.destroy()
+    }
+  }
+
+  #doorFor(path: string): Door {
+    for (const { prefix, door } of this.#options.doors) if (path.startsWith(prefix)) return door
+    throw new ShoalError('INTERNAL', 'No door has the prefix "/"')
+  }
+
+  finished(exchange: Exchange): void {
+    this.#ended(exchange, exchange.response.statusCode)
+    if (this.#draining && exchange.connection.openCount === 0) exchange.connection.socket.destroySoon()
+  }
+
+  #ended(exchange: Exchange, status: number): void {
+    if (!exchange.connection.end(exchange)) return
+    const { metrics, requestLog, observer } = this.#options
+    metrics.inFlight -= 1
+    const durationMs = this.clock.monotonicMs() - exchange.startedMs
+    const { bytesIn, bytesOut } = exchange.connection.takeTraffic()
+    metrics.record(exchange.door.name, { method: exchange.method, status, durationMs, bytesIn, bytesOut })
+    if (requestLog === 'all' || (status >= 500 && status < 600))
+      this.#logRequest(exchange, { status, durationMs, bytesIn, bytesOut })
+    observer?.(exchange)
+  }
+
+  #logRequest(
+    exchange: Exchange,
+    facts: { readonly status: number; readonly durationMs: number; readonly bytesIn: number; readonly bytesOut: number },
+  ): void {
+    this.#log.info('request', {
+      requestId: exchange.id,
+      door: exchange.door.name,
+      method: exchange.method,
+      path: exchange.path,
+      remote: exchange.remoteAddress,
+      principal: exchange.principal,
+      ...facts,
+      durationMs: Math.round(facts.durationMs * 100) / 100,
+    })
+  }
+
+  /** What the parser or the socket reports outside of a handler. */
+  #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    const current = connections.get(socket)?.current
+    if (error.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy()
+      return
+    }
+    if (current !== undefined) {
+      // In a body, its handler answers. Behind a complete request, the connection ends after the responses under way.
+      current.breakBody(
+        error.code === 'HPE_INVALID_EOF_STATE'
+          ? incompleteBody()
+          : new ShoalError('INVALID_ARGUMENT', `The body is not valid HTTP: ${error.message}`),
+      )
+      if (current.response.headersSent) socket.destroySoon()
+      return
+    }
+    rejectConnection(socket, error, `${this.#idPrefix}-c`)
+  }
+
+  /** `responseIdleMs` have passed without a byte in either direction. */
+  #idle(socket: Socket): void {
+    const connection = connections.get(socket)
+    if (connection === undefined || connection.openCount === 0) {
+      socket.destroy()
+      return
+    }
+    for (const exchange of connection.open) {
+      if (!exchange.blocked) continue
+      this.#log.info('response cut off: its reader stalls', {
+        requestId: exchange.id,
+        idleMs: this.#options.limits.responseIdleMs,
+      })
+      socket.destroy()
+      return
+    }
+    socket.setTimeout(this.#options.limits.responseIdleMs)
+  }
+
+  /** Finds senders that stall, and hands the counts on to the metrics. */
+  async #sweep(): Promise<void> {
+    const { bodyIdleMs, minBodyProgressBytes } = this.#options.limits
+    const tickMs = Math.min(SWEEP_MS, bodyIdleMs / 4)
+    for (;;) {
+      try {
+        await this.clock.sleep(tickMs, this.#stopped.signal)
+      } catch {
+        return
+      }
+      this.#options.metrics.flush()
+      for (const body of this.#watched) {
+        if (!body.waiting) continue
+        if (body.receivedBytes - body.markedBytes >= minBodyProgressBytes) {
+          body.markedBytes = body.receivedBytes
+          body.waitedTicks = 0
+        }
+        body.waitedTicks += 1
+        if (body.waitedTicks * tickMs > bodyIdleMs) {
+          body.fail(
+            new ShoalError('TIMEOUT', `The body came too slowly: less than ${minBodyProgressBytes} bytes in ${bodyIdleMs} ms`),
+          )
+        }
+      }
+    }
+  }
+}
+
+const NO_TARGET = { path: '/', query: '' }
+
+function onFinish(this: KernelResponse): void {
+  const { exchange } = this
+  if (exchange !== undefined) exchange.kernel.finished(exchange)
+}

@@ -1,0 +1,18 @@
+import { volumeName } from './read-request.ts'
+import type { Route } from './route.ts'
+import { uploadId } from './show-upload.ts'
+
+export const abortUpload: Route = {
+  operation: 'abortUpload',
+  method: 'DELETE',
+  path: '/api/v1/volumes/{volume}/uploads/{id}',
+  summary: 'Ends an upload and lets go of its parts',
+  responses: { 204: { description: 'Aborted' } },
+  errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND', 'UPLOAD_NOT_FOUND'],
+  async handle(exchange, rest) {
+    const id = uploadId(exchange)
+    const volume = await rest.volumes.open(volumeName(exchange))
+    await volume.abortUpload(id)
+    exchange.send(204, [])
+  },
+}

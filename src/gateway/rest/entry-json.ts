@@ -1,0 +1,95 @@
+import { formatPath } from '#foundation/path.ts'
+import type { Path } from '#foundation/path.ts'
+import { decodeName } from '#foundation/name.ts'
+import { entityTag } from '#metadata/attributes.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { VolumeInfo } from '#metadata/policy.ts'
+import type { Change, Locations, UploadInfo, UploadPart } from '#volume/volume.ts'
+import { formatTimestamp } from './timestamp.ts'
+
+// The JSON of docs/rest.md, written from what the volume layer answers.
+
+export function entryJson(path: Path, attributes: Attributes): Record<string, unknown> {
+  const { sha256 } = attributes
+  return {
+    path: formatPath(path),
+    name: path.at(-1) ?? '',
+    type: attributes.type,
+    inode: attributes.inode,
+    size: attributes.sizeBytes,
+    mode: attributes.mode.toString(8).padStart(4, '0'),
+    uid: attributes.uid,
+    gid: attributes.gid,
+    links: attributes.links,
+    mtime: formatTimestamp(attributes.mtimeNs),
+    atime: formatTimestamp(attributes.atimeNs),
+    ctime: formatTimestamp(attributes.ctimeNs),
+    btime: formatTimestamp(attributes.btimeNs),
+    etag: entityTag(attributes),
+    ...(sha256 === undefined ? {} : { sha256: sha256.toString('hex') }),
+    rdev: attributes.rdev,
+  }
+}
+
+export function linkTarget(target: Buffer): string {
+  return decodeName(target)
+}
+
+export function volumeJson(info: VolumeInfo): Record<string, unknown> {
+  const { policy, usage } = info
+  return {
+    name: info.name,
+    id: info.id,
+    consistency: policy.consistency,
+    class: policy.class,
+    chunkSizeBytes: policy.chunkSizeBytes,
+    quotaBytes: policy.quotaBytes ?? null,
+    quotaFiles: policy.quotaFiles ?? null,
+    durability: policy.durability,
+    usage: { bytes: usage.bytes, files: usage.files },
+    created: formatTimestamp(info.createdNs),
+  }
+}
+
+export function locationsJson(path: Path, locations: Locations): Record<string, unknown> {
+  return {
+    path: formatPath(path),
+    size: locations.attributes.sizeBytes,
+    extents: locations.extents.map(({ offset, length, kind, chunk, nodes, state }) => ({
+      offset,
+      length,
+      kind,
+      ...(chunk === undefined ? {} : { chunk }),
+      nodes,
+      state,
+    })),
+  }
+}
+
+export function partJson(part: UploadPart): Record<string, unknown> {
+  return { number: part.number, size: part.sizeBytes, sha256: part.sha256.toString('hex') }
+}
+
+export function uploadJson(upload: UploadInfo): Record<string, unknown> {
+  return {
+    id: upload.id,
+    path: formatPath(upload.path),
+    started: formatTimestamp(upload.startedNs),
+    expires: formatTimestamp(upload.expiresNs),
+    parts: upload.parts.map(partJson),
+  }
+}
+
+export function changeJson(change: Change): Record<string, unknown> {
+  return {
+    cursor: change.cursor,
+    time: formatTimestamp(change.timeNs),
+    kind: change.kind,
+    volume: change.volume,
+    path: formatPath(change.path),
+    ...(change.from === undefined ? {} : { from: formatPath(change.from) }),
+    ...(change.type === undefined ? {} : { type: change.type }),
+    ...(change.inode === undefined ? {} : { inode: change.inode }),
+    by: change.principal,
+  }
+}

@@ -1,0 +1,450 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Readable } from 'node:stream'
+import { after, before, test } from 'node:test'
+import { Agent, request } from 'undici'
+import { errorsByStatus } from './openapi.ts'
+import { REST_STATUS } from './problem.ts'
+import { AUTHORIZATION, startTestServer } from './rest-server.suite.ts'
+import type { TestServer } from './rest-server.suite.ts'
+import { RouteTree } from '#gateway/http/route-tree.ts'
+import type { Route } from './route.ts'
+import { ROUTES } from './routes.ts'
+
+let server: TestServer
+const agent = new Agent({ pipelining: 1 })
+
+before(async () => {
+  server = await startTestServer()
+})
+after(async () => {
+  await agent.destroy()
+  assertDocumented()
+  await server[Symbol.asyncDispose]()
+})
+
+interface Answer {
+  readonly status: number
+  readonly headers: Record<string, string | string[] | undefined>
+  readonly text: string
+  // oxlint-disable-next-line typescript/no-explicit-any -- tests pick from answers of many shapes
+  readonly json: Record<string, any>
+}
+
+async function call(
+  method: string,
+  path: string,
+  options: {
+    readonly body?: string | Buffer | undefined
+    readonly headers?: Record<string, string>
+    readonly anonymous?: boolean
+  } = {},
+): Promise<Answer> {
+  const response = await request(server.url + path, {
+    method: method as 'GET',
+    dispatcher: agent,
+    body: options.body ?? null,
+    headers: { ...(options.anonymous === true ? {} : { authorization: AUTHORIZATION }), ...options.headers },
+  })
+  const text = await response.body.text()
+  const isJson =
+    String(response.headers['content-type']).includes('json') &&
+    !String(response.headers['content-type']).includes('ndjson') &&
+    text !== ''
+  return { status: response.statusCode, headers: response.headers, text, json: isJson ? JSON.parse(text) : {} }
+}
+
+const put = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
+  call('PUT', `/api/v1/volumes/docs/files/${path}`, { body, headers })
+const get = (path: string, headers: Record<string, string> = {}) => call('GET', `/api/v1/volumes/docs/files/${path}`, { headers })
+const op = (path: string, body: unknown) => call('POST', `/api/v1/volumes/docs/entries/${path}`, { body: JSON.stringify(body) })
+
+/** Each answer that the tests of this file caused is one that its route documents. */
+function assertDocumented(): void {
+  const tree = new RouteTree<Route>()
+  for (const route of ROUTES) tree.add(route.method, route.path, route)
+  const seen = new Set<string>()
+  for (const exchange of server.finished) {
+    const found = tree.find(exchange.method, exchange.path)
+    if (found === undefined || 'allowed' in found) continue
+    const route = found.value
+    const { statusCode } = exchange.response
+    seen.add(route.operation)
+    const documented = [...Object.keys(route.responses), ...errorsByStatus(route).keys()]
+    assert.ok(documented.includes(String(statusCode)), `${route.operation} answered ${statusCode}, which it does not document`)
+  }
+  assert.deepEqual(
+    ROUTES.map((route) => route.operation).filter((operation) => !seen.has(operation)),
+    [],
+    'routes that no test has called',
+  )
+}
+
+test('a file comes back byte for byte, with its tag, digest, times and length', async () => {
+  const body = Buffer.from('hello, world')
+  const written = await put('a/b/hello.txt', body, { 'x-shoal-mode': '0600', 'x-shoal-mtime': '2026-11-20T12:00:00.123456789Z' })
+  assert.equal(written.status, 201)
+  assert.equal(written.json['path'], 'a/b/hello.txt')
+  assert.equal(written.json['mode'], '0600')
+  assert.equal(written.json['mtime'], '2026-11-20T12:00:00.123456789Z')
+  assert.equal(written.json['sha256'], createHash('sha256').update(body).digest('hex'))
+  const read = await get('a/b/hello.txt')
+  assert.equal(read.status, 200)
+  assert.equal(read.text, 'hello, world')
+  assert.equal(read.headers['etag'], written.json['etag'])
+  assert.equal(read.headers['content-length'], '12')
+  assert.equal(read.headers['last-modified'], 'Fri, 20 Nov 2026 12:00:00 GMT')
+  assert.equal(read.headers['x-shoal-mtime'], '1795176000123456789')
+  assert.equal(read.headers['repr-digest'], `sha-256=:${createHash('sha256').update(body).digest('base64')}:`)
+  assert.match(String(read.headers['x-request-id']), /^[0-9a-f]{10}-/)
+  const head = await call('HEAD', '/api/v1/volumes/docs/files/a/b/hello.txt')
+  assert.equal(head.status, 200)
+  assert.equal(head.text, '')
+  assert.equal(head.headers['content-length'], '12')
+  assert.equal((await put('a/b/hello.txt', 'again')).status, 200)
+})
+
+test('empty files, large files and chunked bodies are stored whole', async () => {
+  assert.equal((await put('empty', '')).status, 201)
+  const empty = await get('empty')
+  assert.deepEqual([empty.status, empty.text, empty.headers['content-length']], [200, '', '0'])
+  const large = Buffer.alloc(5_000_001, 'abcdefg')
+  assert.equal((await put('large', large)).status, 201)
+  const response = await request(`${server.url}/api/v1/volumes/docs/files/large`, {
+    dispatcher: agent,
+    headers: { authorization: AUTHORIZATION },
+  })
+  assert.ok(Buffer.from(await response.body.arrayBuffer()).equals(large))
+  const chunked = await request(`${server.url}/api/v1/volumes/docs/files/chunked`, {
+    method: 'PUT',
+    dispatcher: agent,
+    headers: { authorization: AUTHORIZATION },
+    body: Readable.from(Array.from({ length: 100 }, (_, index) => Buffer.alloc(1000, index))),
+  })
+  assert.equal(chunked.statusCode, 201)
+  assert.equal(((await chunked.body.json()) as { size: number }).size, 100_000)
+})
+
+test('one range, several ranges and impossible ranges', async () => {
+  await put('range', '0123456789')
+  const one = await get('range', { range: 'bytes=2-4' })
+  assert.deepEqual([one.status, one.text, one.headers['content-range']], [206, '234', 'bytes 2-4/10'])
+  const many = await get('range', { range: 'bytes=0-1,-2' })
+  assert.equal(many.status, 206)
+  assert.match(String(many.headers['content-type']), /^multipart\/byteranges; boundary=/)
+  assert.equal(Number(many.headers['content-length']), many.text.length)
+  assert.match(
+    many.text,
+    /Content-Range: bytes 0-1\/10\r\n\r\n01\r\n--.*\r\nContent-Type: .*\r\nContent-Range: bytes 8-9\/10\r\n\r\n89\r\n--.*--\r\n$/s,
+  )
+  const none = await get('range', { range: 'bytes=10-' })
+  assert.deepEqual([none.status, none.json['code'], none.headers['content-range']], [416, 'RANGE_NOT_SATISFIABLE', 'bytes */10'])
+  assert.equal((await get('range', { range: 'bytes=0-,0-,0-' })).status, 200)
+  assert.equal((await get('range', { range: 'bytes=0-1', 'if-range': '"other"' })).status, 200)
+  const etag = String((await get('range')).headers['etag'])
+  assert.equal((await get('range', { range: 'bytes=0-1', 'if-range': etag })).status, 206)
+})
+
+test('conditions are judged, for readers and for writers', async () => {
+  const { json } = await put('cond', 'v1')
+  const etag = String(json['etag'])
+  assert.equal((await get('cond', { 'if-none-match': etag })).status, 304)
+  assert.equal((await get('cond', { 'if-none-match': `W/${etag}` })).status, 304)
+  assert.equal((await get('cond', { 'if-match': '"no"' })).status, 412)
+  assert.equal((await get('cond', { 'if-modified-since': 'Fri, 20 Nov 2099 12:00:00 GMT' })).status, 304)
+  assert.equal((await put('cond', 'v2', { 'if-none-match': '*' })).status, 412)
+  assert.equal((await put('cond', 'v2', { 'if-match': '"no"' })).status, 412)
+  assert.equal((await put('cond', 'v2', { 'if-unmodified-since': 'Fri, 20 Nov 2020 12:00:00 GMT' })).status, 412)
+  assert.equal((await get('cond')).text, 'v1')
+  assert.equal((await put('cond', 'v2', { 'if-match': etag })).status, 200)
+  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/cond', { headers: { 'if-match': etag } })).status, 412)
+  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/cond')).status, 204)
+  assert.equal((await get('cond')).status, 404)
+})
+
+test('a wrong digest stores nothing, a right one does', async () => {
+  const sha256 = createHash('sha256').update('body').digest()
+  for (const headers of [
+    { 'x-content-sha256': sha256.toString('hex') },
+    { 'repr-digest': `sha-256=:${sha256.toString('base64')}:` },
+    { 'content-digest': `md5=:AAAA:, sha-256=:${sha256.toString('base64')}:` },
+    { 'content-md5': createHash('md5').update('body').digest('base64') },
+  ]) {
+    assert.equal((await put('digest', 'body', headers as Record<string, string>)).status < 300, true, JSON.stringify(headers))
+    const wrong = await put('digest-wrong', 'bodx', headers as Record<string, string>)
+    assert.deepEqual([wrong.status, wrong.json['code']], [400, 'DIGEST_MISMATCH'])
+    assert.equal((await get('digest-wrong')).status, 404)
+  }
+})
+
+test('names are bytes: any but NUL can be written, listed and read', async () => {
+  const every = Array.from({ length: 255 }, (_, index) => index + 1).filter((byte) => byte !== 0x2f)
+  const path = `names/${every.map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')}`
+  assert.equal((await put(path, 'x')).status, 201)
+  assert.equal((await get(path)).text, 'x')
+  const listed = await call('GET', '/api/v1/volumes/docs/entries/names')
+  const name = String(listed.json['entries'][0].name)
+  assert.ok(name.endsWith('\udcff'))
+  assert.equal((await put('a%2fslash//twice', 'y')).json['path'], 'a/slash/twice')
+})
+
+test('directories are made, listed page by page, and removed', async () => {
+  assert.equal((await op('dir', { op: 'mkdir', mode: '0700' })).status, 201)
+  assert.equal((await op('dir', { op: 'mkdir' })).json['code'], 'ALREADY_EXISTS')
+  for (const name of ['x', 'y', 'z']) await put(`dir/${name}`, name)
+  const first = await call('GET', '/api/v1/volumes/docs/entries/dir?limit=2')
+  assert.deepEqual(
+    first.json['entries'].map((entry: { path: string }) => entry.path),
+    ['dir/x', 'dir/y'],
+  )
+  const second = await call('GET', `/api/v1/volumes/docs/entries/dir?limit=2&cursor=${first.json['next']}`)
+  assert.deepEqual(
+    second.json['entries'].map((entry: { name: string }) => entry.name),
+    ['z'],
+  )
+  assert.equal(second.json['next'], undefined)
+  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/dir')).json['code'], 'DIRECTORY_NOT_EMPTY')
+  assert.equal((await get('dir')).json['code'], 'IS_A_DIRECTORY')
+  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/dir?recursive')).status, 204)
+  assert.equal((await call('GET', '/api/v1/volumes/docs/entries/dir')).status, 404)
+})
+
+test('every operation on entries answers with the entry', async () => {
+  await put('ops/a', 'aaaa')
+  assert.equal((await op('ops/a', { op: 'move', to: 'ops/b' })).json['path'], 'ops/b')
+  assert.equal((await op('ops/b', { op: 'copy', to: 'ops/c' })).status, 201)
+  assert.equal((await op('ops/b', { op: 'move', to: 'ops/c', mode: 'no-replace' })).json['code'], 'ALREADY_EXISTS')
+  assert.equal((await op('ops', { op: 'move', to: 'ops/in/itself', parents: true })).json['code'], 'MOVE_INTO_ITSELF')
+  assert.equal((await op('ops/c', { op: 'link', to: 'ops/d' })).status, 201)
+  assert.equal((await op('ops/s', { op: 'symlink', target: 'ops/b' })).json['type'], 'symlink')
+  assert.equal((await get('ops/s')).text, 'aaaa')
+  const link = await call('GET', '/api/v1/volumes/docs/attributes/ops/s')
+  assert.deepEqual([link.json['type'], link.json['target']], ['symlink', 'ops/b'])
+  assert.equal((await op('ops/p', { op: 'mknod', type: 'fifo', mode: '0600' })).json['type'], 'fifo')
+  const changed = await op('ops/b', { op: 'attributes', mode: '0755', uid: 7, mtime: '1', xattrs: { 'user.x': 'AQI=' } })
+  assert.deepEqual(
+    [changed.json['mode'], changed.json['uid'], changed.json['mtime']],
+    ['0755', 7, '1970-01-01T00:00:00.000000001Z'],
+  )
+  assert.deepEqual((await call('GET', '/api/v1/volumes/docs/attributes/ops/b?xattrs')).json['xattrs'], { 'user.x': 'AQI=' })
+  await op('ops/b', { op: 'attributes', xattrs: { 'user.x': null } })
+  assert.deepEqual((await call('GET', '/api/v1/volumes/docs/attributes/ops/b?xattrs')).json['xattrs'], {})
+  assert.equal((await op('ops/b', { op: 'truncate', size: 2 })).json['size'], 2)
+  assert.equal((await op('ops/b', { op: 'copy-range', from: 'ops/c', offset: 1, length: 3 })).json['size'], 4)
+  const patched = await call('PATCH', '/api/v1/volumes/docs/files/ops/b?offset=6', { body: 'zz' })
+  assert.deepEqual([patched.status, patched.json['size']], [200, 8])
+  assert.equal((await get('ops/b')).text, 'aaaa\0\0zz')
+  const located = await get('ops/b?locations')
+  assert.equal(located.json['extents'][0].kind, 'inline')
+})
+
+test('volumes are made, shown, changed and removed', async () => {
+  const made = await call('PUT', '/api/v1/volumes/vol-a', { body: '{"quotaBytes":1000}' })
+  assert.deepEqual([made.status, made.json['quotaBytes'], made.json['quotaFiles']], [201, 1000, null])
+  assert.equal((await call('PUT', '/api/v1/volumes/vol-a', { body: '{}' })).status, 200)
+  assert.equal((await call('PUT', '/api/v1/volumes/vol-a', { body: '{}', headers: { 'if-none-match': '*' } })).status, 412)
+  assert.equal((await call('PATCH', '/api/v1/volumes/vol-a', { body: '{"quotaBytes":null}' })).json['quotaBytes'], null)
+  const wrong = await call('PUT', '/api/v1/volumes/vol-b', { body: '{"quotaBytez":1}' })
+  assert.deepEqual([wrong.status, wrong.json['code'], wrong.json['field']], [400, 'INVALID_ARGUMENT', 'quotaBytez'])
+  assert.equal((await call('GET', '/api/v1/volumes/vol-b')).json['code'], 'VOLUME_NOT_FOUND')
+  assert.equal((await call('GET', '/api/v1/volumes')).json['volumes'].length, 2)
+  await call('PUT', '/api/v1/volumes/vol-a/files/x', { body: 'x' })
+  assert.equal((await call('DELETE', '/api/v1/volumes/vol-a')).json['code'], 'VOLUME_NOT_EMPTY')
+  assert.equal((await call('DELETE', '/api/v1/volumes/vol-a?force')).status, 204)
+})
+
+test('an upload in parts becomes visible with its commit', async () => {
+  const begun = await call('POST', '/api/v1/volumes/docs/uploads', { body: '{"path":"up/file"}' })
+  assert.equal(begun.status, 201)
+  const id = String(begun.json['id'])
+  const base = `/api/v1/volumes/docs/uploads/${id}`
+  assert.equal((await call('PUT', `${base}/parts/2`, { body: 'world' })).status, 200)
+  assert.equal((await call('PUT', `${base}/parts/1`, { body: 'hello ' })).json['number'], 1)
+  assert.equal((await call('PUT', `${base}/parts/0`, { body: 'x' })).status, 400)
+  assert.equal((await call('GET', base)).json['parts'].length, 2)
+  assert.equal((await call('GET', '/api/v1/volumes/docs/uploads')).json['uploads'].length, 1)
+  assert.equal((await get('up/file')).status, 404)
+  assert.equal((await call('POST', `${base}/commit`, { body: '{"size":99}' })).json['code'], 'UPLOAD_INCOMPLETE')
+  assert.equal((await call('POST', `${base}/commit`, { body: '{"size":11}' })).status, 201)
+  assert.equal((await get('up/file')).text, 'hello world')
+  assert.equal((await call('GET', base)).json['code'], 'UPLOAD_NOT_FOUND')
+  assert.equal((await call('DELETE', `/api/v1/volumes/docs/uploads/nonsense`)).json['code'], 'UPLOAD_NOT_FOUND')
+  const other = await call('POST', '/api/v1/volumes/docs/uploads', { body: '{"path":"up/other"}' })
+  assert.equal((await call('DELETE', `/api/v1/volumes/docs/uploads/${other.json['id']}`)).status, 204)
+})
+
+test('a batch stores each record by itself and answers in their order', async () => {
+  const records = [
+    record({ path: 'one', size: 3, mode: '0600' }, 'one'),
+    record({ path: '../bad', size: 3 }, 'bad'),
+    record({ path: 'deep/two', size: 3, sha256: '0'.repeat(64) }, 'two'),
+    record({ path: 'sub', type: 'directory' }, ''),
+    record({ path: 'link', type: 'symlink', target: 'one' }, ''),
+    record({ path: 'huge', size: 1024 * 1024 + 1 }, 'x'.repeat(1024 * 1024 + 1)),
+    record({ path: 'typo', siez: 3 }, ''),
+    record({ path: 'last', size: 0 }, ''),
+  ]
+  const answer = await call('POST', '/api/v1/volumes/docs/batch/batch', { body: Buffer.concat(records) })
+  assert.equal(answer.status, 200)
+  const lines = answer.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map((line) => line.code ?? line.status),
+    [201, 'INVALID_PATH', 'DIGEST_MISMATCH', 201, 201, 'TOO_LARGE', 'INVALID_ARGUMENT', 201],
+  )
+  assert.equal((await get('batch/one')).text, 'one')
+  assert.equal((await get('batch/deep/two')).status, 404)
+  const torn = await call('POST', '/api/v1/volumes/docs/batch/torn', {
+    body: Buffer.concat([record({ path: 'a', size: 1 }, 'a'), record({ path: 'b', size: 9 }, 'short')]),
+  })
+  assert.deepEqual(
+    torn.text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line).code ?? JSON.parse(line).status),
+    [201, 'INCOMPLETE_BODY'],
+  )
+  assert.equal((await call('POST', '/api/v1/volumes/docs/batch/none', { body: '' })).text, '')
+  assert.equal((await call('POST', '/api/v1/volumes/docs/batch/x', { body: 'nonsense' })).json['code'], 'INVALID_ARGUMENT')
+})
+
+test('a batch of a thousand records keeps their order', async () => {
+  const records = Array.from({ length: 1000 }, (_, index) =>
+    record({ path: `many/${index}`, size: 4 }, String(index).padStart(4, '0')),
+  )
+  const answer = await call('POST', '/api/v1/volumes/docs/batch/', { body: Buffer.concat(records) })
+  assert.equal(answer.text.trim().split('\n').length, 1000)
+  assert.equal((await get('many/777')).text, '0777')
+})
+
+function record(header: unknown, body: string): Buffer {
+  const json = Buffer.from(JSON.stringify(header))
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(json.length)
+  return Buffer.concat([length, json, Buffer.from(body)])
+}
+
+test('changes come as lines, as events, and from a cursor', async () => {
+  const status = (await call('GET', '/api/v1/status')).json
+  assert.equal(status['state'], 'serving')
+  const cursor = await server.volumes.currentCursor()
+  await put('changes/a', '1')
+  await put('changes/a', '2')
+  const lines = await call('GET', `/api/v1/changes?cursor=${cursor}&follow=false`)
+  const kinds = lines.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+    .map((change) => [change.kind, change.path, change.by])
+  assert.deepEqual(kinds, [
+    ['create', 'changes/a', 'TESTKEY'],
+    ['write', 'changes/a', 'TESTKEY'],
+  ])
+  const events = await call('GET', `/api/v1/changes?cursor=${cursor}&follow=false`, { headers: { accept: 'text/event-stream' } })
+  assert.match(events.text, /^id: \d+\nevent: change\ndata: \{/)
+  const old = await call('GET', '/api/v1/changes?cursor=old')
+  assert.deepEqual([old.status, old.json['code']], [410, 'CURSOR_TOO_OLD'])
+  assert.equal((await call('GET', '/api/v1/changes?volume=nope')).status, 404)
+})
+
+test('a follower sees a change when it happens', async () => {
+  const response = await request(`${server.url}/api/v1/changes`, { dispatcher: agent, headers: { authorization: AUTHORIZATION } })
+  assert.equal(response.statusCode, 200)
+  assert.equal(typeof response.headers['x-shoal-cursor'], 'string')
+  const body = response.body[Symbol.asyncIterator]()
+  await put('followed', '1')
+  assert.equal(JSON.parse(String((await body.next()).value)).path, 'followed')
+  response.body.destroy()
+})
+
+test('the check of what is stored reports line by line', async () => {
+  const answer = await call('POST', '/api/v1/fsck', { body: '{"repair":true}' })
+  const lines = answer.text
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line))
+  assert.deepEqual(
+    lines.map((line) => line.kind),
+    ['progress', 'finding', 'result'],
+  )
+  assert.equal(lines[1].repaired, true)
+})
+
+test('who has no key, or a wrong one, is turned away', async () => {
+  const none = await call('GET', '/api/v1/volumes', { anonymous: true })
+  assert.deepEqual([none.status, none.json['code']], [401, 'UNAUTHENTICATED'])
+  assert.match(String(none.headers['www-authenticate']), /^Basic realm="shoal"/)
+  for (const authorization of [
+    'Bearer x',
+    'Basic !!!',
+    `Basic ${Buffer.from('TESTKEY:wrong').toString('base64')}`,
+    `Basic ${Buffer.from('OTHER:test-secret').toString('base64')}`,
+  ]) {
+    assert.equal((await call('GET', '/api/v1/volumes', { anonymous: true, headers: { authorization } })).status, 401)
+  }
+  for (const path of ['/healthz', '/readyz', '/api/v1/openapi.json'])
+    assert.equal((await call('GET', path, { anonymous: true })).status, 200)
+  assert.equal((await call('GET', '/metrics', { anonymous: true })).status, 401)
+  assert.equal((await call('POST', '/api/v1/fsck', { headers: { 'sec-fetch-site': 'cross-site' } })).json['code'], 'FORBIDDEN')
+})
+
+test('readiness says no while the node drains or its storage has failed', async () => {
+  for (const state of ['starting', 'draining', 'storage-failed'] as const) {
+    server.state = state
+    assert.equal((await call('GET', '/readyz')).status, 503)
+  }
+  server.state = 'serving'
+  assert.equal((await call('GET', '/readyz')).status, 200)
+})
+
+test('metrics count requests by door, method and status', async () => {
+  const { text } = await call('GET', '/metrics')
+  assert.match(text, /shoal_http_requests_total\{door="rest",method="PUT",status="201"\} \d+/)
+  assert.match(text, /shoal_http_request_duration_seconds_bucket/)
+})
+
+test('a reading that meets damage in its middle never ends cleanly', async () => {
+  await put('broken-file', 'x'.repeat(100))
+  await assert.rejects(get('broken-file'))
+  await put('broken', 'short')
+  const early = await get('broken')
+  assert.deepEqual([early.status, early.json['code']], [500, 'CORRUPT'])
+})
+
+test('unknown paths, methods and parameters have a clear answer', async () => {
+  assert.deepEqual(
+    [(await call('GET', '/nothing')).status, (await call('GET', '/api/v1/volumes/docs/nothing')).status],
+    [404, 404],
+  )
+  const method = await call('POST', '/api/v1/volumes/docs')
+  assert.deepEqual([method.status, method.headers['allow']], [405, 'DELETE, GET, HEAD, OPTIONS, PATCH, PUT'])
+  assert.equal((await call('OPTIONS', '/api/v1/volumes/docs')).status, 204)
+  const parameter = await call('DELETE', '/api/v1/volumes/docs/files/x?recusive')
+  assert.deepEqual([parameter.status, parameter.json['field']], [400, 'recusive'])
+})
+
+test('OpenAPI names every route, and docs/rest.md too', async () => {
+  const { json } = await call('GET', '/api/v1/openapi.json')
+  const document = readFileSync(new URL('../../../docs/rest.md', import.meta.url), 'utf8')
+  assert.ok(ROUTES.length > 20)
+  for (const route of ROUTES) {
+    const operation = json['paths'][route.path.replace('*}', '}')][route.method.toLowerCase()]
+    assert.equal(operation.operationId, route.operation)
+    const inDocs = route.path
+      .replace('/api/v1', '')
+      .replace('{volume}', '{v}')
+      .replace('{path*}', '{path}')
+      .replace('{number}', '{n}')
+    const pattern = new RegExp(
+      `${route.method}[^|\\n]*${inDocs.replace(/[{}/.]/g, '\\$&')}|${route.method}[^|\\n]*…${inDocs.replace(/^\/volumes\/\{v\}/, '').replace(/[{}/.]/g, '\\$&')}|\`${route.method} …\``,
+    )
+    assert.match(document, pattern, `docs/rest.md does not name ${route.method} ${inDocs}`)
+  }
+})
+
+test('every error code has a status', () => {
+  for (const [code, status] of Object.entries(REST_STATUS)) assert.ok(status >= 400 && status < 600, code)
+})

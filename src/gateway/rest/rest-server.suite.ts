@@ -1,0 +1,174 @@
+import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import { HttpMetrics } from '#gateway/http/http-metrics.ts'
+import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
+import type { HttpLimits } from '#gateway/http/limits.ts'
+import { HttpServer } from '#gateway/http/server.ts'
+import type { Log, LogFields } from '#observe/log.ts'
+import { PromMetrics } from '#observe/prom-metrics.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeRandom } from '#platform/node-random.ts'
+import type { Volumes } from '#volume/volume.ts'
+import { MemoryVolumes } from './memory-volumes.suite.ts'
+import { RestDoor } from './rest-door.ts'
+import type { FsckLine, NodeState, RestLimits, RestServices } from './route.ts'
+
+export const CREDENTIALS = { accessKey: 'TESTKEY', secretKey: 'test-secret-with-40-characters-aaaaaaaaa' }
+export const AUTHORIZATION = `Basic ${Buffer.from(`${CREDENTIALS.accessKey}:${CREDENTIALS.secretKey}`).toString('base64')}`
+
+export interface LogLine extends LogFields {
+  readonly level: string
+  readonly message: string
+}
+
+/** A REST server over memory on a port of its own. */
+export interface TestServer extends AsyncDisposable {
+  readonly port: number
+  readonly url: string
+  readonly server: HttpServer
+  readonly volumes: MemoryVolumes
+  readonly log: LogLine[]
+  readonly finished: Exchange[]
+  state: NodeState
+  stopping(): void
+  /** Sends bytes as they are, and answers all that comes until the server closes, or `until` is seen. */
+  raw(
+    text: string | Buffer | readonly (string | Buffer)[],
+    options?: { readonly until?: RegExp; readonly keepOpen?: boolean },
+  ): Promise<string>
+  dial(): Promise<Socket>
+}
+
+export async function startTestServer(
+  options: {
+    readonly limits?: Partial<HttpLimits>
+    readonly rest?: Partial<RestLimits>
+    readonly volumes?: Volumes
+    readonly requestLog?: 'all' | 'errors'
+  } = {},
+): Promise<TestServer> {
+  const volumes = new MemoryVolumes()
+  const log: LogLine[] = []
+  const finished: Exchange[] = []
+  const metrics = new PromMetrics()
+  const httpMetrics = new HttpMetrics(metrics)
+  const stopping = new AbortController()
+  const services: RestServices = {
+    volumes: options.volumes ?? volumes,
+    authenticator: new BasicAuthenticator({
+      find: (key) => (key === CREDENTIALS.accessKey ? CREDENTIALS : undefined),
+      clock: nodeClock,
+      metrics,
+    }),
+    clock: nodeClock,
+    random: nodeRandom,
+    log: recordingLog(log),
+    metrics,
+    httpMetrics,
+    limits: { maxBodyBytes: 5 * 2 ** 40, maxConcurrentUploads: 256, ...options.rest },
+    stopping: stopping.signal,
+    state: () => test.state,
+    status: async () => ({
+      version: '0',
+      nodeId: 'n',
+      clusterId: 'c',
+      startedAt: '',
+      uptimeSeconds: 0,
+      state: test.state,
+      volumes: 0,
+      usage: { bytes: 0, files: 0 },
+      chunks: { chunks: 0, liveBytes: 0, storedBytes: 0, capacityBytes: 0, freeBytes: 0 },
+      garbage: { chunks: 0 },
+      uploads: 0,
+      changes: { cursor: '0' },
+    }),
+    fsck: fsckLines,
+  }
+  const server = new HttpServer({
+    doors: [{ prefix: '/', door: new RestDoor(services) }],
+    limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
+    clock: nodeClock,
+    random: nodeRandom,
+    log: recordingLog(log),
+    metrics: httpMetrics,
+    requestLog: options.requestLog ?? 'errors',
+    observer: (exchange) => finished.push(exchange),
+  })
+  const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
+  const test: TestServer = {
+    port,
+    url: `http://127.0.0.1:${port}`,
+    server,
+    volumes,
+    log,
+    finished,
+    state: 'serving',
+    stopping: () => stopping.abort(),
+    raw: (text, rawOptions = {}) => sendRaw(port, Array.isArray(text) ? text : [text as string], rawOptions),
+    dial: () => dial(port),
+    async [Symbol.asyncDispose]() {
+      stopping.abort()
+      await server.stop(0)
+    },
+  }
+  await volumes.create('docs', {})
+  return test
+}
+
+async function* fsckLines(options: { readonly repair: boolean }): AsyncIterable<FsckLine> {
+  yield { kind: 'progress', done: 1 }
+  yield { kind: 'finding', problem: 'orphan', where: 'x', repaired: options.repair }
+  yield { kind: 'result', clean: false, findings: 1, repaired: options.repair ? 1 : 0 }
+}
+
+function recordingLog(lines: LogLine[], base: LogFields = {}): Log {
+  const write =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      void lines.push({ ...base, ...fields, level, message })
+  return {
+    debug: write('debug'),
+    info: write('info'),
+    warn: write('warn'),
+    error: write('error'),
+    child: (fields) => recordingLog(lines, { ...base, ...fields }),
+  }
+}
+
+async function dial(port: number): Promise<Socket> {
+  const socket = connect(port, '127.0.0.1')
+  socket.on('error', () => {})
+  await new Promise((resolve) => socket.once('connect', resolve))
+  return socket
+}
+
+async function sendRaw(
+  port: number,
+  pieces: readonly (string | Buffer)[],
+  options: { readonly until?: RegExp; readonly keepOpen?: boolean },
+): Promise<string> {
+  const socket = await dial(port)
+  let received = ''
+  const done = new Promise<void>((resolve) => {
+    const late = setTimeout(resolve, 5000)
+    const finish = () => {
+      clearTimeout(late)
+      resolve()
+    }
+    socket.on('data', (bytes) => {
+      received += bytes.toString('latin1')
+      if (options.until?.test(received) === true) finish()
+    })
+    socket.on('close', finish)
+  })
+  for (const piece of pieces) {
+    socket.write(piece)
+    await new Promise((resolve) => setTimeout(resolve, pieces.length > 1 ? 30 : 0))
+  }
+  if (options.keepOpen === false) socket.end()
+  await done
+  socket.destroy()
+  return received
+}

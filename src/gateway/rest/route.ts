@@ -1,0 +1,107 @@
+import type { z } from 'zod'
+import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import type { ErrorCode } from '#foundation/errors.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import type { HttpMetrics } from '#gateway/http/http-metrics.ts'
+import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { Volumes } from '#volume/volume.ts'
+import type { BodyGate } from './body-gate.ts'
+import type { StatusDocument } from './schemas.ts'
+
+export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'
+
+export interface FsckOptions {
+  readonly repair: boolean
+  /** Reads every chunk, rather than looking whether it is there. */
+  readonly verify: boolean
+  readonly signal: AbortSignal
+}
+
+/** A line of the check's report: JSON as it is. */
+export type FsckLine = { readonly kind: 'progress' | 'finding' | 'result' } & Readonly<Record<string, unknown>>
+
+/** What the REST door needs of the node. */
+export interface RestServices {
+  readonly volumes: Volumes
+  readonly authenticator: BasicAuthenticator
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly httpMetrics: HttpMetrics
+  readonly limits: RestLimits
+  /** Aborts when the node begins to stop: streams that only end with their client end then. */
+  readonly stopping: AbortSignal
+  state(): NodeState
+  status(): Promise<StatusDocument>
+  fsck(options: FsckOptions): AsyncIterable<FsckLine>
+}
+
+export interface RestLimits {
+  readonly maxBodyBytes: number
+  /** Bodies that don't fit into `SMALL_BODY_BYTES` received at once. */
+  readonly maxConcurrentUploads: number
+}
+
+export interface RestContext extends RestServices {
+  readonly uploads: BodyGate
+  readonly openApi: () => string
+}
+
+export interface RouteBody {
+  readonly contentType: string
+  readonly schema?: z.ZodType
+  readonly required?: boolean
+}
+
+export interface RouteResponse {
+  readonly description: string
+  /** `application/json` with a schema, unless said otherwise. */
+  readonly contentType?: string
+  readonly schema?: z.ZodType
+}
+
+/** One request of the interface: what it takes and answers, and the function that does it. The OpenAPI document is made
+ *  from these. */
+export interface Route {
+  readonly operation: string
+  readonly method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
+  /** `{name}` is one segment, `{name*}` at the end all the rest. */
+  readonly path: string
+  readonly summary: string
+  /** Answers without authentication. */
+  readonly open?: true
+  readonly query?: z.ZodObject
+  readonly requestHeaders?: readonly string[]
+  readonly body?: RouteBody
+  readonly responses: Readonly<Record<number, RouteResponse>>
+  /** Beside `COMMON_ERRORS`. */
+  readonly errors: readonly ErrorCode[]
+  handle(exchange: Exchange, rest: RestContext): void | Promise<void>
+}
+
+/** What any route can answer. */
+export const COMMON_ERRORS = [
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'INVALID_ARGUMENT',
+  'BUSY',
+  'UNAVAILABLE',
+  'STORAGE_FAILED',
+  'INTERNAL',
+] as const satisfies readonly ErrorCode[]
+/** What any route with a body can answer. */
+export const BODY_ERRORS = ['INCOMPLETE_BODY', 'TOO_LARGE', 'TIMEOUT'] as const satisfies readonly ErrorCode[]
+/** What any route with a volume and a path in it can answer. */
+export const PATH_ERRORS = [
+  'VOLUME_NOT_FOUND',
+  'INVALID_PATH',
+  'NAME_TOO_LONG',
+  'NOT_FOUND',
+  'NOT_A_DIRECTORY',
+] as const satisfies readonly ErrorCode[]
+/** What any change of a volume can answer. */
+export const CHANGE_ERRORS = ['QUOTA_EXCEEDED', 'NO_SPACE', 'CONFLICT', 'NOT_PERMITTED'] as const satisfies readonly ErrorCode[]

@@ -1,0 +1,58 @@
+import { abortUpload } from './abort-upload.ts'
+import { beginUpload } from './begin-upload.ts'
+import { changeEntry } from './change-entry.ts'
+import { commitUpload } from './commit-upload.ts'
+import { exposeMetrics } from './expose-metrics.ts'
+import { followChanges } from './follow-changes.ts'
+import { listEntries } from './list-entries.ts'
+import { listUploads } from './list-uploads.ts'
+import { listVolumes } from './list-volumes.ts'
+import { patchVolume } from './patch-volume.ts'
+import { putVolume } from './put-volume.ts'
+import { headFile, readFile } from './read-file.ts'
+import { removeFile } from './remove-file.ts'
+import { removeVolume } from './remove-volume.ts'
+import type { Route } from './route.ts'
+import { runFsck } from './run-fsck.ts'
+import { showAttributes } from './show-attributes.ts'
+import { showHealth } from './show-health.ts'
+import { showOpenApi } from './show-openapi.ts'
+import { showReadiness } from './show-readiness.ts'
+import { showStatus } from './show-status.ts'
+import { showUpload } from './show-upload.ts'
+import { showVolume } from './show-volume.ts'
+import { writeBatch } from './write-batch.ts'
+import { writeFile } from './write-file.ts'
+import { writePart } from './write-part.ts'
+import { writeRange } from './write-range.ts'
+
+/** The whole interface. */
+export const ROUTES: readonly Route[] = [
+  listVolumes,
+  showVolume,
+  putVolume,
+  patchVolume,
+  removeVolume,
+  readFile,
+  headFile,
+  writeFile,
+  writeRange,
+  removeFile,
+  listEntries,
+  changeEntry,
+  showAttributes,
+  beginUpload,
+  listUploads,
+  showUpload,
+  writePart,
+  commitUpload,
+  abortUpload,
+  writeBatch,
+  showStatus,
+  followChanges,
+  runFsck,
+  showOpenApi,
+  showHealth,
+  showReadiness,
+  exposeMetrics,
+]

@@ -1,0 +1,234 @@
+import { z } from 'zod'
+import { FILE_TYPES } from '#metadata/attributes.ts'
+
+// What crosses the wire, once: requests are checked with these, and the OpenAPI document is made from them.
+
+export const ModeSchema = z
+  .string()
+  .regex(/^0?o?[0-7]{1,4}$/, 'expected permission bits in octal, such as "0644"')
+  .transform((text) => Number.parseInt(text.replace('o', ''), 8))
+  .meta({ description: 'Permission bits in octal' })
+
+const TimestampText = z
+  .string()
+  .max(60)
+  .meta({ description: 'RFC 3339, or nanoseconds since 1970', examples: ['2026-11-20T12:00:00.123456789Z'] })
+const PathText = z.string().meta({ description: "Relative to the volume's root" })
+/** What a user or group id can be: 32 bits, less the value that chown takes for "leave it". */
+const OwnerSchema = z.int().min(0).max(0xffff_fffe)
+const SizeSchema = z.int().min(0)
+
+/** A parameter that switches something on: `?force`, `?force=true`. */
+export const FlagSchema = z.enum(['', 'true', 'false', '1', '0']).transform((text) => text !== 'false' && text !== '0')
+export const LimitSchema = z.coerce.number().int().min(1).max(10_000)
+export const OffsetSchema = z
+  .string()
+  .regex(/^\d{1,15}$/, 'expected a whole number of bytes')
+  .transform(Number)
+
+export const EntrySchema = z.object({
+  path: z.string(),
+  name: z.string(),
+  type: z.enum(FILE_TYPES),
+  inode: z.int(),
+  size: z.int(),
+  mode: z.string(),
+  uid: z.int(),
+  gid: z.int(),
+  links: z.int(),
+  mtime: z.string(),
+  atime: z.string(),
+  ctime: z.string(),
+  btime: z.string(),
+  etag: z.string(),
+  sha256: z.string().optional(),
+  rdev: z.int(),
+  target: z.string().optional(),
+  xattrs: z.record(z.string(), z.string()).optional(),
+})
+
+export const VolumeSchema = z.object({
+  name: z.string(),
+  id: z.int(),
+  consistency: z.string(),
+  class: z.string(),
+  chunkSizeBytes: z.int(),
+  quotaBytes: z.int().nullable(),
+  quotaFiles: z.int().nullable(),
+  durability: z.string(),
+  usage: z.object({ bytes: z.int(), files: z.int() }),
+  created: z.string(),
+})
+
+export const VolumeListSchema = z.object({ volumes: z.array(VolumeSchema) })
+
+export const PolicySchema = z.strictObject({
+  consistency: z.enum(['strong']).optional(),
+  class: z.string().min(1).max(63).optional(),
+  chunkSizeBytes: z.int().positive().optional(),
+  quotaBytes: SizeSchema.nullable().optional(),
+  quotaFiles: SizeSchema.nullable().optional(),
+  durability: z.enum(['durable']).optional(),
+})
+
+export const ListingSchema = z.object({ entries: z.array(EntrySchema), next: z.string().optional() })
+
+export const LocationsSchema = z.object({
+  path: z.string(),
+  size: z.int(),
+  extents: z.array(
+    z.object({
+      offset: z.int(),
+      length: z.int(),
+      kind: z.enum(['inline', 'chunk', 'hole']),
+      chunk: z.string().optional(),
+      nodes: z.array(z.string()),
+      state: z.enum(['stored', 'missing']),
+    }),
+  ),
+})
+
+export const PartSchema = z.object({ number: z.int(), size: z.int(), sha256: z.string() })
+export const UploadSchema = z.object({
+  id: z.string(),
+  path: z.string(),
+  started: z.string(),
+  expires: z.string(),
+  parts: z.array(PartSchema),
+})
+export const UploadListSchema = z.object({ uploads: z.array(UploadSchema), next: z.string().optional() })
+
+export const BeginUploadSchema = z.strictObject({
+  path: PathText,
+  mode: ModeSchema.optional(),
+  uid: OwnerSchema.optional(),
+  gid: OwnerSchema.optional(),
+  mtime: TimestampText.optional(),
+  parents: z.boolean().optional(),
+  ifMatch: z.string().optional(),
+  ifNoneMatch: z.string().optional(),
+})
+
+export const CommitUploadSchema = z.strictObject({
+  size: SizeSchema.optional(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal characters')
+    .optional(),
+})
+
+const XattrsSchema = z.record(z.string(), z.base64().nullable()).meta({ description: 'Base64 by name; null removes' })
+
+export const OperationSchema = z.discriminatedUnion('op', [
+  z.strictObject({ op: z.literal('mkdir'), parents: z.boolean().optional(), mode: ModeSchema.optional() }),
+  z.strictObject({
+    op: z.literal('move'),
+    to: PathText,
+    mode: z.enum(['replace', 'no-replace', 'exchange']).optional(),
+    parents: z.boolean().optional(),
+  }),
+  z.strictObject({
+    op: z.literal('copy'),
+    to: PathText,
+    recursive: z.boolean().optional(),
+    replace: z.boolean().optional(),
+    parents: z.boolean().optional(),
+  }),
+  z.strictObject({ op: z.literal('link'), to: PathText }),
+  z.strictObject({ op: z.literal('symlink'), target: z.string().min(1) }),
+  z.strictObject({
+    op: z.literal('mknod'),
+    type: z.enum(FILE_TYPES),
+    mode: ModeSchema.optional(),
+    rdev: z.int().min(0).optional(),
+  }),
+  z.strictObject({
+    op: z.literal('attributes'),
+    mode: ModeSchema.optional(),
+    uid: OwnerSchema.optional(),
+    gid: OwnerSchema.optional(),
+    mtime: TimestampText.optional(),
+    atime: TimestampText.optional(),
+    xattrs: XattrsSchema.optional(),
+  }),
+  z.strictObject({ op: z.literal('truncate'), size: SizeSchema }),
+  z.strictObject({
+    op: z.literal('copy-range'),
+    from: PathText,
+    fromOffset: SizeSchema.optional(),
+    offset: SizeSchema.optional(),
+    length: SizeSchema,
+  }),
+])
+export type Operation = z.output<typeof OperationSchema>
+
+export const BatchHeaderSchema = z.strictObject({
+  path: PathText,
+  size: SizeSchema.optional(),
+  mode: ModeSchema.optional(),
+  uid: OwnerSchema.optional(),
+  gid: OwnerSchema.optional(),
+  mtime: TimestampText.optional(),
+  sha256: z
+    .string()
+    .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal characters')
+    .optional(),
+  type: z.enum(['file', 'directory', 'symlink']).optional(),
+  target: z.string().min(1).optional(),
+})
+export type BatchHeader = z.output<typeof BatchHeaderSchema>
+
+export const FsckSchema = z.strictObject({ repair: z.boolean().optional(), verify: z.boolean().optional() })
+
+export const StatusSchema = z.object({
+  version: z.string(),
+  nodeId: z.string(),
+  clusterId: z.string(),
+  startedAt: z.string(),
+  uptimeSeconds: z.number(),
+  state: z.string(),
+  volumes: z.int(),
+  usage: z.object({ bytes: z.int(), files: z.int() }),
+  chunks: z.object({ chunks: z.int(), liveBytes: z.int(), storedBytes: z.int(), capacityBytes: z.int(), freeBytes: z.int() }),
+  garbage: z.object({ chunks: z.int() }),
+  uploads: z.int(),
+  changes: z.object({ cursor: z.string() }),
+})
+export type StatusDocument = z.output<typeof StatusSchema>
+
+export const ChangeSchema = z.object({
+  cursor: z.string(),
+  time: z.string(),
+  kind: z.string(),
+  volume: z.string(),
+  path: z.string(),
+  from: z.string().optional(),
+  type: z.enum(FILE_TYPES).optional(),
+  inode: z.int().optional(),
+  by: z.string(),
+})
+
+export const ProblemSchema = z.looseObject({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  code: z.string(),
+  detail: z.string(),
+  requestId: z.string(),
+})
+
+/** The schemas that get a name of their own in the OpenAPI document. */
+export const NAMED_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
+  Entry: EntrySchema,
+  Volume: VolumeSchema,
+  Policy: PolicySchema,
+  Listing: ListingSchema,
+  Locations: LocationsSchema,
+  Upload: UploadSchema,
+  Part: PartSchema,
+  Operation: OperationSchema,
+  BatchHeader: BatchHeaderSchema,
+  Status: StatusSchema,
+  Change: ChangeSchema,
+  Problem: ProblemSchema,
+}

@@ -1,0 +1,42 @@
+// oxlint-disable eslint/no-restricted-globals -- converts given times, reads no clock
+import { ShoalError } from '#foundation/errors.ts'
+
+const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
+const NS_PER_SECOND = 1_000_000_000n
+/** What 64 bits hold, as file systems keep times: the years 1678 to 2262. */
+const MAX_NS = 2n ** 63n - 1n
+
+let latestSecond = Number.NaN
+let latestText = ''
+
+/** RFC 3339 in UTC with nine digits of the second. */
+export function formatTimestamp(timeNs: bigint): string {
+  const fraction = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND
+  const second = Number((timeNs - fraction) / NS_PER_SECOND)
+  // The four times of an entry, and entries beside each other, are mostly of one second.
+  if (second !== latestSecond) {
+    latestText = new Date(second * 1000).toISOString().slice(0, -5)
+    latestSecond = second
+  }
+  return `${latestText}.${String(fraction).padStart(9, '0')}Z`
+}
+
+/** Nanoseconds since 1970 of an RFC 3339 time with a zone, or of a whole number that is them already.
+ *  @throws INVALID_ARGUMENT that names `what` */
+export function parseTimestamp(text: string, what: string): bigint {
+  const timeNs = /^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text)
+  if (timeNs === undefined || timeNs > MAX_NS || timeNs < -MAX_NS) {
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `${what} "${text.slice(0, 60)}" is no time: RFC 3339 such as "2026-11-20T12:00:00.123Z" is expected, or nanoseconds since 1970`,
+    )
+  }
+  return timeNs
+}
+
+function rfc3339Ns(text: string): bigint | undefined {
+  const match = RFC3339.exec(text)
+  if (match === null) return undefined
+  const ms = Date.parse(`${match[1]}T${match[2]}${(match[4] as string).toUpperCase()}`)
+  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n + BigInt((match[3] ?? '').padEnd(9, '0'))
+}

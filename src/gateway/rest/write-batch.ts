@@ -1,0 +1,144 @@
+import { ShoalError } from '#foundation/errors.ts'
+import { encodeName } from '#foundation/name.ts'
+import { parsePath } from '#foundation/path.ts'
+import type { Path } from '#foundation/path.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import { MemoryBody } from '#gateway/http/request-body.ts'
+import { entityTag } from '#metadata/attributes.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { Caller, Volume } from '#volume/volume.ts'
+import { readBatchRecords } from './batch-records.ts'
+import type { BatchRecord } from './batch-records.ts'
+import { attributeChanges } from './entry-operations.ts'
+import { problemLine } from './problem.ts'
+import { callerOf, volumeName, volumePath } from './read-request.ts'
+import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
+import type { RestContext, Route } from './route.ts'
+
+/** Records being stored at once: enough to share the store's commits, few enough to bound the memory. */
+const MAX_IN_FLIGHT = 64
+const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
+
+export const writeBatch: Route = {
+  operation: 'writeBatch',
+  method: 'POST',
+  path: '/api/v1/volumes/{volume}/batch/{path*}',
+  summary: 'Stores many small files, each atomically; answers a line for each',
+  body: { contentType: 'application/octet-stream', required: true },
+  responses: { 200: { description: 'A line of JSON for each record, in their order', contentType: 'application/x-ndjson' } },
+  errors: [...PATH_ERRORS, ...BODY_ERRORS, ...CHANGE_ERRORS],
+  async handle(exchange, rest) {
+    const base = volumePath(exchange)
+    const volume = await rest.volumes.open(volumeName(exchange))
+    rest.uploads.enter()
+    try {
+      await new Batch(exchange, rest, { volume, base }).run()
+    } finally {
+      rest.uploads.leave()
+    }
+  },
+}
+
+class Batch {
+  readonly #exchange: Exchange
+  readonly #rest: RestContext
+  readonly #volume: Volume
+  readonly #base: Path
+  readonly #caller: Caller
+  /** Answers in the order of the records, and the bytes that each holds. */
+  readonly #inFlight: { readonly line: Promise<string>; readonly sizeBytes: number }[] = []
+  #inFlightBytes = 0
+
+  constructor(exchange: Exchange, rest: RestContext, target: { readonly volume: Volume; readonly base: Path }) {
+    this.#exchange = exchange
+    this.#rest = rest
+    this.#volume = target.volume
+    this.#base = target.base
+    this.#caller = callerOf(exchange)
+  }
+
+  async run(): Promise<void> {
+    const records = readBatchRecords(this.#exchange.body(this.#rest.limits.maxBodyBytes))
+    let failure: Error | undefined
+    let started = false
+    try {
+      for (let record = await records.next(); record.done !== true; record = await records.next()) {
+        if (!started) this.#exchange.startStream(200, ['Content-Type', 'application/x-ndjson'])
+        started = true
+        this.#begin(record.value)
+        while (this.#inFlight.length >= MAX_IN_FLIGHT || this.#inFlightBytes >= MAX_IN_FLIGHT_BYTES) await this.#answerFirst()
+      }
+    } catch (error) {
+      failure = error as Error
+    }
+    if (!started) {
+      if (failure !== undefined) throw failure
+      return this.#exchange.send(200, ['Content-Type', 'application/x-ndjson'])
+    }
+    while (this.#inFlight.length > 0) await this.#answerFirst()
+    if (failure === undefined || this.#exchange.aborted) return this.#exchange.end()
+    this.#endWith(failure)
+  }
+
+  #begin(record: BatchRecord): void {
+    const sizeBytes = record.kind === 'record' ? record.bytes.length : 0
+    this.#inFlightBytes += sizeBytes
+    this.#inFlight.push({ line: this.#lineOf(record), sizeBytes })
+  }
+
+  async #answerFirst(): Promise<void> {
+    const first = this.#inFlight.shift()
+    if (first === undefined) return
+    const line = await first.line
+    this.#inFlightBytes -= first.sizeBytes
+    // Whoever is gone gets no answer; what was begun is finished all the same.
+    if (!this.#exchange.aborted && !this.#exchange.write(line)) await this.#exchange.drained().catch(() => undefined)
+  }
+
+  async #lineOf(record: BatchRecord): Promise<string> {
+    try {
+      if (record.kind === 'refused') throw record.problem
+      const { attributes, created } = await this.#store(record)
+      return `{"status":${created ? 201 : 200},"etag":${JSON.stringify(entityTag(attributes))}}\n`
+    } catch (error) {
+      if (!(error instanceof ShoalError))
+        this.#rest.log.error('record of a batch failed unexpectedly', { requestId: this.#exchange.id, error })
+      return problemLine(error, this.#exchange.id)
+    }
+  }
+
+  async #store({
+    header,
+    bytes,
+  }: Extract<BatchRecord, { kind: 'record' }>): Promise<{ readonly attributes: Attributes; readonly created: boolean }> {
+    const path = [...this.#base, ...parsePath(header.path)]
+    const caller = this.#caller
+    if (header.type === 'directory') {
+      const attributes = await this.#volume.makeDirectory(path, {
+        caller,
+        parents: true,
+        ...(header.mode === undefined ? {} : { mode: header.mode }),
+      })
+      return { attributes, created: true }
+    }
+    if (header.type === 'symlink') {
+      if (header.target === undefined) throw new ShoalError('INVALID_ARGUMENT', 'A record of type "symlink" needs a "target"')
+      return { attributes: await this.#volume.makeSymlink(path, encodeName(header.target), caller), created: true }
+    }
+    return this.#volume.writeFile(path, new MemoryBody(bytes), {
+      caller,
+      createParents: true,
+      attributes: attributeChanges(header),
+      expected: {
+        sizeBytes: bytes.length,
+        ...(header.sha256 === undefined ? {} : { sha256: Buffer.from(header.sha256, 'hex') }),
+      },
+    })
+  }
+
+  #endWith(failure: Error): void {
+    if (!(failure instanceof ShoalError))
+      this.#rest.log.error('batch failed unexpectedly', { requestId: this.#exchange.id, error: failure })
+    this.#exchange.end(problemLine(failure, this.#exchange.id))
+  }
+}
