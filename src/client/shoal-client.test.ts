@@ -6,7 +6,7 @@ import { decodeName } from '#foundation/name.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { BatchBuffer } from './batch.ts'
-import { FakeServer } from './fake-server.ts'
+import { FakeServer } from './fake-server.suite.ts'
 import type { ByteSource } from './hashed-source.ts'
 import { ShoalClient } from './shoal-client.ts'
 

@@ -1,0 +1,33 @@
+import type { NodeStatus } from '#client/wire.ts'
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-code.ts'
+import { columns } from '../output.ts'
+import { humanDuration, humanSize, plural } from '../units.ts'
+
+export const status: Command = {
+  usage: [''],
+  options: [],
+  connects: true,
+  operands: { min: 0, max: 0 },
+  examples: [{ command: 'shoal status', explains: 'state, age, space and contents of the node' }],
+  async run({ output, connect, signal }) {
+    const client = connect()
+    const answer = await client.status({ signal })
+    if (output.json) await output.value(answer)
+    else for (const line of columns(describe(answer, client.endpoint), '<<')) await output.line(line)
+    return EXIT.ok
+  },
+}
+
+function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): string[][] {
+  const used = chunks.capacityBytes > 0 ? Math.round((1 - chunks.freeBytes / chunks.capacityBytes) * 100) : 0
+  return [
+    ['Node', `${node.nodeId} at ${endpoint}, version ${node.version}`],
+    ['State', `${node.state} for ${humanDuration(node.uptimeSeconds * 1000)}`],
+    ['Contents', `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(node.volumes, 'volume')}`],
+    ['Chunks', `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`],
+    ['Disk', `${humanSize(chunks.freeBytes)} of ${humanSize(chunks.capacityBytes)} free (${used}% used)`],
+    ['Garbage', plural(node.garbage.chunks, 'chunk')],
+    ['Uploads', `${plural(node.uploads, 'session')} open`],
+  ]
+}

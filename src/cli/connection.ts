@@ -1,0 +1,117 @@
+import { readFileSync, statSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { ShoalError } from '#foundation/errors.ts'
+import type { OptionValues } from './option-values.ts'
+import { usageError } from './usage-error.ts'
+
+export interface Connection {
+  readonly endpoint: string
+  readonly accessKey: string
+  readonly secretKey: string
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+export const DEFAULT_ENDPOINT = 'http://127.0.0.1:7400'
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])$/
+
+interface Profile {
+  readonly endpoint?: string
+  readonly accessKey?: string
+  readonly secretKey?: string
+}
+
+/** Which node to call and as whom: from flags, else environment, else profile, else, for a node on this machine, the
+ *  root credentials in its data folder. @throws UNAUTHENTICATED if there are no keys anywhere */
+export async function resolveConnection(options: OptionValues, env: Environment, dataOption = 'data'): Promise<Connection> {
+  const profile = await readProfile(options, env)
+  const endpoint = options.text('endpoint') ?? nonEmpty(env['SHOAL_ENDPOINT']) ?? profile.endpoint ?? DEFAULT_ENDPOINT
+  const fromFlags = pair(options.text('access-key'), options.text('secret-key'))
+  const fromEnvironment = pair(nonEmpty(env['SHOAL_ACCESS_KEY']), nonEmpty(env['SHOAL_SECRET_KEY']))
+  // The secret may come from the environment, where `ps` doesn't show it, while the key is a flag.
+  const accessKey = fromFlags.accessKey ?? fromEnvironment.accessKey ?? profile.accessKey
+  const secretKey = fromFlags.secretKey ?? fromEnvironment.secretKey ?? profile.secretKey
+  if (accessKey !== undefined && secretKey !== undefined) return { endpoint, accessKey, secretKey }
+  if (accessKey !== undefined || secretKey !== undefined) {
+    throw usageError(`An access key and its secret belong together: the ${accessKey === undefined ? 'access' : 'secret'} key is missing`)
+  }
+  return { endpoint, ...rootCredentials(endpoint, options.text(dataOption) ?? nonEmpty(env['SHOAL_DATA'])) }
+}
+
+function pair(accessKey: string | undefined, secretKey: string | undefined): { accessKey: string | undefined; secretKey: string | undefined } {
+  return { accessKey, secretKey }
+}
+
+function nonEmpty(text: string | undefined): string | undefined {
+  return text === '' ? undefined : text
+}
+
+async function readProfile(options: OptionValues, env: Environment): Promise<Profile> {
+  const named = options.text('profile') ?? nonEmpty(env['SHOAL_PROFILE'])
+  const path = join(nonEmpty(env['XDG_CONFIG_HOME']) ?? join(nonEmpty(env['HOME']) ?? homedir(), '.config'), 'shoal', 'profiles.yaml')
+  const content = readPrivateFile(path)
+  if (content === undefined) {
+    if (named === undefined) return {}
+    throw usageError(`There is no profile "${named}": the file ${path} does not exist`)
+  }
+  const { parse } = await import('yaml')
+  let profiles: Record<string, unknown>
+  try {
+    profiles = (parse(content) ?? {}) as Record<string, unknown>
+  } catch (cause) {
+    throw usageError(`${path} is not valid YAML: ${(cause as Error).message.trimEnd()}`)
+  }
+  const profile = profiles[named ?? 'default']
+  if (profile === undefined && named === undefined) return {}
+  if (typeof profile !== 'object' || profile === null) {
+    throw usageError(`There is no profile "${named ?? 'default'}" in ${path}; it has ${Object.keys(profiles).join(', ') || 'none'}`)
+  }
+  return checkProfile(profile as Record<string, unknown>, path)
+}
+
+function checkProfile(profile: Record<string, unknown>, path: string): Profile {
+  for (const [key, value] of Object.entries(profile)) {
+    if (!['endpoint', 'accessKey', 'secretKey'].includes(key)) {
+      throw usageError(`${path} has "${key}" in a profile: endpoint, accessKey and secretKey are expected`)
+    }
+    if (typeof value !== 'string') throw usageError(`"${key}" in ${path} must be text: put it in quotes`)
+  }
+  return profile
+}
+
+/** A file with secrets, refused if others can read it. */
+function readPrivateFile(path: string): string | undefined {
+  try {
+    const { mode } = statSync(path)
+    if ((mode & 0o077) !== 0) {
+      throw new ShoalError('NOT_PERMITTED', `${path} holds secrets, but others can read it (mode ${(mode & 0o777).toString(8).padStart(4, '0')}). Run: chmod 600 ${path}`)
+    }
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}
+
+/** Root credentials never leave the machine: a node elsewhere needs keys of its own. */
+function rootCredentials(endpoint: string, data: string | undefined): { accessKey: string; secretKey: string } {
+  const path = join(resolve(data ?? './.shoal'), 'root-credentials.json')
+  const isHere = URL.canParse(endpoint) && LOOPBACK.test(new URL(endpoint).hostname)
+  const ways = 'Set SHOAL_ACCESS_KEY and SHOAL_SECRET_KEY, or name a profile with --profile'
+  if (!isHere) throw new ShoalError('UNAUTHENTICATED', `No keys are set for ${endpoint}. ${ways}`)
+  let content: string
+  try {
+    content = readFileSync(path, 'utf8')
+  } catch (cause) {
+    const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? `there is no ${path}` : `${path} can't be read by this user`
+    throw new ShoalError('UNAUTHENTICATED', `No keys are set, and ${why}. ${ways}, or the data folder of a node on this machine with --data`, { cause })
+  }
+  try {
+    const { accessKey, secretKey } = JSON.parse(content) as Record<string, unknown>
+    if (typeof accessKey === 'string' && typeof secretKey === 'string') return { accessKey, secretKey }
+  } catch {
+    // Reported below, without the content.
+  }
+  throw new ShoalError('UNAUTHENTICATED', `${path} is not a file of root credentials: {"accessKey":"…","secretKey":"…"} is expected`)
+}
