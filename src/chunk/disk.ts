@@ -106,9 +106,7 @@ class DiskStore implements DiskChunkStore {
       if (this.#touchPacked(id, touchedAtMs)) return
       this.#health.check()
       if (bytes.length <= MAX_PACKED_BYTES) await this.#packs.write(id, bytes, touchedAtMs)
-      else if (this.#suspects.has(id) || !(await this.#chunkFiles.touch(id, touchedAtMs))) {
-        await this.#chunkFiles.write(id, bytes, touchedAtMs)
-      }
+      else await this.#writeFile(id, bytes, touchedAtMs)
       this.#suspects.delete(id)
     })
   }
@@ -213,6 +211,12 @@ class DiskStore implements DiskChunkStore {
     const packed = this.#packs.find(id)
     if (packed === undefined) return this.#chunkFiles.find(id)
     return { id, sizeBytes: packed.lengthBytes, touchedAtMs: packed.touchedAtMs }
+  }
+
+  async #writeFile(id: ChunkId, bytes: Uint8Array, touchedAtMs: number): Promise<void> {
+    const replaces = this.#suspects.has(id)
+    if (!replaces && (await this.#chunkFiles.touch(id, touchedAtMs))) return
+    await this.#chunkFiles.write(id, bytes, { touchedAtMs, replaces })
   }
 
   #touchPacked(id: ChunkId, touchedAtMs: number): boolean {

@@ -1,4 +1,4 @@
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -44,9 +44,8 @@ export class FileStore {
   readonly #openChunks: OpenFiles<OpenChunk>
   readonly #census = new FileCensus()
   readonly #counted: Promise<void>
-  /** Folders that this process has made durable: one for each first byte, one for each first two. */
-  readonly #durableOuter = new Uint8Array(256)
-  readonly #durableInner = new Uint8Array(65_536)
+  /** Inner folders, by the number that their four characters are, that this process has made durable. */
+  readonly #durable = new Uint8Array(65_536)
   #incoming = 0
   #closing = false
 
@@ -54,6 +53,9 @@ export class FileStore {
     const { files, folder, incoming } = options
     await files.makeFolder(folder)
     await files.makeFolder(incoming)
+    // All at once, so that later no chunk pays for more than its inner folder.
+    for (let byte = 0; byte < 256; byte += 1) await files.createFolder(join(folder, hex(byte)))
+    await files.syncFolder(folder)
     for (const name of (await files.list(incoming)) ?? []) await files.remove(join(incoming, name))
     return new FileStore(options)
   }
@@ -95,21 +97,15 @@ export class FileStore {
     return true
   }
 
-  /** Stores the chunk, in place of what there may be. */
-  async write(id: ChunkId, payload: Uint8Array, touchedAtMs: number): Promise<void> {
-    const { files, health, incoming, metrics } = this.#options
-    const path = this.#pathOf(id)
+  /** Stores the chunk. `replaces` says that there is a file of it, which is damaged. */
+  async write(id: ChunkId, payload: Uint8Array, options: { touchedAtMs: number; replaces: boolean }): Promise<void> {
+    const { health, metrics } = this.#options
     const trailer = encodeTrailer(id, payload)
-    const temporaryPath = join(incoming, `${(this.#incoming += 1)}`)
     try {
-      const replaced = await files.facts(path)
-      if (!this.#isDurable(id)) await this.#createFolders(id)
-      await files.publish(path, [payload, trailer], { temporaryPath, modifiedMs: touchedAtMs })
-      if (!this.#isDurable(id)) await this.#syncFolders(id)
-      if (replaced !== undefined) {
-        this.#census.removed(id, payloadBytesOf(replaced.sizeBytes) ?? 0, replaced.sizeBytes)
-        await this.#openChunks.evict(path)
-      }
+      const replaced = options.replaces ? await this.#options.files.facts(this.#pathOf(id)) : undefined
+      await this.#publish(id, [payload, trailer], options.touchedAtMs)
+      if (replaced !== undefined) this.#census.removed(id, payloadBytesOf(replaced.sizeBytes) ?? 0, replaced.sizeBytes)
+      if (options.replaces) await this.#openChunks.evict(this.#pathOf(id))
     } catch (cause) {
       throw health.failWrite(cause, `store chunk ${id}`)
     }
@@ -127,7 +123,7 @@ export class FileStore {
     try {
       await files.remove(path)
       await this.#openChunks.evict(path)
-      await files.syncFolder(join(path, '..'))
+      await files.syncFolder(dirname(path))
     } catch (cause) {
       throw health.failWrite(cause, `remove chunk ${id}`)
     }
@@ -205,24 +201,30 @@ export class FileStore {
   }
 
   #isDurable(id: ChunkId): boolean {
-    return this.#durableInner[Number.parseInt(id.slice(0, 4), 16)] === 1
+    return this.#durable[Number.parseInt(id.slice(0, 4), 16)] === 1
   }
 
-  async #createFolders(id: ChunkId): Promise<void> {
-    const { files, folder } = this.#options
-    await files.createFolder(join(folder, id.slice(0, 2)))
-    await files.createFolder(join(folder, id.slice(0, 2), id.slice(2, 4)))
+  async #publish(id: ChunkId, pieces: Uint8Array[], modifiedMs: number): Promise<void> {
+    const { files, incoming } = this.#options
+    const path = this.#pathOf(id)
+    const inner = dirname(path)
+    const temporaryPath = join(incoming, `${(this.#incoming += 1)}`)
+    if (this.#isDurable(id)) return files.publish(path, pieces, { temporaryPath, modifiedMs })
+    await files.createFolder(inner)
+    await files.publish(path, pieces, { temporaryPath, modifiedMs, newFolders: [dirname(inner)] })
+    this.#markDurable(id)
   }
 
-  /** From the inside out: the first flush takes the journal to the medium, and with it what the others ask for. */
+  /** Makes the chunk's inner folder durable, with what is in it. */
   async #syncFolders(id: ChunkId): Promise<void> {
-    const { files, folder } = this.#options
-    const outer = join(folder, id.slice(0, 2))
-    await files.syncFolder(join(outer, id.slice(2, 4)))
-    await files.syncFolder(outer)
-    if (this.#durableOuter[Number.parseInt(id.slice(0, 2), 16)] === 0) await files.syncFolder(folder)
-    this.#durableOuter[Number.parseInt(id.slice(0, 2), 16)] = 1
-    this.#durableInner[Number.parseInt(id.slice(0, 4), 16)] = 1
+    const { files } = this.#options
+    const inner = dirname(this.#pathOf(id))
+    await Promise.all([files.syncFolder(inner), files.syncFolder(dirname(inner))])
+    this.#markDurable(id)
+  }
+
+  #markDurable(id: ChunkId): void {
+    this.#durable[Number.parseInt(id.slice(0, 4), 16)] = 1
   }
 
   async #count(): Promise<void> {

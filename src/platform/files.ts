@@ -47,6 +47,8 @@ export interface PublishOptions {
    *  target unless given, of the form that `isTemporaryName` knows. */
   readonly temporaryPath?: string
   readonly modifiedMs?: number
+  /** Folders above the file that were just made, or may have been: flushed together with the file's own. */
+  readonly newFolders?: readonly string[]
 }
 
 /** The file system, as everything else in Shoal gets to see it. Paths are absolute.

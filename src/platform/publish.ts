@@ -34,7 +34,7 @@ export async function publishThrough(
     await files.remove(temporaryPath).catch(() => false)
     throw error
   }
-  await files.syncFolder(folder)
+  await Promise.all([folder, ...(options.newFolders ?? [])].map((each) => files.syncFolder(each)))
 }
 
 async function writeAll(file: OpenFile, pieces: Iterable<Uint8Array>): Promise<void> {
