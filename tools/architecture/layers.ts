@@ -17,7 +17,11 @@ export const LAYERS: readonly Layer[] = [
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory and LMDB', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
-  { name: 'volume', purpose: 'what every door calls: the namespace plus chunks', imports: [...GROUND, 'kv', 'chunk', 'metadata'] },
+  {
+    name: 'volume',
+    purpose: 'what every door calls: the namespace plus chunks',
+    imports: [...GROUND, 'kv', 'chunk', 'metadata'],
+  },
   { name: 'access', purpose: 'who may do what', imports: GROUND },
   { name: 'config', purpose: 'file, environment and flags to one frozen configuration', imports: ['foundation', 'platform'] },
   { name: 'gateway/http', purpose: 'the streaming HTTP kernel that the doors share', imports: GROUND },
@@ -41,10 +45,10 @@ export const ADAPTERS: readonly RegExp[] = [
   /^src\/chunk\/(disk|memory)/,
 ]
 
-/** Who may import which adapters: the node all, the command line what its client needs. */
+/** Who may import which adapters: the node all, the command line the machine it runs on. */
 export const ADAPTER_USERS: Readonly<Record<string, RegExp>> = {
   node: /./,
-  cli: /^src\/platform\/node-(clock|random)\.ts$/,
+  cli: /^src\/platform\/node-/,
 }
 
 /** The nouns of the volume port: who may import `volume` may import these. */
