@@ -521,16 +521,16 @@ function checkExpected(bytes: Buffer, { expected }: Pick<WriteOptions, 'expected
 
 function checkConditions(conditions: Conditions | undefined, found: Attributes | undefined): void {
   const tag = found === undefined ? undefined : entityTag(found)
-  const failed = new ShoalError('PRECONDITION_FAILED', 'A condition does not hold')
+  const failed = () => new ShoalError('PRECONDITION_FAILED', 'A condition does not hold')
   if (
     conditions?.ifMatch !== undefined &&
     (tag === undefined || (conditions.ifMatch !== '*' && !conditions.ifMatch.includes(tag)))
   )
-    throw failed
+    throw failed()
   if (
     conditions?.ifNoneMatch !== undefined &&
     tag !== undefined &&
     (conditions.ifNoneMatch === '*' || conditions.ifNoneMatch.includes(tag))
   )
-    throw failed
+    throw failed()
 }

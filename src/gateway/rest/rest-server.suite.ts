@@ -47,6 +47,8 @@ export async function startTestServer(
     readonly rest?: Partial<RestLimits>
     readonly volumes?: Volumes
     readonly requestLog?: 'all' | 'errors'
+  /** False keeps no finished exchanges: for benchmarks. */
+  readonly observe?: boolean
   } = {},
 ): Promise<TestServer> {
   const volumes = new MemoryVolumes()
@@ -94,7 +96,7 @@ export async function startTestServer(
     log: recordingLog(log),
     metrics: httpMetrics,
     requestLog: options.requestLog ?? 'errors',
-    observer: (exchange) => finished.push(exchange),
+    ...(options.observe === false ? {} : { observer: (exchange: Exchange) => finished.push(exchange) }),
   })
   const { port } = await server.listen({ host: '127.0.0.1', port: 0 })
   const test: TestServer = {
