@@ -1,0 +1,95 @@
+// A real node in a process of its own: started, watched, killed.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
+
+export const ACCESS_KEY = 'crash-test'
+export const SECRET_KEY = 'not-a-secret-at-all'
+export const AUTHORIZATION = `Basic ${Buffer.from(`${ACCESS_KEY}:${SECRET_KEY}`).toString('base64')}`
+
+const READY_WITHIN_MS = 30_000
+
+export interface NodeProcess {
+  readonly origin: string
+  readonly child: ChildProcess
+  /** What it has written to standard error, the last 64 KiB of it. */
+  log(): string
+  /** SIGKILL: no handler runs, nothing is flushed. */
+  kill(): Promise<void>
+  /** SIGTERM; the exit code. */
+  stop(): Promise<number | null>
+}
+
+/** A base port whose next two are free as well. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const server = createServer()
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
+    server.close()
+    await once(server, 'close')
+    if (port < 65_000) return port
+  }
+}
+
+export async function startNodeProcess(options: {
+  data: string
+  port: number
+  environment?: Record<string, string>
+  flags?: readonly string[]
+}): Promise<NodeProcess> {
+  const { data, port, environment = {}, flags = [] } = options
+  const child = spawn(process.execPath, ['src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags], {
+    env: {
+      ...process.env,
+      SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
+      SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
+      SHOAL_LOG_LEVEL: 'warn',
+      ...environment,
+    },
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
+  let log = ''
+  child.stderr?.on('data', (piece: Buffer) => {
+    log = (log + piece.toString()).slice(-65_536)
+  })
+  const exited = once(child, 'exit')
+  const origin = `http://127.0.0.1:${port}`
+  await untilReady(origin, child, () => log)
+  return {
+    origin,
+    child,
+    log: () => log,
+    async kill() {
+      child.kill('SIGKILL')
+      await exited
+    },
+    async stop() {
+      child.kill('SIGTERM')
+      await exited
+      return child.exitCode
+    },
+  }
+}
+
+async function untilReady(origin: string, child: ChildProcess, log: () => string): Promise<void> {
+  const deadline = performance.now() + READY_WITHIN_MS
+  while (performance.now() < deadline) {
+    if (child.exitCode !== null || child.signalCode !== null)
+      throw new Error(`The node exited with ${child.exitCode ?? child.signalCode}:\n${log()}`)
+    try {
+      const response = await fetch(`${origin}/readyz`)
+      await response.arrayBuffer()
+      if (response.status === 200) return
+    } catch {
+      // It doesn't listen yet.
+    }
+    await delay(20)
+  }
+  child.kill('SIGKILL')
+  throw new Error(`The node was not ready within ${READY_WITHIN_MS} ms:\n${log()}`)
+}
