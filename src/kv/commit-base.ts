@@ -2,13 +2,25 @@ import type { Interval } from './arguments.ts'
 import type { KeyValue } from './store.ts'
 import type { WriteSet } from './write-set.ts'
 
-/** The flushed state under a `GroupCommitStore`: what an adapter has to bring. Arguments have been checked. */
-export interface CommitBase {
+/** Something flushed that can be read. */
+export interface FlushedState {
   /** The caller owns what comes out. */
   get(key: Uint8Array): Buffer | undefined
-  /** A lazy walk over the flushed state. Between two turns of the event loop it shows one state, the same as `get`; it is
-   *  never kept longer, and `return()` is called on each walk that may be unfinished by then. */
+  /** A lazy walk. `return()` is called on each that may be unfinished when the state is no longer read. */
   range(interval: Interval): IterableIterator<KeyValue>
+}
+
+/** One moment of the flushed state, whatever is committed meanwhile. */
+export interface KeptState extends FlushedState {
+  /** Called once, after the last walk has ended. */
+  release(): void
+}
+
+/** The flushed state under a `GroupCommitStore`: what an adapter has to bring. Arguments have been checked. Between two
+ *  turns of the event loop `get` and all walks show one state; a walk is never kept longer. */
+export interface CommitBase extends FlushedState {
+  /** The flushed state of this moment, to be kept. */
+  keep(): KeptState
   /** Writes all of `writes` or nothing, in one step. When it resolves, the writes are durable, and `get` and `range` show
    *  them. It is called again only when the promise has settled. It may keep the buffers.
    *  @throws NO_SPACE when nothing was written and later commits may succeed; any other error is the end of all writing. */

@@ -5,14 +5,15 @@ import type { CommitBase } from './commit-base.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
 import { pagedRange } from './paged-range.ts'
-import type { KeyValue, KeyValueStore, RangeOptions, Snapshot, Transaction } from './store.ts'
-import { BaseView, TransactionView } from './views.ts'
+import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
+import { BaseView, LongView, TransactionView } from './views.ts'
 
 /** The promises of `KeyValueStore`, kept over any base that can commit a set of writes in one step. Transactions run at
  *  once, one after another, over the base and all that isn't flushed yet. */
 export class GroupCommitStore implements KeyValueStore {
   readonly #base: CommitBase
   readonly #commits: GroupCommit
+  readonly #kept = new Set<LongView>()
   #closing: Promise<void> | undefined
   #isTransacting = false
 
@@ -35,6 +36,13 @@ export class GroupCommitStore implements KeyValueStore {
     } finally {
       view.end()
     }
+  }
+
+  async openSnapshot(): Promise<LongSnapshot> {
+    this.#checkOpen()
+    const view = new LongView(this.#base.keep(), (ended) => this.#kept.delete(ended))
+    this.#kept.add(view)
+    return view
   }
 
   range(options: RangeOptions): AsyncIterableIterator<KeyValue> {
@@ -60,7 +68,10 @@ export class GroupCommitStore implements KeyValueStore {
   }
 
   close(): Promise<void> {
-    this.#closing ??= this.#commits.idle().then(() => this.#base.close())
+    this.#closing ??= this.#commits.idle().then(() => {
+      for (const view of this.#kept) view.end('store closed')
+      return this.#base.close()
+    })
     return this.#closing
   }
 

@@ -4,7 +4,7 @@ import { open } from 'lmdb'
 import type { RangeOptions as LmdbRangeOptions, RootDatabase } from 'lmdb'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Interval } from './arguments.ts'
-import type { CommitBase } from './commit-base.ts'
+import type { CommitBase, KeptState } from './commit-base.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
 import type { KeyValue, KeyValueStore } from './store.ts'
@@ -87,6 +87,18 @@ class LmdbBase implements CommitBase {
 
   range(interval: Interval): IterableIterator<KeyValue> {
     return new LmdbRange(this.#database.getRange(toLmdbRange(interval))[Symbol.iterator]())
+  }
+
+  keep(): KeptState {
+    const database = this.#database
+    const transaction = database.useReadTransaction()
+    // From now on others read in a transaction of their own; this one stays where it is.
+    database.resetReadTxn()
+    return {
+      get: (key) => database.get(key as Buffer, { transaction }),
+      range: (interval) => new LmdbRange(database.getRange({ ...toLmdbRange(interval), transaction })[Symbol.iterator]()),
+      release: () => transaction.done(),
+    }
   }
 
   async commit(writes: WriteSet): Promise<void> {

@@ -1,6 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Interval } from './arguments.ts'
-import type { CommitBase } from './commit-base.ts'
+import type { CommitBase, KeptState } from './commit-base.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
 import { nameOfKey } from './key-name.ts'
@@ -48,13 +48,18 @@ class MemoryBase implements CommitBase {
   }
 
   get(key: Uint8Array): Buffer | undefined {
-    const entry = this.#disk.entries.get(nameOfKey(key))
-    return entry === undefined ? undefined : Buffer.from(entry.value)
+    return getFrom(this.#disk.entries, key)
   }
 
-  range({ start, end, reverse, limit }: Interval): IterableIterator<KeyValue> {
-    const bounds = { start: nameOfKey(start), end: end === undefined ? undefined : nameOfKey(end), reverse }
-    return new MemoryRange(this.#disk.entries.walk(bounds), limit)
+  range(interval: Interval): IterableIterator<KeyValue> {
+    return walkOver(this.#disk.entries, interval)
+  }
+
+  keep(): KeptState {
+    // Entries are replaced, never changed: the copy needs to be no deeper.
+    const entries = new OrderedMap<KeyValue>()
+    for (const [name, entry] of this.#disk.entries.entries()) entries.set(name, entry)
+    return { get: (key) => getFrom(entries, key), range: (interval) => walkOver(entries, interval), release() {} }
   }
 
   async commit(writes: WriteSet): Promise<void> {
@@ -70,6 +75,16 @@ class MemoryBase implements CommitBase {
     if (value === undefined) this.#disk.entries.delete(name)
     else this.#disk.entries.set(name, { key: Buffer.from(key), value: Buffer.from(value) })
   }
+}
+
+function getFrom(entries: OrderedMap<KeyValue>, key: Uint8Array): Buffer | undefined {
+  const entry = entries.get(nameOfKey(key))
+  return entry === undefined ? undefined : Buffer.from(entry.value)
+}
+
+function walkOver(entries: OrderedMap<KeyValue>, { start, end, reverse, limit }: Interval): IterableIterator<KeyValue> {
+  const bounds = { start: nameOfKey(start), end: end === undefined ? undefined : nameOfKey(end), reverse }
+  return new MemoryRange(entries.walk(bounds), limit)
 }
 
 class MemoryRange implements IterableIterator<KeyValue> {

@@ -1,5 +1,5 @@
 import type { Interval } from './arguments.ts'
-import type { CommitBase } from './commit-base.ts'
+import type { FlushedState } from './commit-base.ts'
 import { nameOfKey } from './key-name.ts'
 import type { OrderedWalk } from './ordered-map.ts'
 import type { KeyValue } from './store.ts'
@@ -11,7 +11,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 /** Walks `base` as it looks under `layers`, newest first. None of them may change during the walk. Where no layer writes
  *  inside the interval, it is the walk of the base itself. */
-export function mergedRange(base: CommitBase, layers: readonly WriteSet[], interval: Interval): IterableIterator<KeyValue> {
+export function mergedRange(base: FlushedState, layers: readonly WriteSet[], interval: Interval): IterableIterator<KeyValue> {
   const walks = openWalks(layers, interval)
   return walks.length === 0 ? base.range(interval) : new MergedRange(base, walks, interval)
 }
@@ -36,7 +36,7 @@ class MergedRange implements IterableIterator<KeyValue> {
   #head: KeyValue | undefined
   #headName: string | undefined
 
-  constructor(base: CommitBase, walks: readonly Walk[], interval: Interval) {
+  constructor(base: FlushedState, walks: readonly Walk[], interval: Interval) {
     this.#base = base.range({ ...interval, limit: Infinity })
     this.#walks = walks
     this.#reverse = interval.reverse

@@ -3,6 +3,7 @@ import { entryTests, rangeTests } from './store-entries.suite.ts'
 import type { FreshStore, StoreFixture } from './store-fixture.suite.ts'
 import { modelTests } from './store-model.suite.ts'
 import { closingTests, pagingTests } from './store-paging.suite.ts'
+import { snapshotTests } from './store-snapshots.suite.ts'
 import { commitTests, overlayTests, transactionTests } from './store-transactions.suite.ts'
 
 /** Holds an adapter to every promise of `KeyValueStore`. */
@@ -22,6 +23,7 @@ export function storeSuite(name: string, open: () => Promise<StoreFixture>): voi
     transactionTests(fresh)
     overlayTests(fresh)
     commitTests(fresh)
+    snapshotTests(fresh)
     pagingTests(fresh)
     closingTests(fresh)
     modelTests(fresh)

@@ -22,6 +22,15 @@ export interface Snapshot {
   range(options: RangeOptions): IterableIterator<KeyValue>
 }
 
+/** A snapshot that may be kept across awaits, until `close`. It is for long walks that must see one moment, a check of the
+ *  whole store above all: while it is open, LMDB can't use the pages again that others free, so its file grows with all
+ *  that is written meanwhile, and a store in memory holds a second copy of its index. Keep few, and close each. */
+export interface LongSnapshot extends Snapshot {
+  /** Ends the snapshot and all its walks. Repeating it is harmless; closing the store does it too, after which reading
+   *  fails with UNAVAILABLE. */
+  close(): void
+}
+
 /** A snapshot that also writes, and reads its own writes. The store may keep the buffers: don't reuse them. */
 export interface Transaction extends Snapshot {
   put(key: Uint8Array, value: Uint8Array): void
@@ -52,6 +61,8 @@ export interface KeyValueStore {
   get(key: Uint8Array): Promise<Buffer | undefined>
   /** Reads consistently: `fn` sees one snapshot. `fn` runs synchronously and holds the snapshot no longer than it runs. */
   read<T>(fn: (snapshot: Snapshot) => T): Promise<T>
+  /** What is durable now, to be read for as long as it takes. */
+  openSnapshot(): Promise<LongSnapshot>
   /** Walks a range in pages, each from a fresh snapshot, so that no transaction is open while the caller awaits. Entries
    *  that others write meanwhile may or may not appear; none appears twice, and order holds. */
   range(options: RangeOptions): AsyncIterableIterator<KeyValue>

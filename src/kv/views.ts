@@ -2,10 +2,10 @@ import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { checkKey, checkValue, toInterval } from './arguments.ts'
 import type { Interval } from './arguments.ts'
-import type { CommitBase } from './commit-base.ts'
+import type { CommitBase, FlushedState, KeptState } from './commit-base.ts'
 import { nameOfKey } from './key-name.ts'
 import { mergedRange } from './merged-range.ts'
-import type { KeyValue, RangeOptions, Snapshot, Transaction } from './store.ts'
+import type { KeyValue, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
 import { WriteSet } from './write-set.ts'
 
 /** What one transaction may write: it is held in memory, and one that is larger would keep all others waiting for seconds. */
@@ -13,11 +13,11 @@ export const TRANSACTION_BYTES_MAX = 64 * 1024 * 1024
 
 /** A snapshot of `base`, alive until `end`. */
 export class BaseView implements Snapshot {
-  protected readonly base: CommitBase
+  protected readonly base: FlushedState
   readonly #ranges: IterableIterator<KeyValue>[] = []
   #isOpen = true
 
-  constructor(base: CommitBase) {
+  constructor(base: FlushedState) {
     this.base = base
   }
 
@@ -52,6 +52,63 @@ export class BaseView implements Snapshot {
 
   protected walk(interval: Interval): IterableIterator<KeyValue> {
     return this.base.range(interval)
+  }
+}
+
+/** A kept state as a snapshot. `onEnd` is called when it is over, whoever ended it. */
+export class LongView implements LongSnapshot {
+  readonly #state: KeptState
+  readonly #onEnd: (view: LongView) => void
+  /** The walks that haven't ended: a long reader begins millions. */
+  readonly #walks = new Set<IterableIterator<KeyValue>>()
+  #end: 'closed' | 'store closed' | undefined
+
+  constructor(state: KeptState, onEnd: (view: LongView) => void) {
+    this.#state = state
+    this.#onEnd = onEnd
+  }
+
+  get(key: Uint8Array): Buffer | undefined {
+    this.#checkOpen()
+    checkKey(key)
+    return this.#state.get(key)
+  }
+
+  range(options: RangeOptions): IterableIterator<KeyValue> {
+    this.#checkOpen()
+    const interval = toInterval(options)
+    return interval === undefined ? [][Symbol.iterator]() : this.#walk(this.#state.range(interval))
+  }
+
+  close(): void {
+    this.end('closed')
+  }
+
+  end(reason: 'closed' | 'store closed'): void {
+    if (this.#end !== undefined) return
+    this.#end = reason
+    for (const walk of this.#walks) walk.return?.()
+    this.#walks.clear()
+    this.#state.release()
+    this.#onEnd(this)
+  }
+
+  *#walk(walk: IterableIterator<KeyValue>): Generator<KeyValue, undefined, undefined> {
+    this.#walks.add(walk)
+    try {
+      for (let step = walk.next(); step.done !== true; step = walk.next()) {
+        yield step.value
+        this.#checkOpen()
+      }
+      return undefined
+    } finally {
+      if (this.#walks.delete(walk)) walk.return?.()
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#end === 'store closed') throw new ShoalError('UNAVAILABLE', 'The key-value store is closed')
+    assert(this.#end === undefined, 'A snapshot of the key-value store was used after it had been closed')
   }
 }
 
