@@ -20,7 +20,10 @@ interface Load {
 /** One request per connection at a time, each the same bytes; answers are counted by their lengths. */
 async function generateLoad({ port, method, path }: Load): Promise<number> {
   const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: ${AUTHORIZATION}\r\n`
-  const message = method === 'GET' ? Buffer.from(`${head}\r\n`) : Buffer.concat([Buffer.from(`${head}Content-Length: ${BODY.length}\r\n\r\n`), BODY])
+  const message =
+    method === 'GET'
+      ? Buffer.from(`${head}\r\n`)
+      : Buffer.concat([Buffer.from(`${head}Content-Length: ${BODY.length}\r\n\r\n`), BODY])
   let answered = 0
   let stopped = false
   const sockets = Array.from({ length: CONNECTIONS }, () => {
@@ -100,8 +103,12 @@ async function main(): Promise<void> {
   }))
   await using rest = await startTestServer({ observe: false })
   const path = '/api/v1/volumes/docs/files/a/b/file'
-  const own = { put: await measure({ port: rest.port, method: 'PUT', path }), get: await measure({ port: rest.port, method: 'GET', path }) }
-  const row = (name: string, value: number, base: number) => console.log(`${name.padEnd(34)} ${Math.round(value).toString().padStart(8)}/s  ${(value / base).toFixed(2)}`)
+  const own = {
+    put: await measure({ port: rest.port, method: 'PUT', path }),
+    get: await measure({ port: rest.port, method: 'GET', path }),
+  }
+  const row = (name: string, value: number, base: number) =>
+    console.log(`${name.padEnd(34)} ${Math.round(value).toString().padStart(8)}/s  ${(value / base).toFixed(2)}`)
   row('bare node:http, GET 1 KiB', bare.get, bare.get)
   row('REST over memory, GET 1 KiB', own.get, bare.get)
   row('bare node:http, PUT 1 KiB dropped', bare.put, bare.put)
@@ -111,7 +118,7 @@ async function main(): Promise<void> {
 if (process.argv[2] === 'load') {
   const rate = await generateLoad(JSON.parse(process.argv[3] as string) as Load)
   process.send?.(rate)
-  process.disconnect()
+  process.disconnect?.()
 } else {
   await main()
 }

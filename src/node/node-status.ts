@@ -1,0 +1,41 @@
+import type { StatusDocument } from '#gateway/rest/schemas.ts'
+import { formatTimestamp } from '#gateway/rest/timestamp.ts'
+import type { NodeState } from '#gateway/rest/route.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
+
+export interface NodeIdentity {
+  readonly version: string
+  readonly nodeId: string
+  readonly clusterId: string
+  readonly startedNs: bigint
+}
+
+/** What `GET /status` answers. */
+export async function describeNode(
+  node: NodeIdentity,
+  now: { readonly state: NodeState; readonly uptimeMs: number },
+  volumes: StrongVolumes,
+): Promise<StatusDocument> {
+  const status = await volumes.status()
+  const { chunks } = status
+  return {
+    version: node.version,
+    nodeId: node.nodeId,
+    clusterId: node.clusterId,
+    startedAt: formatTimestamp(node.startedNs),
+    uptimeSeconds: Math.floor(now.uptimeMs / 1000),
+    state: now.state,
+    volumes: status.volumes,
+    usage: { bytes: status.usage.bytes, files: status.usage.files },
+    chunks: {
+      chunks: chunks.chunks,
+      liveBytes: chunks.liveBytes,
+      storedBytes: chunks.storedBytes,
+      capacityBytes: chunks.capacityBytes ?? 0,
+      freeBytes: chunks.freeBytes ?? 0,
+    },
+    garbage: { chunks: status.garbageChunks },
+    uploads: status.uploads,
+    changes: { cursor: status.cursor },
+  }
+}

@@ -1,0 +1,66 @@
+import { join } from 'node:path'
+import { openDiskChunkStore } from '#chunk/disk.ts'
+import type { DiskChunkStore } from '#chunk/disk.ts'
+import type { ChunkStore } from '#chunk/store.ts'
+import { openLmdbStore } from '#kv/lmdb.ts'
+import type { KeyValueStore } from '#kv/store.ts'
+import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import { openDataFolder } from '#platform/data-folder.ts'
+import type { DataFolder } from '#platform/data-folder.ts'
+import type { Files } from '#platform/files.ts'
+import type { Random } from '#platform/random.ts'
+import { StorageLatch } from './storage-latch.ts'
+
+export interface StoragePorts {
+  readonly files: Files
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly metrics?: Metrics
+  /** Of Shoal, written into a new data folder. */
+  readonly version: string
+}
+
+/** A node's data folder, locked, with its stores open. */
+export interface Storage {
+  readonly folder: DataFolder
+  readonly kv: KeyValueStore
+  readonly chunks: ChunkStore
+  /** The chunk store itself, for what the port doesn't have: compaction. */
+  readonly disk: DiskChunkStore
+  readonly latch: StorageLatch
+  /** Closes the stores, then lets go of the folder. Repeating it is harmless. */
+  close(): Promise<void>
+}
+
+/** Opens everything that a node keeps. If any of it fails, what was opened before is closed again.
+ *  @throws DATA_IN_USE, DATA_FORMAT, NO_SPACE, STORAGE_FAILED */
+export async function openStorage(dataPath: string, ports: StoragePorts): Promise<Storage> {
+  const { files, clock, random, log, metrics, version } = ports
+  const opened: { close(): Promise<void> }[] = []
+  const close = async () => {
+    for (const part of opened.splice(0).toReversed()) await part.close()
+  }
+  try {
+    const folder = await openDataFolder(dataPath, { files, random, version })
+    opened.push(folder)
+    const store = await openLmdbStore({ path: join(folder.path, 'meta') })
+    opened.push(store)
+    const disk = await openDiskChunkStore({
+      path: join(folder.path, 'chunks'),
+      files,
+      clock,
+      random,
+      log,
+      ...(metrics === undefined ? {} : { metrics }),
+    })
+    opened.push(disk)
+    const latch = new StorageLatch(log)
+    return { folder, kv: latch.watchKeys(store), chunks: latch.watchChunks(disk), disk, latch, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}

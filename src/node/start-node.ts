@@ -1,0 +1,204 @@
+import { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import { loadRootCredentials } from '#access/root-credentials.ts'
+import type { RootCredentials } from '#access/root-credentials.ts'
+import type { Config } from '#config/settings.ts'
+import { HttpMetrics } from '#gateway/http/http-metrics.ts'
+import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
+import { HttpServer } from '#gateway/http/server.ts'
+import { RestDoor } from '#gateway/rest/rest-door.ts'
+import type { NodeState } from '#gateway/rest/route.ts'
+import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import { PromMetrics } from '#observe/prom-metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Files } from '#platform/files.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeFiles } from '#platform/node-files.ts'
+import { nodeRandom } from '#platform/node-random.ts'
+import type { Random } from '#platform/random.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import { describeNode } from './node-status.ts'
+import { assembleVolumes } from './node-volumes.ts'
+import { openStorage } from './open-storage.ts'
+import type { Storage } from './open-storage.ts'
+import { PackCompactor } from './pack-compactor.ts'
+
+/** What a node needs from outside; the machine's own clock, random and files unless given. */
+export interface NodePorts {
+  readonly log: Log
+  /** Of Shoal: shown by the status, written into a new data folder. */
+  readonly version: string
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly files?: Files
+  readonly metrics?: Metrics
+}
+
+export interface RunningNode {
+  /** Where the doors are, such as `http://127.0.0.1:7400`. */
+  readonly url: string
+  readonly host: string
+  readonly port: number
+  /** Absolute. */
+  readonly dataPath: string
+  readonly nodeId: string
+  /** With origin `made` they are new, and this is the one time to show them. */
+  readonly credentials: RootCredentials
+  readonly volumes: StrongVolumes
+  state(): NodeState
+  /** Stops accepting, lets what is under way finish within `shutdown.graceMs`, closes everything. Repeating it waits for
+   *  the same end. */
+  stop(): Promise<void>
+}
+
+/** Starts a node with what `config` says: data folder, stores, volumes, doors, in this order. Ready when the promise
+ *  resolves; after a failure nothing is left open. @throws DATA_IN_USE, DATA_FORMAT, UNAVAILABLE (the port), STORAGE_FAILED, NO_SPACE */
+export async function startNode(config: Config, ports: NodePorts): Promise<RunningNode> {
+  const { log, version, clock = nodeClock, random = nodeRandom, files = nodeFiles, metrics = new PromMetrics() } = ports
+  const storage = await openStorage(config.data, { files, clock, random, log, metrics, version })
+  try {
+    const credentials = await loadRootCredentials(storage.folder.path, { files, random }, configuredCredentials(config))
+    const node = new Node({ config, storage, credentials, ports: { log, version, clock, random, metrics } })
+    await node.listen()
+    return node
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
+}
+
+function configuredCredentials({ rootAccessKey, rootSecretKey }: Config) {
+  return rootAccessKey === undefined || rootSecretKey === undefined
+    ? undefined
+    : { accessKey: rootAccessKey, secretKey: rootSecretKey }
+}
+
+interface NodeParts {
+  readonly config: Config
+  readonly storage: Storage
+  readonly credentials: RootCredentials
+  readonly ports: {
+    readonly log: Log
+    readonly version: string
+    readonly clock: Clock
+    readonly random: Random
+    readonly metrics: Metrics
+  }
+}
+
+class Node implements RunningNode {
+  readonly credentials: RootCredentials
+  readonly dataPath: string
+  readonly nodeId: string
+  readonly volumes: StrongVolumes
+  readonly #parts: NodeParts
+  readonly #compactor: PackCompactor
+  readonly #server: HttpServer
+  readonly #stopping = new AbortController()
+  readonly #startedMs: number
+  readonly #startedNs: bigint
+  #address = { host: '', port: 0 }
+  #state: NodeState = 'starting'
+  #stopped: Promise<void> | undefined
+
+  constructor(parts: NodeParts) {
+    const { config, storage, credentials, ports } = parts
+    const { clock, log } = ports
+    this.#parts = parts
+    this.credentials = credentials
+    this.dataPath = storage.folder.path
+    this.nodeId = storage.folder.nodeId
+    this.#startedMs = clock.monotonicMs()
+    this.#startedNs = clock.nowNs()
+    this.volumes = assembleVolumes(storage, config, ports)
+    this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
+    this.#server = this.#assembleServer()
+  }
+
+  get host(): string {
+    return this.#address.host
+  }
+
+  get port(): number {
+    return this.#address.port
+  }
+
+  get url(): string {
+    const { host, port } = this.#address
+    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+
+  state(): NodeState {
+    return this.#state === 'serving' && this.#parts.storage.latch.failed ? 'storage-failed' : this.#state
+  }
+
+  async listen(): Promise<void> {
+    const { host, port } = this.#parts.config
+    this.#address = await this.#server.listen({ host, port })
+    this.volumes.start()
+    this.#compactor.start()
+    this.#state = 'serving'
+    this.#parts.ports.log.info('serving', { url: this.url, data: this.dataPath, nodeId: this.nodeId })
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  /** From the outside in: first no more requests, then no more background work, then the stores. */
+  async #stop(): Promise<void> {
+    const { config, storage, ports } = this.#parts
+    ports.log.info('stopping', { graceMs: config.shutdown.graceMs })
+    this.#state = 'draining'
+    this.#stopping.abort()
+    await this.#server.stop(config.shutdown.graceMs)
+    await this.#compactor.stop()
+    await this.volumes.close()
+    await storage.close()
+    ports.log.info('stopped')
+  }
+
+  #assembleServer(): HttpServer {
+    const { config, storage, credentials, ports } = this.#parts
+    const { clock, random, log, metrics, version } = ports
+    const { limits } = config
+    const httpMetrics = new HttpMetrics(metrics)
+    const { nodeId, clusterId } = storage.folder
+    const identity = { version, nodeId, clusterId, startedNs: this.#startedNs }
+    const door = new RestDoor({
+      volumes: this.volumes,
+      authenticator: new BasicAuthenticator({
+        find: (accessKey) => (accessKey === credentials.accessKey ? credentials : undefined),
+        clock,
+        metrics,
+      }),
+      clock,
+      random,
+      log: log.child({ door: 'rest' }),
+      metrics,
+      httpMetrics,
+      limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },
+      stopping: this.#stopping.signal,
+      state: () => this.state(),
+      status: () =>
+        describeNode(identity, { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs }, this.volumes),
+      fsck: (options) => this.volumes.fsck(options),
+    })
+    return new HttpServer({
+      doors: [{ prefix: '/', door }],
+      limits: {
+        ...DEFAULT_HTTP_LIMITS,
+        maxConnections: limits.maxConnections,
+        maxHeaderBytes: limits.maxHeaderBytes,
+        headersTimeoutMs: limits.requestTimeoutMs,
+        bodyIdleMs: limits.idleBodyTimeoutMs,
+      },
+      clock,
+      random,
+      log: log.child({ part: 'http' }),
+      metrics: httpMetrics,
+      requestLog: config.log.level === 'debug' ? 'all' : 'errors',
+    })
+  }
+}

@@ -1,0 +1,17 @@
+import type { Log } from '#observe/log.ts'
+import type { RunningNode } from './start-node.ts'
+
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
+/** Resolves when the node has stopped because the process was told to. A second signal finds no handler any more, and so
+ *  ends the process at once, as the system does by default. */
+export function stopOnSignals(node: RunningNode, log: Log): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = (signal: NodeJS.Signals) => {
+      for (const name of SIGNALS) process.removeListener(name, stop)
+      log.info('told to stop', { signal })
+      node.stop().then(resolve, reject)
+    }
+    for (const name of SIGNALS) process.on(name, stop)
+  })
+}

@@ -1,0 +1,64 @@
+import type { ChunkStore } from '#chunk/store.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { KeyValueStore } from '#kv/store.ts'
+import type { Log } from '#observe/log.ts'
+
+/** One word on whether storage can be trusted, for both stores: when either has failed to keep something, neither takes
+ *  writes any more, until the node is started again. A full medium is no such failure. */
+export class StorageLatch {
+  readonly #log: Log
+  #failure: ShoalError | undefined
+
+  constructor(log: Log) {
+    this.#log = log
+  }
+
+  get failed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** The same store, watched. */
+  watchKeys(store: KeyValueStore): KeyValueStore {
+    return {
+      get: (key) => store.get(key),
+      read: (fn) => store.read(fn),
+      range: (options) => store.range(options),
+      transact: (fn) => (this.#failure === undefined ? this.#watch(store.transact(fn)) : Promise.reject(this.#refusal())),
+      close: () => store.close(),
+    }
+  }
+
+  /** The same store, watched. */
+  watchChunks(store: ChunkStore): ChunkStore {
+    return {
+      write: (id, bytes) => (this.#failure === undefined ? this.#watch(store.write(id, bytes)) : Promise.reject(this.#refusal())),
+      read: (id, range) => store.read(id, range),
+      locate: (id) => store.locate(id),
+      forget: (id, options) => store.forget(id, options),
+      verify: (id) => store.verify(id),
+      list: (from) => store.list(from),
+      usage: () => store.usage(),
+      close: () => store.close(),
+    }
+  }
+
+  /** Notes a failure beside the promise, which stays what it is: nobody waits longer. */
+  #watch<T>(promise: Promise<T>): Promise<T> {
+    promise.catch((error: unknown) => {
+      if (this.#failure !== undefined || !isShoalError(error, 'STORAGE_FAILED')) return
+      this.#failure = error
+      this.#log.error('storage has failed: the node takes no more writes', { error })
+    })
+    return promise
+  }
+
+  #refusal(): ShoalError {
+    return new ShoalError(
+      'STORAGE_FAILED',
+      `The node takes no more writes, since its storage has failed: ${this.#failure?.message ?? ''}`,
+      {
+        cause: this.#failure,
+      },
+    )
+  }
+}
