@@ -126,13 +126,13 @@ class DiskStore implements DiskChunkStore {
 
   async locate(id: ChunkId): Promise<ChunkInfo | undefined> {
     this.#checkOpen()
-    return this.#find(id)
+    return translated(this.#find(id), `look for chunk ${id}`)
   }
 
   async forget(id: ChunkId, options: { untouchedSinceMs?: number } = {}): Promise<boolean> {
     this.#checkOpen()
     const { untouchedSinceMs = Number.POSITIVE_INFINITY } = options
-    return this.#turns.run(id, async () => {
+    const forgotten = this.#turns.run(id, async () => {
       const found = await this.#find(id)
       if (found === undefined || found.touchedAtMs >= untouchedSinceMs) return false
       this.#health.check()
@@ -141,6 +141,7 @@ class DiskStore implements DiskChunkStore {
       this.#suspects.delete(id)
       return true
     })
+    return translated(forgotten, `forget chunk ${id}`)
   }
 
   async verify(id: ChunkId): Promise<'intact' | 'corrupt' | 'missing'> {
@@ -166,13 +167,12 @@ class DiskStore implements DiskChunkStore {
   async *list(from?: ChunkId): AsyncIterableIterator<ChunkInfo> {
     this.#checkOpen()
     const firstByte = from === undefined ? 0 : Number.parseInt(from.slice(0, 2), 16)
-    const folders = new Set(await this.#files.list(join(this.#path, 'chunks')))
     for (let byte = firstByte; byte < 256; byte += 1) {
-      const inFiles = folders.has(byte.toString(16).padStart(2, '0')) ? await this.#chunkFiles.idsIn(byte) : []
+      const inFiles = await translated(this.#chunkFiles.idsIn(byte), 'list the chunks')
       const packed = this.#packs.index.idsIn(byte)
       const ids = inFiles.length === 0 ? packed : [...packed, ...inFiles].toSorted()
       for (const id of ids) {
-        const info = from === undefined || id >= from ? await this.#find(id) : undefined
+        const info = from === undefined || id >= from ? await translated(this.#find(id), 'list the chunks') : undefined
         if (info !== undefined) yield info
       }
     }
@@ -180,8 +180,8 @@ class DiskStore implements DiskChunkStore {
 
   async usage(): Promise<ChunkUsage> {
     this.#checkOpen()
-    const files = await this.#chunkFiles.usage()
-    const { capacityBytes, freeBytes } = await this.#files.space(this.#path)
+    const files = await translated(this.#chunkFiles.usage(), 'count the chunks')
+    const { capacityBytes, freeBytes } = await translated(this.#files.space(this.#path), 'ask for the free space')
     return {
       chunks: this.#packs.index.size + files.chunks,
       liveBytes: this.#packs.liveBytes + files.liveBytes,
@@ -193,11 +193,11 @@ class DiskStore implements DiskChunkStore {
 
   async compact(options: CompactionOptions): Promise<CompactionStep> {
     this.#checkOpen()
-    return this.#packs.compact(options)
+    return translated(this.#packs.compact(options), 'compact the packs')
   }
 
   close(): Promise<void> {
-    this.#closed ??= this.#close()
+    this.#closed ??= translated(this.#close(), 'close the chunk store')
     return this.#closed
   }
 
@@ -232,5 +232,13 @@ class DiskStore implements DiskChunkStore {
 
   #checkOpen(): void {
     if (this.#closed !== undefined) throw storeClosed()
+  }
+}
+
+async function translated<T>(promise: Promise<T>, doing: string): Promise<T> {
+  try {
+    return await promise
+  } catch (cause) {
+    throw storageError(cause, doing)
   }
 }

@@ -54,7 +54,8 @@ export class FileStore {
     await files.makeFolder(folder)
     await files.makeFolder(incoming)
     // All at once, so that later no chunk pays for more than its inner folder.
-    for (let byte = 0; byte < 256; byte += 1) await files.createFolder(join(folder, hex(byte)))
+    const outers = new Set(await files.list(folder))
+    for (let byte = 0; byte < 256; byte += 1) if (!outers.has(hex(byte))) await files.createFolder(join(folder, hex(byte)))
     await files.syncFolder(folder)
     for (const name of (await files.list(incoming)) ?? []) await files.remove(join(incoming, name))
     return new FileStore(options)

@@ -190,15 +190,19 @@ export class PackLog {
       const { sizeBytes } = active.pack
       if (sizeBytes === PACK_HEADER_BYTES || sizeBytes + bytes <= this.#options.packBytes) return active
     }
-    const next = await this.#begin(this.#lastNumber + 1)
-    this.#lastNumber = next.pack.number
+    const number = this.#lastNumber + 1
+    const { salt, file } = await this.#begin(number)
+    // The set learns of the pack in the moment in which it becomes the active one: compaction must not take it for an
+    // empty pack that nobody needs.
+    const next = { pack: this.#options.set.add(number, salt), file }
+    this.#lastNumber = number
     this.#active = next
     await active?.file.close()
     return next
   }
 
-  async #begin(number: number): Promise<{ pack: Pack; file: OpenFile }> {
-    const { files, folder, health, set, random } = this.#options
+  async #begin(number: number): Promise<{ salt: Buffer; file: OpenFile }> {
+    const { files, folder, health, random } = this.#options
     const path = join(folder, packName(number))
     const salt = random.bytes(SALT_BYTES)
     let file: OpenFile | undefined
@@ -207,7 +211,7 @@ export class PackLog {
       await file.write([encodePackHeader({ number, salt })], 0)
       await file.datasync()
       await files.syncFolder(folder)
-      return { pack: set.add(number, salt), file }
+      return { salt, file }
     } catch (cause) {
       const error = health.failWrite(cause, `begin pack ${number}`)
       await file?.close().catch(() => undefined)
