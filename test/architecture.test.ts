@@ -57,7 +57,11 @@ const PLANTED: readonly { readonly promise: string; readonly path: string; reado
     path: 'src/chunk/a.ts',
     text: `import { x } from '#platform/node-clock.ts'\n`,
   },
-  { promise: 'adapters belong to the node (logs)', path: 'src/cli/a.ts', text: `import { x } from '#observe/pino-log.ts'\n` },
+  {
+    promise: 'adapters belong to the node (metrics)',
+    path: 'src/cli/a.ts',
+    text: `import { x } from '#observe/prom-metrics.ts'\n`,
+  },
   {
     promise: 'a door that goes past the volume',
     path: 'src/gateway/rest/a.ts',

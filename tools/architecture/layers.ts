@@ -45,10 +45,10 @@ export const ADAPTERS: readonly RegExp[] = [
   /^src\/chunk\/(disk|memory)/,
 ]
 
-/** Who may import which adapters: the node all, the command line the machine it runs on. */
+/** Who may import which adapters: the node all, the command line the machine it runs on and its log. */
 export const ADAPTER_USERS: Readonly<Record<string, RegExp>> = {
   node: /./,
-  cli: /^src\/platform\/node-/,
+  cli: /^src\/(platform\/node-|observe\/pino-)/,
 }
 
 /** The nouns of the volume port: who may import `volume` may import these. */
