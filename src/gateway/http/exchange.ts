@@ -48,6 +48,7 @@ export class Exchange {
   aborted = false
   #expectsContinue: boolean
   #body: RequestBody | undefined = undefined
+  #bodyFailure: ShoalError | undefined = undefined
   #abort: AbortController | undefined = undefined
   #drainWaiter: { resolve(): void; reject(error: unknown): void } | undefined = undefined
 
@@ -102,12 +103,15 @@ export class Exchange {
       body.finish()
       return body
     }
+    if (this.#bodyFailure !== undefined || this.aborted) {
+      body.fail(this.#bodyFailure ?? incompleteBody())
+      return body
+    }
     this.kernel.watchBody(body)
     if (this.#expectsContinue) {
       this.#expectsContinue = false
       this.response.writeContinue()
     }
-    if (this.aborted) body.fail(incompleteBody())
     this.request.on('data', onData)
     this.request.on('end', onEnd)
     return body
@@ -212,6 +216,9 @@ export class Exchange {
   /** For the kernel: the body broke off, or can't be read any further; the client may still take an answer. */
   breakBody(error: ShoalError): void {
     this.mustClose = true
+    // All of it has arrived: what can't be read is behind it.
+    if (this.request.complete) return
+    this.#bodyFailure = error
     this.#body?.fail(error)
   }
 

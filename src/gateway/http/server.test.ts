@@ -1,0 +1,420 @@
+import assert from 'node:assert/strict'
+import { afterEach, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { AUTHORIZATION, startTestServer } from '#gateway/rest/rest-server.suite.ts'
+import type { TestServer } from '#gateway/rest/rest-server.suite.ts'
+
+// The kernel through the REST door, byte by byte: what a client library would never send.
+
+let server: TestServer | undefined
+
+afterEach(async () => {
+  await server?.[Symbol.asyncDispose]()
+  server = undefined
+})
+
+async function start(options: Parameters<typeof startTestServer>[0] = {}): Promise<TestServer> {
+  server = await startTestServer(options)
+  return server
+}
+
+const FILE = '/api/v1/volumes/docs/files'
+const COMMON = `Host: x\r\nAuthorization: ${AUTHORIZATION}\r\n`
+const message = (line: string, headers = '', body = '') => `${line} HTTP/1.1\r\n${COMMON}${headers}\r\n${body}`
+const put = (path: string, body: string, headers = '') =>
+  message(`PUT ${FILE}/${path}`, `Content-Length: ${body.length}\r\n${headers}`, body)
+const statuses = (answer: string) => [...answer.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]))
+const codeIn = (answer: string) => /"code":"([A-Z_]+)"/.exec(answer)?.[1]
+
+interface BadRequest {
+  readonly name: string
+  readonly bytes: string | Buffer
+  readonly status: number
+  readonly code: string | undefined
+}
+
+const long = 'x'.repeat(70_000)
+const BAD_REQUESTS: readonly BadRequest[] = [
+  { name: 'no HTTP at all', bytes: 'hello\r\n\r\n', status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'a TLS handshake', bytes: Buffer.from('160301020001000001fc0303', 'hex'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'no Host', bytes: 'GET / HTTP/1.1\r\n\r\n', status: 400, code: undefined },
+  { name: 'an unknown method', bytes: 'FROB / HTTP/1.1\r\nHost: x\r\n\r\n', status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'a space before the colon', bytes: 'GET / HTTP/1.1\r\nHost : x\r\n\r\n', status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'a folded header', bytes: 'GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n c\r\n\r\n', status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'NUL in a header', bytes: 'GET / HTTP/1.1\r\nHost: x\r\nA: \0\r\n\r\n', status: 400, code: 'INVALID_ARGUMENT' },
+  {
+    name: 'bare line feeds',
+    bytes: `PUT ${FILE}/x HTTP/1.1\n${COMMON}Content-Length: 1\n\nx`,
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'Content-Length twice',
+    bytes: message(`PUT ${FILE}/x`, 'Content-Length: 1\r\nContent-Length: 2\r\n', 'xx'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'Content-Length that is no number',
+    bytes: message(`PUT ${FILE}/x`, 'Content-Length: 0x1\r\n', 'x'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a negative Content-Length',
+    bytes: message(`PUT ${FILE}/x`, 'Content-Length: -1\r\n', 'x'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a list as Content-Length',
+    bytes: message(`PUT ${FILE}/x`, 'Content-Length: 1, 1\r\n', 'x'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'Content-Length beside Transfer-Encoding',
+    bytes: message(`PUT ${FILE}/x`, 'Content-Length: 5\r\nTransfer-Encoding: chunked\r\n', '0\r\n\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'Transfer-Encoding that is not chunked last',
+    bytes: message(`PUT ${FILE}/x`, 'Transfer-Encoding: chunked, gzip\r\n', '0\r\n\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'Transfer-Encoding with a trick',
+    bytes: message(`PUT ${FILE}/x`, 'Transfer-Encoding: xchunked\r\n', '0\r\n\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a chunk size that is none',
+    bytes: message(`PUT ${FILE}/x`, 'Transfer-Encoding: chunked\r\n', 'zz\r\nx\r\n0\r\n\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  { name: 'headers past the limit', bytes: message('GET /', `X: ${long}\r\n`), status: 431, code: 'HEADERS_TOO_LARGE' },
+  { name: 'a target past the limit', bytes: message(`GET /${long}`), status: 431, code: 'HEADERS_TOO_LARGE' },
+  {
+    name: 'raw bytes in the target',
+    bytes: Buffer.from(message(`PUT ${FILE}/\xe4`, 'Content-Length: 1\r\n', 'x'), 'latin1'),
+    status: 400,
+    code: undefined,
+  },
+  { name: 'broken percent-encoding', bytes: put('a%zz', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'percent-encoding cut short', bytes: put('a%4', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'an encoded NUL', bytes: put('a%00b', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'two dots', bytes: put('a/../b', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'encoded dots', bytes: put('%2e%2e/b', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'one dot', bytes: put('./b', 'x'), status: 400, code: 'INVALID_PATH' },
+  { name: 'a name of 256 bytes', bytes: put('n'.repeat(256), 'x'), status: 400, code: 'NAME_TOO_LONG' },
+  { name: 'a path past its limit', bytes: put('abc/'.repeat(4200), 'x'), status: 400, code: 'NAME_TOO_LONG' },
+  {
+    name: 'an unknown volume',
+    bytes: message('PUT /api/v1/volumes/nope/files/x', 'Content-Length: 1\r\n', 'x'),
+    status: 404,
+    code: 'VOLUME_NOT_FOUND',
+  },
+  {
+    name: 'a wrong key',
+    bytes: `PUT ${FILE}/x HTTP/1.1\r\nHost: x\r\nAuthorization: Basic eDp5\r\nContent-Length: 1\r\n\r\nx`,
+    status: 401,
+    code: 'UNAUTHENTICATED',
+  },
+  {
+    name: 'no key',
+    bytes: `PUT ${FILE}/x HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nx`,
+    status: 401,
+    code: 'UNAUTHENTICATED',
+  },
+  {
+    name: 'a wrong digest',
+    bytes: put('x', 'x', `X-Content-SHA256: ${'0'.repeat(64)}\r\n`),
+    status: 400,
+    code: 'DIGEST_MISMATCH',
+  },
+  { name: 'a digest that is none', bytes: put('x', 'x', 'X-Content-SHA256: abc\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'Content-MD5 that is none', bytes: put('x', 'x', 'Content-MD5: abc\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  {
+    name: 'Repr-Digest that is none',
+    bytes: put('x', 'x', 'Repr-Digest: sha-256=abc\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  { name: 'a condition that is none', bytes: put('x', 'x', 'If-Match: abc\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'Content-Range on PUT', bytes: put('x', 'x', 'Content-Range: bytes 0-0/1\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'Content-Encoding on PUT', bytes: put('x', 'x', 'Content-Encoding: gzip\r\n'), status: 501, code: 'UNSUPPORTED' },
+  { name: 'a mode that is none', bytes: put('x', 'x', 'X-Shoal-Mode: rwx\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'a time that is none', bytes: put('x', 'x', 'X-Shoal-Mtime: yesterday\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'an owner that is none', bytes: put('x', 'x', 'X-Shoal-Uid: -1\r\n'), status: 400, code: 'INVALID_ARGUMENT' },
+  {
+    name: 'PATCH without an offset',
+    bytes: message(`PATCH ${FILE}/x`, 'Content-Length: 1\r\n', 'x'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a negative offset',
+    bytes: message(`PATCH ${FILE}/x?offset=-1`, 'Content-Length: 1\r\n', 'x'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a write at an offset past its limit',
+    bytes: message(`PATCH ${FILE}/x?offset=0`, 'Content-Length: 67108865\r\n'),
+    status: 413,
+    code: 'TOO_LARGE',
+  },
+  { name: 'a parameter that is none', bytes: message(`GET ${FILE}/x?frob=1`), status: 400, code: 'INVALID_ARGUMENT' },
+  { name: 'a limit of none', bytes: message('GET /api/v1/volumes/docs/entries/?limit=0'), status: 400, code: 'INVALID_ARGUMENT' },
+  {
+    name: 'JSON that is none',
+    bytes: message('PUT /api/v1/volumes/other', 'Content-Length: 1\r\n', '{'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'JSON that is not UTF-8',
+    bytes: Buffer.from(message('PUT /api/v1/volumes/other', 'Content-Length: 3\r\n', '"\xff"'), 'latin1'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'JSON with an unknown field',
+    bytes: message('PUT /api/v1/volumes/other', 'Content-Length: 7\r\n', '{"a":1}'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'JSON past its limit',
+    bytes: message('PUT /api/v1/volumes/other', 'Content-Length: 1048577\r\n'),
+    status: 413,
+    code: 'TOO_LARGE',
+  },
+  {
+    name: 'an operation that is none',
+    bytes: message('POST /api/v1/volumes/docs/entries/x', 'Content-Length: 13\r\n', '{"op":"frob"}'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a volume with a bad name',
+    bytes: message('PUT /api/v1/volumes/UPPER', 'Content-Length: 0\r\n'),
+    status: 400,
+    code: 'INVALID_ARGUMENT',
+  },
+  {
+    name: 'a method that the path does not have',
+    bytes: message('DELETE /api/v1/volumes', ''),
+    status: 405,
+    code: 'METHOD_NOT_ALLOWED',
+  },
+  { name: 'an expectation that is none', bytes: put('x', 'x', 'Expect: magic\r\n'), status: 417, code: undefined },
+  { name: 'a file in the way of a directory', bytes: put('present/below', 'x'), status: 409, code: 'NOT_A_DIRECTORY' },
+  { name: 'a disk that is full', bytes: put('full', 'x'), status: 507, code: 'NO_SPACE' },
+]
+
+test('bad requests get their status and code, and change nothing', async () => {
+  const { volumes, raw } = await start()
+  await raw(put('present', 'here', 'Connection: close\r\n'))
+  const volume = await volumes.open('docs')
+  const before = volume.snapshot()
+  assert.ok(BAD_REQUESTS.length > 50)
+  for (const { name, bytes, status, code } of BAD_REQUESTS) {
+    const answer = await raw(bytes, { until: /\r\n\r\n(\{.*\}\n?)?$/s })
+    assert.deepEqual(
+      [statuses(answer)[0], code === undefined ? undefined : codeIn(answer)],
+      [status, code],
+      `${name}: ${answer.slice(0, 600)}`,
+    )
+    assert.equal(volume.snapshot(), before, name)
+  }
+  assert.equal((await volumes.list()).length, 1)
+})
+
+test('requests that come in one piece are answered in their order', async () => {
+  const { raw } = await start()
+  const answer = await raw(
+    [put('p', 'one'), message(`GET ${FILE}/missing`), put('p', 'two'), message(`GET ${FILE}/p`, 'Connection: close\r\n')].join(
+      '',
+    ),
+  )
+  assert.deepEqual(statuses(answer), [201, 404, 200, 200])
+  assert.ok(answer.endsWith('two') || answer.endsWith('one'))
+})
+
+test('more requests under way on one connection than allowed are told so', async () => {
+  const { raw } = await start({ limits: { maxPipelined: 4 } })
+  const answer = await raw(message(`GET ${FILE}/x`).repeat(10))
+  assert.equal(statuses(answer).filter((status) => status === 404).length, 4)
+  assert.ok(statuses(answer).includes(503))
+})
+
+test('a client that waits for 100 gets it only when the rest of the request is fine', async () => {
+  const { raw } = await start()
+  const head = (path: string, headers = '') => message(`PUT ${path}`, `Content-Length: 5\r\nExpect: 100-continue\r\n${headers}`)
+  const good = await raw([head(`${FILE}/c`, 'Connection: close\r\n'), 'hello'])
+  assert.deepEqual(statuses(good), [100, 201])
+  for (const [request, status] of [
+    [head('/api/v1/volumes/nope/files/c'), 404],
+    [head(`${FILE}/a/../b`), 400],
+    [head(`${FILE}/c`, 'If-None-Match: *\r\n'), 412],
+    [head(`${FILE}/c`).replace(AUTHORIZATION, 'Basic eDp5'), 401],
+    [message(`PATCH ${FILE}/c?offset=0`, 'Content-Length: 99999999\r\nExpect: 100-continue\r\n'), 413],
+  ] as const) {
+    const answer = await raw(request, { until: /\}\n$/ })
+    assert.deepEqual(statuses(answer), [status], request)
+    assert.match(answer, /Connection: close/)
+  }
+})
+
+test('a body that ends early is an error and stores nothing', async () => {
+  const { raw, volumes } = await start()
+  const answer = await raw(message(`PUT ${FILE}/short`, 'Content-Length: 100\r\n', 'only this'), { keepOpen: false })
+  assert.deepEqual([statuses(answer), codeIn(answer)], [[400], 'INCOMPLETE_BODY'])
+  const large = await raw(message(`PUT ${FILE}/short`, 'Content-Length: 10000000\r\n', 'x'.repeat(200_000)), { keepOpen: false })
+  assert.deepEqual([statuses(large), codeIn(large)], [[400], 'INCOMPLETE_BODY'])
+  const chunked = await raw(message(`PUT ${FILE}/short`, 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n'), { keepOpen: false })
+  assert.deepEqual([statuses(chunked), codeIn(chunked)], [[400], 'INCOMPLETE_BODY'])
+  assert.equal(await (await volumes.open('docs')).stat(['short']), undefined)
+})
+
+test('what follows a body of the announced length is the next request', async () => {
+  const { raw } = await start()
+  const answer = await raw(`${put('exact', 'four')}${message('GET /healthz', 'Connection: close\r\n')}`)
+  assert.deepEqual(statuses(answer), [201, 200])
+  const lying = await raw(`${message(`PUT ${FILE}/exact`, 'Content-Length: 2\r\n', 'four')}`)
+  assert.deepEqual(statuses(lying), [200, 400])
+})
+
+test('a body that stalls, or trickles, is given up', async () => {
+  const { raw, volumes } = await start({ limits: { bodyIdleMs: 400 } })
+  const stalled = await raw(message(`PUT ${FILE}/slow`, 'Content-Length: 10\r\n', 'x'))
+  assert.deepEqual([statuses(stalled), codeIn(stalled)], [[408], 'TIMEOUT'])
+  const trickle = await raw([message(`PUT ${FILE}/slow`, 'Content-Length: 100000\r\n'), ...Array.from({ length: 40 }, () => 'x')])
+  assert.deepEqual([statuses(trickle)[0], codeIn(trickle)], [408, 'TIMEOUT'])
+  assert.equal(await (await volumes.open('docs')).stat(['slow']), undefined)
+})
+
+test('headers that come too slowly are given up', async () => {
+  const { raw } = await start({ limits: { headersTimeoutMs: 300 } })
+  const answer = await raw('GET / HTTP/1.1\r\nHost: x\r\n')
+  assert.deepEqual([statuses(answer), codeIn(answer)], [[408], 'TIMEOUT'])
+})
+
+test('an error before a large body reaches a client that is still sending', async () => {
+  const { raw } = await start()
+  const answer = await raw([
+    message('PUT /api/v1/volumes/nope/files/x', 'Content-Length: 300000000\r\n'),
+    Buffer.alloc(3_000_000),
+    Buffer.alloc(3_000_000),
+  ])
+  assert.deepEqual([statuses(answer), codeIn(answer)], [[404], 'VOLUME_NOT_FOUND'])
+})
+
+test('an error before a small body keeps the connection', async () => {
+  const { raw } = await start()
+  const refused = message('PUT /api/v1/volumes/nope/files/x', 'Content-Length: 5\r\n')
+  const answer = await raw([refused, 'hello', message('GET /healthz', 'Connection: close\r\n')])
+  assert.deepEqual(statuses(answer), [404, 200])
+})
+
+test('a client that goes away in the middle of its upload leaves nothing behind', async () => {
+  const { dial, volumes, finished } = await start()
+  const socket = await dial()
+  socket.write(message(`PUT ${FILE}/gone`, 'Content-Length: 10000000\r\n', 'x'.repeat(100_000)))
+  await delay(50)
+  socket.resetAndDestroy()
+  for (let wait = 0; wait < 100 && finished.length === 0; wait += 1) await delay(10)
+  assert.equal(finished.length, 1)
+  assert.equal(finished[0]?.signal.aborted, true)
+  assert.equal(await (await volumes.open('docs')).stat(['gone']), undefined)
+})
+
+test('a reader that stalls is cut off, and does not fill the memory', async () => {
+  const { dial, raw, finished, port } = await start({ limits: { responseIdleMs: 300 } })
+  const body = Buffer.alloc(60_000_000)
+  const stored = await fetch(`http://127.0.0.1:${port}${FILE}/large`, {
+    method: 'PUT',
+    body,
+    headers: { authorization: AUTHORIZATION },
+  })
+  assert.equal(stored.status, 201)
+  const socket = await dial()
+  socket.pause()
+  socket.write(message(`GET ${FILE}/large`))
+  for (let wait = 0; wait < 300 && finished.length < 2; wait += 1) await delay(10)
+  assert.equal(finished.length, 2)
+  assert.equal(finished[1]?.aborted, true)
+  socket.destroy()
+  assert.deepEqual(statuses(await raw(message('GET /healthz', 'Connection: close\r\n'))), [200])
+})
+
+test('connections past the limit are closed at once', async () => {
+  const { dial, raw } = await start({ limits: { maxConnections: 2 } })
+  const sockets = [await dial(), await dial()]
+  assert.equal(await raw(message('GET /healthz')), '')
+  for (const socket of sockets) socket.destroy()
+  await delay(50)
+  assert.deepEqual(statuses(await raw(message('GET /healthz', 'Connection: close\r\n'))), [200])
+})
+
+test('stopping lets what is under way finish, and takes nothing new', async () => {
+  const { server: http, dial, url, volumes } = await start()
+  const socket = await dial()
+  const idle = await dial()
+  let received = ''
+  socket.on('data', (bytes) => (received += bytes.toString()))
+  socket.write(message(`PUT ${FILE}/late`, 'Content-Length: 10\r\n', 'first'))
+  await delay(50)
+  const stopped = http.stop(3000)
+  await delay(50)
+  await assert.rejects(fetch(`${url}/healthz`))
+  socket.write(' last')
+  await stopped
+  await delay(50)
+  assert.deepEqual(statuses(received), [201])
+  assert.match(received, /Connection: close/)
+  assert.equal((await (await volumes.open('docs')).stat(['late']))?.sizeBytes, 10)
+  idle.destroy()
+})
+
+test('what is not finished within the grace time is cut off', async () => {
+  const { server: http, dial } = await start()
+  const socket = await dial()
+  socket.write(message(`PUT ${FILE}/never`, 'Content-Length: 10\r\n', 'first'))
+  await delay(50)
+  const startedMs = performance.now()
+  await http.stop(200)
+  assert.ok(performance.now() - startedMs < 1500)
+})
+
+test('the absolute form of a target is accepted', async () => {
+  const { raw } = await start()
+  assert.deepEqual(statuses(await raw('GET http://x/healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n')), [200])
+})
+
+test('requests are logged with their id and without secrets', async () => {
+  const { raw, log } = await start({ requestLog: 'all' })
+  const answer = await raw(put('logged', 'secret contents', 'Connection: close\r\n'))
+  await delay(20)
+  const line = log.find((entry) => entry.message === 'request')
+  assert.equal(line?.['requestId'], /X-Request-Id: (\S+)/.exec(answer)?.[1])
+  assert.deepEqual([line?.['status'], line?.['principal'], line?.['door']], [201, 'TESTKEY', 'rest'])
+  assert.doesNotMatch(JSON.stringify(log), /secret/)
+})
+
+test('an unexpected failure says no more than its request id, and logs the rest', async () => {
+  const { raw, log, volumes } = await start()
+  volumes.list = () => Promise.reject(new TypeError('inner detail'))
+  const answer = await raw(message('GET /api/v1/volumes', 'Connection: close\r\n'))
+  assert.deepEqual([statuses(answer), codeIn(answer)], [[500], 'INTERNAL'])
+  assert.doesNotMatch(answer, /inner detail/)
+  const id = /"requestId":"([^"]+)"/.exec(answer)?.[1]
+  assert.ok(
+    log.some((entry) => entry.level === 'error' && entry['requestId'] === id && String(entry['error']).includes('inner detail')),
+  )
+})
