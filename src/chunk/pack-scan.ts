@@ -62,7 +62,7 @@ export async function* scanPack(options: ScanOptions): AsyncGenerator<ScanEvent>
     yield { kind: 'record', offset, header, payload }
     offset += recordBytes(header.lengthBytes)
   }
-  const tail = damagedFrom ?? Math.min(offset, sizeBytes)
+  const tail = damagedFrom ?? offset
   if (tail < sizeBytes) yield { kind: 'tail', offset: tail, lengthBytes: sizeBytes - tail }
 }
 
@@ -71,10 +71,12 @@ async function readWindow(file: OpenFile, offset: number, sizeBytes: number): Pr
   return window.subarray(0, await file.read(window, offset))
 }
 
+/** The payload, if it matches its checksums and nothing of the record is missing, not even its padding: the next record
+ *  must find its place. */
 function intactPayload(window: Buffer, at: number, header: RecordHeader): Buffer | undefined {
   const start = at + recordPrefixBytes(header.lengthBytes)
   const end = start + header.lengthBytes
-  if (end > window.length) return undefined
+  if (at + recordBytes(header.lengthBytes) > window.length) return undefined
   return findDamagedPayloadBlock(window.subarray(at, end), header.lengthBytes) === -1 ? window.subarray(start, end) : undefined
 }
 

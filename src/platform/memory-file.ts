@@ -108,6 +108,13 @@ export class MemoryInode {
     this.#settled = this.#changes
   }
 
+  /** Another file with the durable contents of this one. */
+  copy(): MemoryInode {
+    const copy = new MemoryInode(this.mode, this.modifiedMs)
+    for (const contents of [copy.#current, copy.#durable]) contents.apply({ position: 0, bytes: this.#durable.view() })
+    return copy
+  }
+
   damage(position: number, mask: number): void {
     for (const contents of [this.#current, this.#durable]) {
       const view = contents.view()

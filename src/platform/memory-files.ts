@@ -65,6 +65,16 @@ export class MemoryFiles implements Files {
     })
   }
 
+  /** Another medium that holds what this one would hold after a power loss, without the torn rest. */
+  copy(options: MemoryFilesOptions = {}): MemoryFiles {
+    const copy = new MemoryFiles(options)
+    copyFolder(this.#root, copy.#root)
+    copy.#eachInode(copy.#root, (inode) => {
+      copy.#usedBytes += inode.sizeBytes
+    })
+    return copy
+  }
+
   /** Flips bits of a file, behind everyone's back: of its durable contents and of what readers see. */
   damage(path: string, position: number, mask = 0x01): void {
     this.#inode(path).damage(position, mask)
@@ -260,5 +270,19 @@ export class MemoryFiles implements Files {
     const folder = this.#find(dirname(path))
     if (folder === undefined || !isFolder(folder)) throw systemError('ENOENT', `"${path}"`)
     return { folder, name: basename(path) }
+  }
+}
+
+function copyFolder(from: MemoryFolder, to: MemoryFolder): void {
+  for (const [name, node] of from.durable) {
+    let copied: MemoryNode
+    if (isFolder(node)) {
+      copied = { entries: new Map(), durable: new Map() }
+      copyFolder(node, copied)
+    } else {
+      copied = node.copy()
+    }
+    to.entries.set(name, copied)
+    to.durable.set(name, copied)
   }
 }
