@@ -22,6 +22,7 @@ export class StorageLatch {
     return {
       get: (key) => store.get(key),
       read: (fn) => store.read(fn),
+      openSnapshot: () => store.openSnapshot(),
       range: (options) => store.range(options),
       transact: (fn) => (this.#failure === undefined ? this.#watch(store.transact(fn)) : Promise.reject(this.#refusal())),
       close: () => store.close(),

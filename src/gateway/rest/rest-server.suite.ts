@@ -47,8 +47,8 @@ export async function startTestServer(
     readonly rest?: Partial<RestLimits>
     readonly volumes?: Volumes
     readonly requestLog?: 'all' | 'errors'
-  /** False keeps no finished exchanges: for benchmarks. */
-  readonly observe?: boolean
+    /** False keeps no finished exchanges: for benchmarks. */
+    readonly observe?: boolean
   } = {},
 ): Promise<TestServer> {
   const volumes = new MemoryVolumes()
