@@ -116,7 +116,7 @@ export class StrongVolume implements port.Volume {
     })
   }
 
-  makeSymlink(path: Path, target: Buffer, caller: port.Caller): Promise<Attributes> {
+  makeSymlink(path: Path, target: Buffer, options: { caller: port.Caller; createParents?: boolean }): Promise<Attributes> {
     if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0)) {
       throw new ShoalError('INVALID_ARGUMENT', `The target of a symbolic link has 1 to ${MAX_TARGET_BYTES} bytes and no NUL`)
     }

@@ -145,7 +145,8 @@ export interface Volume {
     path: Path,
     options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number },
   ): Promise<Attributes>
-  makeSymlink(path: Path, target: Buffer, caller: Caller): Promise<Attributes>
+  /** `createParents` makes missing directories on the way. */
+  makeSymlink(path: Path, target: Buffer, options: { readonly caller: Caller; readonly createParents?: boolean }): Promise<Attributes>
   /** FIFOs, sockets and devices, and empty files. */
   makeNode(
     path: Path,

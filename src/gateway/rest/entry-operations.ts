@@ -49,7 +49,7 @@ export async function applyOperation(
       return made(await volume.link(path, to, caller), to)
     }
     case 'symlink':
-      return made(await volume.makeSymlink(path, encodeName(operation.target), caller))
+      return made(await volume.makeSymlink(path, encodeName(operation.target), { caller }))
     case 'mknod': {
       const { type, mode, rdev } = operation
       return made(await volume.makeNode(path, { type, mode: mode ?? DEFAULT_NODE_MODE, ...given('rdev', rdev) }, caller))
