@@ -4,7 +4,7 @@ import type { UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
 import { readInline, storeContents } from '#metadata/contents.ts'
-import { createEntry, linkEntry, removeEntry, renameEntry } from '#metadata/entries.ts'
+import { createEntry, linkEntry, type NewInode, removeEntry, renameEntry } from '#metadata/entries.ts'
 import {
   type AttributeChanges,
   changeAttributes,
@@ -120,7 +120,7 @@ export class StrongVolume implements port.Volume {
     if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0)) {
       throw new ShoalError('INVALID_ARGUMENT', `The target of a symbolic link has 1 to ${MAX_TARGET_BYTES} bytes and no NUL`)
     }
-    return this.#create(path, caller, (t) => ({
+    return this.#create(path, options, (t) => ({
       type: 'symlink',
       mode: 0o777,
       contents: storeContents(t, { kind: 'inline', bytes: target }),
@@ -130,16 +130,16 @@ export class StrongVolume implements port.Volume {
   makeNode(path: Path, node: { type: FileType; mode: number; rdev?: number }, caller: port.Caller): Promise<Attributes> {
     if (node.type === 'directory' || node.type === 'symlink')
       throw new ShoalError('INVALID_ARGUMENT', `A ${node.type} is made by an operation of its own`)
-    return this.#create(path, caller, () => ({ type: node.type, mode: node.mode, rdev: node.rdev ?? 0 }))
+    return this.#create(path, { caller }, () => ({ type: node.type, mode: node.mode, rdev: node.rdev ?? 0 }))
   }
 
   #create(
     path: Path,
-    caller: port.Caller,
-    inode: (t: VolumeTransaction) => Parameters<typeof createEntry>[2]['inode'],
+    options: { caller: port.Caller; createParents?: boolean },
+    inode: (t: VolumeTransaction) => NewInode,
   ): Promise<Attributes> {
-    return this.#transact(caller, (t) => {
-      const { parent, name } = resolveParent(t, path)
+    return this.#transact(options.caller, (t) => {
+      const { parent, name } = parentFor(t, path, options.createParents === true)
       return createEntry(t, parent, { name, inode: inode(t) }).record
     })
   }
