@@ -55,8 +55,8 @@ export interface Invocation {
   readonly random: Random
   /** Aborts when the user interrupts. */
   readonly signal: AbortSignal
-  /** Takes over what an interruption does; for commands that stop in their own way. */
-  readonly onInterrupt: (handle: () => void) => void
+  /** Leaves the handling of signals to the command. */
+  readonly releaseSignals: () => void
   /** A client for the node that options, environment or profile name. Closed when the command ends. */
   connect(limits?: { readonly connections?: number }): ShoalClient
 }
@@ -69,9 +69,18 @@ export const COMMON_OPTIONS: readonly Option[] = [
 export const CONNECTION_OPTIONS: readonly Option[] = [
   { name: 'endpoint', value: 'URL', description: 'the node to call; SHOAL_ENDPOINT', fallback: 'http://127.0.0.1:7400' },
   { name: 'access-key', value: 'KEY', description: 'who calls; SHOAL_ACCESS_KEY' },
-  { name: 'secret-key', value: 'SECRET', description: 'the secret of the access key; better given as SHOAL_SECRET_KEY, which `ps` does not show' },
+  {
+    name: 'secret-key',
+    value: 'SECRET',
+    description: 'the secret of the access key; better given as SHOAL_SECRET_KEY, which `ps` does not show',
+  },
   { name: 'profile', value: 'NAME', description: 'a profile of ~/.config/shoal/profiles.yaml; SHOAL_PROFILE' },
-  { name: 'data', value: 'DIR', description: "on the node's own machine: take the root credentials from its data folder; SHOAL_DATA", fallback: './.shoal' },
+  {
+    name: 'data',
+    value: 'DIR',
+    description: "on the node's own machine: take the root credentials from its data folder; SHOAL_DATA",
+    fallback: './.shoal',
+  },
 ]
 
 /** All options of a command, its own first. An own one hides a common one of the same name. */

@@ -3,25 +3,61 @@ import type { CommandEntry } from './command.ts'
 /** Every command, in the order of the help. */
 export const COMMANDS: readonly CommandEntry[] = [
   { name: 'serve', summary: 'run a node', load: async () => (await import('./commands/serve.ts')).serve },
-  { name: 'config show', summary: 'print the configuration of a node and where each value came from', load: async () => (await import('./commands/config-show.ts')).configShow },
-  { name: 'volume create', summary: 'make a volume', load: async () => (await import('./commands/volume-create.ts')).volumeCreate },
+  {
+    name: 'config show',
+    summary: 'print the configuration of a node and where each value came from',
+    load: async () => (await import('./commands/config-show.ts')).configShow,
+  },
+  {
+    name: 'volume create',
+    summary: 'make a volume',
+    load: async () => (await import('./commands/volume-create.ts')).volumeCreate,
+  },
   { name: 'volume list', summary: 'list the volumes', load: async () => (await import('./commands/volume-list.ts')).volumeList },
-  { name: 'volume show', summary: 'show what a volume promises and holds', load: async () => (await import('./commands/volume-show.ts')).volumeShow },
-  { name: 'volume set', summary: 'change what a volume promises', load: async () => (await import('./commands/volume-set.ts')).volumeSet },
-  { name: 'volume delete', summary: 'delete a volume', load: async () => (await import('./commands/volume-delete.ts')).volumeDelete },
-  { name: 'cp', summary: 'copy files and directories in, out, and within', load: async () => (await import('./commands/cp.ts')).cp },
+  {
+    name: 'volume show',
+    summary: 'show what a volume promises and holds',
+    load: async () => (await import('./commands/volume-show.ts')).volumeShow,
+  },
+  {
+    name: 'volume set',
+    summary: 'change what a volume promises',
+    load: async () => (await import('./commands/volume-set.ts')).volumeSet,
+  },
+  {
+    name: 'volume delete',
+    summary: 'delete a volume',
+    load: async () => (await import('./commands/volume-delete.ts')).volumeDelete,
+  },
+  {
+    name: 'cp',
+    summary: 'copy files and directories in, out, and within',
+    load: async () => (await import('./commands/cp.ts')).cp,
+  },
   { name: 'ls', summary: 'list directories', load: async () => (await import('./commands/ls.ts')).ls },
   { name: 'cat', summary: 'print the contents of files', load: async () => (await import('./commands/cat.ts')).cat },
   { name: 'mkdir', summary: 'make directories', load: async () => (await import('./commands/mkdir.ts')).mkdir },
   { name: 'mv', summary: 'move or rename within a volume', load: async () => (await import('./commands/mv.ts')).mv },
   { name: 'rm', summary: 'remove files and directories', load: async () => (await import('./commands/rm.ts')).rm },
   { name: 'stat', summary: 'show all attributes of entries', load: async () => (await import('./commands/stat.ts')).stat },
-  { name: 'find', summary: 'find entries by name, type, size and age', load: async () => (await import('./commands/find.ts')).find },
+  {
+    name: 'find',
+    summary: 'find entries by name, type, size and age',
+    load: async () => (await import('./commands/find.ts')).find,
+  },
   { name: 'du', summary: 'add up sizes by directory', load: async () => (await import('./commands/du.ts')).du },
   { name: 'status', summary: 'show how a node is doing', load: async () => (await import('./commands/status.ts')).status },
-  { name: 'fsck', summary: 'check all data of a node, and repair it', load: async () => (await import('./commands/fsck.ts')).fsck },
+  {
+    name: 'fsck',
+    summary: 'check all data of a node, and repair it',
+    load: async () => (await import('./commands/fsck.ts')).fsck,
+  },
   { name: 'bench', summary: 'measure how fast a node is', load: async () => (await import('./commands/bench.ts')).bench },
-  { name: 'completion', summary: 'print a completion script for a shell', load: async () => (await import('./commands/completion.ts')).completion },
+  {
+    name: 'completion',
+    summary: 'print a completion script for a shell',
+    load: async () => (await import('./commands/completion.ts')).completion,
+  },
 ]
 
 export function findCommand(name: string): CommandEntry | undefined {

@@ -14,7 +14,8 @@ interface Described {
 /** A script that completes commands and options, made from the command table. */
 export async function completionScript(shell: Shell): Promise<string> {
   const commands: Described[] = []
-  for (const entry of COMMANDS) commands.push({ name: entry.name, summary: entry.summary, options: allOptions(await entry.load()) })
+  for (const entry of COMMANDS)
+    commands.push({ name: entry.name, summary: entry.summary, options: allOptions(await entry.load()) })
   if (shell === 'bash') return bash(commands)
   return shell === 'zsh' ? zsh(commands) : fish(commands)
 }
@@ -38,7 +39,10 @@ function groups(commands: readonly Described[]): [string, string[]][] {
 
 function bash(commands: readonly Described[]): string {
   const cases = commands.map(({ name, options }) => `    ${JSON.stringify(name)}) options=${JSON.stringify(words(options))} ;;`)
-  const groupCases = groups(commands).map(([group, subs]) => `    ${group}) if [ "$COMP_CWORD" = 2 ]; then COMPREPLY=($(compgen -W "${subs.join(' ')}" -- "$word")); return; fi; command="$command \${COMP_WORDS[2]}" ;;`)
+  const groupCases = groups(commands).map(
+    ([group, subs]) =>
+      `    ${group}) if [ "$COMP_CWORD" = 2 ]; then COMPREPLY=($(compgen -W "${subs.join(' ')}" -- "$word")); return; fi; command="$command \${COMP_WORDS[2]}" ;;`,
+  )
   return `# bash completion for shoal
 _shoal() {
   local word="\${COMP_WORDS[COMP_CWORD]}" command="\${COMP_WORDS[1]}" options=""
@@ -62,11 +66,18 @@ complete -o nosort -o filenames -F _shoal shoal`
 
 function zsh(commands: readonly Described[]): string {
   const cases = commands.map(({ name, options }) => {
-    const specs = options.map((option) => zshQuote(`--${option.name}[${plain(option.description)}]${option.value === undefined ? '' : `:${option.value}:`}`))
+    const specs = options.map((option) =>
+      zshQuote(`--${option.name}[${plain(option.description)}]${option.value === undefined ? '' : `:${option.value}:`}`),
+    )
     return `    ${JSON.stringify(name)}) _arguments ${specs.join(' ')} '*:file:_files' ;;`
   })
-  const groupCases = groups(commands).map(([group, subs]) => `    ${group}) if (( CURRENT == 3 )); then compadd ${subs.join(' ')}; return; fi; command="$command $words[3]" ;;`)
-  const tops = topWords(commands).map((word) => zshQuote(`${word}:${plain(commands.find(({ name }) => name === word)?.summary ?? `commands about ${word}`)}`))
+  const groupCases = groups(commands).map(
+    ([group, subs]) =>
+      `    ${group}) if (( CURRENT == 3 )); then compadd ${subs.join(' ')}; return; fi; command="$command $words[3]" ;;`,
+  )
+  const tops = topWords(commands).map((word) =>
+    zshQuote(`${word}:${plain(commands.find(({ name }) => name === word)?.summary ?? `commands about ${word}`)}`),
+  )
   return `#compdef shoal
 # zsh completion for shoal
 _shoal() {
@@ -91,12 +102,19 @@ function fish(commands: readonly Described[]): string {
     lines.push(`complete -c shoal -n __fish_use_subcommand -f -a ${word} -d ${fishQuote(summary)}`)
   }
   for (const [group, subs] of groups(commands)) {
-    lines.push(`complete -c shoal -n '__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${subs.join(' ')}' -f -a '${subs.join(' ')}'`)
+    lines.push(
+      `complete -c shoal -n '__fish_seen_subcommand_from ${group}; and not __fish_seen_subcommand_from ${subs.join(' ')}' -f -a '${subs.join(' ')}'`,
+    )
   }
   for (const { name, options } of commands) {
-    const condition = name.split(' ').map((word) => `__fish_seen_subcommand_from ${word}`).join('; and ')
+    const condition = name
+      .split(' ')
+      .map((word) => `__fish_seen_subcommand_from ${word}`)
+      .join('; and ')
     for (const { name: long, short, value, description } of options) {
-      lines.push(`complete -c shoal -n '${condition}' -l ${long}${short === undefined ? '' : ` -s ${short}`}${value === undefined ? '' : ' -r'} -d ${fishQuote(description)}`)
+      lines.push(
+        `complete -c shoal -n '${condition}' -l ${long}${short === undefined ? '' : ` -s ${short}`}${value === undefined ? '' : ' -r'} -d ${fishQuote(description)}`,
+      )
     }
   }
   return lines.join('\n')

@@ -34,12 +34,17 @@ export async function resolveConnection(options: OptionValues, env: Environment,
   const secretKey = fromFlags.secretKey ?? fromEnvironment.secretKey ?? profile.secretKey
   if (accessKey !== undefined && secretKey !== undefined) return { endpoint, accessKey, secretKey }
   if (accessKey !== undefined || secretKey !== undefined) {
-    throw usageError(`An access key and its secret belong together: the ${accessKey === undefined ? 'access' : 'secret'} key is missing`)
+    throw usageError(
+      `An access key and its secret belong together: the ${accessKey === undefined ? 'access' : 'secret'} key is missing`,
+    )
   }
   return { endpoint, ...rootCredentials(endpoint, options.text(dataOption) ?? nonEmpty(env['SHOAL_DATA'])) }
 }
 
-function pair(accessKey: string | undefined, secretKey: string | undefined): { accessKey: string | undefined; secretKey: string | undefined } {
+function pair(
+  accessKey: string | undefined,
+  secretKey: string | undefined,
+): { accessKey: string | undefined; secretKey: string | undefined } {
   return { accessKey, secretKey }
 }
 
@@ -49,7 +54,11 @@ function nonEmpty(text: string | undefined): string | undefined {
 
 async function readProfile(options: OptionValues, env: Environment): Promise<Profile> {
   const named = options.text('profile') ?? nonEmpty(env['SHOAL_PROFILE'])
-  const path = join(nonEmpty(env['XDG_CONFIG_HOME']) ?? join(nonEmpty(env['HOME']) ?? homedir(), '.config'), 'shoal', 'profiles.yaml')
+  const path = join(
+    nonEmpty(env['XDG_CONFIG_HOME']) ?? join(nonEmpty(env['HOME']) ?? homedir(), '.config'),
+    'shoal',
+    'profiles.yaml',
+  )
   const content = readPrivateFile(path)
   if (content === undefined) {
     if (named === undefined) return {}
@@ -65,7 +74,9 @@ async function readProfile(options: OptionValues, env: Environment): Promise<Pro
   const profile = profiles[named ?? 'default']
   if (profile === undefined && named === undefined) return {}
   if (typeof profile !== 'object' || profile === null) {
-    throw usageError(`There is no profile "${named ?? 'default'}" in ${path}; it has ${Object.keys(profiles).join(', ') || 'none'}`)
+    throw usageError(
+      `There is no profile "${named ?? 'default'}" in ${path}; it has ${Object.keys(profiles).join(', ') || 'none'}`,
+    )
   }
   return checkProfile(profile as Record<string, unknown>, path)
 }
@@ -85,7 +96,10 @@ function readPrivateFile(path: string): string | undefined {
   try {
     const { mode } = statSync(path)
     if ((mode & 0o077) !== 0) {
-      throw new ShoalError('NOT_PERMITTED', `${path} holds secrets, but others can read it (mode ${(mode & 0o777).toString(8).padStart(4, '0')}). Run: chmod 600 ${path}`)
+      throw new ShoalError(
+        'NOT_PERMITTED',
+        `${path} holds secrets, but others can read it (mode ${(mode & 0o777).toString(8).padStart(4, '0')}). Run: chmod 600 ${path}`,
+      )
     }
     return readFileSync(path, 'utf8')
   } catch (error) {
@@ -105,7 +119,11 @@ function rootCredentials(endpoint: string, data: string | undefined): { accessKe
     content = readFileSync(path, 'utf8')
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code === 'ENOENT' ? `there is no ${path}` : `${path} can't be read by this user`
-    throw new ShoalError('UNAUTHENTICATED', `No keys are set, and ${why}. ${ways}, or the data folder of a node on this machine with --data`, { cause })
+    throw new ShoalError(
+      'UNAUTHENTICATED',
+      `No keys are set, and ${why}. ${ways}, or the data folder of a node on this machine with --data`,
+      { cause },
+    )
   }
   try {
     const { accessKey, secretKey } = JSON.parse(content) as Record<string, unknown>
@@ -113,5 +131,8 @@ function rootCredentials(endpoint: string, data: string | undefined): { accessKe
   } catch {
     // Reported below, without the content.
   }
-  throw new ShoalError('UNAUTHENTICATED', `${path} is not a file of root credentials: {"accessKey":"…","secretKey":"…"} is expected`)
+  throw new ShoalError(
+    'UNAUTHENTICATED',
+    `${path} is not a file of root credentials: {"accessKey":"…","secretKey":"…"} is expected`,
+  )
 }

@@ -18,7 +18,10 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const EXIT_CODES: readonly { readonly code: ExitCode; readonly meaning: string }[] = [
   { code: EXIT.ok, meaning: 'done' },
   { code: EXIT.failure, meaning: 'something failed; with several files, at least one of them' },
-  { code: EXIT.usage, meaning: 'the command was called wrongly: an unknown option, a missing operand, a value that is not allowed' },
+  {
+    code: EXIT.usage,
+    meaning: 'the command was called wrongly: an unknown option, a missing operand, a value that is not allowed',
+  },
   { code: EXIT.notFound, meaning: 'the volume, file or directory does not exist' },
   { code: EXIT.refused, meaning: 'the node refused: unknown keys, or no permission' },
   { code: EXIT.connection, meaning: 'the node could not be reached, or the connection broke for good' },

@@ -22,7 +22,9 @@ export function overview(entries: readonly CommandEntry[] = COMMANDS): string {
 
 /** The help of one command. */
 export function commandHelp({ name, summary }: CommandEntry, command: Command): string {
-  const lines = command.usage.map((form, index) => `${index === 0 ? 'Usage:' : '      '} shoal ${name} [options]${form === '' ? '' : ` ${form}`}`)
+  const lines = command.usage.map(
+    (form, index) => `${index === 0 ? 'Usage:' : '      '} shoal ${name} [options]${form === '' ? '' : ` ${form}`}`,
+  )
   lines.push('', `${summary[0]?.toUpperCase()}${summary.slice(1)}.`)
   for (const paragraph of command.description ?? []) lines.push('', ...wrap(paragraph, WIDTH))
   lines.push('', 'Options:', ...optionLines(allOptions(command)))
@@ -34,7 +36,13 @@ export function commandHelp({ name, summary }: CommandEntry, command: Command): 
 }
 
 export function exitCodesHelp(): string {
-  return ['Exit codes:', ...columns(EXIT_CODES.map(({ code, meaning }) => [String(code).padStart(5), meaning]), '><')].join('\n')
+  return [
+    'Exit codes:',
+    ...columns(
+      EXIT_CODES.map(({ code, meaning }) => [String(code).padStart(5), meaning]),
+      '><',
+    ),
+  ].join('\n')
 }
 
 /** `-r, --recursive`, `--size BYTES`. */
@@ -49,11 +57,15 @@ export function optionText({ description, choices, fallback }: Option): string {
 }
 
 function optionLines(options: readonly Option[]): string[] {
-  const width = Math.min(30, Math.max(...options.map((option) => optionSyntax(option).length + (option.short === undefined ? 4 : 0))))
+  const width = Math.min(
+    30,
+    Math.max(...options.map((option) => optionSyntax(option).length + (option.short === undefined ? 4 : 0))),
+  )
   return options.flatMap((option) => {
     const syntax = (option.short === undefined ? '    ' : '') + optionSyntax(option)
     const [first = '', ...further] = wrap(optionText(option), WIDTH - width - 4)
-    const head = syntax.length > width ? [`  ${syntax}`, `${' '.repeat(width + 4)}${first}`] : [`  ${syntax.padEnd(width)}  ${first}`]
+    const head =
+      syntax.length > width ? [`  ${syntax}`, `${' '.repeat(width + 4)}${first}`] : [`  ${syntax.padEnd(width)}  ${first}`]
     return [...head, ...further.map((line) => `${' '.repeat(width + 4)}${line}`)]
   })
 }

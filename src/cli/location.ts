@@ -30,7 +30,8 @@ export function parseLocation(text: string): Location {
   const remote = REMOTE.exec(text)
   const path = remote?.[2] ?? text
   const directory = path === '' || /(^|\/)\.{0,2}$/.test(path)
-  if (remote === null) return { kind: 'local', path: text, directory, contents: /(^|\/)\.{1,2}\/*$/.test(text) || /^\/+$/.test(text) }
+  if (remote === null)
+    return { kind: 'local', path: text, directory, contents: /(^|\/)\.{1,2}\/*$/.test(text) || /^\/+$/.test(text) }
   const names = formatPath(parsePath(path.replace(/\/\.$/, '/')))
   return { kind: 'remote', volume: remote[1] as string, path: names, directory, contents: names === '' || path.endsWith('/.') }
 }

@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import process from 'node:process'
 import { closest } from '#config/closest.ts'
 import { ShoalError } from '#foundation/errors.ts'
@@ -14,6 +13,7 @@ import { parseOptions } from './option-values.ts'
 import { Output } from './output.ts'
 import { describeError, errorValue } from './report-error.ts'
 import { usageError } from './usage-error.ts'
+import { shoalVersion } from './version.ts'
 
 /** Runs the command line `argv` (without the program's name) and resolves with its exit code. Never rejects. */
 export async function main(argv: readonly string[], io: Io = process): Promise<number> {
@@ -55,7 +55,10 @@ async function dispatch(argv: readonly string[], io: Io): Promise<number> {
   return run({ entry, command, args }, io)
 }
 
-async function run({ entry, command, args }: { entry: CommandEntry; command: Command; args: readonly string[] }, io: Io): Promise<number> {
+async function run(
+  { entry, command, args }: { entry: CommandEntry; command: Command; args: readonly string[] },
+  io: Io,
+): Promise<number> {
   const { operands, values } = parseOptions(entry.name, args, allOptions(command))
   const { min, max } = command.operands
   if (operands.length < min || operands.length > max) {
@@ -75,7 +78,7 @@ async function run({ entry, command, args }: { entry: CommandEntry; command: Com
       clock: nodeClock,
       random: nodeRandom,
       signal: interruption.signal,
-      onInterrupt: interruption.handleWith,
+      releaseSignals: interruption.stop,
       connect,
     }
     const code = await command.run(invocation)
@@ -96,10 +99,16 @@ interface Preparation {
   readonly entry: CommandEntry
 }
 
-async function prepareConnection(values: Invocation['options'], { io, opened, entry }: Preparation): Promise<Pick<Invocation, 'connect'>> {
+async function prepareConnection(
+  values: Invocation['options'],
+  { io, opened, entry }: Preparation,
+): Promise<Pick<Invocation, 'connect'>> {
   // Checking a stopped node needs no connection, and `--data` names the folder to check.
   if (entry.name === 'fsck' && values.has('data')) return { connect: notConnected }
-  const [{ resolveConnection }, { ShoalClient }] = await Promise.all([import('./connection.ts'), import('#client/shoal-client.ts')])
+  const [{ resolveConnection }, { ShoalClient }] = await Promise.all([
+    import('./connection.ts'),
+    import('#client/shoal-client.ts'),
+  ])
   const connection = await resolveConnection(values, io.env)
   return {
     connect(limits = {}) {
@@ -115,20 +124,18 @@ function notConnected(): never {
 }
 
 /** The first interruption lets the command stop in order, the second ends the process. */
-function watchInterrupts(io: Io): { signal: AbortSignal; handleWith: (handle: () => void) => void; stop: () => void } {
+function watchInterrupts(io: Io): { signal: AbortSignal; stop: () => void } {
   const controller = new AbortController()
-  let handle = () => controller.abort(new ShoalError('CANCELLED', 'Interrupted'))
   let times = 0
   const onSignal = () => {
     times += 1
     if (times > 1) process.exit(EXIT.interrupted)
-    handle()
+    controller.abort(new ShoalError('CANCELLED', 'Interrupted'))
   }
   const signals = io === process ? (['SIGINT', 'SIGTERM'] as const) : []
   for (const name of signals) process.on(name, onSignal)
   return {
     signal: controller.signal,
-    handleWith: (next) => (handle = next),
     stop() {
       for (const name of signals) process.off(name, onSignal)
     },
@@ -161,13 +168,18 @@ function unknownCommand(first: string, second: string | undefined, io: Io): numb
   }
   const typed = group.length > 0 ? `${first} ${second}` : first
   const names = COMMANDS.map(({ name }) => name)
-  const guess = closest(typed, group.length > 0 ? group.map(({ name }) => name) : [...names, ...new Set(names.map((name) => name.split(' ')[0] as string)), 'help'])
+  const guess = closest(
+    typed,
+    group.length > 0
+      ? group.map(({ name }) => name)
+      : [...names, ...new Set(names.map((name) => name.split(' ')[0] as string)), 'help'],
+  )
   const hint = guess === undefined ? 'shoal help lists the commands' : `did you mean shoal ${guess}?`
   throw usageError(`There is no command "${typed}"; ${hint}`)
 }
 
 function version(io: Io, json: boolean): number {
-  const { version: number } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const number = shoalVersion()
   io.stdout.write(json ? `${JSON.stringify({ version: number })}\n` : `shoal ${number}\n`)
   return EXIT.ok
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { closest } from '#config/closest.ts'
-import { parseDuration, parseSize } from '#config/units.ts'
+import { parseSize } from '#config/units.ts'
 import type { Option } from './command.ts'
 import { usageError } from './usage-error.ts'
 
@@ -37,18 +37,14 @@ export class OptionValues {
     if (value === undefined) throw usageError(`--${name} is "${text}": a size such as 64KiB, 1.5GB or 65536 is expected`)
     return value
   }
-
-  durationMs(name: string, fallback: number): number {
-    const text = this.text(name)
-    if (text === undefined) return fallback
-    const value = parseDuration(text)
-    if (value === undefined) throw usageError(`--${name} is "${text}": a duration such as 500ms, 30s or 7d is expected`)
-    return value
-  }
 }
 
 /** Splits `args` into options and operands. `name` is the command's, for messages. */
-export function parseOptions(name: string, args: readonly string[], options: readonly Option[]): { operands: string[]; values: OptionValues } {
+export function parseOptions(
+  name: string,
+  args: readonly string[],
+  options: readonly Option[],
+): { operands: string[]; values: OptionValues } {
   const shape: Record<string, { type: 'string' | 'boolean'; short?: string; multiple: true }> = {}
   for (const { name: long, short, value } of options) {
     shape[long] = { type: value === undefined ? 'boolean' : 'string', multiple: true, ...(short === undefined ? {} : { short }) }
@@ -61,8 +57,12 @@ export function parseOptions(name: string, args: readonly string[], options: rea
     if (token.kind !== 'option') continue
     const option = options.find((each) => each.name === token.name)
     if (option === undefined) throw unknownOption(name, token.rawName, options)
-    if (option.value === undefined && token.value !== undefined) throw usageError(`${token.rawName} takes no value, but "${token.value}" was given`)
-    if (option.value !== undefined && (token.value === undefined || (token.inlineValue === false && isOption(token.value, options)))) {
+    if (option.value === undefined && token.value !== undefined)
+      throw usageError(`${token.rawName} takes no value, but "${token.value}" was given`)
+    if (
+      option.value !== undefined &&
+      (token.value === undefined || (token.inlineValue === false && isOption(token.value, options)))
+    ) {
       throw usageError(`${token.rawName} needs a value: ${token.rawName} ${option.value}`)
     }
     checkChoice(option, token.value)
@@ -81,7 +81,12 @@ function isOption(text: string, options: readonly Option[]): boolean {
 }
 
 function unknownOption(command: string, rawName: string, options: readonly Option[]): Error {
-  const guess = rawName.startsWith('--') ? closest(rawName.slice(2), options.map(({ name }) => name)) : undefined
+  const guess = rawName.startsWith('--')
+    ? closest(
+        rawName.slice(2),
+        options.map(({ name }) => name),
+      )
+    : undefined
   const hint = guess === undefined ? `see shoal ${command} --help` : `did you mean --${guess}?`
   return usageError(`shoal ${command} has no option ${rawName}; ${hint}`)
 }

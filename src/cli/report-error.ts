@@ -43,7 +43,8 @@ function hintFor(code: string, details: Readonly<Record<string, unknown>>): stri
   if (code === 'UNAUTHENTICATED') return 'Check SHOAL_ACCESS_KEY and SHOAL_SECRET_KEY, or the profile.'
   if (code === 'VOLUME_NOT_FOUND') return 'shoal volume list shows those that exist, shoal volume create NAME makes one.'
   if (code === 'DIRECTORY_NOT_EMPTY') return 'To remove a directory with all that is in it, use rm -r.'
-  if (code === 'INTERNAL' && typeof details['requestId'] === 'string') return `The node's log says more about request ${details['requestId']}.`
+  if (code === 'INTERNAL' && typeof details['requestId'] === 'string')
+    return `The node's log says more about request ${details['requestId']}.`
   return undefined
 }
 

@@ -9,10 +9,20 @@ export function serverOptions(flags: readonly ConfigFlag[]): readonly Option[] {
     description: help,
     ...(takesValue ? { value: 'VALUE', fallback } : {}),
   }))
-  return [{ name: 'config', value: 'FILE', description: 'the configuration file; SHOAL_CONFIG', fallback: 'shoal.yaml in the data folder' }, ...settings]
+  return [
+    {
+      name: 'config',
+      value: 'FILE',
+      description: 'the configuration file; SHOAL_CONFIG',
+      fallback: 'shoal.yaml in the data folder',
+    },
+    ...settings,
+  ]
 }
 
 /** What was given of them, as the configuration takes it. */
 export function serverFlags(options: OptionValues, flags: readonly ConfigFlag[]): Record<string, string | boolean | undefined> {
-  return Object.fromEntries(flags.map(({ name, takesValue }) => [name, takesValue ? options.text(name) : options.has(name) || undefined]))
+  return Object.fromEntries(
+    flags.map(({ name, takesValue }) => [name, takesValue ? options.text(name) : options.has(name) || undefined]),
+  )
 }

@@ -8,17 +8,30 @@ import { humanSize, plural, shortTime } from './units.ts'
 export const VOLUME_OPTIONS: readonly Option[] = [
   { name: 'consistency', value: 'KIND', description: 'strong: linearizable', choices: ['strong'], fallback: 'strong' },
   { name: 'class', value: 'NAME', description: 'the replication class', fallback: 'default' },
-  { name: 'chunk-size', value: 'SIZE', description: 'length of new chunks, a whole number of MiB from 1 to 64', fallback: '8MiB' },
+  {
+    name: 'chunk-size',
+    value: 'SIZE',
+    description: 'length of new chunks, a whole number of MiB from 1 to 64',
+    fallback: '8MiB',
+  },
   { name: 'quota-bytes', value: 'SIZE', description: 'most bytes of contents, or none', fallback: 'none' },
   { name: 'quota-files', value: 'N', description: 'most files, directories and other entries, or none', fallback: 'none' },
-  { name: 'durability', value: 'KIND', description: 'durable: acknowledged means on disk', choices: ['durable'], fallback: 'durable' },
+  {
+    name: 'durability',
+    value: 'KIND',
+    description: 'durable: acknowledged means on disk',
+    choices: ['durable'],
+    fallback: 'durable',
+  },
 ]
 
 /** What the options say of a volume; what they don't mention is left out. */
 export function volumeSettings(options: OptionValues): VolumeSettings {
   const none = (name: string) => options.text(name) === 'none'
   const quotaBytes = none('quota-bytes') ? null : options.sizeBytes('quota-bytes')
-  const quotaFiles = none('quota-files') ? null : options.integer('quota-files', { fallback: -1, min: 0, max: Number.MAX_SAFE_INTEGER })
+  const quotaFiles = none('quota-files')
+    ? null
+    : options.integer('quota-files', { fallback: -1, min: 0, max: Number.MAX_SAFE_INTEGER })
   const settings = {
     consistency: options.text('consistency'),
     class: options.text('class'),
@@ -43,7 +56,10 @@ export async function showVolume(output: Output, volume: RemoteVolume): Promise<
     ['Durability', volume.durability],
     ['Class', volume.class],
     ['Chunk size', humanSize(volume.chunkSizeBytes)],
-    ['Quota', `${quotaBytes === null ? 'no limit in bytes' : humanSize(quotaBytes)}, ${quotaFiles === null ? 'no limit in files' : plural(quotaFiles, 'file')}`],
+    [
+      'Quota',
+      `${quotaBytes === null ? 'no limit in bytes' : humanSize(quotaBytes)}, ${quotaFiles === null ? 'no limit in files' : plural(quotaFiles, 'file')}`,
+    ],
     ['Created', `${shortTime(volume.created)} UTC`],
   ]
   for (const line of columns(rows, '<<')) await output.line(line)

@@ -45,7 +45,10 @@ export class BatchBuffer {
     const header = JSON.stringify(record)
     // A UTF-16 unit has at most three bytes in UTF-8: only near the end of the buffer is the exact length of interest.
     const most = 4 + header.length * 3 + record.size
-    if (this.#length + most > this.#buffer.length && this.#length + 4 + Buffer.byteLength(header) + record.size > this.#buffer.length) {
+    if (
+      this.#length + most > this.#buffer.length &&
+      this.#length + 4 + Buffer.byteLength(header) + record.size > this.#buffer.length
+    ) {
       return undefined
     }
     const headerBytes = this.#buffer.write(header, this.#length + 4, 'utf8')

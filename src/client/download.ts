@@ -77,7 +77,10 @@ async function* readOn({ transport, path, first, head, options }: Reading): Asyn
       }
       if (doneBytes === head.sizeBytes) break
       if (resumesLeft === 0) {
-        throw new ShoalError('INCOMPLETE_BODY', `The server sent ${doneBytes} of ${head.sizeBytes} bytes, and the connection kept breaking`)
+        throw new ShoalError(
+          'INCOMPLETE_BODY',
+          `The server sent ${doneBytes} of ${head.sizeBytes} bytes, and the connection kept breaking`,
+        )
       }
       resumesLeft -= 1
       answer = await resume({ transport, path, etag: head.etag, from: start + doneBytes, to: start + head.sizeBytes, signal })

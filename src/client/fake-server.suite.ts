@@ -32,7 +32,12 @@ interface FakeVolume {
 }
 
 /** What a fault does to one request; `undefined` lets it through. */
-export type Fault = { readonly code: ErrorCode; readonly status: number } | { readonly cutAfterBytes: number } | 'drop' | 'hang' | undefined
+export type Fault =
+  | { readonly code: ErrorCode; readonly status: number }
+  | { readonly cutAfterBytes: number }
+  | 'drop'
+  | 'hang'
+  | undefined
 
 class Problem extends Error {
   readonly status: number
@@ -95,18 +100,26 @@ export class FakeServer {
     for (let depth = 1; depth < parts.length; depth += 1) {
       const parent = parts.slice(0, depth).join('/')
       const there = volume.files.get(parent)
-      if (there !== undefined && there.type !== 'directory') throw new Problem(409, 'NOT_A_DIRECTORY', `"${parent}" is not a directory`)
+      if (there !== undefined && there.type !== 'directory')
+        throw new Problem(409, 'NOT_A_DIRECTORY', `"${parent}" is not a directory`)
       if (there === undefined) volume.files.set(parent, this.#make({ type: 'directory', mode: '0755' }))
     }
     const before = volume.files.get(path)
-    if (before?.type === 'directory' && (file.type ?? 'file') !== 'directory') throw new Problem(409, 'IS_A_DIRECTORY', `"${path}" is a directory`)
+    if (before?.type === 'directory' && (file.type ?? 'file') !== 'directory')
+      throw new Problem(409, 'IS_A_DIRECTORY', `"${path}" is a directory`)
     const made = this.#make({ ...file, ...(before === undefined ? {} : { inode: before.inode, version: before.version + 1 }) })
     volume.files.set(path, made)
     return made
   }
 
   #make(file: Partial<FakeFile>): FakeFile {
-    const defaults = { type: 'file', bytes: Buffer.alloc(0), mode: '0644', mtime: '2026-01-02T03:04:05.000000000Z', version: 1 } as const
+    const defaults = {
+      type: 'file',
+      bytes: Buffer.alloc(0),
+      mode: '0644',
+      mtime: '2026-01-02T03:04:05.000000000Z',
+      version: 1,
+    } as const
     return { ...defaults, ...file, inode: file.inode ?? (this.#inodes += 1) }
   }
 
@@ -124,7 +137,14 @@ export class FakeServer {
       await this.#route(request, response)
     } catch (error) {
       const { status, code } = error instanceof Problem ? error : { status: 500, code: 'INTERNAL' }
-      const body = JSON.stringify({ type: 'about:blank', title: code, status, code, detail: (error as Error).message, requestId: '1' })
+      const body = JSON.stringify({
+        type: 'about:blank',
+        title: code,
+        status,
+        code,
+        detail: (error as Error).message,
+        requestId: '1',
+      })
       response.writeHead(status, { 'content-type': 'application/problem+json' }).end(request.method === 'HEAD' ? undefined : body)
       request.resume()
     }
@@ -155,15 +175,34 @@ export class FakeServer {
   #describe(name: string): object {
     const volume = this.volumes.get(name) as FakeVolume
     const bytes = [...volume.files.values()].reduce((sum, file) => sum + file.bytes.length, 0)
-    const defaults = { consistency: 'strong', class: 'default', chunkSizeBytes: 8388608, quotaBytes: null, quotaFiles: null, durability: 'durable' }
-    return { name, id: 1, ...defaults, ...volume.policy, usage: { bytes, files: volume.files.size }, created: '2026-01-01T00:00:00.000000000Z' }
+    const defaults = {
+      consistency: 'strong',
+      class: 'default',
+      chunkSizeBytes: 8388608,
+      quotaBytes: null,
+      quotaFiles: null,
+      durability: 'durable',
+    }
+    return {
+      name,
+      id: 1,
+      ...defaults,
+      ...volume.policy,
+      usage: { bytes, files: volume.files.size },
+      created: '2026-01-01T00:00:00.000000000Z',
+    }
   }
 
-  async #volume(request: IncomingMessage, response: ServerResponse, { name, query }: { name: string; query: URLSearchParams }): Promise<void> {
+  async #volume(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { name, query }: { name: string; query: URLSearchParams },
+  ): Promise<void> {
     const body = await readAll(request)
     const there = this.volumes.get(name)
     if (request.method === 'PUT') {
-      if (there !== undefined && request.headers['if-none-match'] === '*') throw new Problem(412, 'PRECONDITION_FAILED', 'It exists')
+      if (there !== undefined && request.headers['if-none-match'] === '*')
+        throw new Problem(412, 'PRECONDITION_FAILED', 'It exists')
       const volume = there ?? this.makeVolume(name)
       Object.assign(volume.policy, body.length === 0 ? {} : JSON.parse(body.toString()))
       return json(response, there === undefined ? 201 : 200, this.#describe(name))
@@ -179,8 +218,12 @@ export class FakeServer {
   async #files({ request, response, query, volume, path }: Exchange): Promise<void> {
     if (request.method === 'PUT') {
       const bytes = await readAll(request)
-      if (request.headers['if-none-match'] === '*' && volume.files.has(path)) throw new Problem(412, 'PRECONDITION_FAILED', 'It exists')
-      const made = this.put(volume, path, { bytes, ...settings(request.headers['x-shoal-mode'], request.headers['x-shoal-mtime']) })
+      if (request.headers['if-none-match'] === '*' && volume.files.has(path))
+        throw new Problem(412, 'PRECONDITION_FAILED', 'It exists')
+      const made = this.put(volume, path, {
+        bytes,
+        ...settings(request.headers['x-shoal-mode'], request.headers['x-shoal-mtime']),
+      })
       return json(response, 201, entry(path, made))
     }
     if (request.method === 'DELETE') {
@@ -194,11 +237,19 @@ export class FakeServer {
     const file = need(volume, path)
     if (file.type === 'directory') throw new Problem(409, 'IS_A_DIRECTORY', `"${path}" is a directory`)
     const { etag, sha256 } = entry(path, file)
-    if (request.headers['if-match'] !== undefined && request.headers['if-match'] !== etag) throw new Problem(412, 'PRECONDITION_FAILED', 'It changed')
+    if (request.headers['if-match'] !== undefined && request.headers['if-match'] !== etag)
+      throw new Problem(412, 'PRECONDITION_FAILED', 'It changed')
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
-    const bytes = range === null ? file.bytes : file.bytes.subarray(Number(range[1]), range[2] === '' ? undefined : Number(range[2]) + 1)
+    const bytes =
+      range === null ? file.bytes : file.bytes.subarray(Number(range[1]), range[2] === '' ? undefined : Number(range[2]) + 1)
     const mtime = String(parseTimestamp(file.mtime))
-    const headers = { etag, 'content-length': bytes.length, 'x-content-sha256': sha256, 'x-shoal-mode': file.mode, 'x-shoal-mtime': mtime }
+    const headers = {
+      etag,
+      'content-length': bytes.length,
+      'x-content-sha256': sha256,
+      'x-shoal-mode': file.mode,
+      'x-shoal-mtime': mtime,
+    }
     response.writeHead(range === null ? 200 : 206, headers).end(request.method === 'HEAD' ? undefined : bytes)
   }
 
@@ -209,12 +260,17 @@ export class FakeServer {
       const mayExist = Boolean(fields['parents']) && (path === '' || there?.type === 'directory')
       if ((there !== undefined || path === '') && !mayExist) throw new Problem(409, 'ALREADY_EXISTS', `"${path}" exists`)
       const parent = path.split('/').slice(0, -1).join('/')
-      if (!fields['parents'] && parent !== '' && !volume.files.has(parent)) throw new Problem(404, 'NOT_FOUND', `There is no "${parent}"`)
+      if (!fields['parents'] && parent !== '' && !volume.files.has(parent))
+        throw new Problem(404, 'NOT_FOUND', `There is no "${parent}"`)
       const made = mayExist ? there : this.put(volume, path, { type: 'directory', mode: fields['mode'] ?? '0755' })
       return json(response, 201, entry(path, made ?? this.#make({ type: 'directory' })))
     }
     if (op === 'symlink') {
-      return json(response, 201, entry(path, this.put(volume, path, { type: 'symlink', mode: '0777', target: fields['target'] as string })))
+      return json(
+        response,
+        201,
+        entry(path, this.put(volume, path, { type: 'symlink', mode: '0777', target: fields['target'] as string })),
+      )
     }
     const file = need(volume, path)
     const to = fields['to'] ?? ''
@@ -236,7 +292,12 @@ export class FakeServer {
     const body = await readAll(request)
     if (request.method === 'POST' && id === '') {
       const fields = JSON.parse(body.toString()) as Record<string, string>
-      const made: FakeUpload = { id: String(volume.uploads.size + 1).padStart(32, '0'), path: fields['path'] as string, settings: fields, parts: new Map() }
+      const made: FakeUpload = {
+        id: String(volume.uploads.size + 1).padStart(32, '0'),
+        path: fields['path'] as string,
+        settings: fields,
+        parts: new Map(),
+      }
       volume.uploads.set(made.id, made)
       return json(response, 201, describeUpload(made))
     }
@@ -255,21 +316,32 @@ export class FakeServer {
       return
     }
     const bytes = Buffer.concat([...upload.parts].toSorted(([a], [b]) => a - b).map(([, part]) => part.bytes))
-    json(response, 201, entry(upload.path, this.put(volume, upload.path, { bytes, ...settings(upload.settings['mode'], upload.settings['mtime']) })))
+    json(
+      response,
+      201,
+      entry(
+        upload.path,
+        this.put(volume, upload.path, { bytes, ...settings(upload.settings['mode'], upload.settings['mtime']) }),
+      ),
+    )
   }
 
   async #batch({ request, response, volume, path }: Exchange): Promise<void> {
     const body = await readAll(request)
     const lines: string[] = []
-    for (let at = 0; at < body.length; ) {
+    for (let at = 0; at < body.length;) {
       const headerEnd = at + 4 + body.readUInt32BE(at)
-      const header = JSON.parse(body.toString('utf8', at + 4, headerEnd)) as Record<string, string> & { size: number; type?: EntryType }
+      const header = JSON.parse(body.toString('utf8', at + 4, headerEnd)) as Record<string, string> & {
+        size: number
+        type?: EntryType
+      }
       at = headerEnd + header.size
       const full = path === '' ? header['path'] : `${path}/${header['path']}`
       try {
         const same = header.type === 'directory' && volume.files.get(full as string)?.type === 'directory'
         const bytes = Buffer.from(body.subarray(headerEnd, at))
-        if (header['sha256'] !== undefined && header['sha256'] !== sha256Of(bytes)) throw new Problem(400, 'DIGEST_MISMATCH', 'Other bytes')
+        if (header['sha256'] !== undefined && header['sha256'] !== sha256Of(bytes))
+          throw new Problem(400, 'DIGEST_MISMATCH', 'Other bytes')
         const { type = 'file', target } = header
         const wished = { type, ...settings(header['mode'], header['mtime']), ...(target === undefined ? {} : { target }) }
         if (same) Object.assign(need(volume, full as string), wished)
@@ -286,18 +358,30 @@ export class FakeServer {
   /** A finding for each file whose content is "damaged". */
   async #fsck(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { repair = false } = JSON.parse((await readAll(request)).toString()) as { repair?: boolean }
-    const damaged = [...this.volumes].flatMap(([name, { files }]) => [...files].filter(([, file]) => file.bytes.equals(Buffer.from('damaged'))).map(([path]) => `${name}:/${path}`))
+    const damaged = [...this.volumes].flatMap(([name, { files }]) =>
+      [...files].filter(([, file]) => file.bytes.equals(Buffer.from('damaged'))).map(([path]) => `${name}:/${path}`),
+    )
     const findings = damaged.map((where) => ({ kind: 'finding', problem: 'corrupt chunk', where, repaired: repair }))
-    const result = { kind: 'result', clean: damaged.length === 0, findings: damaged.length, repaired: repair ? damaged.length : 0 }
-    response.writeHead(200).end([{ kind: 'progress', done: 1 }, ...findings, result].map((line) => `${JSON.stringify(line)}\n`).join(''))
+    const result = {
+      kind: 'result',
+      clean: damaged.length === 0,
+      findings: damaged.length,
+      repaired: repair ? damaged.length : 0,
+    }
+    response
+      .writeHead(200)
+      .end([{ kind: 'progress', done: 1 }, ...findings, result].map((line) => `${JSON.stringify(line)}\n`).join(''))
   }
 }
 
 function list({ response, query, volume, path }: Exchange): void {
-  if (path !== '' && need(volume, path).type !== 'directory') throw new Problem(409, 'NOT_A_DIRECTORY', `"${path}" is not a directory`)
+  if (path !== '' && need(volume, path).type !== 'directory')
+    throw new Problem(409, 'NOT_A_DIRECTORY', `"${path}" is not a directory`)
   const prefix = path === '' ? '' : `${path}/`
   const recursive = query.has('recursive')
-  const wanted = [...volume.files.keys()].filter((each) => each.startsWith(prefix) && (recursive || !each.slice(prefix.length).includes('/')))
+  const wanted = [...volume.files.keys()].filter(
+    (each) => each.startsWith(prefix) && (recursive || !each.slice(prefix.length).includes('/')),
+  )
   wanted.sort((a, b) => Buffer.compare(encodeName(a), encodeName(b)))
   const start = Number(query.get('cursor') ?? 0)
   const end = start + Number(query.get('limit') ?? 1000)
@@ -306,7 +390,15 @@ function list({ response, query, volume, path }: Exchange): void {
 }
 
 function need(volume: FakeVolume, path: string): FakeFile {
-  if (path === '') return { type: 'directory', bytes: Buffer.alloc(0), mode: '0755', mtime: '2026-01-01T00:00:00.000000000Z', inode: 1, version: 1 }
+  if (path === '')
+    return {
+      type: 'directory',
+      bytes: Buffer.alloc(0),
+      mode: '0755',
+      mtime: '2026-01-01T00:00:00.000000000Z',
+      inode: 1,
+      version: 1,
+    }
   const file = volume.files.get(path)
   if (file === undefined) throw new Problem(404, 'NOT_FOUND', `There is no "${path}"`)
   return file
@@ -327,13 +419,34 @@ function settings(mode: unknown, mtime: unknown): Partial<FakeFile> {
 }
 
 function describeUpload({ id, path, parts }: FakeUpload): object {
-  return { id, path, started: '2026-01-01T00:00:00Z', expires: '2027-01-01T00:00:00Z', parts: [...parts.values()].map((part) => part.info) }
+  return {
+    id,
+    path,
+    started: '2026-01-01T00:00:00Z',
+    expires: '2027-01-01T00:00:00Z',
+    parts: [...parts.values()].map((part) => part.info),
+  }
 }
 
 function status(volumes: Map<string, FakeVolume>): object {
   const chunks = { chunks: 1, liveBytes: 10, storedBytes: 20, capacityBytes: 1_000_000, freeBytes: 500_000 }
-  const identity = { version: '0.1.0', nodeId: 'n1', clusterId: 'c1', startedAt: '2026-01-01T00:00:00Z', uptimeSeconds: 61, state: 'serving' }
-  return { ...identity, volumes: volumes.size, usage: { bytes: 10, files: 1 }, chunks, garbage: { chunks: 0 }, uploads: 0, changes: { cursor: '1' } }
+  const identity = {
+    version: '0.1.0',
+    nodeId: 'n1',
+    clusterId: 'c1',
+    startedAt: '2026-01-01T00:00:00Z',
+    uptimeSeconds: 61,
+    state: 'serving',
+  }
+  return {
+    ...identity,
+    volumes: volumes.size,
+    usage: { bytes: 10, files: 1 },
+    chunks,
+    garbage: { chunks: 0 },
+    uploads: 0,
+    changes: { cursor: '1' },
+  }
 }
 
 /** Ends the connection for good after so many bytes of the body. */

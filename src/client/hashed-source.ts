@@ -17,7 +17,11 @@ export interface HashedBody {
 
 /** A range of `source` as a body that hashes what goes through it. `onBytes` hears of progress, and of a step back when
  *  the body is opened again. */
-export function hashedBody(source: ByteSource, range: { offset: number; length: number }, onBytes: (delta: number) => void): HashedBody {
+export function hashedBody(
+  source: ByteSource,
+  range: { offset: number; length: number },
+  onBytes: (delta: number) => void,
+): HashedBody {
   let hash = createHash('sha256')
   let sentBytes = 0
   async function* open(): AsyncGenerator<Uint8Array, void, undefined> {
@@ -31,7 +35,10 @@ export function hashedBody(source: ByteSource, range: { offset: number; length: 
       yield chunk
     }
     if (sentBytes !== range.length) {
-      throw new ShoalError('CONFLICT', `The file changed while it was being sent: ${sentBytes} of ${range.length} bytes were there`)
+      throw new ShoalError(
+        'CONFLICT',
+        `The file changed while it was being sent: ${sentBytes} of ${range.length} bytes were there`,
+      )
     }
   }
   return { open, digest: () => hash.digest('hex') }

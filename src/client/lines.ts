@@ -15,7 +15,8 @@ export async function* splitLines(body: AsyncIterable<Uint8Array>): AsyncGenerat
       start = end + 1
     }
     rest = chunk.subarray(start)
-    if (rest.length > MAX_LINE_BYTES) throw new ShoalError('TOO_LARGE', `The server sent a line of more than ${MAX_LINE_BYTES} bytes`)
+    if (rest.length > MAX_LINE_BYTES)
+      throw new ShoalError('TOO_LARGE', `The server sent a line of more than ${MAX_LINE_BYTES} bytes`)
   }
   if (rest.length > 0) yield rest.toString('utf8')
 }

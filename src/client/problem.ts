@@ -42,7 +42,14 @@ export function neverConnected(error: ShoalError): boolean {
   return typeof reason === 'string' && NEVER_CONNECTED.has(reason)
 }
 
-const NEVER_CONNECTED = new Set(['ECONNREFUSED', 'UND_ERR_CONNECT_TIMEOUT', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+const NEVER_CONNECTED = new Set([
+  'ECONNREFUSED',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+])
 
 function connectionMessage(reason: string, cause: unknown, endpoint: string): string {
   if (reason === 'ECONNREFUSED') return `Nothing answers at ${endpoint}`

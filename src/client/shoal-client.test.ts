@@ -14,7 +14,14 @@ let server: FakeServer
 let client: ShoalClient
 
 function connect(options: { endpoint?: string; secretKey?: string; silenceTimeoutMs?: number } = {}): ShoalClient {
-  return new ShoalClient({ endpoint: server.endpoint, accessKey: 'key', secretKey: 'secret', clock: nodeClock, random: nodeRandom, ...options })
+  return new ShoalClient({
+    endpoint: server.endpoint,
+    accessKey: 'key',
+    secretKey: 'secret',
+    clock: nodeClock,
+    random: nodeRandom,
+    ...options,
+  })
 }
 
 function sourceOf(bytes: Buffer): ByteSource {
@@ -70,7 +77,10 @@ describe('a client', () => {
 
   it('says at once that nobody is at home', async () => {
     const lost = connect({ endpoint: 'http://127.0.0.1:9' })
-    await assert.rejects(lost.status(), (error) => isShoalError(error, 'UNAVAILABLE') && error.details['reason'] === 'ECONNREFUSED')
+    await assert.rejects(
+      lost.status(),
+      (error) => isShoalError(error, 'UNAVAILABLE') && error.details['reason'] === 'ECONNREFUSED',
+    )
     await lost.close()
   })
 
@@ -175,7 +185,12 @@ describe('an upload in parts', () => {
     const stop = new AbortController()
     let session: string | undefined
     server.fault = (request) => (request.url?.endsWith('/parts/7') === true ? 'drop' : undefined)
-    const settings = { partSizeBytes, resumeId: 'none', onSession: ({ id }: { id: string }) => (session = id), signal: stop.signal }
+    const settings = {
+      partSizeBytes,
+      resumeId: 'none',
+      onSession: ({ id }: { id: string }) => (session = id),
+      signal: stop.signal,
+    }
     await assert.rejects(client.writeFile('docs', 'big', sourceOf(bytes), settings))
     server.fault = () => undefined
     server.requests.length = 0
@@ -188,7 +203,11 @@ describe('an upload in parts', () => {
     let drops = 1
     server.fault = (request) => (request.url?.endsWith('/parts/3') === true && (drops -= 1) >= 0 ? 'drop' : undefined)
     let counted = 0
-    await client.writeFile('docs', 'big', sourceOf(bytes), { partSizeBytes, resumeId: 'none', onBytes: (delta) => (counted += delta) })
+    await client.writeFile('docs', 'big', sourceOf(bytes), {
+      partSizeBytes,
+      resumeId: 'none',
+      onBytes: (delta) => (counted += delta),
+    })
     assert.equal(counted, bytes.length)
   })
 

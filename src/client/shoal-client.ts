@@ -1,13 +1,13 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
+import { filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
 import { openDownload, parseHead } from './download.ts'
 import type { Download, DownloadOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
 import type { ByteSource } from './hashed-source.ts'
 import { splitLines } from './lines.ts'
 import { problemError } from './problem.ts'
-import { encodePath } from './remote-path.ts'
 import { Transport } from './transport.ts'
 import type { Answer, Call, TransportOptions } from './transport.ts'
 import { uploadInParts } from './upload.ts'
@@ -72,7 +72,12 @@ export class ShoalClient {
   /** @throws VOLUME_EXISTS */
   async createVolume(volume: string, settings: VolumeSettings = {}): Promise<RemoteVolume> {
     try {
-      return await this.#json({ method: 'PUT', path: volumePath(volume), ...jsonBody(settings, { 'if-none-match': '*' }), idempotent: false })
+      return await this.#json({
+        method: 'PUT',
+        path: volumePath(volume),
+        ...jsonBody(settings, { 'if-none-match': '*' }),
+        idempotent: false,
+      })
     } catch (cause) {
       if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
       throw new ShoalError('VOLUME_EXISTS', `There is a volume "${volume}" already`, { cause })
@@ -104,7 +109,11 @@ export class ShoalClient {
   }
 
   /** One page. */
-  listPage(volume: string, path: string, options: SignalOption & { cursor?: string | undefined; limit?: number; recursive?: boolean } = {}): Promise<RemoteListing> {
+  listPage(
+    volume: string,
+    path: string,
+    options: SignalOption & { cursor?: string | undefined; limit?: number; recursive?: boolean } = {},
+  ): Promise<RemoteListing> {
     const query = new URLSearchParams({ limit: String(options.limit ?? 1000) })
     if (options.cursor !== undefined) query.set('cursor', options.cursor)
     if (options.recursive === true) query.set('recursive', 'true')
@@ -113,7 +122,11 @@ export class ShoalClient {
 
   /** All entries in byte order of their names, or of their paths when `recursive`; the next page is fetched while one is
    *  being consumed. */
-  async *list(volume: string, path: string, options: SignalOption & { recursive?: boolean; limit?: number } = {}): AsyncGenerator<RemoteEntry, void, undefined> {
+  async *list(
+    volume: string,
+    path: string,
+    options: SignalOption & { recursive?: boolean; limit?: number } = {},
+  ): AsyncGenerator<RemoteEntry, void, undefined> {
     let page = await this.listPage(volume, path, options)
     for (;;) {
       const following = page.next === undefined ? undefined : this.listPage(volume, path, { ...options, cursor: page.next })
@@ -143,17 +156,32 @@ export class ShoalClient {
 
   /** Reads a small file into memory. */
   async readSmallFile(volume: string, path: string, options: SignalOption = {}): Promise<{ head: RemoteHead; bytes: Buffer }> {
-    const { headers, body } = await this.#transport.send({ method: 'GET', path: target(volume, 'files', path), signal: options.signal })
+    const { headers, body } = await this.#transport.send({
+      method: 'GET',
+      path: target(volume, 'files', path),
+      signal: options.signal,
+    })
     return { head: parseHead(headers), bytes: body }
   }
 
   /** Stores `bytes` as a file in one call. */
   async writeSmallFile(volume: string, path: string, bytes: Uint8Array, settings: WriteSettings = {}): Promise<RemoteEntry> {
-    return this.#json({ method: 'PUT', path: filePath(volume, path, settings), headers: writeHeaders(settings), body: bytes, ...retryOf(settings) })
+    return this.#json({
+      method: 'PUT',
+      path: filePath(volume, path, settings),
+      headers: writeHeaders(settings),
+      body: bytes,
+      ...retryOf(settings),
+    })
   }
 
   /** Stores a stream of unknown length that can be read only once. */
-  async writeStream(volume: string, path: string, body: AsyncIterable<Uint8Array>, settings: WriteSettings = {}): Promise<RemoteEntry> {
+  async writeStream(
+    volume: string,
+    path: string,
+    body: AsyncIterable<Uint8Array>,
+    settings: WriteSettings = {},
+  ): Promise<RemoteEntry> {
     return this.#json({
       method: 'PUT',
       path: filePath(volume, path, settings),
@@ -183,7 +211,11 @@ export class ShoalClient {
   }
 
   /** Stores the records of a `BatchBuffer` below the directory at `path`. */
-  async writeBatch(volume: string, path: string, batch: { readonly bytes: Buffer; readonly records: number; readonly signal?: AbortSignal | undefined }): Promise<BatchResult> {
+  async writeBatch(
+    volume: string,
+    path: string,
+    batch: { readonly bytes: Buffer; readonly records: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<BatchResult> {
     const answer = await this.#transport.send({
       method: 'POST',
       path: target(volume, 'batch', path),
@@ -198,7 +230,12 @@ export class ShoalClient {
 
   /** Writes at most 64 MiB at an offset of an existing file. */
   writeRange(volume: string, path: string, write: { readonly offset: number; readonly bytes: Uint8Array }): Promise<RemoteEntry> {
-    return this.#json({ method: 'PATCH', path: `${target(volume, 'files', path)}?offset=${write.offset}`, body: write.bytes, idempotent: true })
+    return this.#json({
+      method: 'PATCH',
+      path: `${target(volume, 'files', path)}?offset=${write.offset}`,
+      body: write.bytes,
+      idempotent: true,
+    })
   }
 
   locate(volume: string, path: string): Promise<RemoteLocations> {
@@ -237,11 +274,24 @@ export class ShoalClient {
   }
 
   /** A copy within the volume, made by the server without moving bytes. */
-  copy(volume: string, path: string, options: { to: string; recursive?: boolean; replace?: boolean; parents?: boolean }): Promise<RemoteEntry> {
-    return this.#operate(volume, path, { op: 'copy', ...options }, options.recursive === true ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {})
+  copy(
+    volume: string,
+    path: string,
+    options: { to: string; recursive?: boolean; replace?: boolean; parents?: boolean },
+  ): Promise<RemoteEntry> {
+    return this.#operate(
+      volume,
+      path,
+      { op: 'copy', ...options },
+      options.recursive === true ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {},
+    )
   }
 
-  copyRange(volume: string, path: string, range: { from: string; fromOffset: number; offset: number; length: number }): Promise<RemoteEntry> {
+  copyRange(
+    volume: string,
+    path: string,
+    range: { from: string; fromOffset: number; offset: number; length: number },
+  ): Promise<RemoteEntry> {
     return this.#operate(volume, path, { op: 'copy-range', ...range }, { idempotent: true })
   }
 
@@ -257,7 +307,10 @@ export class ShoalClient {
     let cursor: string | undefined
     do {
       const query = cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`
-      const page: { uploads: RemoteUpload[]; next?: string } = await this.#json({ method: 'GET', path: `${volumePath(volume)}/uploads${query}` })
+      const page: { uploads: RemoteUpload[]; next?: string } = await this.#json({
+        method: 'GET',
+        path: `${volumePath(volume)}/uploads${query}`,
+      })
       yield* page.uploads
       cursor = page.next
     } while (cursor !== undefined)
@@ -268,7 +321,9 @@ export class ShoalClient {
   }
 
   /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. @throws CURSOR_TOO_OLD */
-  async *changes(options: SignalOption & { cursor?: string; volume?: string; follow?: boolean } = {}): AsyncGenerator<RemoteChange, void, undefined> {
+  async *changes(
+    options: SignalOption & { cursor?: string; volume?: string; follow?: boolean } = {},
+  ): AsyncGenerator<RemoteChange, void, undefined> {
     const query = new URLSearchParams()
     if (options.cursor !== undefined) query.set('cursor', options.cursor)
     if (options.volume !== undefined) query.set('volume', options.volume)
@@ -287,7 +342,12 @@ export class ShoalClient {
     return {
       begin: ({ signal, ...settings }) => {
         const { mode, mtime, ifMatch, ifNoneMatch, parents = true } = settings
-        return this.#json({ method: 'POST', path: uploads, ...jsonBody({ path, mode, mtime, ifMatch, ifNoneMatch, parents }), signal })
+        return this.#json({
+          method: 'POST',
+          path: uploads,
+          ...jsonBody({ path, mode, mtime, ifMatch, ifNoneMatch, parents }),
+          signal,
+        })
       },
       find: (id) => this.#json({ method: 'GET', path: `${uploads}/${encodeURIComponent(id)}` }),
       writePart: (id, { number, sizeBytes, open, signal }) =>
@@ -299,7 +359,12 @@ export class ShoalClient {
           signal,
         }),
       commit: (id, sizeBytes) =>
-        this.#json({ method: 'POST', path: `${uploads}/${encodeURIComponent(id)}/commit`, ...jsonBody({ size: sizeBytes }), silenceTimeoutMs: TREE_TIMEOUT_MS }),
+        this.#json({
+          method: 'POST',
+          path: `${uploads}/${encodeURIComponent(id)}/commit`,
+          ...jsonBody({ size: sizeBytes }),
+          silenceTimeoutMs: TREE_TIMEOUT_MS,
+        }),
     }
   }
 
@@ -331,34 +396,4 @@ function parse<T>(answer: Answer): T {
   } catch (cause) {
     throw new ShoalError('INTERNAL', 'The server answered with something that is not JSON: is this a Shoal endpoint?', { cause })
   }
-}
-
-function volumePath(volume: string): string {
-  return `/volumes/${encodeURIComponent(volume)}`
-}
-
-function target(volume: string, kind: 'files' | 'entries' | 'attributes' | 'batch', path: string): string {
-  return `${volumePath(volume)}/${kind}/${encodePath(path)}`
-}
-
-function filePath(volume: string, path: string, settings: WriteSettings): string {
-  return target(volume, 'files', path) + (settings.parents === false ? '?parents=false' : '')
-}
-
-function jsonBody(value: object, headers: Record<string, string> = {}): { headers: Record<string, string>; body: string } {
-  return { headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(value) }
-}
-
-function writeHeaders(settings: WriteSettings): Record<string, string> {
-  const headers: Record<string, string> = { 'content-type': 'application/octet-stream' }
-  if (settings.mode !== undefined) headers['x-shoal-mode'] = settings.mode
-  if (settings.mtime !== undefined) headers['x-shoal-mtime'] = settings.mtime
-  if (settings.ifMatch !== undefined) headers['if-match'] = settings.ifMatch
-  if (settings.ifNoneMatch !== undefined) headers['if-none-match'] = settings.ifNoneMatch
-  return headers
-}
-
-/** A conditional write that went through would refuse its own repetition. */
-function retryOf(settings: WriteSettings): { idempotent: boolean; signal: AbortSignal | undefined } {
-  return { idempotent: settings.ifMatch === undefined && settings.ifNoneMatch === undefined, signal: settings.signal }
 }

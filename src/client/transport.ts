@@ -147,7 +147,9 @@ export class Transport {
       path: BASE + call.path,
       headers,
       ...(body === undefined ? {} : { body: (typeof body === 'function' ? body() : body) as Buffer }),
-      ...(call.silenceTimeoutMs === undefined ? {} : { headersTimeout: call.silenceTimeoutMs, bodyTimeout: call.silenceTimeoutMs }),
+      ...(call.silenceTimeoutMs === undefined
+        ? {}
+        : { headersTimeout: call.silenceTimeoutMs, bodyTimeout: call.silenceTimeoutMs }),
     }
   }
 

@@ -38,7 +38,10 @@ export interface UploadSettings extends WriteSettings {
 export interface UploadCalls {
   begin(settings: WriteSettings): Promise<RemoteUpload>
   find(id: string): Promise<RemoteUpload>
-  writePart(id: string, part: { number: number; sizeBytes: number; open: () => AsyncIterable<Uint8Array>; signal: AbortSignal }): Promise<RemotePart>
+  writePart(
+    id: string,
+    part: { number: number; sizeBytes: number; open: () => AsyncIterable<Uint8Array>; signal: AbortSignal },
+  ): Promise<RemotePart>
   commit(id: string, sizeBytes: number): Promise<RemoteEntry>
 }
 
@@ -56,7 +59,8 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
   const onBytes = settings.onBytes ?? (() => undefined)
   const stored = new Map(session.parts.map((part) => [part.number, part]))
   const count = Math.max(1, Math.ceil(source.sizeBytes / partSizeBytes))
-  if (count > MAX_PARTS) throw new ShoalError('TOO_LARGE', `${count} parts are needed, ${MAX_PARTS} are allowed: take larger parts`)
+  if (count > MAX_PARTS)
+    throw new ShoalError('TOO_LARGE', `${count} parts are needed, ${MAX_PARTS} are allowed: take larger parts`)
 
   const stop = new AbortController()
   const signal = settings.signal === undefined ? stop.signal : AbortSignal.any([settings.signal, stop.signal])
@@ -111,6 +115,8 @@ async function isSame(source: ByteSource, range: { offset: number; length: numbe
 
 /** Waits for all of them, so that none runs on unseen, then throws the first failure that isn't a mere consequence. */
 async function settleAll(workers: readonly Promise<void>[]): Promise<void> {
-  const failures = (await Promise.allSettled(workers)).filter((result) => result.status === 'rejected').map((result) => result.reason as unknown)
+  const failures = (await Promise.allSettled(workers))
+    .filter((result) => result.status === 'rejected')
+    .map((result) => result.reason as unknown)
   if (failures.length > 0) throw failures.find((failure) => !isShoalError(failure, 'CANCELLED')) ?? failures[0]
 }

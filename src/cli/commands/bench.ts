@@ -38,7 +38,9 @@ const BLOCK_BYTES = 1024 * 1024
 
 export const bench: Command = {
   usage: [''],
-  description: ['Writes to a volume of its own, which it makes and deletes again, and reads back. Each write counts once it is acknowledged, which means: once it is on disk.'],
+  description: [
+    'Writes to a volume of its own, which it makes and deletes again, and reads back. Each write counts once it is acknowledged, which means: once it is on disk.',
+  ],
   options: [
     { name: 'count', short: 'n', value: 'N', description: 'small files', fallback: '5000' },
     { name: 'size', value: 'SIZE', description: 'of a small file', fallback: '1KiB' },
@@ -66,37 +68,55 @@ export const bench: Command = {
     progress.start()
     try {
       const load: Workload = { client, volume, clock, random, signal, concurrency }
-      const results = [...(await measureSmall(load, { count, sizeBytes, progress })), ...(await measureLarge(load, { largeBytes, progress }))]
+      const results = [
+        ...(await measureSmall(load, { count, sizeBytes, progress })),
+        ...(await measureLarge(load, { largeBytes, progress })),
+      ]
       progress.stop()
       if (output.json) for (const result of results) await output.value(result)
       else for (const line of table(results)) await output.line(line)
     } finally {
       progress.stop()
       await client.deleteVolume(volume, { force: true }).catch((error: unknown) => {
-        if (!isShoalError(error, 'VOLUME_NOT_FOUND')) output.note(`shoal: The volume ${volume} is left behind; delete it with: shoal volume delete --force ${volume}`)
+        if (!isShoalError(error, 'VOLUME_NOT_FOUND'))
+          output.note(`shoal: The volume ${volume} is left behind; delete it with: shoal volume delete --force ${volume}`)
       })
     }
     return EXIT.ok
   },
 }
 
-async function measureSmall(load: Workload, { count, sizeBytes, progress }: { count: number; sizeBytes: number; progress: Progress }): Promise<Measurement[]> {
+async function measureSmall(
+  load: Workload,
+  { count, sizeBytes, progress }: { count: number; sizeBytes: number; progress: Progress },
+): Promise<Measurement[]> {
   const { client, volume, random, signal } = load
   const content = random.bytes(sizeBytes)
   const name = (index: number) => `small/${Math.floor(index / 1000)}/${index}`
   const shown = humanSize(sizeBytes)
-  const put = await measure(load, { test: `put ${shown} × ${load.concurrency}`, operations: count, bytesEach: sizeBytes, progress }, async (index) => {
-    const bytes = Buffer.from(content)
-    bytes.write(index.toString(36))
-    await client.writeSmallFile(volume, name(index), bytes, { signal })
-  })
-  const get = await measure(load, { test: `get ${shown} × ${load.concurrency}`, operations: count, bytesEach: sizeBytes, progress }, async (index) => {
-    await client.readSmallFile(volume, name(index), { signal })
-  })
+  const put = await measure(
+    load,
+    { test: `put ${shown} × ${load.concurrency}`, operations: count, bytesEach: sizeBytes, progress },
+    async (index) => {
+      const bytes = Buffer.from(content)
+      bytes.write(index.toString(36))
+      await client.writeSmallFile(volume, name(index), bytes, { signal })
+    },
+  )
+  const get = await measure(
+    load,
+    { test: `get ${shown} × ${load.concurrency}`, operations: count, bytesEach: sizeBytes, progress },
+    async (index) => {
+      await client.readSmallFile(volume, name(index), { signal })
+    },
+  )
   return [put, get]
 }
 
-async function measureLarge(load: Workload, { largeBytes, progress }: { largeBytes: number; progress: Progress }): Promise<Measurement[]> {
+async function measureLarge(
+  load: Workload,
+  { largeBytes, progress }: { largeBytes: number; progress: Progress },
+): Promise<Measurement[]> {
   if (largeBytes === 0) return []
   const { client, volume, random, signal } = load
   const block = random.bytes(BLOCK_BYTES)
@@ -129,7 +149,11 @@ interface Plan {
   readonly progress: Progress
 }
 
-async function measure({ clock, concurrency, signal }: Workload, { test, operations, bytesEach, progress }: Plan, operate: (index: number) => Promise<void>): Promise<Measurement> {
+async function measure(
+  { clock, concurrency, signal }: Workload,
+  { test, operations, bytesEach, progress }: Plan,
+  operate: (index: number) => Promise<void>,
+): Promise<Measurement> {
   const pool = new TaskPool(concurrency)
   const latenciesMs = new Float64Array(operations)
   const failures: unknown[] = []
@@ -155,7 +179,16 @@ async function measure({ clock, concurrency, signal }: Workload, { test, operati
   const quantile = (share: number) => round(latenciesMs[Math.min(operations - 1, Math.floor(operations * share))] as number)
   const bytes = operations * bytesEach
   const rates = { operationsPerSecond: round(operations / seconds), bytesPerSecond: Math.round(bytes / seconds) }
-  return { test, operations, bytes, seconds: round(seconds), ...rates, p50Ms: quantile(0.5), p99Ms: quantile(0.99), maxMs: quantile(1) }
+  return {
+    test,
+    operations,
+    bytes,
+    seconds: round(seconds),
+    ...rates,
+    p50Ms: quantile(0.5),
+    p99Ms: quantile(0.99),
+    maxMs: quantile(1),
+  }
 }
 
 function table(results: readonly Measurement[]): string[] {

@@ -16,7 +16,8 @@ export const cat: Command = {
     { command: 'shoal cat --offset 1MiB --length 64KiB docs:/disk.img | xxd', explains: 'a range of it' },
   ],
   async run({ operands, options, output, connect, signal }) {
-    if (output.json) throw usageError('shoal cat prints the bytes of files, and has no JSON form; shoal stat --json describes them')
+    if (output.json)
+      throw usageError('shoal cat prints the bytes of files, and has no JSON form; shoal stat --json describes them')
     const offset = options.sizeBytes('offset') ?? 0
     const length = options.sizeBytes('length')
     const client = connect()

@@ -16,7 +16,8 @@ export const completion: Command = {
   ],
   async run({ operands, output }) {
     const [shell] = operands
-    if (!SHELLS.includes(shell as Shell)) throw usageError(`"${shell}" is not a shell that is known here: one of ${SHELLS.join(', ')} is expected`)
+    if (!SHELLS.includes(shell as Shell))
+      throw usageError(`"${shell}" is not a shell that is known here: one of ${SHELLS.join(', ')} is expected`)
     const script = await completionScript(shell as Shell)
     await (output.json ? output.value({ shell, script }) : output.line(script))
     return EXIT.ok

@@ -48,7 +48,8 @@ export const cp: Command = {
     const target = locations.pop() as Location
     const parallel = options.integer('parallel', { fallback: 16, min: 1, max: 256 })
     checkTogether(options)
-    if (locations.some(({ kind }) => kind === 'stdio') || target.kind === 'stdio') return copyStream(invocation, locations, target)
+    if (locations.some(({ kind }) => kind === 'stdio') || target.kind === 'stdio')
+      return copyStream(invocation, locations, target)
     const sources = pathsOnly(locations)
     const [place] = pathsOnly([target])
     if (place === undefined || (place.kind === 'local' && sources.some(({ kind }) => kind === 'local'))) {
@@ -58,7 +59,10 @@ export const cp: Command = {
   },
 }
 
-async function copyPaths(invocation: Invocation, { sources, target, parallel }: { sources: readonly PathLocation[]; target: PathLocation; parallel: number }): Promise<number> {
+async function copyPaths(
+  invocation: Invocation,
+  { sources, target, parallel }: { sources: readonly PathLocation[]; target: PathLocation; parallel: number },
+): Promise<number> {
   const { options, io, output, clock, random, signal } = invocation
   const progress = new Progress({ io, clock, quiet: options.has('quiet') || output.json })
   const report = new CopyReport({ output, progress, failFast: options.has('fail-fast'), signal })
@@ -66,7 +70,16 @@ async function copyPaths(invocation: Invocation, { sources, target, parallel }: 
   const client = invocation.connect({ connections: parallel * 2 + 16 })
   progress.start()
   try {
-    await runCopy({ client, report, random, settings: settingsOf(options, parallel), stateFolder: stateFolder(io.env) }, { sources, target, progress })
+    await runCopy(
+      {
+        client,
+        report,
+        runId: random.bytes(6).toString('hex'),
+        settings: settingsOf(options, parallel),
+        stateFolder: stateFolder(io.env),
+      },
+      { sources, target, progress },
+    )
   } catch (error) {
     if (!report.stopped) throw error
   } finally {
@@ -88,21 +101,36 @@ function settingsOf(options: OptionValues, parallel: number): CopySettings {
 }
 
 function checkTogether(options: OptionValues): void {
-  if (options.has('dereference') && options.has('no-dereference')) throw usageError('--dereference and --no-dereference contradict each other')
-  if (options.has('checksum') && !options.has('update') && !options.has('resume')) throw usageError('--checksum says how to compare, and needs --update')
+  if (options.has('dereference') && options.has('no-dereference'))
+    throw usageError('--dereference and --no-dereference contradict each other')
+  if (options.has('checksum') && !options.has('update') && !options.has('resume'))
+    throw usageError('--checksum says how to compare, and needs --update')
 }
 
 async function summarize({ output, options }: Invocation, report: CopyReport, elapsedMs: number): Promise<void> {
   const { files, directories, links, bytes, skipped, failed, warnings, stopped } = report
   const seconds = Math.round(elapsedMs) / 1000
-  if (output.json) await output.value({ files, directories, links, bytes, skipped, failed, warnings, seconds, complete: failed === 0 && !stopped })
+  if (output.json)
+    await output.value({
+      files,
+      directories,
+      links,
+      bytes,
+      skipped,
+      failed,
+      warnings,
+      seconds,
+      complete: failed === 0 && !stopped,
+    })
   if (output.json || options.has('quiet')) return
   const parts = [plural(files, 'file'), humanSize(bytes)]
   if (skipped > 0) parts.push(`${plural(skipped, 'file')} unchanged`)
   if (failed > 0) parts.push(`${failed.toLocaleString('en-US')} failed`)
   const rate = elapsedMs > 1000 ? `, ${humanSize((bytes / elapsedMs) * 1000)}/s` : ''
   const verb = stopped ? 'Stopped after copying' : 'Copied'
-  output.note(`${verb} ${parts.join(', ')} in ${elapsedMs < 10_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : humanDuration(elapsedMs)}${rate}`)
+  output.note(
+    `${verb} ${parts.join(', ')} in ${elapsedMs < 10_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : humanDuration(elapsedMs)}${rate}`,
+  )
   if (stopped) output.note('Run it again with --update to go on.')
 }
 
@@ -126,7 +154,12 @@ async function copyStream(invocation: Invocation, sources: readonly Location[], 
   return EXIT.ok
 }
 
-async function refuseDirectory({ signal }: Invocation, client: ReturnType<Invocation['connect']>, remote: RemoteLocation): Promise<void> {
+async function refuseDirectory(
+  { signal }: Invocation,
+  client: ReturnType<Invocation['connect']>,
+  remote: RemoteLocation,
+): Promise<void> {
   const there = remote.directory ? { type: 'directory' } : await client.findEntry(remote.volume, remote.path, { signal })
-  if (there?.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"${formatRemote(remote)}" is a directory: name the file that stdin becomes`)
+  if (there?.type === 'directory')
+    throw new ShoalError('IS_A_DIRECTORY', `"${formatRemote(remote)}" is a directory: name the file that stdin becomes`)
 }

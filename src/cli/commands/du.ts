@@ -25,7 +25,8 @@ export const du: Command = {
       if (entry.type !== 'directory') totals.add(entry.size)
       else {
         for await (const each of client.list(volume, path, { recursive: true, signal })) {
-          for (const done of totals.enter(each.path, each.type === 'directory')) await print(invocation, { volume, maxDepth, done })
+          for (const done of totals.enter(each.path, each.type === 'directory'))
+            await print(invocation, { volume, maxDepth, done })
           if (each.type === 'file') totals.add(each.size)
         }
       }
@@ -81,9 +82,15 @@ function contains(directory: string, path: string): boolean {
   return directory === '' || path.startsWith(`${directory}/`)
 }
 
-async function print({ output, options }: Invocation, { volume, maxDepth, done }: { volume: string; maxDepth: number; done: Total }): Promise<void> {
+async function print(
+  { output, options }: Invocation,
+  { volume, maxDepth, done }: { volume: string; maxDepth: number; done: Total },
+): Promise<void> {
   const { path, depth, bytes, files } = done
   if (depth > maxDepth) return
   if (output.json) await output.value({ volume, path, bytes, files })
-  else await output.line(`${(options.has('human') ? shortSize(bytes) : String(bytes)).padStart(options.has('human') ? 6 : 14)}  ${output.name(formatRemote({ volume, path }))}`)
+  else
+    await output.line(
+      `${(options.has('human') ? shortSize(bytes) : String(bytes)).padStart(options.has('human') ? 6 : 14)}  ${output.name(formatRemote({ volume, path }))}`,
+    )
 }

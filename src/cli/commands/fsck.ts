@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import type { FsckLine } from '#client/wire.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
@@ -24,12 +25,18 @@ export const fsck: Command = {
     const { options } = invocation
     const checks = { repair: options.has('repair'), verify: options.has('verify') }
     const data = options.text('data')
-    const lines = data === undefined ? invocation.connect().fsck({ ...checks, signal: invocation.signal }) : await checkStopped(data, checks)
+    const lines =
+      data === undefined
+        ? invocation.connect().fsck({ ...checks, signal: invocation.signal })
+        : await checkStopped(resolve(data), { ...checks, signal: invocation.signal })
     return report(invocation, lines)
   },
 }
 
-async function checkStopped(data: string, checks: { repair: boolean; verify: boolean }): Promise<AsyncIterable<FsckLine>> {
+async function checkStopped(
+  data: string,
+  checks: { repair: boolean; verify: boolean; signal: AbortSignal },
+): Promise<AsyncIterable<FsckLine>> {
   const { fsckOffline } = await import('#node/offline.ts')
   return fsckOffline({ data, ...checks }) as AsyncIterable<FsckLine>
 }

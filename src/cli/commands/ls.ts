@@ -35,13 +35,25 @@ export const ls: Command = {
         continue
       }
       if (locations.length > 1 && !output.json) await output.line(`${index > 0 ? '\n' : ''}${volume}:/${output.name(path)}:`)
-      await printList({ location, printer, entries: client.list(volume, path, { recursive: invocation.options.has('recursive'), signal }) })
+      await printList({
+        location,
+        printer,
+        entries: client.list(volume, path, { recursive: invocation.options.has('recursive'), signal }),
+      })
     }
     return EXIT.ok
   },
 }
 
-async function printList({ location, printer, entries }: { location: RemoteLocation; printer: EntryPrinter; entries: AsyncIterable<RemoteEntry> }): Promise<void> {
+async function printList({
+  location,
+  printer,
+  entries,
+}: {
+  location: RemoteLocation
+  printer: EntryPrinter
+  entries: AsyncIterable<RemoteEntry>
+}): Promise<void> {
   const skip = location.path === '' ? 0 : location.path.length + 1
   for await (const entry of entries) {
     const printed = printer.print(entry, entry.path.slice(skip))
@@ -67,6 +79,8 @@ class EntryPrinter {
     if (!this.#long) return this.#output.line(name)
     const size = this.#human ? shortSize(entry.size).padStart(6) : String(entry.size).padStart(12)
     const owner = `${String(entry.uid).padStart(5)} ${String(entry.gid).padStart(5)}`
-    return this.#output.line(`${modeText(entry.type, entry.mode)} ${String(entry.links).padStart(3)} ${owner} ${size} ${shortTime(entry.mtime)} ${name}`)
+    return this.#output.line(
+      `${modeText(entry.type, entry.mode)} ${String(entry.links).padStart(3)} ${owner} ${size} ${shortTime(entry.mtime)} ${name}`,
+    )
   }
 }

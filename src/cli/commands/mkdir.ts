@@ -14,7 +14,8 @@ export const mkdir: Command = {
   examples: [{ command: 'shoal mkdir -p docs:/2026/reports', explains: 'and 2026, if it is missing' }],
   async run({ operands, options, output, connect }) {
     const mode = options.text('mode')
-    if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) throw usageError(`--mode is "${mode}": an octal mode such as 0750 is expected`)
+    if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode))
+      throw usageError(`--mode is "${mode}": an octal mode such as 0750 is expected`)
     const client = connect()
     for (const operand of operands) {
       const { volume, path } = parseRemote(operand)

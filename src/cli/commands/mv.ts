@@ -7,7 +7,9 @@ import { usageError } from '../usage-error.ts'
 
 export const mv: Command = {
   usage: ['SOURCE TARGET', 'SOURCE... DIRECTORY'],
-  description: ['Sources and target are in one volume; a move is one step, whatever it moves. Into a directory that exists, a source keeps its name.'],
+  description: [
+    'Sources and target are in one volume; a move is one step, whatever it moves. Into a directory that exists, a source keeps its name.',
+  ],
   options: [
     { name: 'no-replace', short: 'n', description: 'refuse if the target exists' },
     { name: 'exchange', description: 'swap the source and the target, in one step' },
@@ -20,7 +22,8 @@ export const mv: Command = {
     { command: 'shoal mv docs:/a docs:/b docs:/archive/', explains: 'both into a directory' },
   ],
   async run({ operands, options, output, connect }) {
-    if (options.has('exchange') && options.has('no-replace')) throw usageError('--exchange and --no-replace contradict each other')
+    if (options.has('exchange') && options.has('no-replace'))
+      throw usageError('--exchange and --no-replace contradict each other')
     const locations = operands.map(parseRemote)
     const target = locations.pop() as RemoteLocation
     for (const source of locations) {
@@ -31,7 +34,8 @@ export const mv: Command = {
     }
     const client = connect()
     const into = !options.has('exchange') && (await isDirectory(client, target))
-    if (!into && locations.length > 1) throw usageError(`"${formatRemote(target)}" is not a directory that several sources could move into`)
+    if (!into && locations.length > 1)
+      throw usageError(`"${formatRemote(target)}" is not a directory that several sources could move into`)
     const mode = options.has('exchange') ? 'exchange' : options.has('no-replace') ? 'no-replace' : 'replace'
     for (const { volume, path } of locations) {
       const to = into ? joinPath(target.path, baseName(path)) : target.path

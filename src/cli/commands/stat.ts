@@ -29,7 +29,10 @@ export const stat: Command = {
       if (index > 0) await output.line()
       const rows = describe(entry, output.name(formatRemote({ volume, path })))
       for (const extent of extents ?? []) {
-        const kept = extent.chunk === undefined ? extent.kind : `chunk ${extent.chunk.slice(0, 16)}… on ${extent.nodes.join(', ')} (${extent.state})`
+        const kept =
+          extent.chunk === undefined
+            ? extent.kind
+            : `chunk ${extent.chunk.slice(0, 16)}… on ${extent.nodes.join(', ')} (${extent.state})`
         rows.push(['Extent', `${extent.offset} + ${extent.length}: ${kept}`])
       }
       for (const line of columns(rows, '<<')) await output.line(line)

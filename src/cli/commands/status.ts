@@ -25,7 +25,10 @@ function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): str
     ['Node', `${node.nodeId} at ${endpoint}, version ${node.version}`],
     ['State', `${node.state} for ${humanDuration(node.uptimeSeconds * 1000)}`],
     ['Contents', `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(node.volumes, 'volume')}`],
-    ['Chunks', `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`],
+    [
+      'Chunks',
+      `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`,
+    ],
     ['Disk', `${humanSize(chunks.freeBytes)} of ${humanSize(chunks.capacityBytes)} free (${used}% used)`],
     ['Garbage', plural(node.garbage.chunks, 'chunk')],
     ['Uploads', `${plural(node.uploads, 'session')} open`],

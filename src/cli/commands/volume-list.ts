@@ -14,7 +14,13 @@ export const volumeList: Command = {
     if (output.json) for (const volume of volumes) await output.value(volume)
     else if (volumes.length === 0) output.note('There are no volumes yet. Make one with: shoal volume create NAME')
     else {
-      const rows = volumes.map(({ name, usage, consistency, created }) => [name, humanSize(usage.bytes), String(usage.files), consistency, shortTime(created)])
+      const rows = volumes.map(({ name, usage, consistency, created }) => [
+        name,
+        humanSize(usage.bytes),
+        String(usage.files),
+        consistency,
+        shortTime(created),
+      ])
       for (const line of columns([['NAME', 'SIZE', 'FILES', 'CONSISTENCY', 'CREATED'], ...rows], '<>><<')) await output.line(line)
     }
     return EXIT.ok

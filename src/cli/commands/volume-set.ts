@@ -15,7 +15,8 @@ export const volumeSet: Command = {
   ],
   async run({ operands, options, output, connect }) {
     const settings = volumeSettings(options)
-    if (Object.keys(settings).length === 0) throw usageError('shoal volume set changes nothing without an option; see shoal volume set --help')
+    if (Object.keys(settings).length === 0)
+      throw usageError('shoal volume set changes nothing without an option; see shoal volume set --help')
     await showVolume(output, await connect().updateVolume(operands[0] as string, settings))
     return EXIT.ok
   },

@@ -1,12 +1,12 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
-import type { Random } from '#platform/random.ts'
 import type { CopyReport } from './copy-report.ts'
 
 /** What every part of a copy needs. */
 export interface CopyContext {
   readonly client: ShoalClient
   readonly report: CopyReport
-  readonly random: Random
+  /** In the names of temporary files: no other run has the same. */
+  readonly runId: string
   readonly settings: CopySettings
   /** The folder for what later runs need to go on. */
   readonly stateFolder: string

@@ -7,7 +7,14 @@ import type { Progress } from '../progress.ts'
 import { errorValue, reasonOf } from '../report-error.ts'
 
 /** Failures that the next file would meet just the same. */
-const FATAL: readonly ErrorCode[] = ['UNAUTHENTICATED', 'VOLUME_NOT_FOUND', 'QUOTA_EXCEEDED', 'NO_SPACE', 'STORAGE_FAILED', 'CANCELLED']
+const FATAL: readonly ErrorCode[] = [
+  'UNAUTHENTICATED',
+  'VOLUME_NOT_FOUND',
+  'QUOTA_EXCEEDED',
+  'NO_SPACE',
+  'STORAGE_FAILED',
+  'CANCELLED',
+]
 
 /** What a copy has done so far, and what went wrong. A failure of one file doesn't stop the others, unless it would be
  *  that of every file. */
@@ -26,7 +33,17 @@ export class CopyReport {
   failed = 0
   #fatal: unknown
 
-  constructor({ output, progress, failFast, signal }: { output: Output; progress: Progress; failFast: boolean; signal: AbortSignal }) {
+  constructor({
+    output,
+    progress,
+    failFast,
+    signal,
+  }: {
+    output: Output
+    progress: Progress
+    failFast: boolean
+    signal: AbortSignal
+  }) {
     this.#output = output
     this.#progress = progress
     this.#failFast = failFast

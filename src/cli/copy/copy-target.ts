@@ -24,7 +24,8 @@ export interface CopyTarget {
 export function pathForSource(source: CopySource, target: CopyTarget, sources: number): string {
   if (target.state === 'directory') return source.contents ? target.path : joinPath(target.path, source.name)
   if (target.state === 'file') {
-    if (source.isDirectory) throw usageError(`"${target.shown}" is a file, and can't become the copy of the directory "${source.shown}"`)
+    if (source.isDirectory)
+      throw usageError(`"${target.shown}" is a file, and can't become the copy of the directory "${source.shown}"`)
     if (sources > 1 || target.slash) throw usageError(`"${target.shown}" is a file: a directory is expected there`)
     return target.path
   }

@@ -1,4 +1,16 @@
-import { close, closeSync, constants, fchmodSync, futimesSync, lstatSync, openSync, renameSync, unlinkSync, write, writeSync } from 'node:fs'
+import {
+  close,
+  closeSync,
+  constants,
+  fchmodSync,
+  futimesSync,
+  lstatSync,
+  openSync,
+  renameSync,
+  unlinkSync,
+  write,
+  writeSync,
+} from 'node:fs'
 import process from 'node:process'
 import { hash } from 'node:crypto'
 import { promisify } from 'node:util'
@@ -61,7 +73,7 @@ async function downloadSmall(context: CopyContext, { volume, entry, local }: Fil
   const temporary = temporaryBeside(local, context)
   const fd = create(temporary, entry)
   try {
-    for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at)
+    for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
     finish(fd, entry)
   } catch (error) {
     closeSync(fd)
@@ -81,7 +93,7 @@ async function downloadLarge(context: CopyContext, { volume, entry, local }: Fil
   let arrivedBytes = 0
   try {
     for await (const chunk of body) {
-      for (let at = 0; at < chunk.length; ) at += (await writeAsync(fd, chunk, at)).bytesWritten
+      for (let at = 0; at < chunk.length;) at += (await writeAsync(fd, chunk, at)).bytesWritten
       arrivedBytes += chunk.length
       report.moved(chunk.length)
     }
@@ -102,9 +114,9 @@ function checkDigest(expected: string | undefined, compute: () => string): void 
 }
 
 /** Short, whatever the length of the name it stands for. */
-function temporaryBeside(local: Buffer, { random }: CopyContext): Buffer {
+function temporaryBeside(local: Buffer, { runId }: CopyContext): Buffer {
   temporaryNames += 1
-  return joinLocalBytes(parentOf(local), Buffer.from(`.shoal-${process.pid}-${temporaryNames}-${Math.floor(random.fraction() * 1e6)}.part`))
+  return joinLocalBytes(parentOf(local), Buffer.from(`.shoal-${runId}-${temporaryNames}.part`))
 }
 
 function create(temporary: Buffer, { mode }: RemoteEntry): number {
@@ -123,7 +135,9 @@ const UMASK = process.umask()
 
 function publish(temporary: Buffer, local: Buffer): void {
   // Both names are in one directory: beyond PATH_MAX they are reached through it.
-  withLocalPath(temporary, (from) => renameSync(from, Buffer.concat([parentOf(from), Buffer.from('/'), local.subarray(local.lastIndexOf(0x2f) + 1)])))
+  withLocalPath(temporary, (from) =>
+    renameSync(from, Buffer.concat([parentOf(from), Buffer.from('/'), local.subarray(local.lastIndexOf(0x2f) + 1)])),
+  )
 }
 
 /** Seconds since 1970, as Node.js sets file times. */

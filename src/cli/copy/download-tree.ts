@@ -62,7 +62,10 @@ export async function downloadTree(context: CopyContext, { volume, root, local }
 }
 
 /** Copies a symbolic link itself. */
-export async function downloadLink({ client, report }: CopyContext, { volume, entry, local }: { volume: string; entry: RemoteEntry; local: Buffer }): Promise<void> {
+export async function downloadLink(
+  { client, report }: CopyContext,
+  { volume, entry, local }: { volume: string; entry: RemoteEntry; local: Buffer },
+): Promise<void> {
   try {
     const { target } = await client.getEntry(volume, entry.path, { signal: report.signal })
     if (target === undefined) throw new ShoalError('CONFLICT', 'It was a symbolic link, and is no more')

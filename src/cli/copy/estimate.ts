@@ -25,7 +25,11 @@ export async function estimateLocal({ report, settings }: CopyContext, local: Bu
 }
 
 /** Adds what is below a directory of a volume. */
-export async function estimateRemote({ client, report }: CopyContext, { volume, path }: { volume: string; path: string }, total: Amount): Promise<void> {
+export async function estimateRemote(
+  { client, report }: CopyContext,
+  { volume, path }: { volume: string; path: string },
+  total: Amount,
+): Promise<void> {
   for await (const { type, size } of client.list(volume, path, { recursive: true, limit: 5_000, signal: report.signal })) {
     if (type === 'directory') continue
     total.files += 1

@@ -37,7 +37,7 @@ export function openFileSource(local: Buffer): FileSource {
     identity: `${facts.dev}:${facts.ino}`,
     async *read(offset, length) {
       const end = offset + length
-      for (let at = offset; at < end; ) {
+      for (let at = offset; at < end;) {
         const buffer = Buffer.allocUnsafeSlow(Math.min(READ_BYTES, end - at))
         const { bytesRead } = await readAsync(fd, buffer, 0, buffer.length, at)
         if (bytesRead === 0) return

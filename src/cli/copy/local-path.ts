@@ -46,4 +46,3 @@ export function withLocalPath<T>(path: Buffer, use: (path: Buffer) => T): T {
 function below(anchor: number | undefined, path: Buffer): Buffer {
   return anchor === undefined ? path : Buffer.concat([Buffer.from(`/proc/self/fd/${anchor}/`), path])
 }
-

@@ -51,12 +51,21 @@ export function* walkLocal(root: Buffer, options: WalkOptions): Generator<LocalI
   }
 }
 
-function* readDirectory(directory: Pending, { follow, onError, subdirectories }: WalkOptions & { subdirectories: Pending[] }): Generator<LocalItem, void, undefined> {
+function* readDirectory(
+  directory: Pending,
+  { follow, onError, subdirectories }: WalkOptions & { subdirectories: Pending[] },
+): Generator<LocalItem, void, undefined> {
   const ancestors = follow ? { identity: identityOf(directory.local), above: directory.ancestors } : undefined
-  const handle = withLocalPath(directory.local, (path) => opendirSync(path as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: 512 }))
+  const handle = withLocalPath(directory.local, (path) =>
+    opendirSync(path as unknown as string, { encoding: 'buffer' as BufferEncoding, bufferSize: 512 }),
+  )
   let count = 0
   try {
-    for (let entry = handle.readSync() as Dirent<Buffer> | null; entry !== null; entry = handle.readSync() as Dirent<Buffer> | null) {
+    for (
+      let entry = handle.readSync() as Dirent<Buffer> | null;
+      entry !== null;
+      entry = handle.readSync() as Dirent<Buffer> | null
+    ) {
       count += 1
       const local = joinLocalBytes(directory.local, entry.name)
       const path = joinPath(directory.path, decodeName(entry.name))
@@ -85,7 +94,8 @@ function followedKind(local: Buffer, ancestors: Ancestors | undefined): LocalKin
   if (!facts.isDirectory()) return facts.isFile() ? 'file' : 'special'
   const identity = identityOf(local)
   for (let each = ancestors; each !== undefined; each = each.above) {
-    if (each.identity === identity) throw Object.assign(new Error('The link leads to a directory that it is in'), { code: 'LOOP' })
+    if (each.identity === identity)
+      throw Object.assign(new Error('The link leads to a directory that it is in'), { code: 'LOOP' })
   }
   return 'directory'
 }

@@ -74,7 +74,10 @@ async function copyEntry(context: CopyContext, { volume, toVolume, entry, to, po
 
 type OneCopy = Pick<EntryCopy, 'volume' | 'toVolume' | 'entry' | 'to'>
 
-async function isThere({ client, report, settings }: CopyContext, { toVolume, entry, to }: Omit<OneCopy, 'volume'>): Promise<boolean> {
+async function isThere(
+  { client, report, settings }: CopyContext,
+  { toVolume, entry, to }: Omit<OneCopy, 'volume'>,
+): Promise<boolean> {
   if (!settings.update || entry.type !== 'file') return false
   const there = await client.findEntry(toVolume, to, { signal: report.signal })
   if (there?.type !== 'file' || there.size !== entry.size) return false
@@ -98,18 +101,33 @@ async function copyFile({ client, report, settings }: CopyContext, { volume, toV
     },
   }
   const mtime = formatTimestamp(parseTimestamp(entry.mtime) ?? 0n)
-  const stored = await client.writeFile(toVolume, to, source, { mode: entry.mode, mtime, signal: report.signal, onBytes: (delta) => report.moved(delta) })
+  const stored = await client.writeFile(toVolume, to, source, {
+    mode: entry.mode,
+    mtime,
+    signal: report.signal,
+    onBytes: (delta) => report.moved(delta),
+  })
   if (!settings.verify) return
   const [there, here] = [
     await client.headFile(toVolume, to, { digest: true, signal: report.signal }),
     await client.headFile(volume, entry.path, { digest: true, signal: report.signal }),
   ]
   if (there.sha256 === undefined || there.sha256 !== here.sha256) {
-    throw new ShoalError('DIGEST_MISMATCH', `The copy is not the same: SHA-256 ${here.sha256} there, ${there.sha256 ?? stored.sha256} here`)
+    throw new ShoalError(
+      'DIGEST_MISMATCH',
+      `The copy is not the same: SHA-256 ${here.sha256} there, ${there.sha256 ?? stored.sha256} here`,
+    )
   }
 }
 
-async function finishDirectories({ client, report }: CopyContext, { toVolume, directories, pool }: { toVolume: string; directories: readonly { entry: RemoteEntry; to: string }[]; pool: TaskPool }): Promise<void> {
+async function finishDirectories(
+  { client, report }: CopyContext,
+  {
+    toVolume,
+    directories,
+    pool,
+  }: { toVolume: string; directories: readonly { entry: RemoteEntry; to: string }[]; pool: TaskPool },
+): Promise<void> {
   for (const { entry, to } of directories) {
     if (to === '' || entry.path === '') continue
     await pool.start(async () => {

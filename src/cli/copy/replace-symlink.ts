@@ -17,7 +17,8 @@ export async function replaceSymlink(client: ShoalClient, { volume, path, target
   }
   const there = await client.findEntry(volume, path)
   if (there?.type === 'symlink' && there.target === target) return 'same'
-  if (there?.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"${path}" is a directory, and a symbolic link can't take its place`)
+  if (there?.type === 'directory')
+    throw new ShoalError('IS_A_DIRECTORY', `"${path}" is a directory, and a symbolic link can't take its place`)
   if (there !== undefined) await client.remove(volume, path)
   await client.makeSymlink(volume, path, target)
   return 'made'

@@ -21,12 +21,18 @@ import { uploadTree } from './upload-tree.ts'
 
 /** One source, found, with what it is. */
 type FoundSource = CopySource &
-  ({ readonly location: LocalLocation; readonly kind: 'file' | 'directory' | 'symlink' } | { readonly location: RemoteLocation; readonly entry: RemoteEntry })
+  (
+    | { readonly location: LocalLocation; readonly kind: 'file' | 'directory' | 'symlink' }
+    | { readonly location: RemoteLocation; readonly entry: RemoteEntry }
+  )
 
 export type PathLocation = RemoteLocation | LocalLocation
 
 /** Copies all `sources` to `target`. Failures of single files go to the report. @throws what makes the copy as a whole impossible */
-export async function runCopy(context: CopyContext, { sources, target, progress }: { sources: readonly PathLocation[]; target: PathLocation; progress: Progress }): Promise<void> {
+export async function runCopy(
+  context: CopyContext,
+  { sources, target, progress }: { sources: readonly PathLocation[]; target: PathLocation; progress: Progress },
+): Promise<void> {
   const found: FoundSource[] = []
   for (const source of sources) found.push(await findSource(context, source))
   const place = await findTarget(context, target)
@@ -43,10 +49,14 @@ export async function runCopy(context: CopyContext, { sources, target, progress 
   }
 }
 
-async function copyOne(context: CopyContext, { source, target, path }: { source: FoundSource; target: PathLocation; path: string }): Promise<void> {
+async function copyOne(
+  context: CopyContext,
+  { source, target, path }: { source: FoundSource; target: PathLocation; path: string },
+): Promise<void> {
   if ('entry' in source) {
     const { volume } = source.location
-    if (target.kind === 'remote') return copyRemote(context, { volume, source: source.entry, toVolume: target.volume, toPath: path })
+    if (target.kind === 'remote')
+      return copyRemote(context, { volume, source: source.entry, toVolume: target.volume, toPath: path })
     const local = encodeName(path)
     if (source.isDirectory) return downloadTree(context, { volume, root: source.entry, local })
     if (source.entry.type === 'symlink') return downloadLink(context, { volume, entry: source.entry, local })
@@ -87,8 +97,16 @@ async function findRemote({ client, report, settings }: CopyContext, location: R
     const { sha256: _, target: __, ...link } = entry
     entry = { ...link, type: 'file', size: sizeBytes, mode: mode ?? '0644', ...(sha256 === undefined ? {} : { sha256 }) }
   }
-  if (!['file', 'directory', 'symlink'].includes(entry.type)) throw usageError(`"${formatRemote(location)}" is a ${entry.type}, which can't be copied`)
-  const source = { shown: formatRemote(location), name: baseName(path), isDirectory: entry.type === 'directory', contents, location, entry }
+  if (!['file', 'directory', 'symlink'].includes(entry.type))
+    throw usageError(`"${formatRemote(location)}" is a ${entry.type}, which can't be copied`)
+  const source = {
+    shown: formatRemote(location),
+    name: baseName(path),
+    isDirectory: entry.type === 'directory',
+    contents,
+    location,
+    entry,
+  }
   checkRecursive(source, settings.recursive)
   return source
 }
@@ -109,7 +127,12 @@ async function findTarget({ client, report }: CopyContext, location: PathLocatio
   if (facts === undefined && !slash && statSync(parent, { throwIfNoEntry: false }) === undefined) {
     throw new ShoalError('NOT_FOUND', `There is no directory "${parent.toString()}" to copy to`)
   }
-  return { shown: path, path: path.replace(/(?<=.)\/+$/, ''), slash, state: facts === undefined ? 'missing' : facts.isDirectory() ? 'directory' : 'file' }
+  return {
+    shown: path,
+    path: path.replace(/(?<=.)\/+$/, ''),
+    slash,
+    state: facts === undefined ? 'missing' : facts.isDirectory() ? 'directory' : 'file',
+  }
 }
 
 /** Finds out in the background how much there is to copy, if somebody watches the bar. */
@@ -122,7 +145,8 @@ function estimateAll(context: CopyContext, sources: readonly FoundSource[], prog
       if (!source.isDirectory) {
         total.files += 1
         total.bytes += 'entry' in source ? source.entry.size : statSync(source.location.path).size
-      } else if ('entry' in source) await estimateRemote(context, { volume: source.location.volume, path: source.entry.path }, total)
+      } else if ('entry' in source)
+        await estimateRemote(context, { volume: source.location.volume, path: source.entry.path }, total)
       else await estimateLocal(context, Buffer.from(source.location.path), total)
       if (!wanted) return
     }

@@ -122,7 +122,11 @@ export class SmallFileBatches {
   async #send({ buffer, sent }: Batch): Promise<void> {
     const { client, report, settings } = this.#context
     try {
-      const results = await client.writeBatch(this.#volume, this.#base, { bytes: buffer.bytes, records: buffer.records, signal: report.signal })
+      const results = await client.writeBatch(this.#volume, this.#base, {
+        bytes: buffer.bytes,
+        records: buffer.records,
+        signal: report.signal,
+      })
       for (const [index, item] of sent.entries()) {
         const error = results[index]
         if (error === undefined) await this.#stored(item, settings.verify)
@@ -154,7 +158,11 @@ export class SmallFileBatches {
   async #replaceLink(item: Sent): Promise<void> {
     const { client, report } = this.#context
     try {
-      const outcome = await replaceSymlink(client, { volume: this.#volume, path: joinPath(this.#base, item.path), target: item.target ?? '' })
+      const outcome = await replaceSymlink(client, {
+        volume: this.#volume,
+        path: joinPath(this.#base, item.path),
+        target: item.target ?? '',
+      })
       if (outcome === 'same') report.skip(0)
       else await this.#stored(item, false)
     } catch (error) {
@@ -168,7 +176,7 @@ export class SmallFileBatches {
 }
 
 function readFully(fd: number, room: Buffer): boolean {
-  for (let at = 0; at < room.length; ) {
+  for (let at = 0; at < room.length;) {
     const bytesRead = readSync(fd, room, at, room.length - at, null)
     if (bytesRead === 0) return false
     at += bytesRead

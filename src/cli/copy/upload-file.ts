@@ -59,7 +59,14 @@ async function send(context: CopyContext, { volume, path }: FileUpload, source: 
     await client.writeFile(volume, path, source, { ...attributes, onBytes })
     return
   }
-  const state = new ResumeState(context.stateFolder, [client.endpoint, volume, path, source.identity, String(source.sizeBytes), String(source.mtimeNs)])
+  const state = new ResumeState(context.stateFolder, [
+    client.endpoint,
+    volume,
+    path,
+    source.identity,
+    String(source.sizeBytes),
+    String(source.mtimeNs),
+  ])
   const before = state.read()
   await client.writeFile(volume, path, source, {
     ...attributes,

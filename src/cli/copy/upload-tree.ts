@@ -55,7 +55,10 @@ class TreeUploader {
     const { local, volume, path } = this.#upload
     if (settings.update) this.#isNew = (await client.findEntry(volume, path, { signal: report.signal })) === undefined
     if (path !== '') await client.makeDirectory(volume, path, { parents: true })
-    for (const item of walkLocal(local, { follow: settings.follow, onError: (where, error) => report.fail(where.toString(), error) })) {
+    for (const item of walkLocal(local, {
+      follow: settings.follow,
+      onError: (where, error) => report.fail(where.toString(), error),
+    })) {
       if (report.stopped) break
       try {
         await this.#take(item)
@@ -73,7 +76,8 @@ class TreeUploader {
     if (item.kind === 'file') await this.#takeFile(item)
     else if (item.kind === 'symlink') await this.#takeLink(item)
     else if (item.kind === 'left') await this.#leaveDirectory(item)
-    else if (item.kind === 'special') report.warn(item.local.toString(), 'Skipped: it is neither a file, a directory nor a symbolic link')
+    else if (item.kind === 'special')
+      report.warn(item.local.toString(), 'Skipped: it is neither a file, a directory nor a symbolic link')
   }
 
   async #takeFile({ local, path }: LocalItem): Promise<void> {
@@ -103,7 +107,9 @@ class TreeUploader {
   async #isThere(local: Buffer, path: string): Promise<boolean> {
     const remote = (await this.#presentIn(path))?.get(baseName(path))
     if (remote === undefined) return false
-    const { size, mtimeNs } = withLocalPath(local, (short) => (this.#context.settings.follow ? statSync : lstatSync)(short, { bigint: true }))
+    const { size, mtimeNs } = withLocalPath(local, (short) =>
+      (this.#context.settings.follow ? statSync : lstatSync)(short, { bigint: true }),
+    )
     const facts = { sizeBytes: Number(size), mtimeNs }
     if (!(await isUnchanged(this.#context, { volume: this.#upload.volume, remote, local, facts }))) return false
     this.#context.report.skip(facts.sizeBytes)
@@ -117,7 +123,8 @@ class TreeUploader {
     if (this.#presentFor === directory) return this.#present
     const present = new Map<string, RemoteEntry>()
     try {
-      for await (const entry of this.#context.client.list(this.#upload.volume, joinPath(this.#upload.path, directory))) present.set(entry.name, entry)
+      for await (const entry of this.#context.client.list(this.#upload.volume, joinPath(this.#upload.path, directory)))
+        present.set(entry.name, entry)
     } catch (error) {
       if (!isShoalError(error, 'NOT_FOUND')) throw error
     }
@@ -145,4 +152,3 @@ class TreeUploader {
     await pool.idle()
   }
 }
-
