@@ -10,7 +10,7 @@ import { SeededRandom } from '#platform/seeded-random.ts'
 import { openDiskChunkStore } from './disk.ts'
 import { idOf } from './store.suite.ts'
 
-// A store that commit d73d8a0 wrote, the first of this format: it must stay readable for as long as there is format 1.
+// A store that an earlier commit wrote, with the first code of this format: it must stay readable as long as there is format 1.
 const FIXTURE = join(import.meta.dirname, '../../test/fixtures/chunks/v1')
 
 function text(line: string, length: number): Buffer {
