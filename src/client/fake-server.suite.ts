@@ -63,6 +63,8 @@ export class FakeServer {
   readonly requests: string[] = []
   /** Asked for each request. */
   fault: (request: IncomingMessage) => Fault = () => undefined
+  /** What becomes of the bytes of a file on their way out. */
+  damage: (bytes: Buffer) => Buffer = (bytes) => bytes
   accessKey = 'key'
   secretKey = 'secret'
   #server: Server
@@ -250,7 +252,7 @@ export class FakeServer {
       'x-shoal-mode': file.mode,
       'x-shoal-mtime': mtime,
     }
-    response.writeHead(range === null ? 200 : 206, headers).end(request.method === 'HEAD' ? undefined : bytes)
+    response.writeHead(range === null ? 200 : 206, headers).end(request.method === 'HEAD' ? undefined : this.damage(bytes))
   }
 
   async #operate({ request, response, volume, path }: Exchange): Promise<void> {
@@ -266,6 +268,7 @@ export class FakeServer {
       return json(response, 201, entry(path, made ?? this.#make({ type: 'directory' })))
     }
     if (op === 'symlink') {
+      if (there !== undefined) throw new Problem(409, 'ALREADY_EXISTS', `"${path}" exists`)
       return json(
         response,
         201,
@@ -340,6 +343,8 @@ export class FakeServer {
       try {
         const same = header.type === 'directory' && volume.files.get(full as string)?.type === 'directory'
         const bytes = Buffer.from(body.subarray(headerEnd, at))
+        if (header.type === 'symlink' && volume.files.has(full as string))
+          throw new Problem(409, 'ALREADY_EXISTS', `"${full}" exists`)
         if (header['sha256'] !== undefined && header['sha256'] !== sha256Of(bytes))
           throw new Problem(400, 'DIGEST_MISMATCH', 'Other bytes')
         const { type = 'file', target } = header

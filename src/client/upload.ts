@@ -40,7 +40,7 @@ export interface UploadCalls {
   find(id: string): Promise<RemoteUpload>
   writePart(
     id: string,
-    part: { number: number; sizeBytes: number; open: () => AsyncIterable<Uint8Array>; signal: AbortSignal },
+    part: { number: number; sizeBytes: number; open: () => AsyncIterable<Uint8Array>; signal: AbortSignal | undefined },
   ): Promise<RemotePart>
   commit(id: string, sizeBytes: number): Promise<RemoteEntry>
 }
@@ -62,11 +62,12 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
   if (count > MAX_PARTS)
     throw new ShoalError('TOO_LARGE', `${count} parts are needed, ${MAX_PARTS} are allowed: take larger parts`)
 
-  const stop = new AbortController()
-  const signal = settings.signal === undefined ? stop.signal : AbortSignal.any([settings.signal, stop.signal])
+  const { signal } = settings
   let next = 1
+  let failed = false
   const work = async () => {
-    while (next <= count && !signal.aborted) {
+    // What is on its way when another part fails is finished: a later run need not send it again.
+    while (next <= count && !failed && signal?.aborted !== true) {
       const number = next
       next += 1
       const offset = (number - 1) * partSizeBytes
@@ -85,12 +86,12 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
     try {
       await work()
     } catch (error) {
-      stop.abort(error)
+      failed = true
       throw error
     }
   })
   await settleAll(workers)
-  if (settings.signal?.aborted) throw new ShoalError('CANCELLED', 'The upload was cancelled; it can be resumed')
+  if (signal?.aborted) throw new ShoalError('CANCELLED', 'The upload was cancelled; it can be resumed')
   return calls.commit(session.id, source.sizeBytes)
 }
 
@@ -113,10 +114,9 @@ async function isSame(source: ByteSource, range: { offset: number; length: numbe
   return hash.digest('hex') === part.sha256
 }
 
-/** Waits for all of them, so that none runs on unseen, then throws the first failure that isn't a mere consequence. */
+/** Waits for all of them, so that none runs on unseen, then throws the first failure. */
 async function settleAll(workers: readonly Promise<void>[]): Promise<void> {
-  const failures = (await Promise.allSettled(workers))
-    .filter((result) => result.status === 'rejected')
-    .map((result) => result.reason as unknown)
-  if (failures.length > 0) throw failures.find((failure) => !isShoalError(failure, 'CANCELLED')) ?? failures[0]
+  const results = await Promise.allSettled(workers)
+  const failure = results.find((result) => result.status === 'rejected')
+  if (failure !== undefined) throw failure.reason
 }

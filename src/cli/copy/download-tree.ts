@@ -70,14 +70,19 @@ export async function downloadLink(
     const { target } = await client.getEntry(volume, entry.path, { signal: report.signal })
     if (target === undefined) throw new ShoalError('CONFLICT', 'It was a symbolic link, and is no more')
     const bytes = encodeName(target)
-    withLocalPath(local, (path) => {
+    const isNew = withLocalPath(local, (path) => {
       const there = lstatSync(path, { throwIfNoEntry: false })
       if (there?.isSymbolicLink() === true) {
-        if (readlinkSync(path, { encoding: 'buffer' }).equals(bytes)) return
+        if (readlinkSync(path, { encoding: 'buffer' }).equals(bytes)) return false
         unlinkSync(path)
       }
       symlinkSync(bytes, path)
+      return true
     })
+    if (!isNew) {
+      report.skip(0)
+      return
+    }
     report.links += 1
     report.fileDone()
   } catch (error) {
