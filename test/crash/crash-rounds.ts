@@ -25,7 +25,7 @@ export async function runCrashRounds({
   const port = await freePort()
   const workers = Array.from({ length: count }, (_, index) => new Worker(`worker${index}`))
   // Garbage is collected all the time, with next to no grace, so that its steps are interrupted too.
-  const environment = { SHOAL_GC_GRACE_MS: '100', SHOAL_GC_INTERVAL_MS: '1000' }
+  const environment = { SHOAL_GC_GRACE_MS: '100ms', SHOAL_GC_INTERVAL_MS: '1s' }
   let node: NodeProcess | undefined
   try {
     node = await startNodeProcess({ data, port, environment })
