@@ -1,11 +1,11 @@
 import { SETTINGS } from '#config/settings.ts'
 import { ShoalError } from '#foundation/errors.ts'
-import type { FsckLine } from '#gateway/rest/route.ts'
 import { silentLog } from '#observe/log.ts'
 import type { Log } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import type { FsckEvent } from '#volume/fsck.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import type { VolumeSettings } from './node-volumes.ts'
@@ -55,7 +55,7 @@ export async function* fsckOffline(options: {
   readonly repair: boolean
   readonly verify: boolean
   readonly signal?: AbortSignal
-}): AsyncGenerator<FsckLine, void, undefined> {
+}): AsyncGenerator<FsckEvent, void, undefined> {
   const { data, repair, verify, signal = new AbortController().signal } = options
   const node = await openOffline(data)
   try {

@@ -8,12 +8,14 @@ import type { HttpLimits } from '#gateway/http/limits.ts'
 import { HttpServer } from '#gateway/http/server.ts'
 import type { Log, LogFields } from '#observe/log.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
+import type { Clock } from '#platform/clock.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { RestDoor } from './rest-door.ts'
-import type { FsckLine, NodeState, RestLimits, RestServices } from './route.ts'
+import type { NodeState, RestLimits, RestServices } from './route.ts'
 
 export const CREDENTIALS = { accessKey: 'TESTKEY', secretKey: 'test-secret-with-40-characters-aaaaaaaaa' }
 export const AUTHORIZATION = `Basic ${Buffer.from(`${CREDENTIALS.accessKey}:${CREDENTIALS.secretKey}`).toString('base64')}`
@@ -49,9 +51,11 @@ export async function startTestServer(
     readonly requestLog?: 'all' | 'errors'
     /** False keeps no finished exchanges: for benchmarks. */
     readonly observe?: boolean
+    readonly clock?: Clock
   } = {},
 ): Promise<TestServer> {
   const volumes = new MemoryVolumes()
+  const { clock = nodeClock } = options
   const log: LogLine[] = []
   const finished: Exchange[] = []
   const metrics = new PromMetrics()
@@ -61,10 +65,10 @@ export async function startTestServer(
     volumes: options.volumes ?? volumes,
     authenticator: new BasicAuthenticator({
       find: (key) => (key === CREDENTIALS.accessKey ? CREDENTIALS : undefined),
-      clock: nodeClock,
+      clock,
       metrics,
     }),
-    clock: nodeClock,
+    clock,
     random: nodeRandom,
     log: recordingLog(log),
     metrics,
@@ -91,7 +95,7 @@ export async function startTestServer(
   const server = new HttpServer({
     doors: [{ prefix: '/', door: new RestDoor(services) }],
     limits: { ...DEFAULT_HTTP_LIMITS, ...options.limits },
-    clock: nodeClock,
+    clock,
     random: nodeRandom,
     log: recordingLog(log),
     metrics: httpMetrics,
@@ -119,10 +123,25 @@ export async function startTestServer(
   return test
 }
 
-async function* fsckLines(options: { readonly repair: boolean }): AsyncIterable<FsckLine> {
-  yield { kind: 'progress', done: 1 }
-  yield { kind: 'finding', problem: 'orphan', where: 'x', repaired: options.repair }
-  yield { kind: 'result', clean: false, findings: 1, repaired: options.repair ? 1 : 0 }
+async function* fsckLines({ repair = false }: FsckOptions): AsyncIterable<FsckEvent> {
+  yield { kind: 'progress', phase: 'chunks', done: 1 }
+  yield {
+    kind: 'finding',
+    problem: 'attributes-wrong',
+    where: 'docs:/x',
+    detail: 'nothing names it',
+    repairable: true,
+    repaired: repair,
+  }
+  yield {
+    kind: 'result',
+    clean: false,
+    findings: 1,
+    repaired: repair ? 1 : 0,
+    orphanChunks: 0,
+    orphanBytes: 0,
+    forgottenChunks: 0,
+  }
 }
 
 function recordingLog(lines: LogLine[], base: LogFields = {}): Log {

@@ -7,21 +7,12 @@ import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import type { BodyGate } from './body-gate.ts'
 import type { StatusDocument } from './schemas.ts'
 
 export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'
-
-export interface FsckOptions {
-  readonly repair: boolean
-  /** Reads every chunk, rather than looking whether it is there. */
-  readonly verify: boolean
-  readonly signal: AbortSignal
-}
-
-/** A line of the check's report: JSON as it is. */
-export type FsckLine = { readonly kind: 'progress' | 'finding' | 'result' } & Readonly<Record<string, unknown>>
 
 /** What the REST door needs of the node. */
 export interface RestServices {
@@ -37,7 +28,7 @@ export interface RestServices {
   readonly stopping: AbortSignal
   state(): NodeState
   status(): Promise<StatusDocument>
-  fsck(options: FsckOptions): AsyncIterable<FsckLine>
+  fsck(options: FsckOptions): AsyncIterable<FsckEvent>
 }
 
 export interface RestLimits {

@@ -123,7 +123,10 @@ class Batch {
     }
     if (header.type === 'symlink') {
       if (header.target === undefined) throw new ShoalError('INVALID_ARGUMENT', 'A record of type "symlink" needs a "target"')
-      return { attributes: await this.#volume.makeSymlink(path, encodeName(header.target), { caller, createParents: true }), created: true }
+      return {
+        attributes: await this.#volume.makeSymlink(path, encodeName(header.target), { caller, createParents: true }),
+        created: true,
+      }
     }
     return this.#volume.writeFile(path, new MemoryBody(bytes), {
       caller,
