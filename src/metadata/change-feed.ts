@@ -92,6 +92,16 @@ export function readChanges(snapshot: Snapshot, { from, limit }: { from: number;
   return changes
 }
 
+/** The change in a row, or `undefined` for bytes that are none. */
+export function tryDecodeChange(number: number, value: Buffer): NumberedChange | undefined {
+  try {
+    const change = decodeChange(number, value)
+    return CHANGE_KINDS.includes(change.kind) && typeof change.path === 'string' ? change : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function decodeChange(number: number, value: Buffer): NumberedChange {
   const stored = JSON.parse(value.toString('utf8')) as Omit<ChangeRecord, 'timeNs'> & { timeNs: string }
   return { ...stored, timeNs: BigInt(stored.timeNs), number }

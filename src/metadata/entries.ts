@@ -26,7 +26,7 @@ export interface NewInode {
   readonly sha256?: Buffer | undefined
 }
 
-const formOf = (type: FileType): EntryForm => (type === 'directory' ? 'directory' : 'file')
+export const formOf = (type: FileType): EntryForm => (type === 'directory' ? 'directory' : 'file')
 
 /** Makes a new inode under a name that is free. `besideOtherForm`: S3 may keep `a` and `a/` side by side, POSIX may not.
  *  @throws ALREADY_EXISTS */
@@ -54,7 +54,7 @@ export function createEntry(
   return { record, entry, slot: entry }
 }
 
-function newRecord(t: VolumeTransaction, inode: InodeId, init: NewInode): InodeRecord {
+export function newRecord(t: VolumeTransaction, inode: InodeId, init: NewInode): InodeRecord {
   return {
     inode,
     type: init.type,

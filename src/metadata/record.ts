@@ -35,7 +35,7 @@ const LINK_FORMAT = 2
 const POINTER_FORMAT = 3
 const FIXED_BYTES = 88
 const DIGEST_BYTES = 32
-const EXTENT_BYTES = 40
+export const EXTENT_BYTES = 40
 const FORMS: readonly ContentForm[] = ['none', 'inline', 'embedded', 'table']
 const NO_EXTENTS: readonly Extent[] = []
 
@@ -79,6 +79,8 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
   const flags = bytes[76] as number
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
+  const lengthBytes = FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0) + count * (8 + EXTENT_BYTES)
+  if (bytes.length !== lengthBytes || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
   return {
     inode: readU64(bytes, 16) as InodeId,
     type: FILE_TYPES[bytes[1] as number] ?? failType(bytes),
@@ -105,7 +107,6 @@ function decodeEmbedded(bytes: Buffer, { at, count }: { at: number; count: numbe
   const extents: Extent[] = []
   for (let index = 0; index < count; index += 1) {
     const from = at + index * (8 + EXTENT_BYTES)
-    if (from + 8 + EXTENT_BYTES > bytes.length) throw corruptRecord(bytes)
     extents.push(readExtent(bytes, { offset: readU64(bytes, from), at: from + 8 }))
   }
   return extents
@@ -149,7 +150,7 @@ export function encodeLink(inode: InodeId): Buffer {
 
 /** The inode that a link entry names; `undefined` if the value is a record. */
 export function decodeLink(bytes: Buffer): InodeId | undefined {
-  return bytes[0] === LINK_FORMAT ? (readU64(bytes, 1) as InodeId) : undefined
+  return bytes[0] === LINK_FORMAT && bytes.length === 9 ? (readU64(bytes, 1) as InodeId) : undefined
 }
 
 /** The row of an inode whose record is embedded in its entry: the key of that entry. */

@@ -1,4 +1,4 @@
-import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import { garbageChunkKey, readU64, referenceKey, writeU64 } from './keys.ts'
@@ -35,10 +35,14 @@ export function retainChunk(tx: Transaction, chunk: ChunkId): void {
   tx.put(referenceKey(chunk), encodeReference({ count: (before?.count ?? 0) + 1, zeroAtMs: 0 }))
 }
 
-/** One extent fewer uses `chunk`; with none left it goes onto the garbage list. */
+/** One extent fewer uses `chunk`; with none left it goes onto the garbage list. @throws CORRUPT if none was counted */
 export function releaseChunk(tx: Transaction, chunk: ChunkId, nowMs: number): void {
   const before = findReference(tx, chunk)
-  assert(before !== undefined && before.count > 0, `Chunk ${chunk} is released more often than it was retained`)
+  if (before === undefined || before.count === 0) {
+    throw new ShoalError('CORRUPT', `The references of chunk ${chunk} are fewer than what uses it: run "shoal fsck --repair"`, {
+      details: { chunk },
+    })
+  }
   if (before.count > 1) {
     tx.put(referenceKey(chunk), encodeReference({ count: before.count - 1, zeroAtMs: 0 }))
     return

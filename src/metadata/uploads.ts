@@ -116,6 +116,12 @@ function removePartExtents(t: VolumeTransaction, id: UploadId, part: number): vo
   }
 }
 
+/** Takes a part away as if it had never been sent. */
+export function removePart(t: VolumeTransaction, id: UploadId, part: number): void {
+  removePartExtents(t, id, part)
+  t.tx.delete(partKey(t.prefix, id, part))
+}
+
 function* partExtents(view: VolumeView, id: UploadId, part: number, from = 0): Generator<{ key: Buffer; extent: Extent }> {
   const start = partExtentKey(view.prefix, id, { part, offset: from })
   const end = partExtentKey(view.prefix, id, { part: part + 1, offset: 0 })
@@ -208,7 +214,7 @@ function moveExtents(
   return { content: progress.content }
 }
 
-const RELEASE = Buffer.from('release')
+export const RELEASE = Buffer.from('release')
 const MOVED = Buffer.from('moved')
 
 /** True if the rows of a session on the garbage list no longer own their chunks. */
@@ -241,6 +247,16 @@ function decodeSession(bytes: Buffer): UploadSession {
   return JSON.parse(bytes.toString('utf8'), (_, value: unknown) => (isNs(value) ? BigInt(value.ns) : value)) as UploadSession
 }
 
+/** The session in a row, or `undefined` for bytes that are none. */
+export function tryDecodeSession(bytes: Buffer): UploadSession | undefined {
+  try {
+    const session: Partial<UploadSession> = decodeSession(bytes)
+    return Array.isArray(session.path) && typeof session.expiresNs === 'bigint' ? (session as UploadSession) : undefined
+  } catch {
+    return undefined
+  }
+}
+
 function isNs(value: unknown): value is { ns: string } {
   return typeof value === 'object' && value !== null && 'ns' in value && Object.keys(value).length === 1
 }
@@ -253,7 +269,7 @@ function encodePart(part: PartInfo): Buffer {
   return bytes
 }
 
-function decodePart(number: number, bytes: Buffer): PartInfo {
+export function decodePart(number: number, bytes: Buffer): PartInfo {
   return {
     number,
     sizeBytes: readU64(bytes, 0),

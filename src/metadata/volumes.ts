@@ -107,7 +107,7 @@ export function createVolume(
   return record
 }
 
-function writeVolume(tx: Transaction, record: VolumeRecord): void {
+export function writeVolume(tx: Transaction, record: VolumeRecord): void {
   const { quotaBytes, quotaFiles } = record.policy
   const stored = {
     ...record,

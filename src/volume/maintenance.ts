@@ -1,7 +1,7 @@
 // Background work on one node: lets go of what was discarded, forgets chunks that nothing uses, ends expired uploads, and
 // finds chunks that no row knows. Each step is small; between steps others get their turn.
 
-import type { ChunkStore } from '#chunk/store.ts'
+import type { ChunkInfo, ChunkStore } from '#chunk/store.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import { type ChunkGarbage, collectContentsStep, listGarbageChunks, strikeGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
@@ -134,18 +134,26 @@ export class Maintenance {
     return (await chunks.locate(chunk)) === undefined
   }
 
-  /** Forgets chunks that no row refers to: what a crash left between the chunk and its commit. */
-  async sweep(): Promise<number> {
-    const { metadata, chunks, pins, clock, graceMs, log } = this.#options
+  /** Chunks that no row refers to and that nobody has touched for the grace: what a crash left between the chunk and its
+   *  commit. Each is forgotten if `forget` is set and it still is so. */
+  async *orphans({ forget }: { forget: boolean }): AsyncGenerator<ChunkInfo & { readonly forgotten: boolean }> {
+    const { metadata, chunks, pins, clock, graceMs } = this.#options
     const beforeMs = clock.nowMs() - graceMs
-    let forgotten = 0
-    for await (const { id, touchedAtMs } of chunks.list()) {
+    for await (const chunk of chunks.list()) {
+      const { id, touchedAtMs } = chunk
       if (this.#stop.signal.aborted) break
       if (touchedAtMs >= beforeMs || pins.has(id)) continue
       const isKnown = await metadata.readSystem((snapshot) => findReference(snapshot, id) !== undefined)
       if (isKnown || pins.has(id)) continue
-      if (await chunks.forget(id, { untouchedSinceMs: beforeMs })) forgotten += 1
+      yield { ...chunk, forgotten: forget && (await chunks.forget(id, { untouchedSinceMs: beforeMs })) }
     }
+  }
+
+  /** Forgets chunks that no row refers to. */
+  async sweep(): Promise<number> {
+    const { log } = this.#options
+    let forgotten = 0
+    for await (const orphan of this.orphans({ forget: true })) if (orphan.forgotten) forgotten += 1
     if (forgotten > 0) log.info('chunks that nothing refers to were removed', { chunks: forgotten })
     return forgotten
   }

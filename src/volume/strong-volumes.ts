@@ -25,6 +25,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
+import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { Pins } from './pins.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
@@ -67,6 +68,7 @@ export class StrongVolumes implements Volumes {
   readonly #clock: Clock
   readonly #tenant: TenantId
   readonly #maintenance: Maintenance
+  readonly #fsck = new Fsck()
   /** Volumes as last opened, each good as long as its record is the same. */
   readonly #opened = new Map<string, { readonly row: Buffer; readonly volume: Volume }>()
 
@@ -116,6 +118,13 @@ export class StrongVolumes implements Volumes {
   /** Compares the whole chunk store with the references now. */
   sweep(): Promise<number> {
     return this.#maintenance.sweep()
+  }
+
+  /** Checks everything that the node keeps, and mends it where asked; findings come as they are found. It reads one moment,
+   *  beside whatever else goes on. @throws CONFLICT while another check is under way; CANCELLED or what `signal` says */
+  fsck(options: FsckOptions = {}): AsyncIterableIterator<FsckEvent> {
+    const { metadata, chunks } = this.#stores
+    return this.#fsck.run({ metadata, chunks, maintenance: this.#maintenance }, options)
   }
 
   create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {

@@ -1,0 +1,40 @@
+import type { Transaction } from '#kv/store.ts'
+import type { ChangeSettings } from './change-feed.ts'
+import type { KeyPrefix } from './keys.ts'
+import { VolumeTransaction } from './transaction.ts'
+import type { VolumeRecord } from './volumes.ts'
+
+export interface RepairSetting {
+  readonly nowNs: bigint
+  readonly principal: string
+  readonly changes: ChangeSettings
+}
+
+/** One transaction that mends something, in any volume and beside them. Quotas don't hold it up. */
+export class Repair {
+  readonly tx: Transaction
+  readonly nowMs: number
+  readonly nowNs: bigint
+  readonly #setting: RepairSetting
+  readonly #opened: VolumeTransaction[] = []
+
+  constructor(tx: Transaction, setting: RepairSetting) {
+    this.tx = tx
+    this.nowNs = setting.nowNs
+    this.nowMs = Number(setting.nowNs / 1_000_000n)
+    this.#setting = setting
+  }
+
+  /** The volume inside this transaction. */
+  open(prefix: KeyPrefix, record: Pick<VolumeRecord, 'name' | 'policy'>): VolumeTransaction {
+    const policy = { ...record.policy, quotaBytes: undefined, quotaFiles: undefined }
+    const opened = new VolumeTransaction(this.tx, prefix, { ...this.#setting, volumeName: record.name, policy })
+    this.#opened.push(opened)
+    return opened
+  }
+
+  /** The last call. */
+  finish(): void {
+    for (const opened of this.#opened) opened.finish()
+  }
+}
