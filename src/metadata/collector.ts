@@ -15,6 +15,7 @@ import {
 } from './keys.ts'
 import { decodeExtent, decodeRecord } from './record.ts'
 import { findReference, releaseChunk } from './references.ts'
+import type { IsOpen } from './transaction.ts'
 import { isMoved } from './uploads.ts'
 
 /** Rows removed in one transaction: a few milliseconds of work. */
@@ -54,7 +55,7 @@ export interface ContentsStep {
   readonly beforeMs: number
   readonly nowMs: number
   /** Contents that somebody is reading stay for now. */
-  readonly isOpen: (prefix: Buffer, what: Buffer) => boolean
+  readonly isOpen: IsOpen
 }
 
 /** Works on what was discarded before `beforeMs`, a bounded piece of it. True if there may be more. */

@@ -180,23 +180,34 @@ interface Placement {
 
 function placeExtents(t: VolumeTransaction, located: Located, { base, start, end, extents, sizeBytes }: Placement): Located {
   const overlapped = [...extentsIn(t, base, { start, end })]
-  for (const extent of extents) t.retain(extent.chunk)
-  const remains: Extent[] = []
-  for (const old of overlapped) {
-    const pieces = cut(old, { start, end })
-    for (const piece of pieces) t.retain(piece.chunk)
-    remains.push(...pieces)
-    t.release(old.chunk)
+  const remains = overlapped.flatMap((old) => cut(old, { start, end }))
+  const placed = [...remains, ...extents].toSorted(byOffset)
+  for (const extent of placed) t.retain(extent.chunk)
+  if (base.form === 'table' && t.isOpen(base.content)) {
+    // Its readers go on with the old table, which keeps its references until the collector takes it.
+    const untouched = [...extentsIn(t, base, { start: 0, end: base.sizeBytes })].filter(isOutside({ start, end }))
+    for (const extent of untouched) t.retain(extent.chunk)
+    discardContents(t, base)
+    const fields = arrange(t, [...untouched, ...placed].toSorted(byOffset), sizeBytes)
+    return storeChanged(t, located, { ...base, ...fields, sha256: undefined })
   }
-  const placed = [...remains, ...extents].toSorted((a, b) => a.offset - b.offset)
+  for (const old of overlapped) t.release(old.chunk)
   if (base.form === 'table') {
     for (const old of overlapped) t.tx.delete(extentKey(t.prefix, base.content, old.offset))
     for (const extent of placed) t.tx.put(extentKey(t.prefix, base.content, extent.offset), encodeExtent(extent))
     return storeChanged(t, located, { ...base, sizeBytes, sha256: undefined })
   }
-  const untouched = base.extents.filter((extent) => !overlapped.includes(extent))
-  const all = [...untouched, ...placed].toSorted((a, b) => a.offset - b.offset)
+  const untouched = base.extents.filter(isOutside({ start, end }))
+  const all = [...untouched, ...placed].toSorted(byOffset)
   return storeChanged(t, located, { ...base, ...arrange(t, all, sizeBytes), sha256: undefined })
+}
+
+function byOffset(a: Extent, b: Extent): number {
+  return a.offset - b.offset
+}
+
+function isOutside({ start, end }: { start: number; end: number }): (extent: Extent) => boolean {
+  return ({ offset, length }) => offset >= end || offset + length <= start
 }
 
 /** What is left of an extent outside `[start, end)`: nothing, one piece or two. */

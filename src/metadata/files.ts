@@ -114,11 +114,11 @@ function findTarget(
     return undefined
   }
   if (existing.record.type === 'file') return existing
-  if (existing.record.type !== 'symlink')
-    throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${existing.record.type} and has no contents to replace`)
-  const target = resolvePath(t, path, { follow: true, prefer: 'file' })
+  const target = existing.record.type === 'symlink' ? resolvePath(t, path, { follow: true, prefer: 'file' }) : existing
   if (target === undefined) throw new ShoalError('NOT_FOUND', `"/${formatPath(path)}" is a symbolic link that leads nowhere`)
   if (target.record.type === 'directory') throw isADirectory(path)
+  if (target.record.type !== 'file')
+    throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${target.record.type} and has no contents to replace`)
   return target
 }
 

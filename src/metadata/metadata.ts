@@ -1,10 +1,9 @@
 import type { TenantId, VolumeId } from '#foundation/ids.ts'
-import type { KeyValueStore, LongSnapshot, Snapshot, Transaction } from '#kv/store.ts'
+import type { KeyValueStore, Snapshot, Transaction } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { appendChange, type ChangeFields } from './change-feed.ts'
 import { type KeyPrefix, policyKey, volumePrefix } from './keys.ts'
-import { Repair } from './repair.ts'
-import { VolumeTransaction, VolumeView } from './transaction.ts'
+import { type IsOpen, VolumeTransaction, VolumeView } from './transaction.ts'
 import { decodeVolume, volumeNotFound, type VolumeRecord } from './volumes.ts'
 
 export interface MetadataOptions {
@@ -12,6 +11,8 @@ export interface MetadataOptions {
   readonly clock: Clock
   /** How many changes the feed keeps at least. */
   readonly changeRingEntries: number
+  /** Tables of extents that somebody is reading are not changed in place. */
+  readonly isOpen: IsOpen
 }
 
 /** Which volume, for as long as it exists: a volume made anew under the same name is another. */
@@ -26,13 +27,15 @@ export class Metadata {
   readonly #kv: KeyValueStore
   readonly #clock: Clock
   readonly #changeRingEntries: number
+  readonly #isOpen: IsOpen
   readonly #followers = new Set<() => void>()
   readonly #volumes = new Map<VolumeId, { row: Buffer; record: VolumeRecord }>()
 
-  constructor({ kv, clock, changeRingEntries }: MetadataOptions) {
+  constructor({ kv, clock, changeRingEntries, isOpen }: MetadataOptions) {
     this.#kv = kv
     this.#clock = clock
     this.#changeRingEntries = changeRingEntries
+    this.#isOpen = isOpen
   }
 
   /** Reads one volume consistently. @throws VOLUME_NOT_FOUND */
@@ -56,6 +59,7 @@ export class Metadata {
         principal,
         nowNs: this.#clock.nowNs(),
         changes,
+        isOpen: this.#isOpen,
       })
       const result = fn(t)
       t.finish()
@@ -78,21 +82,6 @@ export class Metadata {
     )
     if (hasChanges) for (const tell of this.#followers) tell()
     return result
-  }
-
-  /** One moment of everything, for a check. */
-  openSnapshot(): Promise<LongSnapshot> {
-    return this.#kv.openSnapshot()
-  }
-
-  /** Mends something in one durable step. */
-  repair(principal: string, mend: (repair: Repair) => void): Promise<void> {
-    return this.transactSystem((tx, onAppend) => {
-      const changes = { ringEntries: this.#changeRingEntries, onAppend }
-      const repair = new Repair(tx, { nowNs: this.#clock.nowNs(), principal, changes })
-      mend(repair)
-      repair.finish()
-    })
   }
 
   /** Tells the feed of a change to a volume itself. */

@@ -3,7 +3,7 @@ import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import { appendChange, type ChangeFields, type ChangeSettings } from './change-feed.ts'
 import { type Counters, decodeCounters, encodeCounters } from './counters.ts'
-import { countersKey, type KeyPrefix } from './keys.ts'
+import { contentBytes, countersKey, type KeyPrefix } from './keys.ts'
 import type { VolumePolicy } from './policy.ts'
 import { releaseChunk, retainChunk } from './references.ts'
 
@@ -24,7 +24,12 @@ export interface TransactionSetting {
   readonly principal: string
   readonly nowNs: bigint
   readonly changes: ChangeSettings
+  /** Whether somebody is reading a table of extents, so that it must stay as it is. */
+  readonly isOpen?: IsOpen
 }
+
+/** `what`: the number of a content, as bytes. */
+export type IsOpen = (prefix: KeyPrefix, what: Buffer) => boolean
 
 /** One volume inside a transaction: gives ids, and keeps the counts that every operation touches, so that they are read
  *  and written once. `finish` must be the last call. */
@@ -54,6 +59,10 @@ export class VolumeTransaction extends VolumeView {
   allocate(): number {
     this.#idsTaken += 1
     return this.#load().nextId + this.#idsTaken - 1
+  }
+
+  isOpen(content: number): boolean {
+    return this.#setting.isOpen?.(this.prefix, contentBytes(content)) === true
   }
 
   countFiles(delta: number): void {
@@ -86,6 +95,9 @@ export class VolumeTransaction extends VolumeView {
       files: before.files + this.#filesDelta,
       bytes: before.bytes + this.#bytesDelta,
     }
+    // Beyond it the count would no longer be exact.
+    if (after.bytes > Number.MAX_SAFE_INTEGER)
+      throw new ShoalError('TOO_LARGE', `A volume holds ${Number.MAX_SAFE_INTEGER} bytes at most, holes included`)
     const { quotaBytes, quotaFiles } = this.policy
     if (this.#bytesDelta > 0 && quotaBytes !== undefined && after.bytes > quotaBytes) {
       throw quotaExceeded(this.#setting.volumeName, { what: 'bytes', allowed: quotaBytes, wanted: after.bytes })

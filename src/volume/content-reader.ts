@@ -1,10 +1,13 @@
 import type { ChunkStore } from '#chunk/store.ts'
 import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { extentsIn, readInline } from '#metadata/contents.ts'
 import { contentBytes } from '#metadata/keys.ts'
 import type { Metadata } from '#metadata/metadata.ts'
 import type { Extent, InodeRecord } from '#metadata/record.ts'
+import { resolvePath } from '#metadata/resolve.ts'
 import type { VolumeView } from '#metadata/transaction.ts'
 import { contentPin, type Pins } from './pins.ts'
 import type { OpenFile } from './volume.ts'
@@ -29,7 +32,13 @@ export interface Captured {
   readonly prefix: Buffer
 }
 
-export function capture(view: VolumeView, record: InodeRecord): Captured {
+/** The file at `path`, or `undefined` if there is nothing. @throws IS_A_DIRECTORY; NOT_PERMITTED for special files */
+export function captureFile(view: VolumeView, path: Path, options: { follow?: boolean }): Captured | undefined {
+  const record = resolvePath(view, path, { ...options, prefer: 'file' })?.record
+  if (record === undefined) return undefined
+  if (record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
+  if (record.type !== 'file')
+    throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${record.type} and has no contents to read`)
   return { record, inline: record.form === 'inline' ? readInline(view, record) : undefined, prefix: view.prefix }
 }
 

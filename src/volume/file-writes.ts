@@ -1,7 +1,7 @@
 // Writing files: whole ones as a stream, ranges of them, and by reference from other files.
 
 import { ShoalError } from '#foundation/errors.ts'
-import type { UploadId } from '#foundation/ids.ts'
+import type { ChunkId, UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import {
   type NewContents,
@@ -16,12 +16,13 @@ import { type FileWrite, type FileWritten, putFile, reportChange } from '#metada
 import type { Located } from '#metadata/inodes.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumePolicy } from '#metadata/policy.ts'
-import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
-import { notFound, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
+import { resolveExisting } from '#metadata/resolve.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
 import { abortUpload, beginUpload, commitUploadStep, putPart } from '#metadata/uploads.ts'
 import type { Random } from '#platform/random.ts'
+import { checkAttributes } from './check-attributes.ts'
 import { type ContentStores, ContentWriter, type Written } from './content-writer.ts'
 import type { Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
 
@@ -49,6 +50,7 @@ export class FileWrites {
   }
 
   async writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
+    if (options.attributes !== undefined) checkAttributes(options.attributes)
     let session: UploadId | undefined
     let parts = 0
     const writer = this.#writer(options, async (extents, startsAt) => {
@@ -172,58 +174,67 @@ export class FileWrites {
     }
   }
 
-  writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: Caller): Promise<Located> {
+  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: Caller): Promise<Located> {
     const { offset, bytes } = write
     if (!Number.isSafeInteger(offset) || offset < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The offset ${offset} is not a whole number from 0 on`)
     if (bytes.length > MAX_RANGE_BYTES) throw new ShoalError('TOO_LARGE', `One write has ${MAX_RANGE_BYTES} bytes at most`)
-    return this.#change(path, caller, { bytes, offset, length: bytes.length })
+    const done = await this.#change(path, caller, { bytes, offset })
+    if (done === undefined) throw conflict(path)
+    return done
   }
 
-  async #change(path: Path, caller: Caller, write: { bytes: Uint8Array; offset: number; length: number }): Promise<Located> {
-    const { bytes, offset, length } = write
+  /** `undefined`: others came between again and again, or `isStill` no longer holds. */
+  async #change(
+    path: Path,
+    caller: Caller,
+    write: { bytes: Uint8Array; offset: number; isStill?: (t: VolumeTransaction) => boolean },
+  ): Promise<Located | undefined> {
+    const { bytes, offset, isStill = () => true } = write
+    const { length } = bytes
     if (length === 0) return this.#transact(caller, (t) => this.#file(t, path))
-    const small = offset + length <= MAX_INLINE_BYTES
-    if (small) {
-      const result = await this.#transact(caller, (t) =>
-        report(t, writeRange(t, this.#file(t, path), { kind: 'inline', offset, bytes })),
-      )
+    if (offset + length <= MAX_INLINE_BYTES) {
+      const result = await this.#transact(caller, (t) => {
+        const located = this.#file(t, path)
+        return isStill(t) ? report(t, writeRange(t, located, { kind: 'inline', offset, bytes })) : undefined
+      })
+      if (result === undefined) return undefined
       if ('done' in result) return result.done
     }
-    return this.#withChunks(bytes, caller, (extents) => {
+    return this.#withChunks(bytes, caller, async (extents) => {
       const placed = extents.map((extent) => ({ ...extent, offset: extent.offset + offset }))
-      return this.#spilling(path, caller, (t, located, spilled) =>
-        writeRange(t, located, {
-          kind: 'extents',
-          offset,
-          length,
-          extents: placed,
-          ...(spilled === undefined ? {} : { spilled }),
-        }),
-      )
+      const done = await this.#spilling(path, caller, (t, located, spilled) => {
+        if (!isStill(t)) return { needs: 'extents' }
+        const range = { kind: 'extents', offset, length, extents: placed } as const
+        return report(t, writeRange(t, located, spilled === undefined ? range : { ...range, spilled }))
+      })
+      if (done === undefined) await this.#transact(caller, (t) => discardUnused(t.tx, chunksOf(extents), t.nowMs))
+      return done
     })
   }
 
-  /** Runs a change that may first need the file's inline bytes as a chunk. */
+  /** Runs a change that may first need the file's inline bytes as a chunk. `undefined`: others came between again and
+   *  again, or the change needs something else than it has. */
   async #spilling(
     path: Path,
     caller: Caller,
     change: (t: VolumeTransaction, located: Located, spilled: Spilled | undefined) => RangeWriteResult,
-  ): Promise<Located> {
-    let result = await this.#transact(caller, (t) => report(t, change(t, this.#file(t, path), undefined)))
+  ): Promise<Located | undefined> {
+    let result = await this.#transact(caller, (t) => change(t, this.#file(t, path), undefined))
     for (let tries = 1; tries < TRIES; tries += 1) {
       if ('done' in result) return result.done
-      if (result.needs === 'extents') break
+      if (result.needs === 'extents') return undefined
       const { bytes, version } = result
-      result = await this.#withChunks(bytes, caller, ([extent]) =>
-        this.#transact(caller, (t) => report(t, change(t, this.#file(t, path), { version, extent: extent as Extent }))),
+      result = await this.#withChunks(bytes, caller, (extents) =>
+        this.#transact(caller, (t) => {
+          const next = change(t, this.#file(t, path), { version, extent: extents[0] as Extent })
+          // The file may have changed meanwhile: then this chunk is of no use.
+          discardUnused(t.tx, chunksOf(extents), t.nowMs)
+          return next
+        }),
       )
     }
-    if ('done' in result) return result.done
-    throw new ShoalError(
-      'CONFLICT',
-      `"/${formatPath(path)}" was changed by others again and again during this write: try it again`,
-    )
+    return 'done' in result ? result.done : undefined
   }
 
   /** Stores `bytes` as chunks, which stay pinned while `use` makes them part of a file. */
@@ -239,45 +250,55 @@ export class FileWrites {
     }
   }
 
-  truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
+  async truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The size ${sizeBytes} is not a whole number from 0 on`)
-    return this.#spilling(path, caller, (t, located, spilled) =>
-      truncateRange(t, located, { sizeBytes, ...(spilled === undefined ? {} : { spilled }) }),
+    const done = await this.#spilling(path, caller, (t, located, spilled) =>
+      report(t, truncateRange(t, located, { sizeBytes, ...(spilled === undefined ? {} : { spilled }) })),
     )
+    if (done === undefined) throw conflict(path)
+    return done
   }
 
   /** Copies a range by reference; bytes move only out of and into inline contents. */
   async copyRange(copy: CopyRange, caller: Caller): Promise<Located> {
     checkCopy(copy)
+    const { source, sourceOffset, target, targetOffset, length } = copy
+    for (let tries = 0; tries < TRIES; tries += 1) {
+      const inline = await this.#stores.metadata.read(this.#volume, (view) => {
+        const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
+        return record.form === 'inline' ? { record, bytes: readInline(view, record) } : undefined
+      })
+      const done =
+        inline === undefined
+          ? await this.#copyExtents(copy, caller)
+          : await this.#change(target, caller, {
+              bytes: inline.bytes.subarray(sourceOffset, sourceOffset + length),
+              offset: targetOffset,
+              isStill: (t) => isSameContent(this.#file(t, source).record, inline.record),
+            })
+      if (done !== undefined) return done
+    }
+    throw conflict(target)
+  }
+
+  /** `undefined` if the source has no extents to refer to, since its contents are inline by now. */
+  #copyExtents(copy: CopyRange, caller: Caller): Promise<Located | undefined> {
     const { source, sourceOffset, target, targetOffset } = copy
-    const inline = await this.#stores.metadata.read(this.#volume, (view) => {
-      const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
-      return record.form === 'inline' ? readInline(view, record).subarray(sourceOffset, sourceOffset + copy.length) : undefined
-    })
-    if (inline !== undefined) return this.#change(target, caller, { bytes: inline, offset: targetOffset, length: inline.length })
     return this.#spilling(target, caller, (t, located, spilled) => {
       const { record } = this.#file(t, source)
+      if (record.form === 'inline') return { needs: 'extents' }
       const length = Math.min(copy.length, Math.max(0, record.sizeBytes - sourceOffset))
       if (length === 0) return { done: located }
       const extents = shiftedExtents(t, record, { start: sourceOffset, length, target: targetOffset })
-      return writeRange(t, located, {
-        kind: 'extents',
-        offset: targetOffset,
-        length,
-        extents,
-        ...(spilled === undefined ? {} : { spilled }),
-      })
+      const range = { kind: 'extents', offset: targetOffset, length, extents } as const
+      return report(t, writeRange(t, located, spilled === undefined ? range : { ...range, spilled }))
     })
   }
 
   /** The regular file at `path`, links followed. */
   #file(t: VolumeTransaction, path: Path): Located {
-    const located = resolvePath(t, path, { follow: true, prefer: 'file' })
-    if (located === undefined) {
-      resolveParent(t, path)
-      throw notFound(path)
-    }
+    const located = resolveExisting(t, path, { follow: true, prefer: 'file' })
     if (located.record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
     if (located.record.type !== 'file')
       throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${located.record.type} and has no contents`)
@@ -292,6 +313,21 @@ export class FileWrites {
 function report(t: VolumeTransaction, result: RangeWriteResult): RangeWriteResult {
   if ('done' in result) reportChange(t, result.done, 'write')
   return result
+}
+
+function chunksOf(extents: readonly Extent[]): ChunkId[] {
+  return extents.map(({ chunk }) => chunk)
+}
+
+function isSameContent(a: InodeRecord, b: InodeRecord): boolean {
+  return a.inode === b.inode && a.version === b.version
+}
+
+function conflict(path: Path): ShoalError {
+  return new ShoalError(
+    'CONFLICT',
+    `"/${formatPath(path)}" was changed by others again and again during this write: try it again`,
+  )
 }
 
 function checkCopy({ sourceOffset, targetOffset, length }: CopyRange): void {

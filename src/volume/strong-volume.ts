@@ -1,5 +1,5 @@
 import type { ChunkStore } from '#chunk/store.ts'
-import { ShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
@@ -18,9 +18,10 @@ import { listDirectory } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
-import type { VolumeTransaction } from '#metadata/transaction.ts'
+import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
-import { capture, ContentReader } from './content-reader.ts'
+import { checkAttributes } from './check-attributes.ts'
+import { type Captured, captureFile, ContentReader } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { copyTree, removeTree } from './trees.ts'
@@ -73,16 +74,26 @@ export class StrongVolume implements port.Volume {
   }
 
   async openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
-    const captured = await this.#stores.metadata.read(this.#volume, (view) => {
-      const located = resolvePath(view, path, { ...options, prefer: 'file' })
-      if (located === undefined) return undefined
-      const { type } = located.record
-      if (type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
-      if (type !== 'file')
-        throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${type} and has no contents to read`)
-      return capture(view, located.record)
-    })
-    return captured === undefined ? undefined : new ContentReader(this.#stores, captured)
+    const { metadata } = this.#stores
+    const look = (view: VolumeView): Captured | undefined => captureFile(view, path, options)
+    const captured = await metadata.read(this.#volume, look)
+    const open = (now = captured): ContentReader | undefined =>
+      now === undefined ? undefined : new ContentReader(this.#stores, now)
+    if (captured?.record.form !== 'table') return open()
+    // A change that is under way doesn't know of this reader, and changes the table in place: a transaction comes after
+    // it, and before any that will know.
+    let file: ContentReader | undefined
+    try {
+      await metadata.transact(this.#volume, '', (t) => {
+        file = open(look(t))
+      })
+      return file
+    } catch (error) {
+      file?.close()
+      // Nothing can be changed any more, but what is there can be read.
+      if (isShoalError(error, 'STORAGE_FAILED')) return open()
+      throw error
+    }
   }
 
   locate(path: Path): Promise<port.Locations | undefined> {
@@ -107,6 +118,7 @@ export class StrongVolume implements port.Volume {
 
   makeDirectory(path: Path, options: { caller: port.Caller; parents?: boolean; mode?: number }): Promise<Attributes> {
     const { caller, parents = false, mode = 0o755 } = options
+    checkAttributes({ mode })
     return this.#transact(caller, (t) => {
       const existing = parents ? resolveExistingDirectory(t, path) : undefined
       if (existing !== undefined) return existing.record
@@ -130,7 +142,10 @@ export class StrongVolume implements port.Volume {
   makeNode(path: Path, node: { type: FileType; mode: number; rdev?: number }, caller: port.Caller): Promise<Attributes> {
     if (node.type === 'directory' || node.type === 'symlink')
       throw new ShoalError('INVALID_ARGUMENT', `A ${node.type} is made by an operation of its own`)
-    return this.#create(path, { caller }, () => ({ type: node.type, mode: node.mode, rdev: node.rdev ?? 0 }))
+    const isDevice = node.type === 'character-device' || node.type === 'block-device'
+    const rdev = isDevice ? (node.rdev ?? 0) : 0
+    checkAttributes({ mode: node.mode, rdev })
+    return this.#create(path, { caller }, () => ({ type: node.type, mode: node.mode, rdev }))
   }
 
   #create(
@@ -286,13 +301,4 @@ function resolveQuietly(t: VolumeTransaction, path: Path): Located | undefined {
     at = next
   }
   return at
-}
-
-function checkAttributes({ mode, uid, gid }: AttributeChanges): void {
-  if (mode !== undefined && (!Number.isInteger(mode) || mode < 0 || mode > 0o7777))
-    throw new ShoalError('INVALID_ARGUMENT', `The mode ${mode} is not between 0 and 7777 (octal)`)
-  for (const [field, value] of Object.entries({ uid, gid })) {
-    if (value !== undefined && (!Number.isInteger(value) || value < 0 || value > 0xffff_ffff))
-      throw new ShoalError('INVALID_ARGUMENT', `The ${field} ${value} is not a number of 32 bits`)
-  }
 }

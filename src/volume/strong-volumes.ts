@@ -6,7 +6,7 @@ import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata } from '#metadata/metadata.ts'
 import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
-import { VolumeView } from '#metadata/transaction.ts'
+import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import { listUploads } from '#metadata/uploads.ts'
 import {
   createVolume,
@@ -27,7 +27,7 @@ import { currentCursor, type FollowOptions, followChanges } from './change-strea
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
-import { Pins } from './pins.ts'
+import { contentPin, Pins } from './pins.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change, Volume, Volumes } from './volume.ts'
 
@@ -77,7 +77,8 @@ export class StrongVolumes implements Volumes {
     const pins = new Pins()
     this.#clock = clock
     this.#tenant = options.tenant ?? DEFAULT_TENANT
-    this.#metadata = new Metadata({ kv, clock, changeRingEntries })
+    const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
+    this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
     this.#stores = {
       metadata: this.#metadata,
       chunks,

@@ -19,6 +19,7 @@ import {
   requireUpload,
   type UploadSession,
 } from '#metadata/uploads.ts'
+import { checkAttributes } from './check-attributes.ts'
 import type { FileWrites, WriteStores } from './file-writes.ts'
 import type { ExpectedContent, UploadInfo, UploadPart, Volume, WriteOptions, WriteResult } from './volume.ts'
 
@@ -43,6 +44,7 @@ export class UploadSessions {
     options: Pick<WriteOptions, 'caller' | 'conditions' | 'attributes' | 'createParents'>,
   ): Promise<UploadInfo> {
     if (path.length === 0) throw new ShoalError('IS_A_DIRECTORY', "The root directory can't be uploaded: name a file")
+    if (options.attributes !== undefined) checkAttributes(options.attributes)
     const id = this.#stores.random.bytes(16).toString('hex') as UploadId
     const { caller, conditions, attributes, createParents } = options
     const session = await this.#metadata.transact(this.#volume, caller.principal, (t): UploadSession => {
@@ -50,7 +52,7 @@ export class UploadSessions {
       if (conditions !== undefined)
         checkConditions(
           conditions,
-          resolveQuietly(() => resolvePath(t, path, { prefer: 'file' })?.record),
+          resolveQuietly(() => resolvePath(t, path, { follow: true, prefer: 'file' })?.record),
         )
       const started: UploadSession = {
         path,
