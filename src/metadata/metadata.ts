@@ -1,8 +1,9 @@
 import type { TenantId, VolumeId } from '#foundation/ids.ts'
-import type { KeyValueStore, Snapshot, Transaction } from '#kv/store.ts'
+import type { KeyValueStore, LongSnapshot, Snapshot, Transaction } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { appendChange, type ChangeFields } from './change-feed.ts'
 import { type KeyPrefix, policyKey, volumePrefix } from './keys.ts'
+import { Repair } from './repair.ts'
 import { type IsOpen, VolumeTransaction, VolumeView } from './transaction.ts'
 import { decodeVolume, volumeNotFound, type VolumeRecord } from './volumes.ts'
 
@@ -82,6 +83,21 @@ export class Metadata {
     )
     if (hasChanges) for (const tell of this.#followers) tell()
     return result
+  }
+
+  /** One moment of everything, for a check. */
+  openSnapshot(): Promise<LongSnapshot> {
+    return this.#kv.openSnapshot()
+  }
+
+  /** Mends something in one durable step. */
+  repair(principal: string, mend: (repair: Repair) => void): Promise<void> {
+    return this.transactSystem((tx, onAppend) => {
+      const changes = { ringEntries: this.#changeRingEntries, onAppend }
+      const repair = new Repair(tx, { nowNs: this.#clock.nowNs(), principal, changes })
+      mend(repair)
+      repair.finish()
+    })
   }
 
   /** Tells the feed of a change to a volume itself. */

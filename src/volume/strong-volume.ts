@@ -77,9 +77,9 @@ export class StrongVolume implements port.Volume {
     const { metadata } = this.#stores
     const look = (view: VolumeView): Captured | undefined => captureFile(view, path, options)
     const captured = await metadata.read(this.#volume, look)
-    const open = (now = captured): ContentReader | undefined =>
-      now === undefined ? undefined : new ContentReader(this.#stores, now)
-    if (captured?.record.form !== 'table') return open()
+    const open = (what: Captured | undefined): ContentReader | undefined =>
+      what === undefined ? undefined : new ContentReader(this.#stores, what)
+    if (captured?.record.form !== 'table') return open(captured)
     // A change that is under way doesn't know of this reader, and changes the table in place: a transaction comes after
     // it, and before any that will know.
     let file: ContentReader | undefined
@@ -91,7 +91,7 @@ export class StrongVolume implements port.Volume {
     } catch (error) {
       file?.close()
       // Nothing can be changed any more, but what is there can be read.
-      if (isShoalError(error, 'STORAGE_FAILED')) return open()
+      if (isShoalError(error, 'STORAGE_FAILED')) return open(captured)
       throw error
     }
   }
