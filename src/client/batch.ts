@@ -1,9 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { isErrorCode } from '#foundation/errors.ts'
 
-/** Largest file that docs/rest.md allows in a batch. */
-export const MAX_BATCH_FILE_BYTES = 1024 * 1024
-
+/** A file, with at most 1 MiB that follows; or a directory or a symbolic link. */
 export interface BatchRecord {
   /** Relative to the batch's directory. */
   readonly path: string

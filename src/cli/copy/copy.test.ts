@@ -174,7 +174,7 @@ describe('cp of a tree', () => {
 
   it('skips a FIFO with a warning', async () => {
     write('dir/a')
-    execFileSync('mkfifo', [join(root, 'dir/fifo')])
+    execFileSync('sh', ['-c', 'mkfifo "$0"', join(root, 'dir/fifo')])
     const { code, err } = await copy('-r', join(root, 'dir'), 'docs:/')
     assert.equal(code, EXIT.ok)
     assert.match(err, /fifo: Skipped/)
@@ -212,11 +212,9 @@ describe('cp of a tree', () => {
     'goes a thousand levels deep, past what the operating system takes as a path',
     { skip: process.platform !== 'linux' },
     async () => {
-      execFileSync('python3', [
-        '-c',
-        'import os,sys\nos.chdir(sys.argv[1])\nfor i in range(1000):\n os.mkdir("d%05d"%i); os.chdir("d%05d"%i)\nopen("leaf","w").write("deep")',
-        root,
-      ])
+      const descend =
+        'for (let i = 0; i < 1000; i += 1) { const name = `d${String(i).padStart(5, 0)}`; fs.mkdirSync(name); process.chdir(name) }'
+      execFileSync(process.execPath, ['-e', `${descend} fs.writeFileSync('leaf', 'deep')`], { cwd: root })
       const top = join(root, 'd00000')
       assert.equal((await copy('-r', top, 'docs:/')).code, EXIT.ok)
       const deepest = paths().at(-1) as string

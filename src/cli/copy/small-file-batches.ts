@@ -15,9 +15,10 @@ import { verifyCopy } from './verify.ts'
 export const BATCHED_FILE_BYTES = 128 * 1024
 /** One batch is one buffer of this length; with `BATCHES` of them, that is the memory that small files take. */
 const BATCH_BYTES = 2 * 1024 * 1024
-/** The node commits records of a batch in groups: enough for a group, few enough that several batches share the work. */
 const BATCH_RECORDS = 1_000
-const BATCHES = 4
+/** The node works on 64 records of a batch at a time, and puts what is under way into one commit: several batches at once
+ *  make commits larger. Measured with 50,000 files: 5.3 s with 4 batches, 4.6 s with 8. */
+const BATCHES = 8
 
 interface Sent {
   /** Relative to the batch's directory. */

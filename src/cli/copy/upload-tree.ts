@@ -26,6 +26,9 @@ interface DirectoryToFinish {
   readonly mtime: string
 }
 
+/** Files are read without yielding, which is what makes small ones cheap; so often the network gets its turn. */
+const FILES_PER_TURN = 50
+
 /** Copies a local directory into a volume, so that the directory at `path` becomes its copy or is merged with it. */
 export async function uploadTree(context: CopyContext, upload: TreeUpload): Promise<void> {
   await new TreeUploader(context, upload).run()
@@ -42,6 +45,7 @@ class TreeUploader {
   #present: Map<string, RemoteEntry> | undefined
   #presentFor: string | undefined
   #isNew = false
+  #filesInTurn = 0
 
   constructor(context: CopyContext, upload: TreeUpload) {
     this.#context = context
@@ -83,11 +87,18 @@ class TreeUploader {
   async #takeFile({ local, path }: LocalItem): Promise<void> {
     const { settings } = this.#context
     if (settings.update && (await this.#isThere(local, path))) return
-    if (await this.#batches.addFile(path, local)) return
+    if (await this.#batches.addFile(path, local)) return this.#yield()
     const { volume, path: base } = this.#upload
     // Compared above already: asking again would cost a call a file.
     const context = settings.update ? { ...this.#context, settings: { ...settings, update: false } } : this.#context
     await this.#large.start(() => uploadFile(context, { local, volume, path: joinPath(base, path) }))
+  }
+
+  async #yield(): Promise<void> {
+    this.#filesInTurn += 1
+    if (this.#filesInTurn < FILES_PER_TURN) return
+    this.#filesInTurn = 0
+    await new Promise((resolve) => setImmediate(resolve))
   }
 
   async #takeLink({ local, path }: LocalItem): Promise<void> {
