@@ -17,8 +17,20 @@ interface Load {
   readonly path: string
 }
 
+interface Answered {
+  /** Requests a second, after the warm-up. */
+  readonly rate: number
+  readonly total: number
+}
+
+interface Measured {
+  readonly rate: number
+  /** Processor time of the server for one request: the figure to compare where other work shares the machine. */
+  readonly cpuUs: number
+}
+
 /** One request per connection at a time, each the same bytes; answers are counted by their lengths. */
-async function generateLoad({ port, method, path }: Load): Promise<number> {
+async function generateLoad({ port, method, path }: Load): Promise<Answered> {
   const head = `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: ${AUTHORIZATION}\r\n`
   const message =
     method === 'GET'
@@ -58,13 +70,20 @@ async function generateLoad({ port, method, path }: Load): Promise<number> {
   const rate = ((answered - before) / (performance.now() - startedMs)) * 1000
   stopped = true
   for (const socket of sockets) socket.destroy()
-  return rate
+  return { rate, total: answered }
 }
 
-function measure(load: Load): Promise<number> {
+async function measure(load: Load): Promise<Measured> {
+  const before = process.cpuUsage()
+  const { rate, total } = await runGenerator(load)
+  const spent = process.cpuUsage(before)
+  return { rate, cpuUs: (spent.user + spent.system) / total }
+}
+
+function runGenerator(load: Load): Promise<Answered> {
   return new Promise((resolve, reject) => {
     const child = fork(fileURLToPath(import.meta.url), ['load', JSON.stringify(load)])
-    child.once('message', (rate) => resolve(rate as number))
+    child.once('message', (answered) => resolve(answered as Answered))
     child.once('error', reject)
     child.once('exit', (code) => {
       if (code !== 0) reject(new Error(`the load generator ended with ${code}`))
@@ -107,8 +126,12 @@ async function main(): Promise<void> {
     put: await measure({ port: rest.port, method: 'PUT', path }),
     get: await measure({ port: rest.port, method: 'GET', path }),
   }
-  const row = (name: string, value: number, base: number) =>
-    console.log(`${name.padEnd(34)} ${Math.round(value).toString().padStart(8)}/s  ${(value / base).toFixed(2)}`)
+  const row = (name: string, value: Measured, base: Measured) => {
+    const ratios = `${(value.rate / base.rate).toFixed(2)} of the rate, ${(base.cpuUs / value.cpuUs).toFixed(2)} by processor time`
+    console.log(
+      `${name.padEnd(34)} ${Math.round(value.rate).toString().padStart(7)}/s ${value.cpuUs.toFixed(1).padStart(6)} µs   ${ratios}`,
+    )
+  }
   row('bare node:http, GET 1 KiB', bare.get, bare.get)
   row('REST over memory, GET 1 KiB', own.get, bare.get)
   row('bare node:http, PUT 1 KiB dropped', bare.put, bare.put)
@@ -116,8 +139,7 @@ async function main(): Promise<void> {
 }
 
 if (process.argv[2] === 'load') {
-  const rate = await generateLoad(JSON.parse(process.argv[3] as string) as Load)
-  process.send?.(rate)
+  process.send?.(await generateLoad(JSON.parse(process.argv[3] as string) as Load))
   process.disconnect?.()
 } else {
   await main()

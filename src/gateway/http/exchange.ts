@@ -122,9 +122,13 @@ export class Exchange {
     const { response } = this
     if (response.headersSent || this.aborted) return
     headers.push('X-Request-Id', this.id)
-    if (body !== undefined)
-      headers.push('Content-Length', String(typeof body === 'string' ? Buffer.byteLength(body) : body.length))
-    else if (status !== 204 && status !== 304 && !headers.includes('Content-Length')) headers.push('Content-Length', '0')
+    let encoding: 'utf8' | 'latin1' = 'utf8'
+    if (body !== undefined) {
+      const lengthBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
+      // ASCII alone, as most JSON is: node:http writes it in one piece with the headers, without encoding it again.
+      if (lengthBytes === body.length) encoding = 'latin1'
+      headers.push('Content-Length', String(lengthBytes))
+    } else if (status !== 204 && status !== 304 && !headers.includes('Content-Length')) headers.push('Content-Length', '0')
     const unread = this.#unreadBytes()
     if (unread > DRAIN_BYTES) {
       this.#sendAndLinger(status, headers, body)
@@ -132,7 +136,7 @@ export class Exchange {
     }
     if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
     response.writeHead(status, headers)
-    response.end(body)
+    response.end(body, encoding)
   }
 
   /** Begins a response whose length is not announced; go on with `write` and `end`. */

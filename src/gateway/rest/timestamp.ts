@@ -8,9 +8,12 @@ const MAX_NS = 2n ** 63n - 1n
 
 let latestSecond = Number.NaN
 let latestText = ''
+let latestNs: bigint | undefined
+let latestFull = ''
 
 /** RFC 3339 in UTC with nine digits of the second. */
 export function formatTimestamp(timeNs: bigint): string {
+  if (timeNs === latestNs) return latestFull
   const fraction = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND
   const second = Number((timeNs - fraction) / NS_PER_SECOND)
   // The four times of an entry, and entries beside each other, are mostly of one second.
@@ -18,7 +21,9 @@ export function formatTimestamp(timeNs: bigint): string {
     latestText = new Date(second * 1000).toISOString().slice(0, -5)
     latestSecond = second
   }
-  return `${latestText}.${String(fraction).padStart(9, '0')}Z`
+  latestNs = timeNs
+  latestFull = `${latestText}.${String(fraction).padStart(9, '0')}Z`
+  return latestFull
 }
 
 /** Nanoseconds since 1970 of an RFC 3339 time with a zone, or of a whole number that is them already.
