@@ -2,7 +2,9 @@ import type { Clock } from '#platform/clock.ts'
 import type { Io } from './io.ts'
 import { humanDuration, humanSize, plural } from './units.ts'
 
-const BAR_CHARACTERS = 24
+/** The bar takes what the text leaves of a line, within these limits. */
+const BAR_CHARACTERS_MIN = 6
+const BAR_CHARACTERS_MAX = 30
 const REDRAW_MS = 100
 /** Without a terminal, a line now and then. */
 const PLAIN_MS = 10_000
@@ -69,6 +71,11 @@ export class Progress {
     return this.#clock.monotonicMs() - this.#startMs
   }
 
+  /** A terminal that doesn't know its size says 0. */
+  get #width(): number {
+    return (this.#io.stderr.columns || 80) - 1
+  }
+
   #clear(): void {
     if (this.#drawn) this.#io.stderr.write('\r\x1b[K')
     this.#drawn = false
@@ -80,8 +87,7 @@ export class Progress {
       this.#io.stderr.write(`${line}\n`)
       return
     }
-    const width = this.#io.stderr.columns ?? 80
-    this.#io.stderr.write(`\r${line.slice(0, width - 1)}\x1b[K`)
+    this.#io.stderr.write(`\r${line.slice(0, this.#width)}\x1b[K`)
     this.#drawn = true
   }
 
@@ -94,9 +100,11 @@ export class Progress {
     const share = Math.min(1, (ratio(this.#bytes, total.bytes) + ratio(this.#files, total.files)) / 2)
     const leftMs = Math.max((total.bytes - this.#bytes) / bytesPerMs || 0, (total.files - this.#files) / filesPerMs || 0)
     const left = Number.isFinite(leftMs) ? `${humanDuration(leftMs)} left` : 'time left unknown'
-    const counts = total.files === 1 ? '' : `${this.#files}/${plural(total.files, 'file')}, `
+    const done = this.#files.toLocaleString('en-US')
+    const counts = total.files === 1 ? '' : `${done}/${plural(total.files, 'file')}, `
     const percent = `${Math.floor(share * 100)}%`.padStart(4)
-    return `${this.isDrawn ? bar(share) : ''}${percent}  ${counts}${humanSize(this.#bytes)} of ${humanSize(total.bytes)}, ${rate}, ${left}`
+    const text = `${percent}  ${counts}${humanSize(this.#bytes)} of ${humanSize(total.bytes)}, ${rate}, ${left}`
+    return this.isDrawn ? bar(share, this.#width - text.length - 2) + text : text.trimStart()
   }
 
   #rate(): { bytesPerMs: number; filesPerMs: number } {
@@ -113,7 +121,9 @@ function ratio(part: number, whole: number): number {
   return whole === 0 ? 1 : part / whole
 }
 
-function bar(share: number): string {
-  const full = Math.round(share * BAR_CHARACTERS)
-  return `[${'#'.repeat(full)}${'.'.repeat(BAR_CHARACTERS - full)}]`
+function bar(share: number, room: number): string {
+  if (room < BAR_CHARACTERS_MIN) return ''
+  const characters = Math.min(room, BAR_CHARACTERS_MAX)
+  const full = Math.round(share * characters)
+  return `[${'#'.repeat(full)}${'.'.repeat(characters - full)}]`
 }

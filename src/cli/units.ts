@@ -8,7 +8,7 @@ export function shortSize(bytes: number): string {
     value /= 1024
     unit += 1
   }
-  if (unit === 0) return String(bytes)
+  if (unit === 0) return String(Math.round(bytes))
   const rounded = value < 10 ? Math.ceil(value * 10) / 10 : Math.ceil(value)
   // What rounds up to 1024 belongs to the next unit.
   if (rounded >= 1024 && unit < BINARY_UNITS.length - 1) return `1.0${BINARY_UNITS[unit + 1]}`

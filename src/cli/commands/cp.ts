@@ -11,7 +11,7 @@ import type { CopySettings } from '../copy/copy-context.ts'
 import { CopyReport } from '../copy/copy-report.ts'
 import { stateFolder } from '../copy/resume-state.ts'
 import { pathsOnly, runCopy } from '../copy/run-copy.ts'
-import type { PathLocation } from '../copy/run-copy.ts'
+import type { CopyRequest } from '../copy/run-copy.ts'
 
 export const cp: Command = {
   usage: ['SOURCE TARGET', 'SOURCE... DIRECTORY', '- VOLUME:/PATH', 'VOLUME:/PATH -'],
@@ -19,12 +19,13 @@ export const cp: Command = {
     'A path is local, or in a volume (VOLUME:/PATH); "-" is stdin or stdout. At least one side is in a volume. Within one volume the server copies without moving bytes.',
     'As with cp, a source goes into a target directory that exists under its own name, else the target becomes the copy: cp -r dir docs:/ makes docs:/dir. With "/." at its end, the contents of a directory are copied. Missing directories in a volume are made.',
     'Modes and times are kept, symbolic links are copied as links with -r. Sockets, FIFOs and devices are skipped with a warning. A file that fails does not stop the others; the exit code is 1 then.',
-    'An interrupted copy goes on when it is run again with --update. Large files (above 64 MiB) go up in parts, and those that have arrived are not sent again.',
+    'An interrupted copy goes on when it is run again with --update; where the first run has made the target directory, also with -T, or the second one would go into it. Large files (above 64 MiB) go up in parts, and those that have arrived are not sent again.',
   ],
   options: [
     { name: 'recursive', short: 'r', description: 'copy directories with all that is in them' },
     { name: 'dereference', short: 'L', description: 'copy what local symbolic links point to' },
     { name: 'no-dereference', short: 'P', description: 'copy symbolic links as links; the default with -r' },
+    { name: 'no-target-directory', short: 'T', description: 'the target is to be the copy, also where it is a directory by now' },
     { name: 'update', short: 'u', description: 'leave out files that are there with the same size and time' },
     { name: 'resume', description: 'the same as --update' },
     { name: 'checksum', description: 'with --update, compare SHA-256 instead of size and time' },
@@ -46,6 +47,8 @@ export const cp: Command = {
     const { operands, options } = invocation
     const locations = operands.map(parseLocation)
     const target = locations.pop() as Location
+    const exact = options.has('no-target-directory')
+    if (exact && locations.length > 1) throw usageError('--no-target-directory goes with one source')
     const parallel = options.integer('parallel', { fallback: 16, min: 1, max: 256 })
     checkTogether(options)
     if (locations.some(({ kind }) => kind === 'stdio') || target.kind === 'stdio')
@@ -55,13 +58,13 @@ export const cp: Command = {
     if (place === undefined || (place.kind === 'local' && sources.some(({ kind }) => kind === 'local'))) {
       throw usageError('Neither side is in a volume: write one as volume:/path, or use cp')
     }
-    return copyPaths(invocation, { sources, target: place, parallel })
+    return copyPaths(invocation, { sources, target: place, exact, parallel })
   },
 }
 
 async function copyPaths(
   invocation: Invocation,
-  { sources, target, parallel }: { sources: readonly PathLocation[]; target: PathLocation; parallel: number },
+  { sources, target, exact, parallel }: Omit<CopyRequest, 'progress'> & { readonly parallel: number },
 ): Promise<number> {
   const { options, io, output, clock, random, signal } = invocation
   const progress = new Progress({ io, clock, quiet: options.has('quiet') || output.json })
@@ -78,7 +81,7 @@ async function copyPaths(
         settings: settingsOf(options, parallel),
         stateFolder: stateFolder(io.env),
       },
-      { sources, target, progress },
+      { sources, target, exact, progress },
     )
   } catch (error) {
     if (!report.stopped) throw error
@@ -131,7 +134,7 @@ async function summarize({ output, options }: Invocation, report: CopyReport, el
   output.note(
     `${verb} ${parts.join(', ')} in ${elapsedMs < 10_000 ? `${(elapsedMs / 1000).toFixed(1)} s` : humanDuration(elapsedMs)}${rate}`,
   )
-  if (stopped) output.note('Run it again with --update to go on.')
+  if (stopped) output.note('Run it again with --update to go on, and with -T if it was to make the target directory.')
 }
 
 async function copyStream(invocation: Invocation, sources: readonly Location[], target: Location): Promise<number> {

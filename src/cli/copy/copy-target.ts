@@ -35,3 +35,11 @@ export function pathForSource(source: CopySource, target: CopyTarget, sources: n
   const asDirectory = target.slash && (sources > 1 || !source.isDirectory)
   return asDirectory && !source.contents ? joinPath(target.path, source.name) : target.path
 }
+
+/** The target as the copy itself: what `pathForSource` says of a target that doesn't exist, whatever there is by now. */
+export function exactPath(source: CopySource, target: CopyTarget): string {
+  if (target.state === 'directory' && !source.isDirectory) {
+    throw usageError(`"${target.shown}" is a directory, and can't become the copy of the file "${source.shown}"`)
+  }
+  return target.state === 'file' ? pathForSource(source, target, 1) : target.path
+}

@@ -145,6 +145,20 @@ describe('cp of a tree', () => {
     assertSame(tree, join(root, 'out'))
   })
 
+  it('goes on with -T where the first run has made the target', async () => {
+    write('dir/a')
+    write('dir/b')
+    for (const target of ['docs:/new', join(root, 'out')]) {
+      const source = target.startsWith('docs') ? join(root, 'dir') : 'docs:/new'
+      await copy('-r', source, target)
+      const { out } = await copy('-r', '-u', '-T', '--json', source, target)
+      assert.equal((JSON.parse(out) as { skipped: number }).skipped, 2)
+    }
+    assert.deepEqual(paths(), ['new', 'new/a', 'new/b'])
+    assert.deepEqual(readdirSync(join(root, 'out')).toSorted(), ['a', 'b'])
+    assert.equal((await copy('-T', join(root, 'dir/a'), 'docs:/new')).code, EXIT.usage)
+  })
+
   it('looks at contents with --checksum, whatever the times', async () => {
     const file = write('dir/a', 'one')
     await copy('-r', join(root, 'dir'), 'docs:/')

@@ -8,7 +8,7 @@ import { baseName, formatRemote } from '../location.ts'
 import type { Progress } from '../progress.ts'
 import { usageError } from '../usage-error.ts'
 import type { CopyContext } from './copy-context.ts'
-import { pathForSource } from './copy-target.ts'
+import { exactPath, pathForSource } from './copy-target.ts'
 import type { CopySource, CopyTarget } from './copy-target.ts'
 import { downloadFile } from './download-file.ts'
 import { downloadLink, downloadTree } from './download-tree.ts'
@@ -28,15 +28,23 @@ type FoundSource = CopySource &
 
 export type PathLocation = RemoteLocation | LocalLocation
 
+export interface CopyRequest {
+  readonly sources: readonly PathLocation[]
+  readonly target: PathLocation
+  /** The target is to be the copy of the one source, also where it is a directory. */
+  readonly exact: boolean
+  readonly progress: Progress
+}
+
 /** Copies all `sources` to `target`. Failures of single files go to the report. @throws what makes the copy as a whole impossible */
-export async function runCopy(
-  context: CopyContext,
-  { sources, target, progress }: { sources: readonly PathLocation[]; target: PathLocation; progress: Progress },
-): Promise<void> {
+export async function runCopy(context: CopyContext, { sources, target, exact, progress }: CopyRequest): Promise<void> {
   const found: FoundSource[] = []
   for (const source of sources) found.push(await findSource(context, source))
   const place = await findTarget(context, target)
-  const planned = found.map((source) => ({ source, path: pathForSource(source, place, found.length) }))
+  const planned = found.map((source) => ({
+    source,
+    path: exact ? exactPath(source, place) : pathForSource(source, place, found.length),
+  }))
   if (target.kind === 'local' && place.state === 'missing' && target.directory) mkdirSync(target.path, { recursive: true })
   const estimate = estimateAll(context, found, progress)
   try {
