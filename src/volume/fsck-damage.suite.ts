@@ -15,9 +15,16 @@ export interface Checked {
   readonly result: FsckResult
 }
 
-export async function runFsck(volumes: StrongVolumes, options: FsckOptions = {}): Promise<Checked> {
+/** Runs a check to its end. `pause` is waited for after each event. */
+export async function runFsck(
+  volumes: StrongVolumes,
+  { pause, ...options }: FsckOptions & { pause?: () => Promise<unknown> } = {},
+): Promise<Checked> {
   const events: FsckEvent[] = []
-  for await (const event of volumes.fsck(options)) events.push(event)
+  for await (const event of volumes.fsck(options)) {
+    events.push(event)
+    await pause?.()
+  }
   const result = events.at(-1)
   assert.ok(result?.kind === 'result')
   return { findings: events.filter((event) => event.kind === 'finding'), result }
@@ -102,10 +109,18 @@ export class Damaged {
   async expect(problems: readonly string[], options: FsckOptions = {}): Promise<readonly FsckFinding[]> {
     const { volumes } = this.fixture
     const found = await runFsck(volumes, options)
-    assert.deepEqual(found.findings.map(({ problem }) => problem).toSorted(), problems.toSorted(), show(found.findings))
+    assert.deepEqual(
+      found.findings.map(({ problem }) => problem).toSorted(inOrder),
+      problems.toSorted(inOrder),
+      show(found.findings),
+    )
     assert.deepEqual([found.result.clean, found.result.findings, found.result.repaired], [false, problems.length, 0])
     const mended = await runFsck(volumes, { ...options, repair: true })
-    assert.deepEqual(mended.findings.map(({ problem }) => problem).toSorted(), problems.toSorted(), show(mended.findings))
+    assert.deepEqual(
+      mended.findings.map(({ problem }) => problem).toSorted(inOrder),
+      problems.toSorted(inOrder),
+      show(mended.findings),
+    )
     assert.ok(
       mended.findings.every(({ repaired, repairable }) => repaired && repairable),
       show(mended.findings),
@@ -115,6 +130,13 @@ export class Damaged {
     assert.ok(again.result.clean)
     return found.findings
   }
+}
+
+/** By what they look like. */
+export function inOrder(a: unknown, b: unknown): number {
+  const [left, right] = [JSON.stringify(a), JSON.stringify(b)]
+  if (left === right) return 0
+  return left < right ? -1 : 1
 }
 
 function show(findings: readonly FsckFinding[]): string {

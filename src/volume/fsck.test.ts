@@ -7,7 +7,7 @@ import { FSCK_PROBLEMS } from '#metadata/fsck-problems.ts'
 import * as keys from '#metadata/keys.ts'
 import { encodeExtent, encodeLink, encodePointer, encodeRecord } from '#metadata/record.ts'
 import { decodeReference, encodeReference } from '#metadata/references.ts'
-import { Damaged, runFsck } from './fsck-damage.suite.ts'
+import { Damaged, inOrder, runFsck } from './fsck-damage.suite.ts'
 import { caller, pattern, readAll } from './volume-fixture.suite.ts'
 
 const { KIND } = keys
@@ -574,7 +574,7 @@ test('a missing, short or corrupt chunk is told with the files and bytes that it
   await chunks.write(hard, wrong)
   const quick = await runFsck(volumes, { repair: true })
   assert.deepEqual(
-    quick.findings.map(({ problem, where, repairable }) => [problem, where, repairable]).toSorted(),
+    quick.findings.map(({ problem, where, repairable }) => [problem, where, repairable]).toSorted(inOrder),
     [
       ['chunk-missing', 'docs:/a/table, bytes 0 to 1048575', false],
       ['chunk-missing', 'docs:/a/two, bytes 0 to 1048575', false],
@@ -582,7 +582,7 @@ test('a missing, short or corrupt chunk is told with the files and bytes that it
       ['chunk-missing', `docs: upload ${d.upload}, part 1 (from 0), bytes 0 to 1048575`, false],
       ['chunk-short', 'docs:/a/two, bytes 1048576 to 1499999', false],
       ['chunk-short', 'docs:/copy, bytes 1048576 to 1499999', false],
-    ].toSorted(),
+    ].toSorted(inOrder),
   )
   const { findings, result } = await runFsck(volumes, { verify: true })
   assert.deepEqual(
@@ -600,12 +600,12 @@ test('inline contents that are lost or changed are told, and stay', async () => 
   await d.delete(await inline('symlink'))
   const { findings } = await runFsck(d.fixture.volumes, { repair: true, verify: true })
   assert.deepEqual(
-    findings.map(({ problem, where, repaired }) => [problem, where, repaired]).toSorted(),
+    findings.map(({ problem, where, repaired }) => [problem, where, repaired]).toSorted(inOrder),
     [
       ['content-digest-wrong', 'docs:/a/b/small', false],
       ['inline-missing', 'docs:/d/e/f/deep', false],
       ['inline-missing', 'docs:/symlink', false],
-    ].toSorted(),
+    ].toSorted(inOrder),
   )
 })
 
