@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
@@ -644,3 +645,9 @@ async function openFixtureOfMany(): Promise<Damaged> {
   for (let at = 0; at < 400; at += 1) await volume.makeDirectory([`d${at}`], { caller })
   return d
 }
+
+test('docs/operations/fsck.md explains each problem, and no other', () => {
+  const page = readFileSync(new URL('../../docs/operations/fsck.md', import.meta.url), 'utf8')
+  const explained = [...page.matchAll(/^\| `([a-z-]+)` \|.*\|.*\|$/gm)].map(([, code]) => code as string)
+  assert.deepEqual(explained.toSorted(inOrder), [...FSCK_PROBLEMS].toSorted(inOrder))
+})
