@@ -1,28 +1,40 @@
 // Where a repair puts what it can't put back: `/lost+found/<inode>` of the volume, as fsck of ext4 does.
 
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
-import { createEntry, formOf, newRecord } from './entries.ts'
+import { formOf, newRecord } from './entries.ts'
 import { embeddedRecord, lookAtInode } from './fsck-check.ts'
-import { findEntry, findRoot, type Located } from './inodes.ts'
+import { findEntry } from './inodes.ts'
 import { entryKey, inodeKey, parentOfEntryKey } from './keys.ts'
 import { decodeLink, encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction } from './transaction.ts'
 
 const LOST_AND_FOUND = 'lost+found'
 
-function lostAndFound(t: VolumeTransaction): Located {
+function lostAndFound(t: VolumeTransaction): InodeId {
   const found = findEntry(t, ROOT_INODE, { name: LOST_AND_FOUND, form: 'directory' })
-  if (found !== undefined) return found
-  return createEntry(t, findRoot(t), {
-    name: LOST_AND_FOUND,
-    inode: { type: 'directory', mode: 0o700 },
-    besideOtherForm: true,
-  })
+  if (found !== undefined) return found.record.inode
+  const inode = t.allocate() as InodeId
+  putDirectory(t, { inode, parent: ROOT_INODE, name: LOST_AND_FOUND, subdirectories: 0 })
+  t.change({ kind: 'create', inode, parent: ROOT_INODE, path: LOST_AND_FOUND, type: 'directory' })
+  return inode
+}
+
+function putDirectory(
+  t: VolumeTransaction,
+  directory: { inode: InodeId; parent: InodeId; name: string; subdirectories: number },
+): void {
+  const { inode, parent, name, subdirectories } = directory
+  const entry = entryKey(t.prefix, parent, name, 'directory')
+  const record = newRecord(t, inode, { type: 'directory', mode: 0o700 })
+  t.tx.put(entry, encodeRecord({ ...record, links: record.links + subdirectories }))
+  t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
+  t.countFiles(1)
+  addDirectoryLinks(t, parent, 1)
 }
 
 /** A free name for an inode in lost+found. */
 function freePlace(t: VolumeTransaction, inode: InodeId): { parent: InodeId; name: string } {
-  const parent = lostAndFound(t).record.inode
+  const parent = lostAndFound(t)
   for (let copy = 0; ; copy += 1) {
     const name = copy === 0 ? String(inode) : `${inode}.${copy}`
     const isTaken = (['file', 'directory'] as const).some(
@@ -80,12 +92,7 @@ export function attachShared(t: VolumeTransaction, record: InodeRecord): void {
 /** Makes a directory of the number `inode` anew, for entries that still name it as their parent. */
 export function recreateDirectory(t: VolumeTransaction, inode: InodeId, subdirectories: number): void {
   const { parent, name } = freePlace(t, inode)
-  const entry = entryKey(t.prefix, parent, name, 'directory')
-  const record = { ...newRecord(t, inode, { type: 'directory', mode: 0o700 }), links: 2 + subdirectories }
-  t.tx.put(entry, encodeRecord(record))
-  t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
-  t.countFiles(1)
-  addDirectoryLinks(t, parent, 1)
+  putDirectory(t, { inode, parent, name, subdirectories })
   report(t, { inode, parent, type: 'directory', name })
 }
 

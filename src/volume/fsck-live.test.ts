@@ -123,7 +123,7 @@ class Load {
 async function commitHalf(
   fixture: Fixture,
   kv: KeyValueStore,
-  { steps, path }: { steps: number; path: string },
+  { steps, path, expiresNs = 2n ** 62n }: { steps: number; path: string; expiresNs?: bigint },
 ): Promise<UploadId> {
   const metadata = new Metadata({ kv, clock: fixture.clock, changeRingEntries: 1_000, isOpen: () => false })
   const { info } = fixture.volume
@@ -137,7 +137,7 @@ async function commitHalf(
       path: [path],
       principal: 'tester',
       startedNs: 1n,
-      expiresNs: 2n ** 62n,
+      expiresNs,
       createParents: true,
       hidden: false,
     })
@@ -183,6 +183,24 @@ test('commits in several steps are clean at each of them, and so are what they l
     await expectClean(volumes)
   }
   assert.equal((await fixture.chunks.usage()).chunks, 0)
+})
+
+test('an upload whose commit a crash has cut off is ended after it has expired, and leaves nothing', async () => {
+  const kv = openMemoryStore()
+  const fixture = await openFixture({ kv, gcGraceMs: 1_000 })
+  const { volumes, volume, clock } = fixture
+  const expiresNs = clock.nowNs() + 5_000_000_000n
+  const id = await commitHalf(fixture, kv, { steps: 2, path: 'f', expiresNs })
+  clock.advance(5_500)
+  await volumes.collect()
+  assert.ok((await volume.findUpload(id)) !== undefined)
+  for (let round = 0; round < 4; round += 1) {
+    clock.advance(5_000)
+    await volumes.collect()
+  }
+  assert.equal(await volume.findUpload(id), undefined)
+  assert.equal((await fixture.chunks.usage()).chunks, 0)
+  await expectClean(volumes)
 })
 
 for (const seed of [1, 2, 3]) {

@@ -8,7 +8,7 @@ import { volumePrefix } from '#metadata/keys.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { findReference } from '#metadata/references.ts'
 import { VolumeView } from '#metadata/transaction.ts'
-import { abortUpload, listUploads } from '#metadata/uploads.ts'
+import { abortUpload, listUploads, type UploadSession } from '#metadata/uploads.ts'
 import { listVolumes } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -84,15 +84,19 @@ export class Maintenance {
   }
 
   async #reapUploads(): Promise<number> {
-    const { metadata, clock, log } = this.#options
+    const { metadata, clock, log, graceMs } = this.#options
     const nowNs = clock.nowNs()
+    const graceNs = BigInt(graceMs) * 1_000_000n
     const volumes = await metadata.readSystem((snapshot) => [...listVolumes(snapshot)])
     let reaped = 0
     for (const volume of volumes) {
       const handle: VolumeHandle = volume
       const expired = await metadata.readSystem((snapshot) => {
         const view = new VolumeView(snapshot, volumePrefix(volume.tenant, volume.id))
-        return [...listUploads(view)].filter(({ session }) => session.expiresNs <= nowNs && session.committing === undefined)
+        // A commit that is under way may go on for a while after the session has expired; one that a crash has cut off doesn't.
+        const isOver = ({ expiresNs, committing }: UploadSession) =>
+          expiresNs + (committing === undefined ? 0n : graceNs) <= nowNs
+        return [...listUploads(view)].filter(({ session }) => isOver(session))
       })
       for (const { id, session } of expired) {
         await metadata.transact(handle, session.principal, (t) => abortUpload(t, id))
