@@ -5,7 +5,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import type { FileType } from './attributes.ts'
 import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
-import { findEntry, findInode, joinPath, type Located, parentOf, pathOfDirectory, storeRecord } from './inodes.ts'
+import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, inodeKey } from './keys.ts'
 import { encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -28,20 +28,23 @@ export interface NewInode {
 
 export const formOf = (type: FileType): EntryForm => (type === 'directory' ? 'directory' : 'file')
 
-/** Makes a new inode under a name that is free. `besideOtherForm`: S3 may keep `a` and `a/` side by side, POSIX may not.
- *  @throws ALREADY_EXISTS */
-export function createEntry(
+/** Makes a new inode under a name that is free. @throws ALREADY_EXISTS */
+export function createEntry(t: VolumeTransaction, parent: Located, create: { name: string; inode: NewInode }): Located {
+  const directory = parent.record.inode
+  for (const form of ['file', 'directory'] as const) {
+    if (findEntry(t, directory, { name: create.name, form }) !== undefined) throw alreadyExists(t, directory, create.name)
+  }
+  return addEntry(t, parent, create)
+}
+
+/** Makes a new inode under a name that the caller has just seen to be free. */
+export function addEntry(
   t: VolumeTransaction,
   parent: Located,
-  create: { name: string; inode: NewInode; besideOtherForm?: boolean },
+  { name, inode: init }: { name: string; inode: NewInode },
 ): Located {
-  const { name, inode: init } = create
   const form = formOf(init.type)
   const directory = parent.record.inode
-  if (findEntry(t, directory, { name, form }) !== undefined) throw alreadyExists(t, directory, name)
-  if (create.besideOtherForm !== true && findEntry(t, directory, { name, form: otherForm(form) }) !== undefined) {
-    throw alreadyExists(t, directory, name)
-  }
   const inode = t.allocate() as InodeId
   const record = newRecord(t, inode, init)
   const entry = entryKey(t.prefix, directory, name, form)
@@ -49,7 +52,7 @@ export function createEntry(
   t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
   t.countFiles(1)
   t.countBytes(record.type === 'file' ? record.sizeBytes : 0)
-  touchDirectory(t, directory, init.type === 'directory' ? 1 : 0)
+  touchDirectory(t, parent, init.type === 'directory' ? 1 : 0)
   t.change({ kind: 'create', inode, parent: directory, type: init.type, path: joinPath(pathOfDirectory(t, directory), name) })
   return { record, entry, slot: entry }
 }
@@ -80,9 +83,8 @@ export function createRoot(t: VolumeTransaction): void {
 }
 
 /** A directory's times and link count follow its entries. */
-function touchDirectory(t: VolumeTransaction, directory: InodeId, linksDelta: number): void {
-  const located = findInode(t, directory)
-  if (located === undefined) throw new ShoalError('CORRUPT', `Directory ${directory} has no record: run "shoal fsck"`)
+function touchDirectory(t: VolumeTransaction, directory: Located, linksDelta: number): void {
+  const located = reload(t, directory)
   const { record } = located
   storeRecord(t, located, { ...record, links: record.links + linksDelta, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
 }
@@ -103,7 +105,7 @@ export function removeEntry(t: VolumeTransaction, parent: Located, at: { name: s
     )
   }
   dropName(t, target)
-  touchDirectory(t, parent.record.inode, record.type === 'directory' ? -1 : 0)
+  touchDirectory(t, parent, record.type === 'directory' ? -1 : 0)
   const path = joinPath(pathOfDirectory(t, parent.record.inode), name)
   t.change({ kind: 'remove', inode: record.inode, parent: parent.record.inode, type: record.type, path })
 }
@@ -140,7 +142,7 @@ export function linkEntry(t: VolumeTransaction, source: Located, target: { paren
   if (source.entry !== undefined && source.slot === source.entry) t.tx.put(source.entry, encodeLink(record.inode))
   const entry = entryKey(t.prefix, directory, target.name, 'file')
   t.tx.put(entry, encodeLink(record.inode))
-  touchDirectory(t, directory, 0)
+  touchDirectory(t, target.parent, 0)
   t.change({
     kind: 'link',
     inode: record.inode,
@@ -190,8 +192,8 @@ export function renameEntry(
     placeEntry(t, moving, target)
     const isDirectory = moving.record.type === 'directory' ? 1 : 0
     const isReplacedDirectory = there?.record.type === 'directory' ? 1 : 0
-    touchDirectory(t, source.parent.record.inode, -isDirectory)
-    touchDirectory(t, target.parent.record.inode, isDirectory - isReplacedDirectory)
+    touchDirectory(t, source.parent, -isDirectory)
+    touchDirectory(t, target.parent, isDirectory - isReplacedDirectory)
   }
   t.paths.clear()
   t.change({
@@ -222,8 +224,8 @@ function exchange(t: VolumeTransaction, source: Place & { located: Located }, ta
   placeEntry(t, source.located, target)
   placeEntry(t, target.located, source)
   const delta = (target.located.record.type === 'directory' ? 1 : 0) - (source.located.record.type === 'directory' ? 1 : 0)
-  touchDirectory(t, source.parent.record.inode, delta)
-  touchDirectory(t, target.parent.record.inode, -delta)
+  touchDirectory(t, source.parent, delta)
+  touchDirectory(t, target.parent, -delta)
 }
 
 function placeEntry(t: VolumeTransaction, moving: Located, { parent, name }: Place): void {
@@ -247,10 +249,6 @@ function refuseOwnSubtree(t: VolumeTransaction, moving: Located, targetParent: L
       throw new ShoalError('MOVE_INTO_ITSELF', "A directory can't be moved into itself or into what is below it")
     at = parentOf(t, at)?.parent
   }
-}
-
-function otherForm(form: EntryForm): EntryForm {
-  return form === 'file' ? 'directory' : 'file'
 }
 
 export function alreadyExists(t: VolumeTransaction, parent: InodeId, name: string): ShoalError {

@@ -1,10 +1,11 @@
 // Whole files by path: what PUT, mkdir -p and chmod do to the namespace.
 
 import { ShoalError } from '#foundation/errors.ts'
+import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { type Attributes, entityTag } from './attributes.ts'
 import { type NewContents, replaceContents, storeContents } from './contents.ts'
-import { createEntry } from './entries.ts'
+import { addEntry } from './entries.ts'
 import { findEntry, findRoot, joinPath, type Located, pathOfDirectory, storeRecord } from './inodes.ts'
 import { decodePointer } from './record.ts'
 import { inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
@@ -64,19 +65,21 @@ export function parentFor(t: VolumeTransaction, path: Path, create: boolean): { 
 
 /** The directory at `path`, made with those above it where they are missing. @throws NOT_A_DIRECTORY */
 export function ensureDirectory(t: VolumeTransaction, path: Path): Located {
-  let at = findRoot(t)
+  // The root's own record is read only where it is needed: most paths lead further.
+  let at: Located | undefined
   let shown = ''
   for (const [index, name] of path.entries()) {
     shown = joinPath(shown, name)
-    let next = findEntry(t, at.record.inode, { name, form: 'directory' })
+    const inode: InodeId = at?.record.inode ?? ROOT_INODE
+    let next = findEntry(t, inode, { name, form: 'directory' })
     if (next === undefined) {
-      if (findEntry(t, at.record.inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
-      next = createEntry(t, at, { name, inode: { type: 'directory', mode: DEFAULT_DIRECTORY_MODE } })
+      if (findEntry(t, inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
+      next = addEntry(t, at ?? findRoot(t), { name, inode: { type: 'directory', mode: DEFAULT_DIRECTORY_MODE } })
     }
     t.paths.set(next.record.inode, shown)
     at = next
   }
-  return at
+  return at ?? findRoot(t)
 }
 
 export interface FileWritten {
@@ -93,9 +96,8 @@ export function putFile(t: VolumeTransaction, path: Path, write: FileWrite): Fil
   checkConditions(write.conditions, existing?.record)
   if (existing !== undefined) return { located: overwrite(t, existing, write), created: false }
   const { attributes = {}, sha256 } = write
-  const located = createEntry(t, parent, {
+  const located = addEntry(t, parent, {
     name,
-    besideOtherForm: write.besideDirectory === true,
     inode: { type: 'file', mode: DEFAULT_FILE_MODE, ...attributes, contents: storeContents(t, write.contents), sha256 },
   })
   return { located, created: true }

@@ -1,4 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
+import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { decodeName } from '#foundation/name.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { findEntry, findRoot, joinPath, type Located } from './inodes.ts'
@@ -50,16 +51,17 @@ export function resolveParent(view: VolumeView, path: Path): ParentAndName {
 }
 
 function walk(view: VolumeView, path: Path, options: ResolveOptions): Located | undefined {
-  const directories: Located[] = [findRoot(view)]
+  // Below the root, whose own record is read only if the path ends there.
+  const directories: Located[] = []
   const todo = path.toReversed()
   let links = 0
   let shown = ''
   for (let name = todo.pop(); name !== undefined; name = todo.pop()) {
-    const directory = directories.at(-1) as Located
     if (name === UP) {
-      if (directories.length > 1) directories.pop()
+      directories.pop()
       continue
     }
+    const directory = directories.at(-1)?.record.inode ?? ROOT_INODE
     const isLast = todo.length === 0
     const found = lookUp(view, directory, { name, preferFile: isLast && options.prefer === 'file' })
     if (found === undefined) return undefined
@@ -78,7 +80,7 @@ function walk(view: VolumeView, path: Path, options: ResolveOptions): Located | 
     if (view instanceof VolumeTransaction && links === 0) view.paths.set(found.record.inode, shown)
     directories.push(found)
   }
-  return directories.at(-1)
+  return directories.at(-1) ?? findRoot(view)
 }
 
 function targetSteps(target: string): string[] {
@@ -90,10 +92,9 @@ function targetSteps(target: string): string[] {
 
 function lookUp(
   view: VolumeView,
-  directory: Located,
+  parent: InodeId,
   { name, preferFile }: { name: string; preferFile: boolean },
 ): Located | undefined {
-  const parent = directory.record.inode
   const [first, second] = preferFile ? (['file', 'directory'] as const) : (['directory', 'file'] as const)
   return findEntry(view, parent, { name, form: first }) ?? findEntry(view, parent, { name, form: second })
 }

@@ -10,10 +10,8 @@ import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import { listUploads } from '#metadata/uploads.ts'
 import {
   createVolume,
-  decodeVolume,
   describeVolume,
   findVolume,
-  findVolumeRow,
   listVolumes,
   removeVolume,
   requireVolume,
@@ -69,8 +67,9 @@ export class StrongVolumes implements Volumes {
   readonly #tenant: TenantId
   readonly #maintenance: Maintenance
   readonly #fsck = new Fsck()
-  /** Volumes as last opened, each good as long as its record is the same. */
-  readonly #opened = new Map<string, { readonly row: Buffer; readonly volume: Volume }>()
+  /** Volumes as last opened, until any volume changes; a volume itself knows when it is gone. */
+  readonly #opened = new Map<string, Volume>()
+  #volumeChanges = 0
 
   constructor(options: StrongVolumesOptions) {
     const { kv, chunks, clock, random, log, nodeId, changeRingEntries, uploadExpiryMs } = options
@@ -129,7 +128,7 @@ export class StrongVolumes implements Volumes {
   }
 
   create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
-    return this.#metadata.transactSystem((tx, onAppend) => {
+    return this.#changeVolumes((tx, onAppend) => {
       const record = createVolume(tx, { tenant: this.#tenant, name, policy }, this.#clock.nowNs())
       this.#report(tx, { kind: 'volume-create', volume: name, caller }, onAppend)
       return describeVolume(tx, record)
@@ -151,7 +150,7 @@ export class StrongVolumes implements Volumes {
   }
 
   update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
-    return this.#metadata.transactSystem((tx, onAppend) => {
+    return this.#changeVolumes((tx, onAppend) => {
       const record = updateVolume(tx, requireVolume(tx, this.#tenant, name), changes)
       this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
       return describeVolume(tx, record)
@@ -159,7 +158,7 @@ export class StrongVolumes implements Volumes {
   }
 
   remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {
-    return this.#metadata.transactSystem((tx, onAppend) => {
+    return this.#changeVolumes((tx, onAppend) => {
       const record = requireVolume(tx, this.#tenant, name)
       const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
       removeVolume(tx, view, { record, force: options.force === true, nowMs: this.#clock.nowMs() })
@@ -176,20 +175,26 @@ export class StrongVolumes implements Volumes {
     this.#metadata.reportVolume(tx, { kind, volume, principal: caller.principal, path: '' }, onAppend)
   }
 
-  open(name: string): Promise<Volume> {
-    return this.#metadata.readSystem((snapshot) => {
-      const row = findVolumeRow(snapshot, this.#tenant, name)
-      if (row === undefined) {
-        this.#opened.delete(name)
-        throw volumeNotFound(name)
-      }
-      const opened = this.#opened.get(name)
-      if (opened !== undefined && opened.row.equals(row)) return opened.volume
-      if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
-      const volume = new StrongVolume(this.#stores, describeVolume(snapshot, decodeVolume(row)))
-      this.#opened.set(name, { row: Buffer.from(row), volume })
-      return volume
-    })
+  async open(name: string): Promise<Volume> {
+    const opened = this.#opened.get(name)
+    if (opened !== undefined) return opened
+    const changesSeen = this.#volumeChanges
+    const info = await this.find(name)
+    if (info === undefined) throw volumeNotFound(name)
+    const volume = new StrongVolume(this.#stores, info)
+    if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
+    if (this.#volumeChanges === changesSeen) this.#opened.set(name, volume)
+    return volume
+  }
+
+  /** Runs a change to the volumes themselves, after which none counts as opened. */
+  async #changeVolumes<T>(fn: (tx: Transaction, onAppend: () => void) => T): Promise<T> {
+    try {
+      return await this.#metadata.transactSystem(fn)
+    } finally {
+      this.#volumeChanges += 1
+      this.#opened.clear()
+    }
   }
 
   changes(options: FollowOptions): AsyncIterableIterator<Change> {
