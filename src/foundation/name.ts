@@ -31,9 +31,15 @@ export function encodeName(name: string): Buffer {
   return Buffer.concat(parts)
 }
 
+/** Whether `name` is the string of some bytes: a lone surrogate that `decodeName` doesn't make stands for none, and two
+ *  strings for the same bytes must not pass for two names. */
+export function standsForBytes(name: string): boolean {
+  return name.isWellFormed() || decodeName(encodeName(name)) === name
+}
+
 function decodeEscaped(bytes: Buffer): string {
   let out = ''
-  for (let at = 0; at < bytes.length; ) {
+  for (let at = 0; at < bytes.length;) {
     const length = sequenceLength(bytes[at] as number)
     const piece = bytes.subarray(at, at + length)
     const decoded = piece.length === length ? tryDecode(piece) : undefined

@@ -1,5 +1,5 @@
 import { ShoalError } from './errors.ts'
-import { encodeName } from './name.ts'
+import { encodeName, standsForBytes } from './name.ts'
 
 /** The names from the volume's root down to an entry; the root itself is the empty list. Names as `decodeName` makes them. */
 export type Path = readonly string[]
@@ -12,7 +12,7 @@ export const MAX_PATH_BYTES = 16_384
 
 /** Reads `a/b/c` as POSIX does, with or without a leading and a trailing slash; repeated slashes count as one. What could
  *  climb out of the volume or have no meaning in a name is refused.
- *  @throws INVALID_PATH for `.`, `..` and NUL; NAME_TOO_LONG */
+ *  @throws INVALID_PATH for `.`, `..`, NUL, and surrogates that `decodeName` doesn't make; NAME_TOO_LONG */
 export function parsePath(text: string): Path {
   const names = text.split('/').filter((name) => name !== '')
   for (const name of names) checkName(name)
@@ -27,6 +27,12 @@ export function checkName(name: string): void {
   }
   if (name.includes('\0') || name.includes('/')) {
     throw new ShoalError('INVALID_PATH', `The name ${JSON.stringify(name)} is not allowed: names have neither "/" nor NUL`)
+  }
+  if (!standsForBytes(name)) {
+    throw new ShoalError(
+      'INVALID_PATH',
+      `The name ${JSON.stringify(name)} stands for no bytes: a lone surrogate is U+DC80 to U+DCFF for a byte that is not UTF-8`,
+    )
   }
   // One UTF-16 unit is at most three bytes: only long names need to be measured.
   if (name.length * 3 > MAX_NAME_BYTES && encodeName(name).length > MAX_NAME_BYTES) {

@@ -1,6 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
-import { encodeName } from '#foundation/name.ts'
+import { encodeName, standsForBytes } from '#foundation/name.ts'
 import { type Located, storeRecord } from './inodes.ts'
 import { contentBytes, kindRange, KIND, nameOfXattrKey, xattrKey } from './keys.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -29,7 +29,8 @@ export interface XattrWrite {
 /** @throws ALREADY_EXISTS, XATTR_NOT_FOUND, NAME_TOO_LONG, TOO_LARGE, INVALID_ARGUMENT */
 export function writeXattr(t: VolumeTransaction, located: Located, { name, value, mode }: XattrWrite): void {
   const { record } = located
-  checkXattr(t, record.inode, { name, value })
+  checkXattr({ name, value })
+  checkXattrList(t, record.inode, name)
   const before = readXattr(t, record.inode, name)
   if (mode === 'create' && before !== undefined)
     throw new ShoalError('ALREADY_EXISTS', `The extended attribute "${name}" exists already`)
@@ -50,15 +51,20 @@ export function removeAllXattrs(t: VolumeTransaction, inode: InodeId): void {
   for (const { name } of listXattrs(t, inode)) t.tx.delete(xattrKey(t.prefix, inode, name))
 }
 
-function checkXattr(view: VolumeView, inode: InodeId, { name, value }: { name: string; value: Buffer }): void {
+/** What can be said of an extended attribute without knowing the others of its entry.
+ *  @throws NAME_TOO_LONG, TOO_LARGE, INVALID_ARGUMENT */
+export function checkXattr({ name, value }: { readonly name: string; readonly value: Buffer }): void {
   const nameBytes = encodeName(name).length
-  if (nameBytes === 0 || name.includes('\0'))
+  if (nameBytes === 0 || name.includes('\0') || !standsForBytes(name))
     throw new ShoalError('INVALID_ARGUMENT', `${JSON.stringify(name)} can't be the name of an extended attribute`)
   if (nameBytes > MAX_XATTR_NAME_BYTES)
     throw new ShoalError('NAME_TOO_LONG', `The name of an extended attribute has ${MAX_XATTR_NAME_BYTES} bytes at most`)
   if (value.length > MAX_XATTR_BYTES)
     throw new ShoalError('TOO_LARGE', `The value of "${name}" has ${value.length} bytes; ${MAX_XATTR_BYTES} are allowed`)
-  let listBytes = nameBytes + 1
+}
+
+function checkXattrList(view: VolumeView, inode: InodeId, name: string): void {
+  let listBytes = encodeName(name).length + 1
   for (const other of listXattrs(view, inode)) if (other.name !== name) listBytes += encodeName(other.name).length + 1
   if (listBytes > MAX_XATTR_LIST_BYTES)
     throw new ShoalError('TOO_LARGE', `The names of all extended attributes together have ${MAX_XATTR_LIST_BYTES} bytes at most`)

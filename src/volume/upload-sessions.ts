@@ -86,7 +86,7 @@ export class UploadSessions {
   }): Promise<{ uploads: readonly UploadInfo[]; next: string | undefined }> {
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > LIST_LIMIT_MAX)
       throw new ShoalError('INVALID_ARGUMENT', `"limit" can't be ${limit}: 1 to ${LIST_LIMIT_MAX} is allowed`)
-    const after = cursor === undefined ? undefined : parseUploadId(cursor)
+    const after = cursor === undefined ? undefined : parseCursor(cursor)
     return this.#metadata.read(this.#volume, (view) => {
       const uploads: UploadInfo[] = []
       for (const { id, session } of listUploads(view, after)) {
@@ -137,7 +137,7 @@ export class UploadSessions {
         `The parts of upload "${id}" have the SHA-256 ${sha256.toString('hex')}, announced was ${expected.sha256.toString('hex')}`,
       )
     }
-    return this.#writes.commitSession(id, { caller, sha256 })
+    return this.#writes.commitSession(id, { caller, sha256, parts })
   }
 
   async #digest(id: UploadId, parts: readonly PartInfo[]): Promise<Buffer> {
@@ -187,4 +187,13 @@ async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Ar
 
 function partTooLarge(): ShoalError {
   return new ShoalError('TOO_LARGE', `A part has ${MAX_PART_BYTES} bytes (5 GiB) at most`)
+}
+
+/** The cursor of a listing is the id of its last upload. */
+function parseCursor(cursor: string): UploadId {
+  try {
+    return parseUploadId(cursor)
+  } catch (cause) {
+    throw new ShoalError('INVALID_ARGUMENT', `"${cursor.slice(0, 80)}" is not a cursor of this listing`, { cause })
+  }
 }

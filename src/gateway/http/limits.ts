@@ -6,6 +6,8 @@ export interface HttpLimits {
   readonly maxPipelined: number
   /** Request line and headers together: 431 HEADERS_TOO_LARGE. */
   readonly maxHeaderBytes: number
+  /** Header fields of a request: 431 HEADERS_TOO_LARGE. */
+  readonly maxHeaders: number
   /** Until the headers of a request are complete: 408 TIMEOUT. */
   readonly headersTimeoutMs: number
   /** Between two requests of a connection: it is closed. */
@@ -23,6 +25,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxPipelined: 64,
   // A path of 16,384 bytes, each percent-encoded, is 48 KiB; the rest is for the headers.
   maxHeaderBytes: 64 * 1024,
+  // Many times what clients and the proxies on the way send.
+  maxHeaders: 1_000,
   headersTimeoutMs: 20_000,
   // Longer than the 60 s for which common load balancers keep their side.
   keepAliveMs: 65_000,

@@ -10,7 +10,19 @@ interface Rejection {
 /** Answers what the HTTP parser could not make a request of, and ends the connection. No door is known yet, so every
  *  protocol gets the same small problem document (RFC 9457). */
 export function rejectConnection(socket: Socket, error: NodeJS.ErrnoException, requestId: string): void {
-  const rejection = rejectionOf(error)
+  reject(socket, rejectionOf(error), requestId)
+}
+
+/** Answers CONNECT, which node:http hands over as a bare socket: this is no proxy. */
+export function refuseTunnel(socket: Socket, requestId: string): void {
+  reject(
+    socket,
+    { status: '405 Method Not Allowed', code: 'METHOD_NOT_ALLOWED', detail: 'This is no proxy: CONNECT is not possible here' },
+    requestId,
+  )
+}
+
+function reject(socket: Socket, rejection: Rejection, requestId: string): void {
   const status = Number(rejection.status.slice(0, 3))
   const body = JSON.stringify({
     type: 'about:blank',
@@ -21,7 +33,7 @@ export function rejectConnection(socket: Socket, error: NodeJS.ErrnoException, r
     requestId,
   })
   socket.end(
-    `HTTP/1.1 ${rejection.status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n\r\n${body}`,
+    `HTTP/1.1 ${rejection.status}\r\nContent-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\nX-Request-Id: ${requestId}\r\nConnection: close\r\n${rejection.code === 'METHOD_NOT_ALLOWED' ? 'Allow: \r\n' : ''}\r\n${body}`,
   )
   // What the client is still sending is dropped; its end of the connection, or the idle time-out, closes ours.
   socket.resume()

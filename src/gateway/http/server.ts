@@ -10,7 +10,7 @@ import type { Door, Kernel } from './door.ts'
 import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './exchange.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
-import { rejectConnection } from './reject-connection.ts'
+import { refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { splitTarget } from './target.ts'
 
@@ -60,10 +60,13 @@ export class HttpServer implements Kernel {
       keepAliveTimeout: limits.keepAliveMs,
       noDelay: true,
       keepAlive: true,
-      requireHostHeader: true,
+      // `#begin` looks itself, and answers with a document.
+      requireHostHeader: false,
+      // A header that has no business being sent twice becomes a wrong one, instead of the first one winning.
+      joinDuplicateHeaders: true,
       insecureHTTPParser: false,
     })
-    // Node drops what is past a count silently; the size of all headers is limited, and answers.
+    // Node drops what is past a count silently: `#begin` counts, and answers.
     this.#server.maxHeadersCount = 0
     this.#server.maxConnections = limits.maxConnections
     this.#server.timeout = limits.responseIdleMs
@@ -73,6 +76,7 @@ export class HttpServer implements Kernel {
     this.#server.on('checkExpectation', (_request, response) => {
       response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
     })
+    this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, `${this.#idPrefix}-t`))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))
     this.#server.on('timeout', (socket) => this.#idle(socket))
     this.#server.on('drop', () =>
@@ -158,6 +162,7 @@ export class HttpServer implements Kernel {
     let refused: ShoalError | undefined
     try {
       target = splitTarget(request.url as string)
+      checkHeaders(request, this.#options.limits.maxHeaders)
     } catch (error) {
       refused = error as ShoalError
     }
@@ -332,6 +337,20 @@ export class HttpServer implements Kernel {
         }
       }
     }
+  }
+}
+
+/** RFC 9112, section 3.2: one Host, but for HTTP/1.0. @throws INVALID_ARGUMENT, HEADERS_TOO_LARGE */
+function checkHeaders(request: KernelRequest, maxHeaders: number): void {
+  if (request.rawHeaders.length > 2 * maxHeaders) {
+    throw new ShoalError(
+      'HEADERS_TOO_LARGE',
+      `The request has ${request.rawHeaders.length / 2} headers; ${maxHeaders} are allowed`,
+    )
+  }
+  const { host } = request.headers
+  if (host === undefined ? request.httpVersion !== '1.0' && request.httpVersion !== '0.9' : host.includes(',')) {
+    throw new ShoalError('INVALID_ARGUMENT', 'The request needs the header Host, once')
   }
 }
 

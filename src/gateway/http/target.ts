@@ -14,8 +14,8 @@ export interface Target {
 export function splitTarget(target: string): Target {
   const origin = target.charCodeAt(0) === 0x2f ? target : originOf(target)
   // eslint-disable-next-line no-control-regex
-  if (/[^\x21-\x7e]/.test(origin)) {
-    throw new ShoalError('INVALID_PATH', 'The request target has bytes outside of ASCII: percent-encode them')
+  if (/[^\x21-\x7e]|#/.test(origin)) {
+    throw new ShoalError('INVALID_PATH', 'The request target has "#" or bytes outside of ASCII: percent-encode them')
   }
   const mark = origin.indexOf('?')
   return mark === -1 ? { path: origin, query: '' } : { path: origin.slice(0, mark), query: origin.slice(mark + 1) }

@@ -1,5 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
-import { parsePath } from '#foundation/path.ts'
+import { formatPath, parsePath } from '#foundation/path.ts'
 import { readConditions } from '#gateway/http/conditional.ts'
 import { attributeChanges } from './entry-operations.ts'
 import { uploadJson } from './entry-json.ts'
@@ -30,6 +30,9 @@ export const beginUpload: Route = {
       },
       rest.clock.nowMs(),
     )
+    // The commit judges again; whoever can't succeed should learn it before sending gigabytes.
+    if ((await volume.stat(path))?.type === 'directory')
+      throw new ShoalError('IS_A_DIRECTORY', `"${formatPath(path)}" is a directory: the upload needs the path of a file`)
     const upload = await volume.beginUpload(path, {
       caller: callerOf(exchange),
       createParents: asked.parents ?? true,

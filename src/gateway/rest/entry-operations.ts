@@ -1,7 +1,9 @@
-import { encodeName } from '#foundation/name.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { encodeName, standsForBytes } from '#foundation/name.ts'
 import { parsePath } from '#foundation/path.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import { checkXattr } from '#metadata/xattrs.ts'
 import type { AttributeChanges, Caller, Volume } from '#volume/volume.ts'
 import { notFound } from './read-file.ts'
 import type { Operation } from './schemas.ts'
@@ -49,7 +51,7 @@ export async function applyOperation(
       return made(await volume.link(path, to, caller), to)
     }
     case 'symlink':
-      return made(await volume.makeSymlink(path, encodeName(operation.target), { caller }))
+      return made(await volume.makeSymlink(path, targetBytes(operation.target), { caller }))
     case 'mknod': {
       const { type, mode, rdev } = operation
       return made(await volume.makeNode(path, { type, mode: mode ?? DEFAULT_NODE_MODE, ...given('rdev', rdev) }, caller))
@@ -76,12 +78,23 @@ async function changeAttributes(
     name,
     value: value === null ? undefined : Buffer.from(value, 'base64'),
   }))
+  // One that can't be must not leave those before it behind.
+  for (const { name, value } of xattrs) checkXattr({ name, value: value ?? Buffer.alloc(0) })
   for (const { name, value } of xattrs) {
     if (value !== undefined) await volume.writeXattr(path, { name, value }, caller)
     else if ((await volume.readXattr(path, name)) !== undefined) await volume.removeXattr(path, name, caller)
   }
   if (Object.keys(changes).length === 0) return found(volume, path)
   return volume.setAttributes(path, changes, caller)
+}
+
+/** Where a symbolic link leads, from JSON. @throws INVALID_ARGUMENT */
+export function targetBytes(target: string): Buffer {
+  if (standsForBytes(target)) return encodeName(target)
+  throw new ShoalError(
+    'INVALID_ARGUMENT',
+    `The target ${JSON.stringify(target.slice(0, 80))} stands for no bytes: a lone surrogate is U+DC80 to U+DCFF for a byte that is not UTF-8`,
+  )
 }
 
 export function attributeChanges(asked: {

@@ -1,15 +1,13 @@
 import { ShoalError } from '#foundation/errors.ts'
-import { encodeName } from '#foundation/name.ts'
 import { parsePath } from '#foundation/path.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
-import { MemoryBody } from '#gateway/http/request-body.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Caller, Volume } from '#volume/volume.ts'
 import { readBatchRecords } from './batch-records.ts'
 import type { BatchRecord } from './batch-records.ts'
-import { attributeChanges } from './entry-operations.ts'
+import { attributeChanges, targetBytes } from './entry-operations.ts'
 import { problemLine } from './problem.ts'
 import { callerOf, volumeName, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
@@ -124,11 +122,11 @@ class Batch {
     if (header.type === 'symlink') {
       if (header.target === undefined) throw new ShoalError('INVALID_ARGUMENT', 'A record of type "symlink" needs a "target"')
       return {
-        attributes: await this.#volume.makeSymlink(path, encodeName(header.target), { caller, createParents: true }),
+        attributes: await this.#volume.makeSymlink(path, targetBytes(header.target), { caller, createParents: true }),
         created: true,
       }
     }
-    return this.#volume.writeFile(path, new MemoryBody(bytes), {
+    return this.#volume.writeFile(path, bytes, {
       caller,
       createParents: true,
       attributes: attributeChanges(header),

@@ -6,7 +6,6 @@ import type { RequestConditions } from '#gateway/http/conditional.ts'
 import { formatSha256Digest, readDigests, wantsSha256 } from '#gateway/http/digest-headers.ts'
 import type { DigestHeaders } from '#gateway/http/digest-headers.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
-import { MemoryBody } from '#gateway/http/request-body.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { Conditions, Volume, WriteOptions, WriteResult } from '#volume/volume.ts'
 import { SMALL_BODY_BYTES } from './body-gate.ts'
@@ -85,8 +84,7 @@ interface BodyToStore {
 async function storeBody(exchange: Exchange, rest: RestContext, { volume, path, options }: BodyToStore): Promise<WriteResult> {
   const { lengthBytes } = exchange
   if (lengthBytes !== undefined && lengthBytes <= SMALL_BODY_BYTES) {
-    const bytes = await exchange.body().collect()
-    return volume.writeFile(path, new MemoryBody(bytes), options)
+    return volume.writeFile(path, await exchange.body().collect(), options)
   }
   rest.uploads.enter()
   try {
