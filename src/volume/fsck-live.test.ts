@@ -191,9 +191,6 @@ test('an upload whose commit a crash has cut off is ended after it has expired, 
   const { volumes, volume, clock } = fixture
   const expiresNs = clock.nowNs() + 5_000_000_000n
   const id = await commitHalf(fixture, kv, { steps: 2, path: 'f', expiresNs })
-  clock.advance(5_500)
-  await volumes.collect()
-  assert.ok((await volume.findUpload(id)) !== undefined)
   for (let round = 0; round < 4; round += 1) {
     clock.advance(5_000)
     await volumes.collect()

@@ -4,7 +4,10 @@ import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
 import { decodeCounters, encodeCounters } from '#metadata/counters.ts'
+import type { Finding, Steps } from '#metadata/fsck-check.ts'
 import { FSCK_PROBLEMS } from '#metadata/fsck-problems.ts'
+import { type ChunkUse, compareReferences, tallyChunks } from '#metadata/fsck-references.ts'
+import { survey } from '#metadata/fsck-survey.ts'
 import * as keys from '#metadata/keys.ts'
 import { encodeExtent, encodeLink, encodePointer, encodeRecord } from '#metadata/record.ts'
 import { decodeReference, encodeReference } from '#metadata/references.ts'
@@ -651,3 +654,36 @@ test('docs/operations/fsck.md explains each problem, and no other', () => {
   const explained = [...page.matchAll(/^\| `([a-z-]+)` \|.*\|.*\|$/gm)].map(([, code]) => code as string)
   assert.deepEqual(explained.toSorted(inOrder), [...FSCK_PROBLEMS].toSorted(inOrder))
 })
+
+test('counting the chunks in several passes finds what one pass finds', async () => {
+  const d = await Damaged.populate()
+  const wrong = await chunkOf(d, 'a/one')
+  await d.put(keys.referenceKey(wrong), encodeReference({ count: 9, zeroAtMs: 0 }))
+  await d.delete(keys.referenceKey(await chunkOf(d, 'a/two')))
+  const snapshot = await d.fixture.kv.openSnapshot()
+  const surveyed = drain(survey(snapshot)).result
+  const count = (passes: number) => {
+    const uses: [ChunkId, ChunkUse][] = []
+    const findings: string[] = []
+    for (let index = 0; index < passes; index += 1) {
+      const part = { index, passes }
+      const tallied = drain(tallyChunks(snapshot, surveyed, part)).result
+      uses.push(...tallied)
+      findings.push(...drain(compareReferences(snapshot, tallied, part)).findings.map(({ where }) => where))
+    }
+    return { uses: uses.toSorted(inOrder), findings: findings.toSorted(inOrder) }
+  }
+  const once = count(1)
+  assert.ok(once.uses.length >= 8)
+  assert.equal(once.findings.length, 2)
+  for (const passes of [2, 3, 7, 256]) assert.deepEqual(count(passes), once)
+  snapshot.close()
+})
+
+function drain<T>(steps: Steps<T>): { findings: Finding[]; result: T } {
+  const findings: Finding[] = []
+  for (let step = steps.next(); ; step = steps.next()) {
+    if (step.done === true) return { findings, result: step.value }
+    if (step.value !== undefined) findings.push(step.value)
+  }
+}

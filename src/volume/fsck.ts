@@ -1,6 +1,5 @@
 // `shoal fsck`: runs all checks over one snapshot, mends what they find, and compares the chunks with the store.
 
-import { setImmediate } from 'node:timers/promises'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { LongSnapshot } from '#kv/store.ts'
@@ -59,9 +58,9 @@ export interface FsckStores extends ChunkCheckStores {
 }
 
 /** Rows looked at without a turn for others: some milliseconds. */
-const ROWS_PER_TURN = 1_000
+const ROWS_PER_TURN = 250
 /** Turns between two reports of progress. */
-const TURNS_PER_REPORT = 50
+const TURNS_PER_REPORT = 200
 
 /** Runs one check at a time. */
 export class Fsck {
@@ -130,7 +129,7 @@ class FsckRun {
       yield* this.#drive(compareReferences(snapshot, uses, part))
       yield this.#enter('chunks')
       for await (const looked of lookForChunks(chunks, uses, { verify, faults }))
-        if (this.#countUp(looked * (verify ? 1_000 : 10))) yield* this.#takeTurn()
+        if (this.#countUp(looked * (verify ? 250 : 10))) yield* this.#takeTurn()
       if (faults.size < FAULTS_PER_WALK && index + 1 < passes) continue
       yield* this.#reportFaults(surveyed, faults)
       faults.clear()
@@ -205,7 +204,7 @@ class FsckRun {
   async *#takeTurn(): Events {
     this.#sinceTurn = 0
     this.#turns += 1
-    await setImmediate()
+    await new Promise<void>((resolve) => void setImmediate(resolve))
     this.#options.signal?.throwIfAborted()
     if (this.#turns % TURNS_PER_REPORT === 0) yield this.#progress()
   }

@@ -16,6 +16,8 @@ import { contentPin, type Pins } from './pins.ts'
 
 /** Chunks forgotten between two transactions. */
 const CHUNKS_PER_STEP = 256
+/** Chunks looked at without a turn for others. */
+const CHUNKS_PER_TURN = 1_000
 
 export interface MaintenanceOptions {
   readonly metadata: Metadata
@@ -143,9 +145,12 @@ export class Maintenance {
   async *orphans({ forget }: { forget: boolean }): AsyncGenerator<ChunkInfo & { readonly forgotten: boolean }> {
     const { metadata, chunks, pins, clock, graceMs } = this.#options
     const beforeMs = clock.nowMs() - graceMs
+    let listed = 0
     for await (const chunk of chunks.list()) {
       const { id, touchedAtMs } = chunk
       if (this.#stop.signal.aborted) break
+      listed += 1
+      if (listed % CHUNKS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
       if (touchedAtMs >= beforeMs || pins.has(id)) continue
       const isKnown = await metadata.readSystem((snapshot) => findReference(snapshot, id) !== undefined)
       if (isKnown || pins.has(id)) continue
