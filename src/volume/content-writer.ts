@@ -3,11 +3,12 @@
 
 import { createHash, hash, type Hash } from 'node:crypto'
 import type { ChunkStore } from '#chunk/store.ts'
-import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
+import { checkDigests, checkNotLonger, checkNotShorter } from './expected-content.ts'
 import type { Pins } from './pins.ts'
+import type { ExpectedContent } from './volume.ts'
 
 /** Chunk writes of one stream that are under way together: one hashes or is on its way to the disk while the next fills. */
 const WRITES_IN_FLIGHT = 2
@@ -18,17 +19,11 @@ const SMALL_BYTES = 256 * 1024
 /** Below this a digest is quicker computed at once than sent to the thread pool. */
 const INLINE_DIGEST_BYTES = 64 * 1024
 
-export interface Expected {
-  readonly sizeBytes?: number
-  readonly sha256?: Buffer
-  readonly md5?: Buffer
-}
-
 export interface WriterOptions {
   readonly chunkSizeBytes: number
   /** Keep contents of up to 4 KiB as bytes. */
   readonly allowInline: boolean
-  readonly expected: Expected
+  readonly expected: ExpectedContent
   /** Compute the digest of the whole even when there are several chunks. */
   readonly digest: boolean
   readonly signal: AbortSignal | undefined
@@ -110,10 +105,7 @@ export class ContentWriter {
 
   async #take(piece: Uint8Array): Promise<void> {
     this.#sizeBytes += piece.length
-    const { sizeBytes } = this.#options.expected
-    if (sizeBytes !== undefined && this.#sizeBytes > sizeBytes) {
-      throw new ShoalError('INVALID_ARGUMENT', `The body is longer than the ${sizeBytes} bytes that were announced`)
-    }
+    checkNotLonger(this.#options.expected, this.#sizeBytes)
     this.#md5?.update(piece)
     if (this.#small !== undefined) {
       if (this.#sizeBytes <= SMALL_BYTES) {
@@ -190,13 +182,7 @@ export class ContentWriter {
   }
 
   async #finish(): Promise<Written> {
-    const { expected } = this.#options
-    if (expected.sizeBytes !== undefined && this.#sizeBytes < expected.sizeBytes) {
-      throw new ShoalError(
-        'INCOMPLETE_BODY',
-        `The body ended after ${this.#sizeBytes} of the ${expected.sizeBytes} bytes that were announced`,
-      )
-    }
+    checkNotShorter(this.#options.expected, this.#sizeBytes)
     if (this.#small !== undefined) return this.#finishSmall(this.#small)
     if (this.#filled > 0) await this.#flush()
     await Promise.all(this.#inFlight)
@@ -234,20 +220,7 @@ export class ContentWriter {
   }
 
   #check(sha256: Buffer | undefined): void {
-    const { expected } = this.#options
-    if (expected.sha256 !== undefined && sha256 !== undefined && !sha256.equals(expected.sha256)) {
-      throw new ShoalError(
-        'DIGEST_MISMATCH',
-        `The body's SHA-256 is ${sha256.toString('hex')}, announced was ${expected.sha256.toString('hex')}: it changed on the way`,
-      )
-    }
-    const md5 = this.#md5?.digest()
-    if (md5 !== undefined && expected.md5 !== undefined && !md5.equals(expected.md5)) {
-      throw new ShoalError(
-        'DIGEST_MISMATCH',
-        `The body's MD5 is ${md5.toString('base64')}, announced was ${expected.md5.toString('base64')}: it changed on the way`,
-      )
-    }
+    checkDigests(this.#options.expected, { sha256, md5: this.#md5?.digest() })
   }
 
   #throwFailure(): void {

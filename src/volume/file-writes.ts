@@ -20,10 +20,12 @@ import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/recor
 import { discardUnused } from '#metadata/references.ts'
 import { resolveExisting } from '#metadata/resolve.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
-import { abortUpload, beginUpload, commitUploadStep, putPart } from '#metadata/uploads.ts'
+import { abortUpload, beginUpload, commitUploadStep, type PartInfo, putPart } from '#metadata/uploads.ts'
 import type { Random } from '#platform/random.ts'
 import { checkAttributes } from './check-attributes.ts'
+import { checkBytes } from './expected-content.ts'
 import { type ContentStores, ContentWriter, type Written } from './content-writer.ts'
+import { uploadPin } from './pins.ts'
 import type { Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
 
 export interface WriteStores extends ContentStores {
@@ -49,8 +51,15 @@ export class FileWrites {
     this.#policy = policy
   }
 
-  async writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
+  async writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: WriteOptions): Promise<WriteResult> {
     if (options.attributes !== undefined) checkAttributes(options.attributes)
+    if (!Buffer.isBuffer(body)) return this.#writeStream(path, body, options)
+    if (body.length > MAX_INLINE_BYTES) return this.#writeStream(path, once(body), options)
+    const sha256 = checkBytes(options.expected ?? {}, body)
+    return this.#publish(path, { contents: { kind: 'inline', bytes: body }, sha256 }, options)
+  }
+
+  async #writeStream(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
     let session: UploadId | undefined
     let parts = 0
     const writer = this.#writer(options, async (extents, startsAt) => {
@@ -60,7 +69,8 @@ export class FileWrites {
     })
     try {
       const written = await writer.write(body)
-      if (session === undefined) return await this.#publish(path, written, options)
+      if (session === undefined)
+        return await this.#publish(path, { contents: contentsOf(written), sha256: written.sha256 }, options)
       if (written.extents.length > 0)
         await this.#addExtents(
           session,
@@ -73,6 +83,7 @@ export class FileWrites {
       throw error
     } finally {
       writer.release()
+      if (session !== undefined) this.#stores.pins.unpin(uploadPin(session))
     }
   }
 
@@ -90,14 +101,10 @@ export class FileWrites {
     })
   }
 
-  async #publish(path: Path, written: Written, options: WriteOptions): Promise<WriteResult> {
-    const { inline, extents, sizeBytes, sha256 } = written
-    const contents: NewContents =
-      inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
+  async #publish(path: Path, whole: Pick<FileWrite, 'contents' | 'sha256'>, options: WriteOptions): Promise<WriteResult> {
     const { conditions, attributes, createParents } = options
     const write: FileWrite = {
-      contents,
-      sha256,
+      ...whole,
       createParents: createParents === true,
       ...(conditions === undefined ? {} : { conditions }),
       ...(attributes === undefined ? {} : { attributes }),
@@ -120,6 +127,7 @@ export class FileWrites {
         ...(attributes === undefined ? {} : { attributes }),
       }),
     )
+    this.#stores.pins.pin(uploadPin(id))
     return id
   }
 
@@ -134,10 +142,19 @@ export class FileWrites {
   }
 
   /** Publishes an upload session's parts, in as many steps as they need. */
-  async commitSession(id: UploadId, options: { caller: Caller; sha256: Buffer | undefined }): Promise<WriteResult> {
-    for (;;) {
-      const step = await this.#transact(options.caller, (t) => commitUploadStep(t, id, { sha256: options.sha256 }))
-      if (step !== 'more') return toResult(step)
+  async commitSession(
+    id: UploadId,
+    { caller, ...options }: { caller: Caller; sha256: Buffer | undefined; parts?: readonly PartInfo[] },
+  ): Promise<WriteResult> {
+    const { pins } = this.#stores
+    pins.pin(uploadPin(id))
+    try {
+      for (;;) {
+        const step = await this.#transact(caller, (t) => commitUploadStep(t, id, options))
+        if (step !== 'more') return toResult(step)
+      }
+    } finally {
+      pins.unpin(uploadPin(id))
     }
   }
 
@@ -308,6 +325,10 @@ export class FileWrites {
   #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T): Promise<T> {
     return this.#stores.metadata.transact(this.#volume, caller.principal, fn)
   }
+}
+
+function contentsOf({ inline, extents, sizeBytes }: Written): NewContents {
+  return inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
 }
 
 function report(t: VolumeTransaction, result: RangeWriteResult): RangeWriteResult {

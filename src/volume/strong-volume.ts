@@ -100,7 +100,7 @@ export class StrongVolume implements port.Volume {
     return locateContents(this.#stores, this.#volume, path)
   }
 
-  writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: port.WriteOptions): Promise<port.WriteResult> {
+  writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: port.WriteOptions): Promise<port.WriteResult> {
     return this.#writes.writeFile(path, body, options)
   }
 

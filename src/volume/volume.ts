@@ -132,8 +132,8 @@ export interface Volume {
   locate(path: Path): Promise<Locations | undefined>
 
   /** Replaces the whole contents of the file in one step, or creates it. Nothing of it is visible before, and nothing
-   *  remains of it after a failure. @throws IS_A_DIRECTORY, NOT_FOUND (a missing parent), QUOTA_EXCEEDED, NO_SPACE … */
-  writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult>
+   *  remains of it after a failure. A buffer is a body that is at hand, and may be kept. @throws IS_A_DIRECTORY, NOT_FOUND (a missing parent), QUOTA_EXCEEDED, NO_SPACE … */
+  writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: WriteOptions): Promise<WriteResult>
   /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
   writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
   truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
@@ -146,7 +146,11 @@ export interface Volume {
     options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number },
   ): Promise<Attributes>
   /** `createParents` makes missing directories on the way. */
-  makeSymlink(path: Path, target: Buffer, options: { readonly caller: Caller; readonly createParents?: boolean }): Promise<Attributes>
+  makeSymlink(
+    path: Path,
+    target: Buffer,
+    options: { readonly caller: Caller; readonly createParents?: boolean },
+  ): Promise<Attributes>
   /** FIFOs, sockets and devices, and empty files. */
   makeNode(
     path: Path,

@@ -144,22 +144,3 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
 }
 
 const EMPTY = Buffer.alloc(0)
-
-/** A body that is in memory already. */
-export class MemoryBody implements AsyncIterableIterator<Buffer> {
-  #bytes: Buffer | undefined
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes.length === 0 ? undefined : bytes
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  next(): Promise<IteratorResult<Buffer, undefined>> {
-    const bytes = this.#bytes
-    this.#bytes = undefined
-    return Promise.resolve(bytes === undefined ? DONE : { done: false, value: bytes })
-  }
-}

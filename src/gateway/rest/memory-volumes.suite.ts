@@ -216,12 +216,12 @@ class MemoryVolume implements Volume {
     }
   }
 
-  async writeFile(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
+  async writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: WriteOptions): Promise<WriteResult> {
     const key = formatPath(path)
     if (this.#nodes.get(key)?.attributes.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"${key}" is a directory`)
     if (path.at(-1) === 'full') throw new ShoalError('NO_SPACE', 'No space is left')
     const pieces: Uint8Array[] = []
-    for await (const piece of body) pieces.push(piece)
+    for await (const piece of Buffer.isBuffer(body) ? [body] : body) pieces.push(piece)
     const bytes = pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
     checkExpected(bytes, options)
     const before = this.#nodes.get(key)
