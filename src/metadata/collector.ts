@@ -24,6 +24,8 @@ const ROWS_PER_STEP = 500
 export interface ChunkGarbage {
   readonly chunk: ChunkId
   readonly zeroAtMs: number
+  /** Something uses the chunk: its row on the list is left over, and must not cost the chunk. */
+  readonly isUsed: boolean
 }
 
 /** The oldest chunks that nothing has used since `beforeMs`. */
@@ -32,7 +34,7 @@ export function listGarbageChunks(snapshot: Snapshot, { beforeMs, limit }: { bef
   for (const { key } of snapshot.range({ ...kindRange(SYSTEM_PREFIX, KIND.garbageChunk), limit })) {
     const garbage = readGarbageChunkKey(key)
     if (garbage.zeroAtMs >= beforeMs) break
-    found.push(garbage)
+    found.push({ ...garbage, isUsed: (findReference(snapshot, garbage.chunk)?.count ?? 0) > 0 })
   }
   return found
 }
@@ -47,7 +49,9 @@ export function countGarbageChunks(snapshot: Snapshot): number {
 export function strikeGarbageChunks(tx: Transaction, gone: readonly ChunkGarbage[]): void {
   for (const { chunk, zeroAtMs } of gone) {
     tx.delete(garbageChunkKey(zeroAtMs, chunk))
-    if (findReference(tx, chunk)?.count === 0) tx.delete(referenceKey(chunk))
+    const reference = findReference(tx, chunk)
+    // Used and left again meanwhile, it is on the list anew, with the reference that says so.
+    if (reference?.count === 0 && reference.zeroAtMs === zeroAtMs) tx.delete(referenceKey(chunk))
   }
 }
 

@@ -137,6 +137,8 @@ export function extentsOfPart(view: VolumeView, id: UploadId, part: number): Ext
 export interface CommitOptions {
   readonly sha256: Buffer | undefined
   readonly besideDirectory?: boolean
+  /** What `sha256` was computed from. @throws CONFLICT when these are no longer the parts */
+  readonly parts?: readonly PartInfo[]
 }
 
 /** Publishes the session's file. A session of many extents needs several calls, each a transaction of its own: until one
@@ -144,6 +146,11 @@ export interface CommitOptions {
 export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: CommitOptions): FileWritten | 'more' {
   const session = requireUpload(t, id)
   const parts = listParts(t, id)
+  if (options.parts !== undefined && !areSameParts(parts, options.parts)) {
+    throw new ShoalError('CONFLICT', `Parts of upload "${id}" were sent while it was being committed: commit it again`, {
+      details: { upload: id },
+    })
+  }
   const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
   const total = parts.reduce((sum, part) => sum + part.extents, 0)
   if (total > EXTENTS_PER_STEP) {
@@ -167,6 +174,13 @@ export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: Co
   }
   t.tx.delete(uploadKey(t.prefix, id))
   return publish(t, { session, options, contents: { kind: 'extents', extents, sizeBytes, counted: true } })
+}
+
+function areSameParts(a: readonly PartInfo[], b: readonly PartInfo[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((part, at) => encodePart(part).equals(encodePart(b[at] as PartInfo)) && part.number === b[at]?.number)
+  )
 }
 
 function publish(

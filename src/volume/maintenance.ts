@@ -8,11 +8,11 @@ import { volumePrefix } from '#metadata/keys.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { findReference } from '#metadata/references.ts'
 import { VolumeView } from '#metadata/transaction.ts'
-import { abortUpload, listUploads, type UploadSession } from '#metadata/uploads.ts'
+import { abortUpload, listUploads } from '#metadata/uploads.ts'
 import { listVolumes } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import { contentPin, type Pins } from './pins.ts'
+import { contentPin, type Pins, uploadPin } from './pins.ts'
 
 /** Chunks forgotten between two transactions. */
 const CHUNKS_PER_STEP = 256
@@ -86,22 +86,25 @@ export class Maintenance {
   }
 
   async #reapUploads(): Promise<number> {
-    const { metadata, clock, log, graceMs } = this.#options
+    const { metadata, clock, pins, log } = this.#options
     const nowNs = clock.nowNs()
-    const graceNs = BigInt(graceMs) * 1_000_000n
     const volumes = await metadata.readSystem((snapshot) => [...listVolumes(snapshot)])
     let reaped = 0
     for (const volume of volumes) {
       const handle: VolumeHandle = volume
       const expired = await metadata.readSystem((snapshot) => {
         const view = new VolumeView(snapshot, volumePrefix(volume.tenant, volume.id))
-        // A commit that is under way may go on for a while after the session has expired; one that a crash has cut off doesn't.
-        const isOver = ({ expiresNs, committing }: UploadSession) =>
-          expiresNs + (committing === undefined ? 0n : graceNs) <= nowNs
-        return [...listUploads(view)].filter(({ session }) => isOver(session))
+        return [...listUploads(view)].filter(({ session }) => session.expiresNs <= nowNs)
       })
       for (const { id, session } of expired) {
-        await metadata.transact(handle, session.principal, (t) => abortUpload(t, id))
+        if (pins.has(uploadPin(id))) continue
+        try {
+          await metadata.transact(handle, session.principal, (t) => abortUpload(t, id))
+        } catch (error) {
+          // Others were quicker to end it, or to remove the volume.
+          if (isShoalError(error, 'UPLOAD_NOT_FOUND') || isShoalError(error, 'VOLUME_NOT_FOUND')) continue
+          throw error
+        }
         log.info('an upload has expired', { volume: volume.name, upload: id })
         reaped += 1
       }
@@ -123,7 +126,7 @@ export class Maintenance {
       for (const garbage of todo) {
         // No turn of the event loop lies between the look at the pins and the store's own check.
         if (pins.has(garbage.chunk)) continue
-        if (await this.#forget(garbage, beforeMs)) gone.push(garbage)
+        if (garbage.isUsed || (await this.#forget(garbage, beforeMs))) gone.push(garbage)
       }
       await metadata.transactSystem((tx) => strikeGarbageChunks(tx, gone))
       forgotten += gone.length

@@ -1,3 +1,5 @@
+import type { UploadId } from '#foundation/ids.ts'
+
 /** Counts who is using something, so that the collector leaves it alone. */
 export class Pins {
   readonly #counts = new Map<string, number>()
@@ -15,6 +17,11 @@ export class Pins {
   has(key: string): boolean {
     return this.#counts.has(key)
   }
+}
+
+/** Names an upload session that is being committed, or that a stream is being written to: it doesn't expire. */
+export function uploadPin(id: UploadId): string {
+  return `upload ${id}`
 }
 
 /** Names the contents of a file among all volumes. */

@@ -33,8 +33,10 @@ export interface Fixture {
 }
 
 /** Volumes over memory stores, with a volume "docs" of 1 MiB chunks. */
-export async function openFixture(options: Partial<StrongVolumesOptions> = {}): Promise<Fixture> {
-  const clock = new ManualClock()
+export async function openFixture(
+  options: Partial<StrongVolumesOptions> & { readonly clock?: ManualClock } = {},
+): Promise<Fixture> {
+  const clock = options.clock ?? new ManualClock()
   const kv = options.kv ?? openMemoryStore()
   const chunks = options.chunks ?? openMemoryChunkStore({ clock })
   const volumes = new StrongVolumes({

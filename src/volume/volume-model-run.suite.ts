@@ -498,6 +498,9 @@ export class ModelRun {
           [...parts].map(([number, bytes]) => [number, bytes.length]).toSorted(([a], [b]) => (a as number) - (b as number)),
         ]),
     )
+    for await (const event of this.#fixture.volumes.fsck()) {
+      if (event.kind === 'finding') assert.fail(`fsck found ${event.problem} at ${event.where}: ${event.detail}`)
+    }
     for (const opened of this.#files) await compareRange(opened, { offset: 0, length: opened.bytes.length })
   }
 
