@@ -63,8 +63,9 @@ export function parentFor(t: VolumeTransaction, path: Path, create: boolean): { 
   return { parent: ensureDirectory(t, path.slice(0, -1)), name: path.at(-1) as string }
 }
 
-/** The directory at `path`, made with those above it where they are missing. @throws NOT_A_DIRECTORY */
-export function ensureDirectory(t: VolumeTransaction, path: Path): Located {
+/** The directory at `path`, made with those above it where they are missing. @throws NOT_A_DIRECTORY where a file stands
+ *  in the way, unless directories may stand beside files */
+export function ensureDirectory(t: VolumeTransaction, path: Path, { besideFiles = false } = {}): Located {
   // The root's own record is read only where it is needed: most paths lead further.
   let at: Located | undefined
   let shown = ''
@@ -73,7 +74,7 @@ export function ensureDirectory(t: VolumeTransaction, path: Path): Located {
     const inode: InodeId = at?.record.inode ?? ROOT_INODE
     let next = findEntry(t, inode, { name, form: 'directory' })
     if (next === undefined) {
-      if (findEntry(t, inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
+      if (!besideFiles && findEntry(t, inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
       next = addEntry(t, at ?? findRoot(t), { name, inode: { type: 'directory', mode: DEFAULT_DIRECTORY_MODE } })
     }
     t.paths.set(next.record.inode, shown)
@@ -91,8 +92,12 @@ export interface FileWritten {
  *  what `attributes` doesn't mention. */
 export function putFile(t: VolumeTransaction, path: Path, write: FileWrite): FileWritten {
   if (path.length === 0) throw isADirectory(path)
-  const { parent, name } = parentFor(t, path, write.createParents === true)
-  const existing = findTarget(t, path, { parent, name, besideDirectory: write.besideDirectory === true })
+  const besideDirectory = write.besideDirectory === true
+  const { parent, name } =
+    write.createParents === true
+      ? { parent: ensureDirectory(t, path.slice(0, -1), { besideFiles: besideDirectory }), name: path.at(-1) as string }
+      : resolveParent(t, path)
+  const existing = findTarget(t, path, { parent, name, besideDirectory })
   checkConditions(write.conditions, existing?.record)
   if (existing !== undefined) return { located: overwrite(t, existing, write), created: false }
   const { attributes = {}, sha256 } = write

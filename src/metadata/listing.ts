@@ -3,6 +3,7 @@
 
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
+import { checkName } from '#foundation/path.ts'
 import { findEntry, type Located, readEntry } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, keyAfter, readEntryKey } from './keys.ts'
 import type { InodeRecord } from './record.ts'
@@ -31,7 +32,7 @@ interface Cursor {
 }
 
 export function listDirectory(view: VolumeView, directory: InodeId, request: ListRequest): ListPage {
-  const after = request.cursor === undefined ? undefined : decodeCursor(request.cursor)
+  const after = request.cursor === undefined ? undefined : decodeCursor(request.cursor, request.recursive)
   const scan = request.recursive ? scanTree(view, directory, after) : scanDirectory(view, directory, after)
   const entries: ListedEntry[] = []
   for (const entry of scan) {
@@ -100,15 +101,27 @@ function encodeCursor({ path, record }: ListedEntry): string {
   return Buffer.from(JSON.stringify([record.type === 'directory' ? 1 : 0, ...path])).toString('base64url')
 }
 
-function decodeCursor(text: string): Cursor {
+function decodeCursor(text: string, recursive: boolean): Cursor {
   const parsed = tryParse(text)
-  if (!Array.isArray(parsed) || parsed.length < 2 || !parsed.slice(1).every((name) => typeof name === 'string')) {
+  const [form, ...names]: unknown[] = Array.isArray(parsed) ? parsed : []
+  const isDeepEnough = recursive ? names.length > 0 : names.length === 1
+  if ((form !== 0 && form !== 1) || !isDeepEnough || !names.every(isName)) {
     throw new ShoalError(
       'INVALID_ARGUMENT',
       `"${text.slice(0, 80)}" is not a cursor of a listing: pass "next" of the page before, unchanged`,
     )
   }
-  return { names: parsed.slice(1) as string[], form: parsed[0] === 1 ? 'directory' : 'file' }
+  return { names, form: form === 1 ? 'directory' : 'file' }
+}
+
+function isName(name: unknown): name is string {
+  if (typeof name !== 'string') return false
+  try {
+    checkName(name)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function tryParse(text: string): unknown {

@@ -59,7 +59,7 @@ export class StrongVolume implements port.Volume {
     return this.#stores.metadata.read(this.#volume, (view) => resolvePath(view, path, options)?.record)
   }
 
-  list(path: Path, options: port.ListOptions = {}): Promise<port.Listing> {
+  async list(path: Path, options: port.ListOptions = {}): Promise<port.Listing> {
     const { cursor, limit = LIST_LIMIT_DEFAULT, recursive = false } = options
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > LIST_LIMIT_MAX) {
       throw new ShoalError('INVALID_ARGUMENT', `"limit" can't be ${limit}: 1 to ${LIST_LIMIT_MAX} is allowed`, {
@@ -116,7 +116,7 @@ export class StrongVolume implements port.Volume {
     return (await this.#writes.copyRange(copy, caller)).record
   }
 
-  makeDirectory(path: Path, options: { caller: port.Caller; parents?: boolean; mode?: number }): Promise<Attributes> {
+  async makeDirectory(path: Path, options: { caller: port.Caller; parents?: boolean; mode?: number }): Promise<Attributes> {
     const { caller, parents = false, mode = 0o755 } = options
     checkAttributes({ mode })
     return this.#transact(caller, (t) => {
@@ -128,7 +128,7 @@ export class StrongVolume implements port.Volume {
     })
   }
 
-  makeSymlink(path: Path, target: Buffer, options: { caller: port.Caller; createParents?: boolean }): Promise<Attributes> {
+  async makeSymlink(path: Path, target: Buffer, options: { caller: port.Caller; createParents?: boolean }): Promise<Attributes> {
     if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0)) {
       throw new ShoalError('INVALID_ARGUMENT', `The target of a symbolic link has 1 to ${MAX_TARGET_BYTES} bytes and no NUL`)
     }
@@ -139,7 +139,7 @@ export class StrongVolume implements port.Volume {
     }))
   }
 
-  makeNode(path: Path, node: { type: FileType; mode: number; rdev?: number }, caller: port.Caller): Promise<Attributes> {
+  async makeNode(path: Path, node: { type: FileType; mode: number; rdev?: number }, caller: port.Caller): Promise<Attributes> {
     if (node.type === 'directory' || node.type === 'symlink')
       throw new ShoalError('INVALID_ARGUMENT', `A ${node.type} is made by an operation of its own`)
     const isDevice = node.type === 'character-device' || node.type === 'block-device'
@@ -216,7 +216,7 @@ export class StrongVolume implements port.Volume {
     })
   }
 
-  setAttributes(path: Path, changes: AttributeChanges, caller: port.Caller): Promise<Attributes> {
+  async setAttributes(path: Path, changes: AttributeChanges, caller: port.Caller): Promise<Attributes> {
     checkAttributes(changes)
     return this.#transact(caller, (t) => changeAttributes(t, resolveExisting(t, path), changes).record)
   }

@@ -77,7 +77,7 @@ export class UploadSessions {
     })
   }
 
-  list({
+  async list({
     cursor,
     limit = LIST_LIMIT_MAX,
   }: {
