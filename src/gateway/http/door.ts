@@ -1,5 +1,6 @@
 import type { ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { AnswerQueue } from './answer-queue.ts'
 import type { Exchange } from './exchange.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -18,6 +19,7 @@ export interface Door {
 export interface Kernel {
   readonly clock: Clock
   readonly draining: boolean
+  readonly answers: AnswerQueue
   watchBody(body: RequestBody): void
   readonly bodySettled: (body: RequestBody) => void
   /** The response has been handed to the system. */

@@ -136,7 +136,7 @@ export class Exchange {
     }
     if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
     response.writeHead(status, headers)
-    response.end(body, encoding)
+    this.kernel.answers.add(response, body, encoding)
   }
 
   /** Begins a response whose length is not announced; go on with `write` and `end`. */

@@ -1,8 +1,18 @@
 const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec']
 
+/** Dates written lately: files written together share their second. */
+const written = new Map<number, string>()
+const WRITTEN_MAX = 1_024
+
 /** The date as RFC 9110, section 5.6.7, writes it (IMF-fixdate), in whole seconds, rounded down. */
 export function formatHttpDate(timeMs: number): string {
-  return new Date(timeMs).toUTCString()
+  const second = Math.floor(timeMs / 1000)
+  const known = written.get(second)
+  if (known !== undefined) return known
+  const text = new Date(second * 1000).toUTCString()
+  if (written.size >= WRITTEN_MAX) written.clear()
+  written.set(second, text)
+  return text
 }
 
 // In the order of RFC 9110: IMF-fixdate, the obsolete form of RFC 850, and that of C's asctime().

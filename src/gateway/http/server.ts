@@ -5,6 +5,7 @@ import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import { AnswerQueue } from './answer-queue.ts'
 import { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
 import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './exchange.ts'
@@ -33,6 +34,7 @@ const connections = new WeakMap<Socket, Connection>()
 
 /** A streaming HTTP/1.1 server that knows no protocol: limits, time-outs, request ids, logs, metrics, orderly end. */
 export class HttpServer implements Kernel {
+  readonly answers = new AnswerQueue()
   readonly clock: Clock
   readonly #server: Server<typeof KernelRequest, typeof KernelResponse>
   readonly #options: HttpServerOptions
@@ -275,12 +277,14 @@ export class HttpServer implements Kernel {
 
   /** What the parser or the socket reports outside of a handler. */
   #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    // What was answered before the damage still leaves before the connection ends.
+    this.answers.flush()
     const current = connections.get(socket)?.current
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
     }
-    if (current !== undefined) {
+    if (current !== undefined && !current.response.writableEnded) {
       // In a body, its handler answers. Behind a complete request, the connection ends after the responses under way.
       current.breakBody(
         error.code === 'HPE_INVALID_EOF_STATE'
