@@ -45,6 +45,7 @@ export function captureFile(view: VolumeView, path: Path, options: { follow?: bo
 /** A file's contents as they were when captured; they are pinned until `close`. */
 export class ContentReader implements OpenFile {
   readonly attributes: Attributes
+  readonly bytes: Buffer | undefined
   readonly #stores: ReaderStores
   readonly #captured: Captured
   readonly #pins: string[] = []
@@ -53,6 +54,7 @@ export class ContentReader implements OpenFile {
     this.#stores = stores
     this.#captured = captured
     this.attributes = captured.record
+    this.bytes = captured.inline
     const { record } = captured
     if (record.form === 'table') this.#pin(contentPin(captured.prefix, contentBytes(record.content)))
     for (const extent of record.extents) this.#pin(extent.chunk)

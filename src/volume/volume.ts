@@ -37,6 +37,8 @@ export interface Listing {
 /** One content of a file, fixed at the moment of `openFile`: later changes of the path don't show in it. */
 export interface OpenFile {
   readonly attributes: Attributes
+  /** The whole contents, where they are at hand without a further step; read-only. */
+  readonly bytes: Buffer | undefined
   /** The bytes of `[offset, offset + length)`, each verified, holes as zeros. Pulls at most a few chunk reads ahead of
    *  the consumer. @throws CORRUPT, CHUNK_MISSING, STORAGE_FAILED */
   read(range: { readonly offset: number; readonly length: number }, signal?: AbortSignal): AsyncIterableIterator<Buffer>

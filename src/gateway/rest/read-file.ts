@@ -130,6 +130,7 @@ async function serveContents(exchange: Exchange, file: OpenFile, rest: RestConte
     headers.push('Content-Length', String(sizeBytes))
     return exchange.send(200, headers)
   }
+  if (file.bytes !== undefined) return exchange.send(200, headers, file.bytes)
   // A signal costs more than a small file's bytes; what is read at once needs none.
   const signal = sizeBytes > SMALL_BODY_BYTES ? exchange.signal : undefined
   return exchange.sendStream(200, headers, { bytes: file.read({ offset: 0, length: sizeBytes }, signal), lengthBytes: sizeBytes })
