@@ -8,6 +8,7 @@ import { putFile } from '#metadata/files.ts'
 import { Metadata } from '#metadata/metadata.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import { NodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
@@ -123,6 +124,7 @@ try {
     ...common,
     chunks: openMemoryChunkStore({ clock: nodeClock }),
     random: nodeRandom,
+    digests: new NodeDigests(),
     log: silentLog,
     nodeId: 'bench',
     uploadExpiryMs: 3_600_000,

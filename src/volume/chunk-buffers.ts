@@ -1,4 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
+import type { Digests } from '#platform/digests.ts'
 
 /** Kept for the next borrower: a fresh buffer costs a page fault for every 4 KiB. */
 const KEPT_BYTES_MAX = 32 * 1024 * 1024
@@ -12,8 +13,11 @@ export class ChunkBuffers {
   #lentBytes = 0
   #keptBytes = 0
 
-  constructor(limitBytes: number) {
+  readonly #digests: Digests
+
+  constructor(limitBytes: number, digests: Digests) {
     this.#limitBytes = limitBytes
+    this.#digests = digests
   }
 
   /** A buffer of exactly `sizeBytes`, its contents arbitrary. @throws CANCELLED when `signal` aborts first */
@@ -58,7 +62,7 @@ export class ChunkBuffers {
       this.#keptBytes -= sizeBytes
       return kept
     }
-    return Buffer.allocUnsafeSlow(sizeBytes)
+    return this.#digests.allocate(sizeBytes)
   }
 
   #keep(buffer: Buffer): void {

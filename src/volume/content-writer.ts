@@ -1,10 +1,11 @@
 // From a stream of bytes to contents that a metadata transaction can publish: inline up to 4 KiB, else chunks, which are
 // durable before anything refers to them.
 
-import { createHash, hash, type Hash } from 'node:crypto'
+import { createHash, type Hash } from 'node:crypto'
 import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import type { Digests } from '#platform/digests.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
 import { checkDigests, checkNotLonger, checkNotShorter } from './expected-content.ts'
 import type { Pins } from './pins.ts'
@@ -15,9 +16,6 @@ const WRITES_IN_FLIGHT = 2
 
 /** Up to here bytes are gathered as they came; more go into a borrowed buffer. */
 const SMALL_BYTES = 256 * 1024
-
-/** Below this a digest is quicker computed at once than sent to the thread pool. */
-const INLINE_DIGEST_BYTES = 64 * 1024
 
 export interface WriterOptions {
   readonly chunkSizeBytes: number
@@ -45,14 +43,10 @@ export interface Written {
 }
 
 export interface ContentStores {
+  readonly digests: Digests
   readonly chunks: ChunkStore
   readonly buffers: ChunkBuffers
   readonly pins: Pins
-}
-
-export async function digestOf(bytes: Uint8Array): Promise<Buffer> {
-  if (bytes.length <= INLINE_DIGEST_BYTES) return hash('sha256', bytes, 'buffer')
-  return Buffer.from(await crypto.subtle.digest('SHA-256', bytes as Uint8Array<ArrayBuffer>))
 }
 
 /** Writes one stream. Whatever it has written is pinned until `release`. */
@@ -174,7 +168,7 @@ export class ContentWriter {
   }
 
   async #store(bytes: Buffer): Promise<ChunkId> {
-    const chunk = (await digestOf(bytes)).toString('hex') as ChunkId
+    const chunk = (await this.#stores.digests.sha256(bytes)).toString('hex') as ChunkId
     this.#stores.pins.pin(chunk)
     this.#pinned.push(chunk)
     await this.#stores.chunks.write(chunk, bytes)
@@ -210,7 +204,7 @@ export class ContentWriter {
     const only = pieces[0]
     const bytes =
       pieces.length === 1 && only !== undefined ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces)
-    const sha256 = await digestOf(bytes)
+    const sha256 = await this.#stores.digests.sha256(bytes)
     this.#check(sha256)
     const written = { sizeBytes: bytes.length, sha256, handedOverBytes: 0 }
     if (bytes.length === 0 || (this.#options.allowInline && bytes.length <= MAX_INLINE_BYTES))

@@ -1,6 +1,6 @@
 import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
-import type { KeyValueStore, Transaction } from '#kv/store.ts'
+import type { KeyValueStore, Transaction, TransactOptions } from '#kv/store.ts'
 import { nextChange } from '#metadata/change-feed.ts'
 import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
@@ -20,6 +20,7 @@ import {
 } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
 import type { Random } from '#platform/random.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
@@ -34,6 +35,7 @@ export interface StrongVolumesOptions {
   readonly chunks: ChunkStore
   readonly clock: Clock
   readonly random: Random
+  readonly digests: Digests
   readonly log: Log
   readonly nodeId: string
   readonly tenant?: TenantId
@@ -72,7 +74,7 @@ export class StrongVolumes implements Volumes {
   #volumeChanges = 0
 
   constructor(options: StrongVolumesOptions) {
-    const { kv, chunks, clock, random, log, nodeId, changeRingEntries, uploadExpiryMs } = options
+    const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
     const pins = new Pins()
     this.#clock = clock
     this.#tenant = options.tenant ?? DEFAULT_TENANT
@@ -82,10 +84,11 @@ export class StrongVolumes implements Volumes {
       metadata: this.#metadata,
       chunks,
       random,
+      digests,
       nodeId,
       uploadExpiryMs,
       pins,
-      buffers: new ChunkBuffers(options.writeBufferBytes),
+      buffers: new ChunkBuffers(options.writeBufferBytes, digests),
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({
@@ -158,12 +161,15 @@ export class StrongVolumes implements Volumes {
   }
 
   remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {
-    return this.#changeVolumes((tx, onAppend) => {
-      const record = requireVolume(tx, this.#tenant, name)
-      const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
-      removeVolume(tx, view, { record, force: options.force === true, nowMs: this.#clock.nowMs() })
-      this.#report(tx, { kind: 'volume-remove', volume: name, caller: options.caller }, onAppend)
-    })
+    return this.#changeVolumes(
+      (tx, onAppend) => {
+        const record = requireVolume(tx, this.#tenant, name)
+        const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
+        removeVolume(tx, view, { record, force: options.force === true, nowMs: this.#clock.nowMs() })
+        this.#report(tx, { kind: 'volume-remove', volume: name, caller: options.caller }, onAppend)
+      },
+      { frees: true },
+    )
   }
 
   #report(
@@ -188,9 +194,9 @@ export class StrongVolumes implements Volumes {
   }
 
   /** Runs a change to the volumes themselves, after which none counts as opened. */
-  async #changeVolumes<T>(fn: (tx: Transaction, onAppend: () => void) => T): Promise<T> {
+  async #changeVolumes<T>(fn: (tx: Transaction, onAppend: () => void) => T, options?: TransactOptions): Promise<T> {
     try {
-      return await this.#metadata.transactSystem(fn)
+      return await this.#metadata.transactSystem(fn, options)
     } finally {
       this.#volumeChanges += 1
       this.#opened.clear()

@@ -5,6 +5,7 @@ import { openMemoryStore } from '#kv/memory.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import { silentLog } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { NodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { StrongVolumes, type StrongVolumesOptions } from './strong-volumes.ts'
 import type { OpenFile, Volume } from './volume.ts'
@@ -44,6 +45,7 @@ export async function openFixture(
     chunks,
     clock,
     random: nodeRandom,
+    digests: new NodeDigests(),
     log: silentLog,
     nodeId: 'node-1',
     changeRingEntries: 100_000,

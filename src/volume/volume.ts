@@ -6,6 +6,7 @@ import type { RenameMode } from '#metadata/entries.ts'
 import type { AttributeChanges, Conditions } from '#metadata/files.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
 
+export { checkXattr } from '#metadata/xattrs.ts'
 export type { AttributeChanges, ChangeKind, Conditions, RenameMode }
 
 /** Who asks: recorded in the change feed. */

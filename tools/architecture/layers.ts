@@ -65,6 +65,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:process': /^src\/cli\//,
   'node:stream': /^src\/cli\//,
   'node:timers/promises': /^src\/(platform|kv)\//,
+  'node:worker_threads': /^src\/platform\//,
   '@node-rs/crc32': /^src\/chunk\//,
   'fs-native-extensions': /^src\/platform\//,
   lmdb: /^src\/kv\/lmdb/,
