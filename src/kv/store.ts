@@ -38,6 +38,11 @@ export interface Transaction extends Snapshot {
   delete(key: Uint8Array): void
 }
 
+export interface TransactOptions {
+  /** It makes room rather than taking some: on a full disk it may use what is kept back for that. */
+  readonly frees?: boolean
+}
+
 /** What a key or value may be at most. LMDB's page size gives the first; the second keeps commits short. */
 export const MAX_KEY_BYTES = 1_900
 export const MAX_VALUE_BYTES = 16 * 1024 * 1024
@@ -66,8 +71,9 @@ export interface KeyValueStore {
   /** Walks a range in pages, each from a fresh snapshot, so that no transaction is open while the caller awaits. Entries
    *  that others write meanwhile may or may not appear; none appears twice, and order holds. */
   range(options: RangeOptions): AsyncIterableIterator<KeyValue>
-  /** Runs `fn` once, synchronously, and commits what it wrote. */
-  transact<T>(fn: (transaction: Transaction) => T): Promise<T>
+  /** Runs `fn` synchronously, and commits what it wrote. Once, but for a transaction that `frees`: it may be run anew when
+   *  there was no room for it. */
+  transact<T>(fn: (transaction: Transaction) => T, options?: TransactOptions): Promise<T>
   /** Waits for what is under way, then releases everything. Repeating it is harmless. */
   close(): Promise<void>
 }

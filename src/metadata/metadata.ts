@@ -1,5 +1,5 @@
 import type { TenantId, VolumeId } from '#foundation/ids.ts'
-import type { KeyValueStore, LongSnapshot, Snapshot, Transaction } from '#kv/store.ts'
+import type { KeyValueStore, LongSnapshot, Snapshot, Transaction, TransactOptions } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { appendChange, type ChangeFields } from './change-feed.ts'
 import { type KeyPrefix, policyKey, volumePrefix } from './keys.ts'
@@ -49,7 +49,7 @@ export class Metadata {
   }
 
   /** Changes one volume in one durable step. @throws VOLUME_NOT_FOUND, QUOTA_EXCEEDED, and what `fn` throws */
-  transact<T>(volume: VolumeHandle, principal: string, fn: (t: VolumeTransaction) => T): Promise<T> {
+  transact<T>(volume: VolumeHandle, principal: string, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
     const prefix = volumePrefix(volume.tenant, volume.id)
     return this.transactSystem((tx, onAppend) => {
       const { policy } = this.#volume(tx, volume, prefix)
@@ -65,7 +65,7 @@ export class Metadata {
       const result = fn(t)
       t.finish()
       return result
-    })
+    }, options)
   }
 
   /** Reads what belongs to no single volume. */
@@ -74,12 +74,14 @@ export class Metadata {
   }
 
   /** Changes what belongs to no single volume. `onAppend` must be called for each change to the feed. */
-  async transactSystem<T>(fn: (tx: Transaction, onAppend: () => void) => T): Promise<T> {
+  async transactSystem<T>(fn: (tx: Transaction, onAppend: () => void) => T, options?: TransactOptions): Promise<T> {
     let hasChanges = false
-    const result = await this.#kv.transact((tx) =>
-      fn(tx, () => {
-        hasChanges = true
-      }),
+    const result = await this.#kv.transact(
+      (tx) =>
+        fn(tx, () => {
+          hasChanges = true
+        }),
+      options,
     )
     if (hasChanges) for (const tell of this.#followers) tell()
     return result
@@ -92,12 +94,15 @@ export class Metadata {
 
   /** Mends something in one durable step. */
   repair(principal: string, mend: (repair: Repair) => void): Promise<void> {
-    return this.transactSystem((tx, onAppend) => {
-      const changes = { ringEntries: this.#changeRingEntries, onAppend }
-      const repair = new Repair(tx, { nowNs: this.#clock.nowNs(), principal, changes })
-      mend(repair)
-      repair.finish()
-    })
+    return this.transactSystem(
+      (tx, onAppend) => {
+        const changes = { ringEntries: this.#changeRingEntries, onAppend }
+        const repair = new Repair(tx, { nowNs: this.#clock.nowNs(), principal, changes })
+        mend(repair)
+        repair.finish()
+      },
+      { frees: true },
+    )
   }
 
   /** Tells the feed of a change to a volume itself. */

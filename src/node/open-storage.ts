@@ -11,6 +11,7 @@ import { openDataFolder } from '#platform/data-folder.ts'
 import type { DataFolder } from '#platform/data-folder.ts'
 import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
+import { SpaceReserve } from './space-reserve.ts'
 import { StorageLatch } from './storage-latch.ts'
 
 export interface StoragePorts {
@@ -46,6 +47,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
   try {
     const folder = await openDataFolder(dataPath, { files, random, version })
     opened.push(folder)
+    const reserve = await SpaceReserve.open(join(folder.path, 'reserve'), { files, clock, random, log })
     const store = await openLmdbStore({ path: join(folder.path, 'meta') })
     opened.push(store)
     const disk = await openDiskChunkStore({
@@ -58,7 +60,14 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     })
     opened.push(disk)
     const latch = new StorageLatch(log)
-    return { folder, kv: latch.watchKeys(store), chunks: latch.watchChunks(disk), disk, latch, close }
+    return {
+      folder,
+      kv: reserve.guardKeys(latch.watchKeys(store)),
+      chunks: reserve.guardChunks(latch.watchChunks(disk)),
+      disk,
+      latch,
+      close,
+    }
   } catch (error) {
     await close()
     throw error

@@ -24,7 +24,8 @@ export class StorageLatch {
       read: (fn) => store.read(fn),
       openSnapshot: () => store.openSnapshot(),
       range: (options) => store.range(options),
-      transact: (fn) => (this.#failure === undefined ? this.#watch(store.transact(fn)) : Promise.reject(this.#refusal())),
+      transact: (fn, options) =>
+        this.#failure === undefined ? this.#watch(store.transact(fn, options)) : Promise.reject(this.#refusal()),
       close: () => store.close(),
     }
   }

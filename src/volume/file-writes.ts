@@ -3,6 +3,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
+import type { TransactOptions } from '#kv/store.ts'
 import {
   type NewContents,
   type RangeWriteResult,
@@ -182,10 +183,14 @@ export class FileWrites {
     const chunks = [...writer.chunks]
     if (chunks.length === 0 && session === undefined) return
     try {
-      await this.#transact(caller, (t) => {
-        discardUnused(t.tx, chunks, t.nowMs)
-        if (session !== undefined) abortUpload(t, session)
-      })
+      await this.#transact(
+        caller,
+        (t) => {
+          discardUnused(t.tx, chunks, t.nowMs)
+          if (session !== undefined) abortUpload(t, session)
+        },
+        { frees: true },
+      )
     } catch {
       // The store itself may have failed; what is left is found by the collector's sweep.
     }
@@ -225,7 +230,8 @@ export class FileWrites {
         const range = { kind: 'extents', offset, length, extents: placed } as const
         return report(t, writeRange(t, located, spilled === undefined ? range : { ...range, spilled }))
       })
-      if (done === undefined) await this.#transact(caller, (t) => discardUnused(t.tx, chunksOf(extents), t.nowMs))
+      if (done === undefined)
+        await this.#transact(caller, (t) => discardUnused(t.tx, chunksOf(extents), t.nowMs), { frees: true })
       return done
     })
   }
@@ -322,8 +328,8 @@ export class FileWrites {
     return located
   }
 
-  #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T): Promise<T> {
-    return this.#stores.metadata.transact(this.#volume, caller.principal, fn)
+  #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
+    return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
   }
 }
 

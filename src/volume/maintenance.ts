@@ -80,7 +80,9 @@ export class Maintenance {
     const isOpen = (prefix: Buffer, what: Buffer) => what.length === 8 && pins.has(contentPin(prefix, what))
     for (let more = true; more && !this.#stop.signal.aborted;) {
       const nowMs = clock.nowMs()
-      more = await metadata.transactSystem((tx) => collectContentsStep(tx, { beforeMs: nowMs - graceMs, nowMs, isOpen }))
+      more = await metadata.transactSystem((tx) => collectContentsStep(tx, { beforeMs: nowMs - graceMs, nowMs, isOpen }), {
+        frees: true,
+      })
     }
     return { uploads, chunks: await this.#forgetChunks() }
   }
@@ -99,7 +101,7 @@ export class Maintenance {
       for (const { id, session } of expired) {
         if (pins.has(uploadPin(id))) continue
         try {
-          await metadata.transact(handle, session.principal, (t) => abortUpload(t, id))
+          await metadata.transact(handle, session.principal, (t) => abortUpload(t, id), { frees: true })
         } catch (error) {
           // Others were quicker to end it, or to remove the volume.
           if (isShoalError(error, 'UPLOAD_NOT_FOUND') || isShoalError(error, 'VOLUME_NOT_FOUND')) continue
@@ -128,7 +130,7 @@ export class Maintenance {
         if (pins.has(garbage.chunk)) continue
         if (garbage.isUsed || (await this.#forget(garbage, beforeMs))) gone.push(garbage)
       }
-      await metadata.transactSystem((tx) => strikeGarbageChunks(tx, gone))
+      await metadata.transactSystem((tx) => strikeGarbageChunks(tx, gone), { frees: true })
       forgotten += gone.length
       kept += todo.length - gone.length
       if (kept > CHUNKS_PER_STEP * 16) break

@@ -2,6 +2,7 @@ import type { ChunkStore } from '#chunk/store.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
+import type { TransactOptions } from '#kv/store.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
 import { readInline, storeContents } from '#metadata/contents.ts'
 import { createEntry, linkEntry, type NewInode, removeEntry, renameEntry } from '#metadata/entries.ts'
@@ -84,9 +85,15 @@ export class StrongVolume implements port.Volume {
     // it, and before any that will know.
     let file: ContentReader | undefined
     try {
-      await metadata.transact(this.#volume, '', (t) => {
-        file = open(look(t))
-      })
+      await metadata.transact(
+        this.#volume,
+        '',
+        (t) => {
+          file?.close()
+          file = open(look(t))
+        },
+        { frees: true },
+      )
       return file
     } catch (error) {
       file?.close()
@@ -208,12 +215,16 @@ export class StrongVolume implements port.Volume {
       if (isDirectory) await removeTree({ metadata: this.#stores.metadata, volume: this.#volume }, path, caller)
       if (path.length === 0) return
     }
-    await this.#transact(caller, (t) => {
-      const { parent, name } = resolveParent(t, path)
-      const target = resolveExisting(t, path)
-      checkConditions(conditions, target.record)
-      removeEntry(t, parent, { name, target })
-    })
+    await this.#transact(
+      caller,
+      (t) => {
+        const { parent, name } = resolveParent(t, path)
+        const target = resolveExisting(t, path)
+        checkConditions(conditions, target.record)
+        removeEntry(t, parent, { name, target })
+      },
+      { frees: true },
+    )
   }
 
   async setAttributes(path: Path, changes: AttributeChanges, caller: port.Caller): Promise<Attributes> {
@@ -240,11 +251,15 @@ export class StrongVolume implements port.Volume {
   }
 
   removeXattr(path: Path, name: string, caller: port.Caller): Promise<void> {
-    return this.#transact(caller, (t) => {
-      const located = resolveExisting(t, path)
-      removeXattr(t, located, name)
-      reportChange(t, located, 'attributes')
-    })
+    return this.#transact(
+      caller,
+      (t) => {
+        const located = resolveExisting(t, path)
+        removeXattr(t, located, name)
+        reportChange(t, located, 'attributes')
+      },
+      { frees: true },
+    )
   }
 
   beginUpload(
@@ -276,8 +291,8 @@ export class StrongVolume implements port.Volume {
     return this.#uploads.abort(id)
   }
 
-  #transact<T>(caller: port.Caller, fn: (t: VolumeTransaction) => T): Promise<T> {
-    return this.#stores.metadata.transact(this.#volume, caller.principal, fn)
+  #transact<T>(caller: port.Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
+    return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
   }
 }
 

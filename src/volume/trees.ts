@@ -30,14 +30,19 @@ export interface TreeStores {
 export async function removeTree({ metadata, volume }: TreeStores, path: Path, caller: Caller): Promise<void> {
   const directory = await metadata.read(volume, (view) => resolveDirectory(view, path).record.inode)
   for (;;) {
-    const isEmpty = await metadata.transact(volume, caller.principal, (t) => {
-      const here = resolveDirectory(t, path)
-      if (here.record.inode !== directory)
-        throw new ShoalError('CONFLICT', `"/${formatPath(path)}" was replaced while it was being removed`)
-      const leaves = takeLeaves(t, here)
-      for (const leaf of leaves) removeLeaf(t, here, leaf)
-      return leaves.length === 0
-    })
+    const isEmpty = await metadata.transact(
+      volume,
+      caller.principal,
+      (t) => {
+        const here = resolveDirectory(t, path)
+        if (here.record.inode !== directory)
+          throw new ShoalError('CONFLICT', `"/${formatPath(path)}" was replaced while it was being removed`)
+        const leaves = takeLeaves(t, here)
+        for (const leaf of leaves) removeLeaf(t, here, leaf)
+        return leaves.length === 0
+      },
+      { frees: true },
+    )
     if (isEmpty) return
   }
 }

@@ -152,7 +152,7 @@ export class UploadSessions {
 
   async abort(id: UploadId): Promise<void> {
     const { principal } = await this.#metadata.read(this.#volume, (view) => requireUpload(view, id))
-    await this.#metadata.transact(this.#volume, principal, (t) => abortUpload(t, id))
+    await this.#metadata.transact(this.#volume, principal, (t) => abortUpload(t, id), { frees: true })
   }
 }
 
