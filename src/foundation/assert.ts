@@ -7,7 +7,3 @@ export class InvariantError extends Error {
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new InvariantError(message)
 }
-
-export function unreachable(value: never): never {
-  throw new InvariantError(`Unreachable: ${String(value)}`)
-}

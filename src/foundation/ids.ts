@@ -15,7 +15,6 @@ export type TenantId = Branded<number, 'TenantId'>
 export type UploadId = Branded<string, 'UploadId'>
 
 export const ROOT_INODE = 1 as InodeId
-export const SYSTEM_TENANT = 0 as TenantId
 export const DEFAULT_TENANT = 1 as TenantId
 
 export function parseChunkId(text: string): ChunkId {
