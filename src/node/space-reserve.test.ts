@@ -75,7 +75,34 @@ test('a sixteenth of a small disk is kept back, and a start finds it in place', 
   assert.equal((await files.facts(RESERVE))?.modifiedMs, changed)
 })
 
-test('on a full disk what makes room goes on, and nothing else until there is room again', async () => {
+test('what takes room is refused before the disk is full, and what makes room is not', async () => {
+  const { files, keys, chunks } = await makeDisk()
+  const chunk = Buffer.alloc(MIB)
+  const id = createHash('sha256').update(chunk).digest('hex') as ChunkId
+  const hog = await files.open('/hog', 'create')
+  await hog.write([Buffer.alloc(60 * MIB - 4 * MIB - MIB - MIB / 2)], 0)
+  await chunks.write(id, chunk)
+  await hog.write([Buffer.alloc(MIB)], 60 * MIB - 4 * MIB - MIB - MIB / 2)
+  await assert.rejects(chunks.write(id, chunk), isFull)
+  await keys.transact(put)
+  await hog.write([Buffer.alloc(MIB / 2)], 60 * MIB - 4 * MIB - MIB / 2)
+  await assert.rejects(keys.transact(put), isFull)
+  await keys.transact(remove, { frees: true })
+  assert.equal(await sizeOf(files), 4 * MIB)
+  await hog.truncate(MIB)
+  await Promise.all([keys.transact(put), chunks.write(id, chunk)])
+})
+
+test('what many write at once counts before it is written', async () => {
+  const { files, chunks } = await makeDisk()
+  const chunk = Buffer.alloc(8 * MIB)
+  const id = createHash('sha256').update(chunk).digest('hex') as ChunkId
+  const writes = await Promise.allSettled(Array.from({ length: 20 }, () => chunks.write(id, chunk)))
+  assert.equal(writes.filter(({ status }) => status === 'fulfilled').length, Math.floor((60 - 4) / 8))
+  assert.equal((await files.space()).freeBytes, 60 * MIB, 'the chunks are not on this disk')
+})
+
+test('on a disk that others have filled what makes room goes on, and nothing else until there is room again', async () => {
   const { files, clock, keys, chunks } = await makeDisk()
   const bytes = Buffer.from('chunk')
   const id = createHash('sha256').update(bytes).digest('hex') as ChunkId

@@ -1,3 +1,4 @@
+import { dirname } from 'node:path'
 import type { ChunkStore } from '#chunk/store.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { KeyValueStore, TransactOptions, Transaction } from '#kv/store.ts'
@@ -13,7 +14,12 @@ const RESERVE_BYTES = 16 * 1024 * 1024
 /** A small disk gives less. */
 const SHARE_OF_DISK = 16
 const BLOCK_BYTES = 1024 * 1024
-/** How often a write that is refused looks whether there is room again. */
+/** What a transaction takes, roughly: a few pages of LMDB's. */
+const TRANSACTION_BYTES = 16 * 1024
+/** With this much room left nobody needs to wait until the disk has been asked. */
+const PLENTY_BYTES = 1024 * 1024 * 1024
+/** How long an answer of the disk is believed where there is plenty, and how often one who is refused asks again. */
+const BELIEVED_MS = 1_000
 const LOOK_AGAIN_MS = 500
 
 export interface SpaceReserveOptions {
@@ -23,54 +29,61 @@ export interface SpaceReserveOptions {
   readonly log: Log
 }
 
-/** Keeps a file of dead weight on the disk. Whoever fills the disk can't take that room: it is let go when something that
- *  makes room (removing, collecting garbage) finds none to work in. From then on only that is possible, until there is
- *  enough room again for the file. Without it a full disk could never be emptied: to remove a file is a write, too. */
+/** Keeps a disk from becoming so full that it can't be emptied: to remove a file is a write, too.
+ *
+ *  - What takes room is refused with NO_SPACE while less than the reserve is free, so that nobody finds the disk full in
+ *    the middle of a commit.
+ *  - Others may fill the disk all the same. Therefore a file of dead weight holds as much room again, which is let go when
+ *    something that makes room (removing, collecting garbage) would find none to work in. From then on only that is
+ *    possible, until there is room for the file again. */
 export class SpaceReserve {
   readonly #path: string
   readonly #options: SpaceReserveOptions
-  #isGone = false
   #sizeBytes = RESERVE_BYTES
-  #lookedAtMs = Number.NEGATIVE_INFINITY
-  #releasing: Promise<void> | undefined
-  #refilling: Promise<void> | undefined
+  #isGone = true
+  #free = { bytes: 0, askedAtMs: Number.NEGATIVE_INFINITY }
+  /** Admitted since the disk was asked, and of that what hasn't been written yet. */
+  #admittedBytes = 0
+  #pendingBytes = 0
+  #triedAtMs = Number.NEGATIVE_INFINITY
+  #asking: Promise<void> | undefined
+  #turns: Promise<void> = Promise.resolve()
 
   constructor(path: string, options: SpaceReserveOptions) {
     this.#path = path
     this.#options = options
   }
 
-  /** Makes the file at `path`, as far as there is room. @throws STORAGE_FAILED; a full disk is none */
+  /** Makes the file at `path`, if there is room. @throws STORAGE_FAILED; a full disk is none */
   static async open(path: string, options: SpaceReserveOptions): Promise<SpaceReserve> {
     const reserve = new SpaceReserve(path, options)
-    const folder = path.slice(0, path.lastIndexOf('/')) || '/'
-    const { capacityBytes } = await options.files.space(folder)
+    const { capacityBytes } = await options.files.space(dirname(path))
     reserve.#sizeBytes = Math.min(RESERVE_BYTES, Math.floor(capacityBytes / SHARE_OF_DISK))
-    reserve.#isGone = true
-    await reserve.#refill()
+    await reserve.#fill()
+    await reserve.#ask()
     if (reserve.#isGone) options.log.warn('the disk is full: until there is room, only removing is possible', { path })
     return reserve
   }
 
-  /** The same store: what makes room may use the reserve, all else is refused while that is gone. */
+  /** The same store: what makes room may use the reserve, all else is refused where room is short. */
   guardKeys(store: KeyValueStore): KeyValueStore {
     return {
       get: (key) => store.get(key),
       read: (fn) => store.read(fn),
       openSnapshot: () => store.openSnapshot(),
       range: (options) => store.range(options),
-      transact: (fn, options) => {
-        if (options?.frees === true) return this.#transactFreeing(store, fn, options)
-        return this.#isGone ? this.#admit().then(() => store.transact(fn, options)) : store.transact(fn, options)
-      },
+      transact: (fn, options) =>
+        options?.frees === true
+          ? this.#transactFreeing(store, fn, options)
+          : this.#guarded(TRANSACTION_BYTES, () => store.transact(fn, options)),
       close: () => store.close(),
     }
   }
 
-  /** The same store, which takes no chunks while the reserve is gone. */
+  /** The same store, which takes no chunks where room is short. */
   guardChunks(store: ChunkStore): ChunkStore {
     return {
-      write: (id, bytes) => (this.#isGone ? this.#admit().then(() => store.write(id, bytes)) : store.write(id, bytes)),
+      write: (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)),
       read: (id, range) => store.read(id, range),
       locate: (id) => store.locate(id),
       forget: (id, options) => store.forget(id, options),
@@ -81,45 +94,75 @@ export class SpaceReserve {
     }
   }
 
+  #guarded<T>(bytes: number, write: () => Promise<T>): Promise<T> {
+    if (this.#isGone || this.#left(bytes) < PLENTY_BYTES) return this.#guardedClosely(bytes, write)
+    this.#admittedBytes += bytes
+    if (this.#options.clock.monotonicMs() - this.#free.askedAtMs > BELIEVED_MS) {
+      // Where there is plenty nobody waits for the answer; one that fails is asked for again.
+      this.#ask().catch(() => undefined)
+    }
+    return write()
+  }
+
+  async #guardedClosely<T>(bytes: number, write: () => Promise<T>): Promise<T> {
+    if (this.#isGone) await this.#tryToFill()
+    if (!this.#isGone) await this.#ask()
+    if (this.#isGone || this.#left(bytes) < 0)
+      throw new ShoalError('NO_SPACE', 'The disk is full: until there is more room on it, only removing is possible')
+    this.#admittedBytes += bytes
+    this.#pendingBytes += bytes
+    try {
+      return await write()
+    } finally {
+      this.#pendingBytes -= bytes
+    }
+  }
+
+  /** What is left above the reserve when `bytes` more are written. */
+  #left(bytes: number): number {
+    return this.#free.bytes - this.#admittedBytes - bytes - this.#sizeBytes
+  }
+
+  /** Asks the disk how much room there is. Callers at the same time share one question. */
+  #ask(): Promise<void> {
+    this.#asking ??= this.#options.files
+      .space(dirname(this.#path))
+      .then(
+        ({ freeBytes }) => {
+          this.#free = { bytes: freeBytes, askedAtMs: this.#options.clock.monotonicMs() }
+          this.#admittedBytes = this.#pendingBytes
+        },
+        (error: unknown) => {
+          throw storageError(error, `find out how much room there is beside "${this.#path}"`)
+        },
+      )
+      .finally(() => {
+        this.#asking = undefined
+      })
+    return this.#asking
+  }
+
   async #transactFreeing<T>(store: KeyValueStore, fn: (transaction: Transaction) => T, options: TransactOptions): Promise<T> {
+    if (!this.#isGone && this.#left(0) < PLENTY_BYTES) {
+      await this.#ask()
+      if (this.#free.bytes < this.#sizeBytes / 2) await this.#letGo()
+    }
     const wasGone = this.#isGone
     try {
       return await store.transact(fn, options)
     } catch (error) {
       if (wasGone || !isShoalError(error, 'NO_SPACE')) throw error
     }
-    await this.#release()
+    await this.#letGo()
     return store.transact(fn, options)
   }
 
-  /** @throws NO_SPACE unless there is room for the reserve again */
-  async #admit(): Promise<void> {
-    const nowMs = this.#options.clock.monotonicMs()
-    if (this.#refilling === undefined && nowMs - this.#lookedAtMs >= LOOK_AGAIN_MS) {
-      this.#lookedAtMs = nowMs
-      this.#refilling = this.#refill().finally(() => {
-        this.#refilling = undefined
-      })
-    }
-    await this.#refilling
-    if (this.#isGone)
-      throw new ShoalError('NO_SPACE', 'The disk is full: until there is more room on it, only removing is possible')
-  }
-
-  /** Callers at the same time share one release. */
-  #release(): Promise<void> {
-    this.#releasing ??= this.#letGo().finally(() => {
-      this.#releasing = undefined
-    })
-    return this.#releasing
-  }
-
-  async #letGo(): Promise<void> {
-    if (this.#isGone) return
-    this.#isGone = true
-    this.#lookedAtMs = this.#options.clock.monotonicMs()
-    this.#options.log.warn('the disk is full: its reserve is let go, and only removing is possible', { path: this.#path })
-    try {
+  #letGo(): Promise<void> {
+    return this.#change(async () => {
+      if (this.#isGone) return
+      this.#isGone = true
+      this.#triedAtMs = this.#options.clock.monotonicMs()
+      this.#options.log.warn('the disk is full: its reserve is let go, and only removing is possible', { path: this.#path })
       const file = await this.#options.files.open(this.#path, 'update')
       try {
         await file.truncate(0)
@@ -127,32 +170,48 @@ export class SpaceReserve {
       } finally {
         await file.close()
       }
-    } catch (error) {
-      throw storageError(error, `let go of the reserve "${this.#path}"`)
-    }
+    })
+  }
+
+  async #tryToFill(): Promise<void> {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs - this.#triedAtMs < LOOK_AGAIN_MS) return this.#turns
+    this.#triedAtMs = nowMs
+    await this.#fill()
   }
 
   /** Twice the room is asked for, so that the reserve isn't taken and let go in turns. */
-  async #refill(): Promise<void> {
-    const { files, log } = this.#options
-    const file = await openOrCreate(files, this.#path)
-    try {
-      const { sizeBytes } = await file.facts()
-      if (sizeBytes < this.#sizeBytes) {
-        const { freeBytes } = await files.space(this.#path)
-        if (freeBytes < 2 * (this.#sizeBytes - sizeBytes)) return
-        await this.#write(file, sizeBytes)
-        log.debug('the reserve for a full disk is in place', { path: this.#path, sizeBytes: this.#sizeBytes })
+  #fill(): Promise<void> {
+    return this.#change(async () => {
+      const { files, log } = this.#options
+      if (!this.#isGone) return
+      const file = await openOrCreate(files, this.#path)
+      try {
+        const { sizeBytes } = await file.facts()
+        if (sizeBytes < this.#sizeBytes) {
+          const { freeBytes } = await files.space(dirname(this.#path))
+          if (freeBytes < 2 * this.#sizeBytes - sizeBytes) return
+          await this.#write(file, sizeBytes)
+          log.debug('the reserve for a full disk is in place', { path: this.#path, sizeBytes: this.#sizeBytes })
+        }
+        this.#isGone = false
+      } catch (error) {
+        // Others were quicker to take the room.
+        if (storageError(error, 'fill the reserve').code !== 'NO_SPACE') throw error
+        await file.truncate(0)
+      } finally {
+        await file.close()
       }
-      this.#isGone = false
-    } catch (error) {
-      // Others were quicker to take the room. What has been written is let go with the rest.
-      const problem = storageError(error, `keep the reserve "${this.#path}"`)
-      if (problem.code !== 'NO_SPACE') throw problem
-      await file.truncate(0)
-    } finally {
-      await file.close()
-    }
+    })
+  }
+
+  /** The file is made and let go in turns. */
+  #change(work: () => Promise<void>): Promise<void> {
+    const turn = this.#turns.then(work).catch((error: unknown) => {
+      throw storageError(error, `change the reserve "${this.#path}"`)
+    })
+    this.#turns = turn.catch(() => undefined)
+    return turn
   }
 
   /** Random bytes: a file system that compresses would keep no room for zeros. */

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -219,7 +219,42 @@ describe('on a full disk', { concurrency: false }, () => {
     await makeRoom('again/2')
     await assertKept()
   })
+
+  test('that others have filled to the last byte, reads and removals go on, also after a restart', async (t) => {
+    if (skipped(t)) return
+    const hog = join(disk, 'hog')
+    await fillWithAnother(hog)
+    assert.equal(await put('refused', 10), false)
+    const [first, second] = [...kept.keys()] as [string, string]
+    await rest.expect('DELETE', `${FILES}/${first}`)
+    kept.delete(first)
+    await assertKept()
+    await rest.close()
+    assert.equal(await node.stop(), 0)
+    await fillWithAnother(hog)
+    await start()
+    assert.equal(await put('refused', 10), false)
+    await rest.expect('DELETE', `${FILES}/${second}`)
+    kept.delete(second)
+    await assertKept()
+    await rm(hog)
+    await delay(600)
+    assert.ok(await put('taken', 10))
+    await assertKept()
+  })
 })
+
+/** Another program takes all the room that is left. */
+async function fillWithAnother(path: string): Promise<void> {
+  const file = await open(path, 'a')
+  try {
+    for (let size = MIB; size >= 1; size = Math.floor(size / 2)) {
+      while ((await file.write(Buffer.alloc(size)).catch(() => ({ bytesWritten: 0 }))).bytesWritten === size);
+    }
+  } finally {
+    await file.close()
+  }
+}
 
 /** Writes that the kill left without an answer may have happened, each of them whole. */
 async function forgiveUnanswered(): Promise<void> {
