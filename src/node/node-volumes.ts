@@ -6,9 +6,9 @@ import type { Random } from '#platform/random.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { Storage } from './open-storage.ts'
 
-/** Sixteen chunks of the default length: four uploads with a few chunks each under way, within the memory that the node
- *  may take. */
-const WRITE_BUFFER_BYTES = 128 * 1024 * 1024
+/** Twelve chunks of the default length: two uploads at full speed or four with three chunks each under way, within the
+ *  400 MB that the node may take. */
+const WRITE_BUFFER_BYTES = 96 * 1024 * 1024
 /** Looking at every chunk costs a pass over the index; what it finds is left over from crashes only. */
 const SWEEP_INTERVAL_MS = 24 * 60 * 60 * 1000
 
