@@ -294,7 +294,9 @@ export class HttpServer implements Kernel {
       if (current.response.headersSent) socket.destroySoon()
       return
     }
-    rejectConnection(socket, error, `${this.#idPrefix}-c`)
+    // Behind a request that said "close" nothing is looked at any more, and nothing is answered.
+    if (error.code === 'HPE_CLOSED_CONNECTION') socket.destroySoon()
+    else rejectConnection(socket, error, `${this.#idPrefix}-c`)
   }
 
   /** `responseIdleMs` have passed without a byte in either direction. */
