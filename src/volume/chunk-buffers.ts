@@ -1,17 +1,17 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Digests } from '#platform/digests.ts'
 
-/** Kept for the next borrower: a fresh buffer costs a page fault for every 4 KiB. */
-const KEPT_BYTES_MAX = 32 * 1024 * 1024
-
 /** Lends out buffers in which chunks are filled, and bounds how many bytes of them there are: whoever comes when all are
- *  lent waits, first come first served, and so the network behind it. */
+ *  lent waits, first come first served, and so the network behind it. Buffers that come back are kept: a fresh one costs
+ *  a page fault for every 4 KiB, and one that is dropped takes memory until the garbage collectors of all threads that
+ *  have seen it have run. */
 export class ChunkBuffers {
   readonly #limitBytes: number
   readonly #free = new Map<number, Buffer[]>()
   readonly #waiting: { sizeBytes: number; resolve: (buffer: Buffer) => void }[] = []
   #lentBytes = 0
   #keptBytes = 0
+  #wasBorrowed = false
 
   readonly #digests: Digests
 
@@ -43,7 +43,7 @@ export class ChunkBuffers {
   /** Takes a buffer back that `borrow` gave; it must not be used any more. */
   giveBack(buffer: Buffer): void {
     this.#lentBytes -= buffer.length
-    if (this.#keptBytes + buffer.length <= KEPT_BYTES_MAX) this.#keep(buffer)
+    if (this.#lentBytes + this.#keptBytes + buffer.length <= this.#limitBytes) this.#keep(buffer)
     for (let next = this.#waiting[0]; next !== undefined && this.#hasRoom(next.sizeBytes); next = this.#waiting[0]) {
       this.#waiting.shift()
       next.resolve(this.#lend(next.sizeBytes))
@@ -55,13 +55,27 @@ export class ChunkBuffers {
     return this.#lentBytes === 0 || this.#lentBytes + sizeBytes <= this.#limitBytes
   }
 
+  /** Drops what is kept if nothing was borrowed since the last call. */
+  trim(): void {
+    if (!this.#wasBorrowed && this.#lentBytes === 0) this.#drop()
+    this.#wasBorrowed = this.#lentBytes > 0
+  }
+
+  #drop(): void {
+    this.#free.clear()
+    this.#keptBytes = 0
+  }
+
   #lend(sizeBytes: number): Buffer {
+    this.#wasBorrowed = true
     this.#lentBytes += sizeBytes
     const kept = this.#free.get(sizeBytes)?.pop()
     if (kept !== undefined) {
       this.#keptBytes -= sizeBytes
       return kept
     }
+    // What is kept has other lengths, and makes room.
+    if (this.#lentBytes + this.#keptBytes > this.#limitBytes) this.#drop()
     return this.#digests.allocate(sizeBytes)
   }
 

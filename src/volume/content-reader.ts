@@ -12,8 +12,9 @@ import type { VolumeView } from '#metadata/transaction.ts'
 import { contentPin, type Pins } from './pins.ts'
 import type { OpenFile } from './volume.ts'
 
-/** Bytes read from a chunk at a time: long enough to be cheap, short enough that many readers fit into memory. */
-const PIECE_BYTES = 512 * 1024
+/** Bytes read from a chunk at a time: short enough that many readers fit into memory, long enough that waking a thread for
+ *  each hardly counts (1 GiB went out a quarter faster than in pieces of 512 KiB). */
+const PIECE_BYTES = 2 * 1024 * 1024
 /** Pieces read ahead of the consumer. */
 const READ_AHEAD = 2
 /** Extents fetched from the metadata at a time. */

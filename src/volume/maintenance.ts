@@ -12,6 +12,7 @@ import { abortUpload, listUploads } from '#metadata/uploads.ts'
 import { listVolumes } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { ChunkBuffers } from './chunk-buffers.ts'
 import { contentPin, type Pins, uploadPin } from './pins.ts'
 
 /** Chunks forgotten between two transactions. */
@@ -23,6 +24,7 @@ export interface MaintenanceOptions {
   readonly metadata: Metadata
   readonly chunks: ChunkStore
   readonly pins: Pins
+  readonly buffers: ChunkBuffers
   readonly clock: Clock
   readonly log: Log
   /** How long something stays after nothing uses it any more. */
@@ -62,6 +64,7 @@ export class Maintenance {
       try {
         await clock.sleep(intervalMs, this.#stop.signal)
         await this.collect()
+        this.#options.buffers.trim()
         if (clock.monotonicMs() - sweptAtMs >= sweepIntervalMs) {
           await this.sweep()
           sweptAtMs = clock.monotonicMs()

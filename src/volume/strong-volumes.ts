@@ -76,6 +76,7 @@ export class StrongVolumes implements Volumes {
   constructor(options: StrongVolumesOptions) {
     const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
     const pins = new Pins()
+    const buffers = new ChunkBuffers(options.writeBufferBytes, digests)
     this.#clock = clock
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
@@ -88,13 +89,14 @@ export class StrongVolumes implements Volumes {
       nodeId,
       uploadExpiryMs,
       pins,
-      buffers: new ChunkBuffers(options.writeBufferBytes, digests),
+      buffers,
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({
       metadata: this.#metadata,
       chunks,
       pins,
+      buffers,
       clock,
       log,
       graceMs,
