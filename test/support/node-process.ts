@@ -2,6 +2,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { get } from 'node:http'
 import { createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -81,15 +82,20 @@ async function untilReady(origin: string, child: ChildProcess, log: () => string
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`The node exited with ${child.exitCode ?? child.signalCode}:\n${log()}`)
-    try {
-      const response = await fetch(`${origin}/readyz`)
-      await response.arrayBuffer()
-      if (response.status === 200) return
-    } catch {
-      // It doesn't listen yet.
-    }
+    if ((await statusOf(`${origin}/readyz`)) === 200) return
     await delay(20)
   }
   child.kill('SIGKILL')
   throw new Error(`The node was not ready within ${READY_WITHIN_MS} ms:\n${log()}`)
+}
+
+/** The status of an answer on a connection of its own; `undefined` when there is none. */
+function statusOf(url: string): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const request = get(url, { agent: false }, (response) => {
+      response.resume()
+      resolve(response.statusCode)
+    })
+    request.on('error', () => resolve(undefined))
+  })
 }
