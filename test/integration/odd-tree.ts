@@ -66,7 +66,7 @@ function buildNames(folder: string): void {
     Buffer.from(Array.from({ length: 254 }, (_, index) => index + 1).filter((byte) => byte !== SLASH)),
     Buffer.from('eda080', 'hex'),
     Buffer.from('c0af', 'hex'),
-    ...Array.from({ length: 40 }, () => randomName(1 + Math.floor(Math.random() * 254))),
+    ...Array.from({ length: 40 }, () => randomName(9 + Math.floor(Math.random() * 247))),
   ]
   for (const name of names) writeFileSync(below(folder, name), name)
   for (const name of names) mkdirSync(below(join(folder, 'directories'), name))

@@ -115,7 +115,7 @@ async function killWhen(isAtWork: (before: Status, now: Status) => boolean, ...a
 
 for (const [size, how] of [
   [64 * MIB, 'at once'],
-  [80 * MIB, 'in parts'],
+  [240 * MIB, 'in parts'],
 ] as const) {
   test(`a copy of ${size / MIB} MiB ${how} that is killed shows nothing of the file, and made again it is complete`, async () => {
     const name = `large-${size}`
