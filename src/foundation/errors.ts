@@ -23,6 +23,7 @@ export const ERROR_CODES = {
   NOT_PERMITTED: 'never',
   PRECONDITION_FAILED: 'never',
   CONFLICT: 'after-delay',
+  LOCKED: 'after-delay',
   DIGEST_MISMATCH: 'never',
   INCOMPLETE_BODY: 'never',
   RANGE_NOT_SATISFIABLE: 'never',
