@@ -27,6 +27,11 @@ export const LAYERS: readonly Layer[] = [
   { name: 'gateway/http', purpose: 'the streaming HTTP kernel that the doors share', imports: GROUND },
   { name: 'gateway/xml', purpose: 'XML in and out, for the doors whose protocols speak it', imports: GROUND },
   { name: 'gateway/rest', purpose: 'REST under /api/v1', imports: [...GROUND, 'volume', 'access', 'gateway/http'] },
+  {
+    name: 'gateway/s3',
+    purpose: "Amazon S3's interface",
+    imports: [...GROUND, 'volume', 'access', 'gateway/http', 'gateway/xml'],
+  },
   { name: 'client', purpose: 'what a node can do, for programs, over REST', imports: GROUND },
   {
     name: 'node',

@@ -9,7 +9,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
-import type { BodyGate } from './body-gate.ts'
+import type { BodyGate } from '#gateway/http/body-gate.ts'
 import type { StatusDocument } from './schemas.ts'
 
 export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'

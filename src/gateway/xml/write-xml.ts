@@ -74,6 +74,12 @@ export class XmlWriter {
     return this
   }
 
+  /** Text between the elements. */
+  text(value: string): this {
+    this.#text += escapeXml(value)
+    return this
+  }
+
   /** A whole element in its own namespace, whichever stands around it. */
   element(element: XmlToWrite): this {
     this.#text += elementText(element, undefined)

@@ -1,0 +1,117 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import type { Principal } from '#access/principal.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import type { XmlElement, XmlLimits } from '#gateway/xml/parse-xml.ts'
+import type { XmlWriter } from '#gateway/xml/write-xml.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { Caller, Volumes } from '#volume/volume.ts'
+import type { S3Query } from './s3-query.ts'
+
+/** What the operations need of the node. */
+export interface S3Services {
+  readonly volumes: Volumes
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly limits: S3Limits
+  /** What a bucket's location is said to be; requests may be signed for any. */
+  readonly region: string
+}
+
+export interface S3Limits {
+  readonly maxBodyBytes: number
+  /** Bodies that don't fit into `SMALL_BODY_BYTES` received at once. */
+  readonly maxConcurrentUploads: number
+}
+
+export type S3Method = 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+
+/** One operation of S3, in a file named after it, and listed in `operations.ts`. A request belongs to the operation with
+ *  its method and place whose markers it has all of; of several, to the one with the most. */
+export interface S3Operation {
+  /** As the API reference calls it, such as `PutObject`: policies name it so, as `s3:PutObject`. */
+  readonly name: string
+  readonly method: S3Method
+  readonly where: 'service' | 'bucket' | 'object'
+  /** Query parameters that select it: `uploads`, or with a value `list-type=2`. */
+  readonly markers?: readonly string[]
+  /** A header that selects it, in lower case: `x-amz-copy-source`. It counts as one more marker. */
+  readonly header?: string
+  handle(call: S3Call): void | Promise<void>
+}
+
+/** A request's contents, freed of S3's own coding (`aws-chunked`) and verified: signatures of chunks and trailers as they
+ *  pass, the SHA-256 of a signed payload at its end. What doesn't hold throws from the iteration, before it is done, so
+ *  contents that are stored only at its end never are. One consumer, once. Pieces are not copied: don't keep them.
+ *  @throws IncompleteBody, XAmzContentSHA256Mismatch, SignatureDoesNotMatch, InvalidChunkSizeError, MalformedTrailerError,
+ *  EntityTooLarge; TIMEOUT for a sender that stalls */
+export interface S3Payload extends AsyncIterable<Buffer> {
+  /** Of the contents themselves, known before; `undefined` for the file of a form only. */
+  readonly lengthBytes: number | undefined
+  /** The announced SHA-256 of the contents (a signed payload in one piece), which is also verified here. */
+  readonly sha256: Buffer | undefined
+  /** Trailers announced by x-amz-trailer, in lower case. */
+  readonly trailerNames: readonly string[]
+  /** The trailers by name in lower case: complete when the iteration is done, and announced ones are all there. */
+  readonly trailers: ReadonlyMap<string, string>
+  /** Everything in one buffer, verified: for small payloads (`SMALL_BODY_BYTES`). It may be kept. */
+  collect(): Promise<Buffer>
+}
+
+/** One request, authenticated and allowed, for the operation that it selects. */
+export interface S3Call {
+  readonly exchange: Exchange
+  readonly services: S3Services
+  readonly operation: S3Operation
+  /** Empty for the service. A name that can't be one has been refused, but a bucket need not exist. */
+  readonly bucket: string
+  /** As the client meant it, percent-decoded once: any well-formed string of 1 to 1,024 bytes of UTF-8, with `//`, `.`
+   *  and `..` as they are. Empty for the service and for buckets. */
+  readonly key: string
+  readonly query: S3Query
+  readonly principal: Principal
+  readonly caller: Caller
+  /** A header sent once; sent more often, the values joined by commas. */
+  header(name: string): string | undefined
+  /** The payload. Nothing of it is read, nor the client asked to send it (100-continue), before the iteration begins.
+   *  @throws MissingContentLength, EntityTooLarge (past `maxBytes`, 5 GiB unless given), SlowDown for too many at once */
+  body(options?: { readonly maxBytes?: number }): S3Payload
+  /** The payload as a document, and its Content-MD5 verified if there is one.
+   *  @throws MalformedXML if it is none or its outermost element has another name; EntityTooLarge past 1 MiB or `maxBytes` */
+  readXml(root: string, limits?: XmlLimits): Promise<XmlElement>
+  /** Answers. `headers` are names and values in turn; the list is taken over. x-amz-request-id and x-amz-id-2 are added. */
+  sendXml(status: number, xml: XmlWriter, headers?: string[]): void
+  sendEmpty(status: number, headers?: string[]): void
+  sendBytes(status: number, headers: string[], body: Buffer): void
+  /** As `Exchange.sendStream`: exactly `lengthBytes`, or the connection is cut. */
+  sendStream(
+    status: number,
+    headers: string[],
+    source: { readonly bytes: AsyncIterator<Buffer>; readonly lengthBytes: number },
+  ): Promise<void>
+}
+
+/** An object to store, whether it comes by PUT or as the file of a form. */
+export interface ObjectToStore {
+  readonly key: string
+  /** Of the PUT; the fields of a form in lower case stand in for them. */
+  readonly headers: IncomingHttpHeaders
+  readonly payload: S3Payload
+}
+
+/** What became of it. */
+export interface StoredObject {
+  /** With its quotes. */
+  readonly etag: string
+  /** x-amz-version-id, checksums and what else the answer to a PUT says of it, names and values in turn. */
+  readonly headers: readonly string[]
+}
+
+/** Stores an object in `call.bucket`, judging conditions, digests and checksums: implemented by the object operations,
+ *  and used by PutObject and by forms. */
+export type StoreObject = (call: S3Call, object: ObjectToStore) => Promise<StoredObject>
+
+/** The namespace of S3's documents. */
+export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'
