@@ -8,14 +8,14 @@ import { putFile } from '#metadata/files.ts'
 import { Metadata } from '#metadata/metadata.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
-import { NodeDigests } from '#platform/node-digests.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { Volume } from '#volume/volume.ts'
 
 // What the namespace does in a second on LMDB, and whether it costs more with many files than with few. Makes 1,000,000
-// files in the temporary folder, which takes a few minutes; another number of files as the argument: npm run bench metadata -- 100000
+// files in the temporary folder, which takes a few minutes; another number of files as the argument: npm run bench metadata 100000
 
 const FILES = Number(process.argv[2] ?? 1_000_000)
 const FILES_FEW = 10_000
@@ -124,7 +124,7 @@ try {
     ...common,
     chunks: openMemoryChunkStore({ clock: nodeClock }),
     random: nodeRandom,
-    digests: new NodeDigests(),
+    digests: nodeDigests,
     log: silentLog,
     nodeId: 'bench',
     uploadExpiryMs: 3_600_000,

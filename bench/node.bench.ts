@@ -1,4 +1,4 @@
-// npm run bench node [-- SECTION …]: a real node against floors and peers in the same run. Sections: put-large get-large
+// npm run bench node [SECTION …]: a real node against floors and peers in the same run. Sections: put-large get-large
 // small cp memory. Needs curl, and nginx for get-large; /dev/shm for the source file, so that reading it costs no disk.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'

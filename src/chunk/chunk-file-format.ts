@@ -1,8 +1,9 @@
 // The bytes of a chunk file. docs/formats/chunks.md describes them for other readers: change both together.
 
 import { crc32c } from '@node-rs/crc32'
+import { assert } from '#foundation/assert.ts'
 import type { ChunkId } from '#foundation/ids.ts'
-import { BLOCK_BYTES, blockCount, writeBlockChecksums } from './blocks.ts'
+import { BLOCK_BYTES, blockCount } from './blocks.ts'
 import { MAX_CHUNK_BYTES } from './store.ts'
 
 /** The payload comes first, so that its blocks are aligned with the pages of the system; then the checksums of the
@@ -31,13 +32,15 @@ export function payloadBytesOf(fileBytes: number): number | undefined {
   return payloadBytes >= 1 && blockCount(payloadBytes) === blocks ? payloadBytes : undefined
 }
 
-export function encodeTrailer(id: ChunkId, payload: Uint8Array): Buffer {
-  const bytes = Buffer.alloc(trailerBytes(payload.length))
-  writeBlockChecksums(payload, bytes, 0)
+/** `checksums`: CRC32C of each block of the payload, little-endian. */
+export function encodeTrailer(id: ChunkId, payloadBytes: number, checksums: Buffer): Buffer {
+  const bytes = Buffer.alloc(trailerBytes(payloadBytes))
+  assert(checksums.length === bytes.length - FOOTER_BYTES, 'A trailer has a checksum for each block')
+  checksums.copy(bytes)
   const at = bytes.length - FOOTER_BYTES
   MAGIC.copy(bytes, at)
   bytes.writeUInt32LE(VERSION, at + 8)
-  bytes.writeUInt32LE(payload.length, at + 12)
+  bytes.writeUInt32LE(payloadBytes, at + 12)
   bytes.write(id, at + 16, 'hex')
   bytes.writeUInt32LE(crc32c(bytes.subarray(0, at + 60)), at + 60)
   return bytes

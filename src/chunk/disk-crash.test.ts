@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
@@ -105,7 +106,8 @@ async function livesOf(seed: number): Promise<{ crashes: number; packs: number }
   const files = new MemoryFiles({ seed })
   const clock = new ManualClock()
   const expected = new Map<ChunkId, Expectation>()
-  const open = (): Promise<DiskChunkStore> => openDiskChunkStore({ path: '/c', files, clock, random, packBytes: 150_000 })
+  const open = (): Promise<DiskChunkStore> =>
+    openDiskChunkStore({ path: '/c', files, digests: nodeDigests, clock, random, packBytes: 150_000 })
   let crashes = 0
   for (let life = 0; life < LIVES; life += 1) {
     files.cutPowerAfter(life === 0 ? 270 + random.below(120) : random.below(120))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
@@ -14,7 +15,14 @@ const PACK = '/c/packs/00000001.pack'
 const INDEX = '/c/packs.index'
 
 function open(files: MemoryFiles, packBytes = 64 << 20): Promise<DiskChunkStore> {
-  return openDiskChunkStore({ path: '/c', files, clock: new ManualClock(), random: new SeededRandom(3), packBytes })
+  return openDiskChunkStore({
+    path: '/c',
+    files,
+    digests: nodeDigests,
+    clock: new ManualClock(),
+    random: new SeededRandom(3),
+    packBytes,
+  })
 }
 
 async function put(store: DiskChunkStore, bytes: Buffer): Promise<ChunkId> {
@@ -184,7 +192,13 @@ test('the index of other packs is not believed', async () => {
   const files = new MemoryFiles({ seed: 1 })
   const { kept, forgotten } = await prepare(files)
   const others = new MemoryFiles({ seed: 1 })
-  const other = await openDiskChunkStore({ path: '/c', files: others, clock: new ManualClock(), random: new SeededRandom(99) })
+  const other = await openDiskChunkStore({
+    path: '/c',
+    files: others,
+    digests: nodeDigests,
+    clock: new ManualClock(),
+    random: new SeededRandom(99),
+  })
   await put(other, sampleBytes(400, 4))
   await other.close()
   await files.publish(INDEX, [(await others.read(INDEX)) as Buffer])

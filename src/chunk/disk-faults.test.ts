@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { faultyFiles, seededFaults } from '#platform/faulty-files.ts'
 import type { Fault, FaultPlan } from '#platform/faulty-files.ts'
 import type { Files } from '#platform/files.ts'
@@ -18,7 +19,14 @@ import type { DiskChunkStore } from './disk.ts'
 import { idOf, rejectsWith, sampleBytes } from './store.suite.ts'
 
 function open(files: Files, path = '/c'): Promise<DiskChunkStore> {
-  return openDiskChunkStore({ path, files, clock: new ManualClock(), random: new SeededRandom(3), packBytes: 400_000 })
+  return openDiskChunkStore({
+    path,
+    files,
+    digests: nodeDigests,
+    clock: new ManualClock(),
+    random: new SeededRandom(3),
+    packBytes: 400_000,
+  })
 }
 
 async function put(store: DiskChunkStore, bytes: Buffer): Promise<ChunkId> {

@@ -6,6 +6,7 @@ import { silentLog } from '#observe/log.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
 import { storageError } from '#platform/files.ts'
 import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
@@ -29,6 +30,8 @@ export interface DiskChunkStoreOptions {
   /** The folder of the store; made if it isn't there. One store at a time may have it open: see `openDataFolder`. */
   readonly path: string
   readonly files: Files
+  /** Checksums large chunks. */
+  readonly digests: Digests
   readonly clock: Clock
   readonly random: Random
   readonly log?: Log
@@ -111,10 +114,10 @@ class DiskStore implements DiskChunkStore {
     })
   }
 
-  async read(id: ChunkId, range?: ByteRange): Promise<Buffer> {
+  async read(id: ChunkId, range?: ByteRange, into?: Buffer): Promise<Buffer> {
     this.#checkOpen()
     try {
-      const bytes = (await this.#packs.read(id, range)) ?? (await this.#chunkFiles.read(id, range))
+      const bytes = (await this.#packs.read(id, range)) ?? (await this.#chunkFiles.read(id, range, into))
       if (bytes === undefined) throw chunkMissing(id)
       this.#metrics.readBytes.add(bytes.length)
       return bytes

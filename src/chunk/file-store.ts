@@ -2,10 +2,11 @@ import { dirname, join } from 'node:path'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
 import { storageError, systemErrorCode } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import { checkRange } from './arguments.ts'
-import { BLOCK_BYTES, findDamagedBlock } from './blocks.ts'
+import { BLOCK_BYTES, firstDifference } from './blocks.ts'
 import { MAX_TRAILER_BYTES, decodeTrailer, encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
 import type { ChunkTrailer } from './chunk-file-format.ts'
 import type { DiskMetrics } from './disk-metrics.ts'
@@ -24,6 +25,7 @@ export interface FileStoreOptions {
   /** Where chunks grow until they are complete. On the same medium. */
   readonly incoming: string
   readonly files: Files
+  readonly digests: Digests
   readonly clock: Clock
   readonly log: Log
   readonly health: StorageHealth
@@ -100,8 +102,9 @@ export class FileStore {
 
   /** Stores the chunk. `replaces` says that there is a file of it, which is damaged. */
   async write(id: ChunkId, payload: Uint8Array, options: { touchedAtMs: number; replaces: boolean }): Promise<void> {
-    const { health, metrics } = this.#options
-    const trailer = encodeTrailer(id, payload)
+    const { digests, health, metrics } = this.#options
+    const checksums = await digests.crc32c(payload, BLOCK_BYTES)
+    const trailer = encodeTrailer(id, payload.length, checksums)
     try {
       const replaced = options.replaces ? await this.#options.files.facts(this.#pathOf(id)) : undefined
       await this.#publish(id, [payload, trailer], options.touchedAtMs)
@@ -133,10 +136,10 @@ export class FileStore {
   }
 
   /** `undefined` if there is no such chunk. @throws CORRUPT, INVALID_ARGUMENT */
-  async read(id: ChunkId, range: ByteRange | undefined): Promise<Buffer | undefined> {
+  async read(id: ChunkId, range: ByteRange | undefined, into?: Buffer): Promise<Buffer | undefined> {
     const path = this.#pathOf(id)
     try {
-      return await this.#openChunks.use(path, (chunk) => this.#readFrom(chunk, id, range))
+      return await this.#openChunks.use(path, (chunk) => this.#readFrom(chunk, id, { range, into }))
     } catch (cause) {
       if (systemErrorCode(cause) === 'ENOENT') return undefined
       throw storageError(cause, `read chunk ${id} from "${path}"`)
@@ -169,17 +172,22 @@ export class FileStore {
     return names.filter((name) => name.startsWith(outer + inner) && /^[0-9a-f]{64}$/.test(name)).toSorted() as ChunkId[]
   }
 
-  async #readFrom({ file, trailer }: OpenChunk, id: ChunkId, range: ByteRange | undefined): Promise<Buffer> {
+  async #readFrom(
+    { file, trailer }: OpenChunk,
+    id: ChunkId,
+    { range, into }: { range: ByteRange | undefined; into: Buffer | undefined },
+  ): Promise<Buffer> {
     if (trailer === undefined || trailer.id !== id) throw corrupt(id, file.path, 0, 'its trailer is damaged')
     const { offset, length } = checkRange(id, trailer.payloadBytes, range)
     if (length === 0) return Buffer.alloc(0)
     const firstBlock = Math.floor(offset / BLOCK_BYTES)
     const start = firstBlock * BLOCK_BYTES
     const end = Math.min(trailer.payloadBytes, Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES)
-    const blocks = Buffer.allocUnsafe(end - start)
+    const room = into !== undefined && into.length >= end - start ? into : Buffer.allocUnsafe(end - start)
+    const blocks = room.subarray(0, end - start)
     const got = await file.read(blocks, start)
     if (got < blocks.length) throw corrupt(id, file.path, start + got, 'the file ends too early')
-    const damaged = findDamagedBlock(blocks, trailer.checksums, 4 * firstBlock)
+    const damaged = firstDifference(await this.#options.digests.crc32c(blocks, BLOCK_BYTES), trailer.checksums, 4 * firstBlock)
     if (damaged !== -1) throw corrupt(id, file.path, start + damaged * BLOCK_BYTES, 'a checksum is wrong')
     return blocks.subarray(offset - start, offset - start + length)
   }

@@ -4,6 +4,7 @@ import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
@@ -36,6 +37,7 @@ for (const withIndex of [true, false]) {
         const store = await openDiskChunkStore({
           path,
           files: nodeFiles,
+          digests: nodeDigests,
           clock: new ManualClock(),
           random: new SeededRandom(round),
         })

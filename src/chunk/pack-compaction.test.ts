@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChunkId } from '#foundation/ids.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
@@ -12,7 +13,7 @@ import { idOf, rejectsWith, sampleBytes } from './store.suite.ts'
 const clock = new ManualClock()
 
 function open(files: MemoryFiles): Promise<DiskChunkStore> {
-  return openDiskChunkStore({ path: '/c', files, clock, random: new SeededRandom(3), packBytes: 100_000 })
+  return openDiskChunkStore({ path: '/c', files, digests: nodeDigests, clock, random: new SeededRandom(3), packBytes: 100_000 })
 }
 
 /** 60 chunks of 10 kB in seven packs; two of three are forgotten. */

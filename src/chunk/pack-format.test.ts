@@ -2,6 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ChunkId } from '#foundation/ids.ts'
+import { blockChecksums } from '#platform/block-checksums.ts'
+import { BLOCK_BYTES } from './blocks.ts'
 import { decodeTrailer, encodeTrailer, payloadBytesOf, trailerBytes } from './chunk-file-format.ts'
 import {
   PACK_HEADER_BYTES,
@@ -116,7 +118,7 @@ test('a chunk file tells the size of its payload, and no other size passes for o
 test('what is encoded is decoded again: trailers; with any bit flipped they are refused', () => {
   const payload = sampleBytes(300_000)
   const id = idOf(payload)
-  const trailer = encodeTrailer(id, payload)
+  const trailer = encodeTrailer(id, payload.length, blockChecksums(payload, BLOCK_BYTES))
   const fileBytes = payload.length + trailer.length
   const decoded = decodeTrailer(trailer, fileBytes)
   assert.equal(decoded?.id, id)

@@ -2,7 +2,8 @@
 
 import { crc32c } from '@node-rs/crc32'
 import type { ChunkId } from '#foundation/ids.ts'
-import { blockCount, findDamagedBlock, writeBlockChecksums } from './blocks.ts'
+import { writeBlockChecksums } from '#platform/block-checksums.ts'
+import { BLOCK_BYTES, blockCount, findDamagedBlock } from './blocks.ts'
 
 /** Chunks up to this size live in packs, larger ones in files of their own. */
 export const MAX_PACKED_BYTES = 256 * 1024
@@ -92,7 +93,7 @@ export function encodeRecordPrefix(
   target.writeUInt32LE(kills?.pack ?? 0, at + 24)
   target.writeUInt32LE(kills?.offset ?? 0, at + 28)
   target.write(record.id, at + 32, 'hex')
-  if (payload !== undefined) writeBlockChecksums(payload, target, at + RECORD_HEADER_BYTES)
+  if (payload !== undefined) writeBlockChecksums(payload, BLOCK_BYTES, { table: target, at: at + RECORD_HEADER_BYTES })
   target.writeUInt32LE(crc32c(target.subarray(at, end)), at + 12)
   return end
 }

@@ -3,6 +3,9 @@ import type { ChunkId } from '#foundation/ids.ts'
 /** 64 MiB: the largest chunk; 8 MiB is the default of a volume. */
 export const MAX_CHUNK_BYTES = 64 * 1024 * 1024
 
+/** What reading a range takes beyond its length at most: the rest of the checksummed blocks at its ends. */
+export const READ_MARGIN_BYTES = 128 * 1024
+
 export interface ChunkInfo {
   readonly id: ChunkId
   readonly sizeBytes: number
@@ -38,8 +41,9 @@ export interface ChunkStore {
    *  @throws NO_SPACE (nothing is stored), STORAGE_FAILED (and every later write is refused), INVALID_ARGUMENT */
   write(id: ChunkId, bytes: Uint8Array): Promise<void>
   /** Bytes of the chunk, the whole of it or `range`, every one verified against the stored checksum before it is
-   *  returned. The buffer is the caller's. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT when the range leaves the chunk */
-  read(id: ChunkId, range?: ByteRange): Promise<Buffer>
+   *  returned. The buffer is the caller's. With `into`, it may be a part of that, if there is room for the range and
+   *  READ_MARGIN_BYTES more. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT when the range leaves the chunk */
+  read(id: ChunkId, range?: ByteRange, into?: Buffer): Promise<Buffer>
   locate(id: ChunkId): Promise<ChunkInfo | undefined>
   /** Removes the chunk. With `untouchedSinceMs`, only if no `write` of it began at or after that moment: this is what
    *  makes collecting garbage safe beside writers. True if it was there and is gone. */

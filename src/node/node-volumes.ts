@@ -1,7 +1,7 @@
 import type { Config } from '#config/settings.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import { NodeDigests } from '#platform/node-digests.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { Storage } from './open-storage.ts'
@@ -23,7 +23,7 @@ export function assembleVolumes(
 ): StrongVolumes {
   return new StrongVolumes({
     ...ports,
-    digests: new NodeDigests(),
+    digests: nodeDigests,
     kv: storage.kv,
     chunks: storage.chunks,
     nodeId: storage.folder.nodeId,

@@ -10,6 +10,7 @@ import type { Clock } from '#platform/clock.ts'
 import { openDataFolder } from '#platform/data-folder.ts'
 import type { DataFolder } from '#platform/data-folder.ts'
 import type { Files } from '#platform/files.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
 import { SpaceReserve } from './space-reserve.ts'
 import { StorageLatch } from './storage-latch.ts'
@@ -53,6 +54,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     const disk = await openDiskChunkStore({
       path: join(folder.path, 'chunks'),
       files,
+      digests: nodeDigests,
       clock,
       random,
       log,

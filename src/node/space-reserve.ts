@@ -84,7 +84,7 @@ export class SpaceReserve {
   guardChunks(store: ChunkStore): ChunkStore {
     return {
       write: (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)),
-      read: (id, range) => store.read(id, range),
+      read: (...args) => store.read(...args),
       locate: (id) => store.locate(id),
       forget: (id, options) => store.forget(id, options),
       verify: (id) => store.verify(id),

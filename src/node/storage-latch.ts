@@ -34,7 +34,7 @@ export class StorageLatch {
   watchChunks(store: ChunkStore): ChunkStore {
     return {
       write: (id, bytes) => (this.#failure === undefined ? this.#watch(store.write(id, bytes)) : Promise.reject(this.#refusal())),
-      read: (id, range) => store.read(id, range),
+      read: (...args) => store.read(...args),
       locate: (id) => store.locate(id),
       forget: (id, options) => store.forget(id, options),
       verify: (id) => store.verify(id),

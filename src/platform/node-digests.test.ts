@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { test } from 'node:test'
-import { NodeDigests } from './node-digests.ts'
+import { blockChecksums } from './block-checksums.ts'
+import { nodeDigests } from './node-digests.ts'
 
 test('digests are right for any size and any part of a buffer, many at once', async () => {
-  const digests = new NodeDigests()
+  const digests = nodeDigests
   const sizes = [1, 64 * 1024, 64 * 1024 + 1, 3_000_000, 1_000_000, 200_000]
   await Promise.all(
     [...sizes, ...sizes, ...sizes].map(async (size) => {
@@ -18,5 +19,15 @@ test('digests are right for any size and any part of a buffer, many at once', as
 
 test('memory that is not shared is read as well', async () => {
   const bytes = randomBytes(300_000)
-  assert.deepEqual(await new NodeDigests().sha256(bytes), createHash('sha256').update(bytes).digest())
+  assert.deepEqual(await nodeDigests.sha256(bytes), createHash('sha256').update(bytes).digest())
+})
+
+test('checksums of blocks are the same beside the event loop as on it', async () => {
+  for (const size of [1, 65_536, 600_000, 3_000_001]) {
+    const buffer = nodeDigests.allocate(size)
+    randomBytes(size).copy(buffer)
+    assert.deepEqual(await nodeDigests.crc32c(buffer, 65_536), blockChecksums(buffer, 65_536))
+  }
+  // From RFC 3720, appendix B.4: 32 bytes of zeros.
+  assert.equal((await nodeDigests.crc32c(Buffer.alloc(32), 65_536)).readUInt32LE(), 0x8a9136aa)
 })

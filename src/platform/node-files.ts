@@ -1,17 +1,15 @@
 import * as fs from 'node:fs'
 import { tryLock } from 'fs-native-extensions'
 import { systemErrorCode } from './files.ts'
-import type { FileFacts, Files, MediumSpace, OpenFile, OpenMode } from './files.ts'
+import type { FileFacts, Files, MediumSpace, OpenFile, OpenMode, PublishOptions } from './files.ts'
+import { type Job, sharedBytes } from './node-worker-jobs.ts'
+import { nodeWorkers } from './node-worker-pool.ts'
+import { FLAGS, MAX_WRITE_BYTES } from './node-sync-files.ts'
 import { makeFolderThrough, publishThrough } from './publish.ts'
 import { SharedFlush } from './shared-flush.ts'
 
-const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
-const FLAGS: Readonly<Record<OpenMode, number>> = { read: O_RDONLY, update: O_RDWR, create: O_RDWR | O_CREAT | O_EXCL }
-
-/** What one system call writes at most. Linux takes page-cache pages as large as the write allows, and from 2 MiB on those
- *  are of the kind that a virtual machine hands back to its host when free, to be faulted in again: in one on ext4, files of 8 MiB
- *  written at once took three times the processor time of the same files in steps of up to 1 MiB. */
-const MAX_WRITE_BYTES = 1024 * 1024
+/** Pieces from this length on are worth a worker thread, and must then be in shared memory; shorter ones are copied. */
+const SHARED_BYTES_MIN = 64 * 1024
 
 /** Node's callback interface under promises: it costs a third less time per call than `FileHandle`. */
 function call<T>(start: (done: (error: Error | null, result?: T) => void) => void): Promise<T> {
@@ -135,8 +133,10 @@ class NodeFiles implements Files {
     )
   }
 
-  publish(...args: Parameters<Files['publish']>): Promise<void> {
-    return publishThrough(this, ...args)
+  async publish(path: string, pieces: Iterable<Uint8Array>, options: PublishOptions = {}): Promise<void> {
+    const job = workerJob(path, pieces, options)
+    if (job === undefined) return publishThrough(this, path, pieces, options)
+    await nodeWorkers.run(job)
   }
 
   rename(from: string, to: string): Promise<void> {
@@ -192,13 +192,22 @@ class NodeFiles implements Files {
   }
 
   async #flushFolder(path: string): Promise<void> {
-    const fd = await call<number>((done) => fs.open(path, O_RDONLY, done))
+    const fd = await call<number>((done) => fs.open(path, FLAGS.read, done))
     try {
       await call<void>((done) => fs.fsync(fd, done))
     } finally {
       await call<void>((done) => fs.close(fd, done))
     }
   }
+}
+
+/** The publication as one job of a worker thread, if its bytes needn't be copied for that. */
+function workerJob(path: string, pieces: Iterable<Uint8Array>, options: PublishOptions): Job | undefined {
+  if (!Array.isArray(pieces)) return undefined
+  const list = (pieces as Uint8Array[]).map((piece) => (piece.length < SHARED_BYTES_MIN ? piece : sharedBytes(piece)))
+  const isLarge = list.some((piece) => piece !== undefined && !(piece instanceof Uint8Array))
+  if (!isLarge || !list.every((piece) => piece !== undefined)) return undefined
+  return { kind: 'publish', path, pieces: list, options }
 }
 
 /** The machine's own file system. */

@@ -1,6 +1,13 @@
 import { basename, dirname, join } from 'node:path'
 import type { Files, OpenFile, PublishOptions } from './files.ts'
 
+/** What a publication needs of a file system. */
+export interface PublishingFiles extends Pick<Files, 'rename' | 'remove' | 'syncFolder'> {
+  open(path: string, how: 'create', mode?: number): Promise<PublishingFile>
+}
+
+export type PublishingFile = Pick<OpenFile, 'write' | 'setModified' | 'datasync' | 'close'>
+
 const TEMPORARY_SUFFIX = '.shoal-tmp'
 let publications = 0
 
@@ -12,7 +19,7 @@ export function isTemporaryName(name: string): boolean {
 
 /** `Files.publish`, written once over the other methods: adapters delegate here, so that there is one order of steps. */
 export async function publishThrough(
-  files: Files,
+  files: PublishingFiles,
   path: string,
   pieces: Iterable<Uint8Array>,
   options: PublishOptions = {},
@@ -37,7 +44,7 @@ export async function publishThrough(
   await Promise.all([folder, ...(options.newFolders ?? [])].map((each) => files.syncFolder(each)))
 }
 
-async function writeAll(file: OpenFile, pieces: Iterable<Uint8Array>): Promise<void> {
+async function writeAll(file: PublishingFile, pieces: Iterable<Uint8Array>): Promise<void> {
   if (Array.isArray(pieces)) return file.write(pieces as Uint8Array[], 0)
   let position = 0
   for (const piece of pieces) {

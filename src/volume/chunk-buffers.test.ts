@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { NodeDigests } from '#platform/node-digests.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 
 test('no more is lent than the limit; who comes later waits, first come first served', async () => {
-  const buffers = new ChunkBuffers(30, new NodeDigests())
+  const buffers = new ChunkBuffers(30, nodeDigests)
   const first = await buffers.borrow(10)
   const second = await buffers.borrow(20)
   const order: string[] = []
@@ -19,11 +19,11 @@ test('no more is lent than the limit; who comes later waits, first come first se
 })
 
 test('a buffer beyond the limit is lent when no other is', async () => {
-  assert.equal((await new ChunkBuffers(5, new NodeDigests()).borrow(10)).length, 10)
+  assert.equal((await new ChunkBuffers(5, nodeDigests).borrow(10)).length, 10)
 })
 
 test('who gives up waiting is passed over', async () => {
-  const buffers = new ChunkBuffers(10, new NodeDigests())
+  const buffers = new ChunkBuffers(10, nodeDigests)
   const first = await buffers.borrow(10)
   const abort = new AbortController()
   const gone = buffers.borrow(10, abort.signal)
@@ -35,7 +35,7 @@ test('who gives up waiting is passed over', async () => {
 })
 
 test('what comes back is lent again, until nobody has borrowed for a while', async () => {
-  const buffers = new ChunkBuffers(10, new NodeDigests())
+  const buffers = new ChunkBuffers(10, nodeDigests)
   const first = await buffers.borrow(10)
   buffers.giveBack(first)
   assert.equal(await buffers.borrow(10), first)

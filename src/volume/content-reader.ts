@@ -1,4 +1,4 @@
-import type { ChunkStore } from '#chunk/store.ts'
+import { type ChunkStore, READ_MARGIN_BYTES } from '#chunk/store.ts'
 import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
@@ -10,11 +10,16 @@ import type { Extent, InodeRecord } from '#metadata/record.ts'
 import { resolvePath } from '#metadata/resolve.ts'
 import type { VolumeView } from '#metadata/transaction.ts'
 import { contentPin, type Pins } from './pins.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import type { OpenFile } from './volume.ts'
 
 /** Bytes read from a chunk at a time: short enough that many readers fit into memory, long enough that waking a thread for
  *  each hardly counts (1 GiB went out a tenth to a fifth faster than in pieces of 512 KiB). */
 const PIECE_BYTES = 2 * 1024 * 1024
+/** What one of the `ReadBuffers` must hold. */
+export const READ_BUFFER_BYTES = PIECE_BYTES + READ_MARGIN_BYTES
+/** Shorter pieces are read into buffers of their own: see `OpenFile.read`. */
+const BUFFERED_BYTES_MIN = 256 * 1024
 /** Pieces read ahead of the consumer. */
 const READ_AHEAD = 2
 /** Extents fetched from the metadata at a time. */
@@ -24,6 +29,7 @@ export interface ReaderStores {
   readonly metadata: Metadata
   readonly chunks: ChunkStore
   readonly pins: Pins
+  readonly readBuffers: ReadBuffers
 }
 
 /** What can be captured of a file's contents inside one snapshot. */
@@ -79,24 +85,41 @@ export class ContentReader implements OpenFile {
       yield inline.subarray(offset, end)
       return
     }
-    const ahead: Promise<Buffer>[] = []
+    // One that is read whole at once isn't asked for a second piece, which would give its buffer back.
+    const canReuse = end - offset > PIECE_BYTES
+    const ahead: Loading[] = []
     try {
       for await (const piece of this.#pieces(offset, end)) {
         signal?.throwIfAborted()
-        ahead.push(this.#load(piece))
-        if (ahead.length > READ_AHEAD) yield await (ahead.shift() as Promise<Buffer>)
+        ahead.push(this.#load(piece, canReuse))
+        if (ahead.length > READ_AHEAD) yield* this.#handOut(ahead.shift())
       }
-      for (let next = ahead.shift(); next !== undefined; next = ahead.shift()) yield await next
+      while (ahead.length > 0) yield* this.#handOut(ahead.shift())
     } finally {
       // Reads that nobody waits for any more still end, and their failures are nobody's concern.
-      await Promise.allSettled(ahead)
+      await Promise.allSettled(ahead.map(({ bytes }) => bytes))
+      for (const { buffer } of ahead) if (buffer !== undefined) this.#stores.readBuffers.giveBack(buffer)
     }
   }
 
-  async #load(piece: Piece): Promise<Buffer> {
+  /** The buffer comes back when the next piece is asked for. If none is, the consumer may still be busy with it. */
+  async *#handOut(loading: Loading | undefined): AsyncGenerator<Buffer> {
+    if (loading === undefined) return
+    yield await loading.bytes
+    if (loading.buffer !== undefined) this.#stores.readBuffers.giveBack(loading.buffer)
+  }
+
+  #load(piece: Piece, canReuse: boolean): Loading {
+    const buffer =
+      canReuse && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN ? this.#stores.readBuffers.take() : undefined
+    return { bytes: this.#read(piece, buffer), buffer }
+  }
+
+  async #read(piece: Piece, into: Buffer | undefined): Promise<Buffer> {
     if (piece.extent === undefined) return Buffer.alloc(piece.length)
     const { chunk, chunkOffset, offset } = piece.extent
-    const bytes = await this.#stores.chunks.read(chunk, { offset: chunkOffset + piece.offset - offset, length: piece.length })
+    const range = { offset: chunkOffset + piece.offset - offset, length: piece.length }
+    const bytes = await this.#stores.chunks.read(chunk, range, into)
     assert(bytes.length === piece.length, 'A chunk store answers with exactly the range')
     return bytes
   }
@@ -145,6 +168,12 @@ function takeExtents(view: VolumeView, record: InodeRecord, range: { start: numb
     if (page.length === EXTENTS_PER_PAGE) break
   }
   return page
+}
+
+interface Loading {
+  readonly bytes: Promise<Buffer>
+  /** The one to give back, which `bytes` may be a part of. */
+  readonly buffer: Buffer | undefined
 }
 
 interface Piece {

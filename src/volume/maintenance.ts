@@ -12,7 +12,6 @@ import { abortUpload, listUploads } from '#metadata/uploads.ts'
 import { listVolumes } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { ChunkBuffers } from './chunk-buffers.ts'
 import { contentPin, type Pins, uploadPin } from './pins.ts'
 
 /** Chunks forgotten between two transactions. */
@@ -24,7 +23,8 @@ export interface MaintenanceOptions {
   readonly metadata: Metadata
   readonly chunks: ChunkStore
   readonly pins: Pins
-  readonly buffers: ChunkBuffers
+  /** Let go of memory that nobody has used for a while. */
+  readonly buffers: readonly { trim(): void }[]
   readonly clock: Clock
   readonly log: Log
   /** How long something stays after nothing uses it any more. */
@@ -64,7 +64,7 @@ export class Maintenance {
       try {
         await clock.sleep(intervalMs, this.#stop.signal)
         await this.collect()
-        this.#options.buffers.trim()
+        for (const buffers of this.#options.buffers) buffers.trim()
         if (clock.monotonicMs() - sweptAtMs >= sweepIntervalMs) {
           await this.sweep()
           sweptAtMs = clock.monotonicMs()

@@ -31,7 +31,7 @@ test('any range of a file of several chunks reads exact', async () => {
     [8 * MiB, 5],
   ] as const) {
     const pieces: Buffer[] = []
-    for await (const piece of file?.read({ offset, length }) ?? []) pieces.push(piece)
+    for await (const piece of file?.read({ offset, length }) ?? []) pieces.push(Buffer.from(piece))
     assert.ok(Buffer.concat(pieces).equals(bytes.subarray(offset, offset + length)), `${offset}+${length}`)
   }
 })

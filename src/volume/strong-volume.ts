@@ -25,6 +25,7 @@ import { checkAttributes } from './check-attributes.ts'
 import { type Captured, captureFile, ContentReader } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
+import type { ReadBuffers } from './read-buffers.ts'
 import { copyTree, removeTree } from './trees.ts'
 import { UploadSessions } from './upload-sessions.ts'
 import type * as port from './volume.ts'
@@ -36,6 +37,7 @@ const LIST_LIMIT_MAX = 10_000
 
 export interface StrongVolumeStores extends WriteStores {
   readonly chunks: ChunkStore
+  readonly readBuffers: ReadBuffers
   readonly metadata: Metadata
   readonly nodeId: string
 }

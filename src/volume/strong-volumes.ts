@@ -24,9 +24,11 @@ import type { Digests } from '#platform/digests.ts'
 import type { Random } from '#platform/random.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
+import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
+import { ReadBuffers } from './read-buffers.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change, Volume, Volumes } from './volume.ts'
 
@@ -60,6 +62,8 @@ export interface StrongVolumesStatus {
 }
 
 const OPEN_VOLUMES_MAX = 1_000
+/** Of some 2 MiB each. */
+const READ_BUFFERS_KEPT = 12
 
 /** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
 export class StrongVolumes implements Volumes {
@@ -77,6 +81,7 @@ export class StrongVolumes implements Volumes {
     const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
     const pins = new Pins()
     const buffers = new ChunkBuffers(options.writeBufferBytes, digests)
+    const readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT })
     this.#clock = clock
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
@@ -90,13 +95,14 @@ export class StrongVolumes implements Volumes {
       uploadExpiryMs,
       pins,
       buffers,
+      readBuffers,
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({
       metadata: this.#metadata,
       chunks,
       pins,
-      buffers,
+      buffers: [buffers, readBuffers],
       clock,
       log,
       graceMs,

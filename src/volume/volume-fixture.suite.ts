@@ -5,7 +5,7 @@ import { openMemoryStore } from '#kv/memory.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import { silentLog } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import { NodeDigests } from '#platform/node-digests.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { StrongVolumes, type StrongVolumesOptions } from './strong-volumes.ts'
 import type { OpenFile, Volume } from './volume.ts'
@@ -45,7 +45,7 @@ export async function openFixture(
     chunks,
     clock,
     random: nodeRandom,
-    digests: new NodeDigests(),
+    digests: nodeDigests,
     log: silentLog,
     nodeId: 'node-1',
     changeRingEntries: 100_000,
@@ -67,7 +67,7 @@ export async function* bodyOf(...pieces: (string | Uint8Array)[]): AsyncGenerato
 export async function readAll(file: OpenFile | undefined): Promise<Buffer> {
   if (file === undefined) throw new Error('There is no such file')
   const pieces: Buffer[] = []
-  for await (const piece of file.read({ offset: 0, length: file.attributes.sizeBytes })) pieces.push(piece)
+  for await (const piece of file.read({ offset: 0, length: file.attributes.sizeBytes })) pieces.push(Buffer.from(piece))
   file.close()
   return Buffer.concat(pieces)
 }

@@ -699,7 +699,7 @@ function byBytes(a: string, b: string): number {
 async function compareRange({ file, bytes }: OpenedFile, range: { offset: number; length: number }): Promise<void> {
   const { offset, length } = range
   const pieces: Buffer[] = []
-  for await (const piece of file.read({ offset, length })) pieces.push(piece)
+  for await (const piece of file.read({ offset, length })) pieces.push(Buffer.from(piece))
   const actual = Buffer.concat(pieces)
   assert.ok(
     actual.equals(bytes.subarray(offset, offset + length)),

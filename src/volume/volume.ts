@@ -4,6 +4,7 @@ import type { Attributes, FileType } from '#metadata/attributes.ts'
 import type { ChangeKind } from '#metadata/change-feed.ts'
 import type { RenameMode } from '#metadata/entries.ts'
 import type { AttributeChanges, Conditions } from '#metadata/files.ts'
+import type { WriteGuard } from '#metadata/lock-guard.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
 
 export { checkXattr } from '#metadata/xattrs.ts'
@@ -41,7 +42,7 @@ export interface OpenFile {
   /** The whole contents, where they are at hand without a further step; read-only. */
   readonly bytes: Buffer | undefined
   /** The bytes of `[offset, offset + length)`, each verified, holes as zeros. Pulls at most a few chunk reads ahead of
-   *  the consumer. @throws CORRUPT, CHUNK_MISSING, STORAGE_FAILED */
+   *  the consumer. A buffer of 256 KiB or more may be used again when the next one is asked for. @throws CORRUPT, CHUNK_MISSING, STORAGE_FAILED */
   read(range: { readonly offset: number; readonly length: number }, signal?: AbortSignal): AsyncIterableIterator<Buffer>
   /** Lets go of what `read` needs. Repeating it is harmless. */
   close(): void
@@ -62,6 +63,7 @@ export interface WriteOptions {
   readonly attributes?: AttributeChanges
   /** Makes missing directories on the way (mode 0755). */
   readonly createParents?: boolean
+  readonly guard?: WriteGuard
   /** Computes the SHA-256 of the whole even where it costs a pass of its own (files of several chunks). */
   readonly digest?: boolean
   readonly signal?: AbortSignal
@@ -124,7 +126,10 @@ export interface Change {
  *  Every change is atomic and durable when its promise resolves: chunks first, then one metadata commit. A call that
  *  throws has changed nothing. Absent paths: `stat` and `openFile` answer `undefined`, changes throw NOT_FOUND.
  *  Symbolic links on the way are followed only where `follow` is set (POSIX clients resolve their own); otherwise a link
- *  in the middle of a path is NOT_A_DIRECTORY. */
+ *  in the middle of a path is NOT_A_DIRECTORY.
+ *
+ *  Locks (`locks.ts`) bind those who say that they know them: a change with a `guard` is refused with LOCKED or
+ *  PRECONDITION_FAILED, in the step in which it would take effect. A change without one passes every lock by. */
 export interface Volume {
   readonly info: VolumeInfo
 
@@ -146,7 +151,7 @@ export interface Volume {
   /** @throws ALREADY_EXISTS, unless `parents` is set and a directory is there */
   makeDirectory(
     path: Path,
-    options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number },
+    options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number; readonly guard?: WriteGuard },
   ): Promise<Attributes>
   /** `createParents` makes missing directories on the way. */
   makeSymlink(
@@ -166,9 +171,16 @@ export interface Volume {
   rename(
     source: Path,
     target: Path,
-    options: { readonly caller: Caller; readonly mode?: RenameMode; readonly createParents?: boolean },
+    options: {
+      readonly caller: Caller
+      readonly mode?: RenameMode
+      readonly createParents?: boolean
+      /** With it what moves loses its locks, and comes under those of what it replaces. */
+      readonly guard?: WriteGuard
+    },
   ): Promise<void>
-  /** Copies a file, or with `recursive` a tree, by reference. A tree is not copied in one step: entries appear one by one. */
+  /** Copies a file, or with `recursive` a tree, by reference. A tree is not copied in one step: entries appear one by one.
+   *  `depth: 'self'` copies of a directory nothing but itself. */
   copy(
     source: Path,
     target: Path,
@@ -177,12 +189,19 @@ export interface Volume {
       readonly recursive?: boolean
       readonly createParents?: boolean
       readonly replace?: boolean
+      readonly depth?: 'self'
+      readonly guard?: WriteGuard
     },
   ): Promise<Attributes>
   /** Removes a file or an empty directory; with `recursive` a tree, bottom up. @throws NOT_FOUND, DIRECTORY_NOT_EMPTY */
   remove(
     path: Path,
-    options: { readonly caller: Caller; readonly recursive?: boolean; readonly conditions?: Conditions },
+    options: {
+      readonly caller: Caller
+      readonly recursive?: boolean
+      readonly conditions?: Conditions
+      readonly guard?: WriteGuard
+    },
   ): Promise<void>
   setAttributes(path: Path, changes: AttributeChanges, caller: Caller): Promise<Attributes>
 

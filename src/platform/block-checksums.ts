@@ -1,0 +1,17 @@
+import { crc32c } from '@node-rs/crc32'
+
+/** Writes the CRC32C of each block of `blockBytes` bytes to `table` from `at` on, little-endian. */
+export function writeBlockChecksums(bytes: Uint8Array, blockBytes: number, { table, at }: { table: Buffer; at: number }): void {
+  let target = at
+  for (let start = 0; start < bytes.length; start += blockBytes) {
+    const block = bytes.length <= blockBytes ? bytes : bytes.subarray(start, start + blockBytes)
+    target = table.writeUInt32LE(crc32c(block), target)
+  }
+}
+
+/** The CRC32C of each block, little-endian. */
+export function blockChecksums(bytes: Uint8Array, blockBytes: number): Buffer {
+  const table = Buffer.allocUnsafe(4 * Math.ceil(bytes.length / blockBytes))
+  writeBlockChecksums(bytes, blockBytes, { table, at: 0 })
+  return table
+}

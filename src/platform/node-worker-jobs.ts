@@ -1,0 +1,29 @@
+import type { PublishOptions } from './files.ts'
+
+/** Bytes in memory that threads share: no copy is made of them. */
+export interface SharedBytes {
+  readonly buffer: SharedArrayBuffer
+  readonly byteOffset: number
+  readonly length: number
+}
+
+/** What a worker thread does. */
+export type Job =
+  | { readonly kind: 'sha256'; readonly bytes: SharedBytes }
+  | { readonly kind: 'crc32c'; readonly bytes: SharedBytes; readonly blockBytes: number }
+  | {
+      readonly kind: 'publish'
+      readonly path: string
+      readonly pieces: readonly (SharedBytes | Uint8Array)[]
+      readonly options: PublishOptions
+    }
+
+/** `error` with the system's code, which the copying of errors between threads drops. */
+export type Answer =
+  | { readonly result: Uint8Array | undefined }
+  | { readonly failure: { readonly message: string; readonly code: string | undefined } }
+
+/** `undefined` if the bytes are in ordinary memory. */
+export function sharedBytes({ buffer, byteOffset, length }: Uint8Array): SharedBytes | undefined {
+  return buffer instanceof SharedArrayBuffer ? { buffer, byteOffset, length } : undefined
+}

@@ -1,0 +1,44 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { openDiskChunkStore } from '#chunk/disk.ts'
+import { MemoryFiles } from '#platform/memory-files.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
+import { nodeRandom } from '#platform/node-random.ts'
+import { bodyOf, caller, ManualClock, openFixture, p, pattern } from './volume-fixture.suite.ts'
+
+const MiB = 1024 * 1024
+const CHUNK_BYTES = 5 * MiB
+
+test('readers side by side, some of which stop in the middle, each see their own bytes although buffers are used again', async () => {
+  const clock = new ManualClock()
+  const chunks = await openDiskChunkStore({
+    path: '/c',
+    files: new MemoryFiles(),
+    digests: nodeDigests,
+    clock,
+    random: nodeRandom,
+  })
+  const { volumes } = await openFixture({ clock, chunks })
+  await volumes.create('media', { chunkSizeBytes: CHUNK_BYTES }, caller)
+  const volume = await volumes.open('media')
+  const contents = [1, 2, 3].map((seed) => pattern(14 * MiB + seed, seed))
+  for (const [index, bytes] of contents.entries()) await volume.writeFile(p(`f${index}`), bodyOf(bytes), { caller })
+  const read = async (index: number, stopAfter: number): Promise<void> => {
+    const file = await volume.openFile(p(`f${index}`))
+    const bytes = contents[index] as Buffer
+    let at = 100 + index
+    for await (const piece of file?.read({ offset: at, length: bytes.length }) ?? []) {
+      // Others read on meanwhile: the piece must stay what it is until the next is asked for.
+      await new Promise((resolve) => setTimeout(resolve, 1))
+      assert.ok(piece.equals(bytes.subarray(at, at + piece.length)), `file ${index} at ${at}`)
+      at += piece.length
+      if (at > stopAfter) break
+    }
+    assert.ok(at > stopAfter || at === bytes.length)
+    file?.close()
+  }
+  for (const stopAfter of [Number.POSITIVE_INFINITY, 5 * MiB]) {
+    await Promise.all([read(0, Number.POSITIVE_INFINITY), read(1, stopAfter), read(2, stopAfter), read(1, 0)])
+  }
+  await chunks.close()
+})
