@@ -7,6 +7,7 @@ import type { FileType } from './attributes.ts'
 import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
 import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, inodeKey } from './keys.ts'
+import { removeLocksOf } from './locks.ts'
 import { encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 import { removeAllXattrs } from './xattrs.ts'
@@ -120,6 +121,7 @@ function dropName(t: VolumeTransaction, target: Located): void {
   }
   t.tx.delete(inodeKey(t.prefix, record.inode))
   if (record.hasXattrs) removeAllXattrs(t, record.inode)
+  removeLocksOf(t, record.inode)
   discardContents(t, record)
   t.countFiles(-1)
   t.countBytes(record.type === 'file' ? -record.sizeBytes : 0)

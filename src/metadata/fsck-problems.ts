@@ -35,6 +35,8 @@ export const FSCK_PROBLEMS = [
   'inode-twice',
   'inode-unreadable',
   'link-count-wrong',
+  'lock-stray',
+  'lock-unreadable',
   'next-id-low',
   'part-stray',
   'part-wrong',

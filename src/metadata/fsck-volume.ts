@@ -6,6 +6,7 @@ import type { Steps, VolumeCheck } from './fsck-check.ts'
 import { checkStrayRows } from './fsck-contents.ts'
 import { checkEntries, checkRoot } from './fsck-entries.ts'
 import { checkInodes } from './fsck-inodes.ts'
+import { checkLocks } from './fsck-locks.ts'
 import { checkUploads } from './fsck-uploads.ts'
 import { countersKey, idOfKey, kindRange, KIND } from './keys.ts'
 
@@ -18,6 +19,7 @@ export function* checkVolume(check: VolumeCheck): Steps {
   yield* checkEntries(check)
   yield* checkInodes(check)
   yield* checkStrayRows(check)
+  yield* checkLocks(check)
   if (check.largestId > known) yield* checkNextId(check, check.largestId)
   yield* checkUsage(check)
 }

@@ -15,6 +15,7 @@ import {
 } from '#metadata/contents.ts'
 import { type FileWrite, type FileWritten, putFile, reportChange } from '#metadata/files.ts'
 import type { Located } from '#metadata/inodes.ts'
+import { checkGuard } from '#metadata/lock-guard.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumePolicy } from '#metadata/policy.ts'
 import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/record.ts'
@@ -78,7 +79,9 @@ export class FileWrites {
           { number: parts + 1, extents: written.extents, startsAt: written.handedOverBytes },
           options.caller,
         )
-      return await this.commitSession(session, { sha256: written.sha256, caller: options.caller })
+      const { caller, guard } = options
+      const guarded = guard === undefined ? {} : { beforeStep: (t: VolumeTransaction) => checkWrite(t, path, options) }
+      return await this.commitSession(session, { sha256: written.sha256, caller, ...guarded })
     } catch (error) {
       await this.#discard(writer, session, options.caller)
       throw error
@@ -110,7 +113,12 @@ export class FileWrites {
       ...(conditions === undefined ? {} : { conditions }),
       ...(attributes === undefined ? {} : { attributes }),
     }
-    return toResult(await this.#transact(options.caller, (t) => putFile(t, path, write)))
+    return toResult(
+      await this.#transact(options.caller, (t) => {
+        checkWrite(t, path, options)
+        return putFile(t, path, write)
+      }),
+    )
   }
 
   async #openSession(path: Path, options: WriteOptions): Promise<UploadId> {
@@ -145,13 +153,25 @@ export class FileWrites {
   /** Publishes an upload session's parts, in as many steps as they need. */
   async commitSession(
     id: UploadId,
-    { caller, ...options }: { caller: Caller; sha256: Buffer | undefined; parts?: readonly PartInfo[] },
+    {
+      caller,
+      beforeStep,
+      ...options
+    }: {
+      caller: Caller
+      sha256: Buffer | undefined
+      parts?: readonly PartInfo[]
+      beforeStep?: (t: VolumeTransaction) => void
+    },
   ): Promise<WriteResult> {
     const { pins } = this.#stores
     pins.pin(uploadPin(id))
     try {
       for (;;) {
-        const step = await this.#transact(caller, (t) => commitUploadStep(t, id, options))
+        const step = await this.#transact(caller, (t) => {
+          beforeStep?.(t)
+          return commitUploadStep(t, id, options)
+        })
         if (step !== 'more') return toResult(step)
       }
     } finally {
@@ -331,6 +351,10 @@ export class FileWrites {
   #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
     return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
   }
+}
+
+function checkWrite(t: VolumeTransaction, path: Path, { guard, caller }: Pick<WriteOptions, 'guard' | 'caller'>): void {
+  if (guard !== undefined) checkGuard(t, { guard, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'write', path }])
 }
 
 function contentsOf({ inline, extents, sizeBytes }: Written): NewContents {

@@ -7,6 +7,7 @@ import { encodeRecord, type InodeRecord } from '#metadata/record.ts'
 import { resolveExisting } from '#metadata/resolve.ts'
 import { VolumeView } from '#metadata/transaction.ts'
 import type { FsckEvent, FsckFinding, FsckOptions, FsckResult } from './fsck.ts'
+import type { LockTaken } from './locks.ts'
 import type { StrongVolumes } from './strong-volumes.ts'
 import { bodyOf, caller, type Fixture, openFixture, pattern } from './volume-fixture.suite.ts'
 
@@ -83,6 +84,11 @@ export class Damaged {
 
   locate(path: string): Promise<Located> {
     return this.fixture.kv.read((snapshot) => resolveExisting(new VolumeView(snapshot, this.prefix), parsePath(path)))
+  }
+
+  lock(path: string): Promise<LockTaken> {
+    const options = { caller, guard: { lists: [], tokens: [] }, timeoutMs: 60_000 }
+    return this.fixture.volume.locks.take(parsePath(path), { scope: 'exclusive', isDeep: false, owner: '' }, options)
   }
 
   async keyOf(path: string, form: EntryForm = 'file'): Promise<Buffer> {

@@ -5,6 +5,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
 import { decodeCounters, encodeCounters } from '#metadata/counters.ts'
 import type { Finding, Steps } from '#metadata/fsck-check.ts'
+import { encodeLock } from '#metadata/locks.ts'
 import { FSCK_PROBLEMS } from '#metadata/fsck-problems.ts'
 import { type ChunkUse, compareReferences, tallyChunks } from '#metadata/fsck-references.ts'
 import { survey } from '#metadata/fsck-survey.ts'
@@ -449,6 +450,25 @@ const CASES: readonly Case[] = [
     name: 'extended attributes of nothing',
     finds: ['xattr-stray'],
     damage: (d) => d.put(keys.xattrKey(d.prefix, d.spare, 'user.x'), Buffer.from('x')),
+  },
+  // Locks
+  {
+    name: 'a lock on nothing',
+    finds: ['lock-stray'],
+    damage: async (d) => {
+      const { lock } = await d.lock('a/one')
+      await d.put(keys.lockKey(d.prefix, d.spare, lock.token), encodeLock(lock))
+    },
+    after: async (d) => assert.equal((await d.fixture.volume.locks.find(['a', 'one'])).covering.length, 1),
+  },
+  {
+    name: 'a lock that can not be read',
+    finds: ['lock-unreadable'],
+    damage: async (d) => {
+      const { lock } = await d.lock('a/one')
+      await d.put(keys.lockKey(d.prefix, lock.inode, lock.token), Buffer.from('{"scope":"none"}'))
+    },
+    after: async (d) => assert.equal((await d.fixture.volume.locks.find(['a', 'one'])).covering.length, 0),
   },
   // Uploads
   {

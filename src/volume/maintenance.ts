@@ -12,6 +12,7 @@ import { abortUpload, listUploads } from '#metadata/uploads.ts'
 import { listVolumes } from '#metadata/volumes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { reapExpiredLocks } from './locks.ts'
 import { contentPin, type Pins, uploadPin } from './pins.ts'
 
 /** Chunks forgotten between two transactions. */
@@ -79,6 +80,7 @@ export class Maintenance {
   /** One whole round. */
   async collect(): Promise<CollectResult> {
     const uploads = await this.#reapUploads()
+    await reapExpiredLocks(this.#options.metadata)
     const { metadata, clock, pins, graceMs } = this.#options
     const isOpen = (prefix: Buffer, what: Buffer) => what.length === 8 && pins.has(contentPin(prefix, what))
     for (let more = true; more && !this.#stop.signal.aborted;) {

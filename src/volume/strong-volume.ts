@@ -15,16 +15,20 @@ import {
   reportChange,
 } from '#metadata/files.ts'
 import { findEntry, type Located, reload } from '#metadata/inodes.ts'
+import { checkGuard, type Effect, withoutConditions, type WriteGuard } from '#metadata/lock-guard.ts'
+import { moveLocks } from '#metadata/lock-requests.ts'
 import { listDirectory } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
+import type { Clock } from '#platform/clock.ts'
 import { checkAttributes } from './check-attributes.ts'
 import { type Captured, captureFile, ContentReader } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
+import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import { copyTree, removeTree } from './trees.ts'
 import { UploadSessions } from './upload-sessions.ts'
@@ -39,12 +43,14 @@ export interface StrongVolumeStores extends WriteStores {
   readonly chunks: ChunkStore
   readonly readBuffers: ReadBuffers
   readonly metadata: Metadata
+  readonly clock: Clock
   readonly nodeId: string
 }
 
 /** A volume over the strong namespace and the chunk store. */
-export class StrongVolume implements port.Volume {
+export class StrongVolume implements GuardedVolume {
   readonly info: VolumeInfo
+  readonly locks: Locks
   readonly #stores: StrongVolumeStores
   readonly #volume: VolumeHandle
   readonly #writes: FileWrites
@@ -56,6 +62,7 @@ export class StrongVolume implements port.Volume {
     this.#volume = info
     this.#writes = new FileWrites(stores, info, info.policy)
     this.#uploads = new UploadSessions(stores, info, this.#writes)
+    this.locks = new StrongLocks(stores, info)
   }
 
   stat(path: Path, options: { follow?: boolean } = {}): Promise<Attributes | undefined> {
@@ -63,7 +70,7 @@ export class StrongVolume implements port.Volume {
   }
 
   async list(path: Path, options: port.ListOptions = {}): Promise<port.Listing> {
-    const { cursor, limit = LIST_LIMIT_DEFAULT, recursive = false } = options
+    const { cursor, limit = LIST_LIMIT_DEFAULT, recursive = false, xattr } = options
     if (!Number.isSafeInteger(limit) || limit < 1 || limit > LIST_LIMIT_MAX) {
       throw new ShoalError('INVALID_ARGUMENT', `"limit" can't be ${limit}: 1 to ${LIST_LIMIT_MAX} is allowed`, {
         details: { field: 'limit' },
@@ -72,7 +79,11 @@ export class StrongVolume implements port.Volume {
     return this.#stores.metadata.read(this.#volume, (view) => {
       const directory = resolveDirectory(view, path, { follow: true })
       const page = listDirectory(view, directory.record.inode, { limit, recursive, ...(cursor === undefined ? {} : { cursor }) })
-      return { entries: page.entries.map((entry) => ({ path: entry.path, attributes: entry.record })), next: page.next }
+      const entries = page.entries.map(({ path: below, record }) => {
+        const value = xattr !== undefined && record.hasXattrs ? readXattr(view, record.inode, xattr) : undefined
+        return { path: below, attributes: record, ...(value === undefined ? {} : { xattr: value }) }
+      })
+      return { entries, next: page.next }
     })
   }
 
@@ -125,10 +136,14 @@ export class StrongVolume implements port.Volume {
     return (await this.#writes.copyRange(copy, caller)).record
   }
 
-  async makeDirectory(path: Path, options: { caller: port.Caller; parents?: boolean; mode?: number }): Promise<Attributes> {
+  async makeDirectory(
+    path: Path,
+    options: { caller: port.Caller; parents?: boolean; mode?: number; guard?: WriteGuard },
+  ): Promise<Attributes> {
     const { caller, parents = false, mode = 0o755 } = options
     checkAttributes({ mode })
     return this.#transact(caller, (t) => {
+      check(t, options, [{ kind: 'write', path }])
       const existing = parents ? resolveExistingDirectory(t, path) : undefined
       if (existing !== undefined) return existing.record
       const { parent, name } = path.length === 0 ? { parent: resolveDirectory(t, path), name: '' } : parentFor(t, path, parents)
@@ -186,40 +201,45 @@ export class StrongVolume implements port.Volume {
   rename(
     source: Path,
     target: Path,
-    options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean },
+    options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean; guard?: WriteGuard },
   ): Promise<void> {
-    const { caller, mode = 'replace', createParents = false } = options
+    const { caller, mode = 'replace', createParents = false, guard } = options
     return this.#transact(caller, (t) => {
+      check(t, options, [
+        { kind: 'remove', path: source },
+        { kind: 'replace', path: target },
+      ])
       const from = resolveParent(t, source)
       const located = resolveExisting(t, source)
       const to = parentFor(t, target, createParents)
       const there = findEither(t, to.parent, to.name)
+      if (guard !== undefined) moveLocks(t, located, there)
       renameEntry(t, { ...from, located: reload(t, located) }, { ...to, located: there, mode })
     })
   }
 
-  async copy(
-    source: Path,
-    target: Path,
-    options: { caller: port.Caller; recursive?: boolean; createParents?: boolean; replace?: boolean },
-  ): Promise<Attributes> {
+  async copy(source: Path, target: Path, options: Parameters<port.Volume['copy']>[2]): Promise<Attributes> {
     return (await copyTree({ metadata: this.#stores.metadata, volume: this.#volume }, { source, target }, options)).record
   }
 
-  async remove(path: Path, options: { caller: port.Caller; recursive?: boolean; conditions?: port.Conditions }): Promise<void> {
-    const { caller, recursive = false, conditions } = options
+  async remove(path: Path, options: Parameters<port.Volume['remove']>[1]): Promise<void> {
+    const { caller, recursive = false, conditions, guard } = options
+    let isStarted = false
     if (recursive) {
       const isDirectory = await this.#stores.metadata.read(this.#volume, (view) => {
         const located = resolveExisting(view, path)
         checkConditions(conditions, located.record)
         return located.record.type === 'directory'
       })
-      if (isDirectory) await removeTree({ metadata: this.#stores.metadata, volume: this.#volume }, path, caller)
+      if (isDirectory) await removeTree({ metadata: this.#stores.metadata, volume: this.#volume }, path, options)
+      isStarted = isDirectory
       if (path.length === 0) return
     }
     await this.#transact(
       caller,
       (t) => {
+        if (guard !== undefined)
+          check(t, { caller, guard: isStarted ? withoutConditions(guard) : guard }, [{ kind: 'remove', path }])
         const { parent, name } = resolveParent(t, path)
         const target = resolveExisting(t, path)
         checkConditions(conditions, target.record)
@@ -249,6 +269,23 @@ export class StrongVolume implements port.Volume {
       const located = resolveExisting(t, path)
       writeXattr(t, located, xattr)
       reportChange(t, located, 'attributes')
+    })
+  }
+
+  updateXattr(
+    path: Path,
+    name: string,
+    { caller, guard, update }: Parameters<GuardedVolume['updateXattr']>[2],
+  ): Promise<Attributes> {
+    return this.#transact(caller, (t) => {
+      if (guard !== undefined) check(t, { caller, guard }, [{ kind: 'write', path }])
+      const located = resolveExisting(t, path)
+      const before = readXattr(t, located.record.inode, name)
+      const { value, attributes = {} } = update(before, located.record)
+      checkAttributes(attributes)
+      if (value !== undefined) writeXattr(t, located, { name, value })
+      else if (before !== undefined) removeXattr(t, located, name)
+      return changeAttributes(t, reload(t, located), attributes).record
     })
   }
 
@@ -296,6 +333,14 @@ export class StrongVolume implements port.Volume {
   #transact<T>(caller: port.Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
     return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
   }
+}
+
+function check(
+  t: VolumeTransaction,
+  { caller, guard }: { readonly caller: port.Caller; readonly guard?: WriteGuard },
+  effects: readonly Effect[],
+): void {
+  if (guard !== undefined) checkGuard(t, { guard, principal: caller.principal, nowMs: t.nowMs }, effects)
 }
 
 function findEither(t: VolumeTransaction, parent: Located, name: string): Located | undefined {

@@ -26,11 +26,12 @@ import { currentCursor, type FollowOptions, followChanges } from './change-strea
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
+import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
-import type { Caller, Change, Volume, Volumes } from './volume.ts'
+import type { Caller, Change } from './volume.ts'
 
 export interface StrongVolumesOptions {
   readonly kv: KeyValueStore
@@ -66,7 +67,7 @@ const OPEN_VOLUMES_MAX = 1_000
 const READ_BUFFERS_KEPT = 12
 
 /** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
-export class StrongVolumes implements Volumes {
+export class StrongVolumes implements GuardedVolumes {
   readonly #metadata: Metadata
   readonly #stores: StrongVolumeStores
   readonly #clock: Clock
@@ -74,7 +75,7 @@ export class StrongVolumes implements Volumes {
   readonly #maintenance: Maintenance
   readonly #fsck = new Fsck()
   /** Volumes as last opened, until any volume changes; a volume itself knows when it is gone. */
-  readonly #opened = new Map<string, Volume>()
+  readonly #opened = new Map<string, StrongVolume>()
   #volumeChanges = 0
 
   constructor(options: StrongVolumesOptions) {
@@ -88,6 +89,7 @@ export class StrongVolumes implements Volumes {
     this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
     this.#stores = {
       metadata: this.#metadata,
+      clock,
       chunks,
       random,
       digests,
@@ -189,7 +191,7 @@ export class StrongVolumes implements Volumes {
     this.#metadata.reportVolume(tx, { kind, volume, principal: caller.principal, path: '' }, onAppend)
   }
 
-  async open(name: string): Promise<Volume> {
+  async open(name: string): Promise<StrongVolume> {
     const opened = this.#opened.get(name)
     if (opened !== undefined) return opened
     const changesSeen = this.#volumeChanges
@@ -213,6 +215,10 @@ export class StrongVolumes implements Volumes {
 
   changes(options: FollowOptions): AsyncIterableIterator<Change> {
     return followChanges(this.#metadata, options)
+  }
+
+  async freeBytes(): Promise<number | undefined> {
+    return (await this.#stores.chunks.usage()).freeBytes
   }
 
   currentCursor(): Promise<string> {

@@ -5,13 +5,14 @@ import { formatPath, type Path } from '#foundation/path.ts'
 import { extentsIn, type NewContents, NO_CONTENT, readInline, storeContents } from '#metadata/contents.ts'
 import { createEntry, isEmptyDirectory, type NewInode, removeEntry } from '#metadata/entries.ts'
 import { ensureDirectory, parentFor, putFile } from '#metadata/files.ts'
-import { findEntry, type Located, reload } from '#metadata/inodes.ts'
+import { findEntry, type Located, reload, storeRecord } from '#metadata/inodes.ts'
+import { checkGuard, withoutConditions, type WriteGuard } from '#metadata/lock-guard.ts'
 import { listDirectory, scanTree } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { Extent } from '#metadata/record.ts'
 import { resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
-import { listXattrs, writeXattr } from '#metadata/xattrs.ts'
+import { listXattrs, removeAllXattrs, writeXattr } from '#metadata/xattrs.ts'
 import type { Caller } from './volume.ts'
 
 /** Entries handled in one transaction. */
@@ -27,9 +28,13 @@ export interface TreeStores {
 }
 
 /** Removes everything below the directory at `path`, bottom up, and then the directory. */
-export async function removeTree({ metadata, volume }: TreeStores, path: Path, caller: Caller): Promise<void> {
+export async function removeTree(
+  { metadata, volume }: TreeStores,
+  path: Path,
+  { caller, guard }: { readonly caller: Caller; readonly guard?: WriteGuard },
+): Promise<void> {
   const directory = await metadata.read(volume, (view) => resolveDirectory(view, path).record.inode)
-  for (;;) {
+  for (let step = 0; ; step += 1) {
     const isEmpty = await metadata.transact(
       volume,
       caller.principal,
@@ -37,6 +42,10 @@ export async function removeTree({ metadata, volume }: TreeStores, path: Path, c
         const here = resolveDirectory(t, path)
         if (here.record.inode !== directory)
           throw new ShoalError('CONFLICT', `"/${formatPath(path)}" was replaced while it was being removed`)
+        if (guard !== undefined) {
+          const now = step === 0 ? guard : withoutConditions(guard)
+          checkGuard(t, { guard: now, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'remove', path }])
+        }
         const leaves = takeLeaves(t, here)
         for (const leaf of leaves) removeLeaf(t, here, leaf)
         return leaves.length === 0
@@ -75,6 +84,9 @@ export interface CopyOptions {
   readonly recursive?: boolean
   readonly createParents?: boolean
   readonly replace?: boolean
+  readonly depth?: 'self'
+  readonly exact?: boolean
+  readonly guard?: WriteGuard
 }
 
 /** Copies one entry by reference; a directory with all that is below it. */
@@ -85,13 +97,22 @@ export async function copyTree(
 ): Promise<Located> {
   const { metadata, volume } = stores
   const { source, target } = paths
-  const top = await metadata.transact(volume, options.caller.principal, (t) => copyEntry(t, { source, target }, options))
-  if (top.record.type !== 'directory') return top
+  const { caller, guard } = options
+  const top = await metadata.transact(volume, caller.principal, (t) => {
+    if (guard !== undefined)
+      checkGuard(t, { guard, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'replace', path: target }])
+    return copyEntry(t, { source, target }, options)
+  })
+  if (top.record.type !== 'directory' || options.depth === 'self') return top
   let cursor: string | undefined
   do {
     const request = { limit: ENTRIES_PER_STEP, recursive: true, ...(cursor === undefined ? {} : { cursor }) }
     const page = await metadata.read(volume, (view) => listDirectory(view, resolveDirectory(view, source).record.inode, request))
-    await metadata.transact(volume, options.caller.principal, (t) => {
+    await metadata.transact(volume, caller.principal, (t) => {
+      if (guard !== undefined) {
+        const now = { guard: withoutConditions(guard), principal: caller.principal, nowMs: t.nowMs }
+        checkGuard(t, now, [{ kind: 'replace', path: target }])
+      }
       for (const { path } of page.entries) {
         // What is gone by now is not copied.
         if (resolvePath(t, [...source, ...path]) === undefined) continue
@@ -115,7 +136,7 @@ function copyEntry(t: VolumeTransaction, { source, target }: { source: Path; tar
   if (record.type === 'file' && (existing === undefined || existing.record.type === 'file')) {
     const attributes = { mode: record.mode, uid: record.uid, gid: record.gid, mtimeNs: record.mtimeNs }
     const { located } = putFile(t, target, { contents: contentsOf(t, from), sha256: record.sha256, attributes })
-    return copyXattrs(t, from, located)
+    return copyXattrs(t, from, options.exact === true ? withoutXattrs(t, located) : located)
   }
   if (existing !== undefined) removeEntry(t, parent, { name, target: existing })
   const fields = record.type === 'file' || record.type === 'symlink' ? storeContents(t, contentsOf(t, from)) : NO_CONTENT
@@ -130,10 +151,11 @@ function copyDirectory(
   { source, target }: { source: Path; target: Path },
   options: CopyOptions,
 ): Located {
-  if (options.recursive !== true)
+  if (options.recursive !== true && options.depth !== 'self')
     throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(source)}" is a directory: copy it recursively`)
   const isBelow = target.length >= source.length && source.every((name, index) => target[index] === name)
-  if (isBelow) throw new ShoalError('MOVE_INTO_ITSELF', `"/${formatPath(source)}" can't be copied into itself`)
+  if (isBelow && options.depth !== 'self')
+    throw new ShoalError('MOVE_INTO_ITSELF', `"/${formatPath(source)}" can't be copied into itself`)
   if (target.length === 0) return resolveDirectory(t, target)
   const { parent, name } = parentFor(t, target, options.createParents === true)
   const existing = findEntry(t, parent.record.inode, { name, form: 'directory' })
@@ -141,6 +163,12 @@ function copyDirectory(
   if (findEntry(t, parent.record.inode, { name, form: 'file' }) !== undefined) return ensureDirectory(t, target)
   const { mode, uid, gid, mtimeNs } = from.record
   return copyXattrs(t, from, createEntry(t, parent, { name, inode: { type: 'directory', mode, uid, gid, mtimeNs } }))
+}
+
+function withoutXattrs(t: VolumeTransaction, located: Located): Located {
+  if (!located.record.hasXattrs) return located
+  removeAllXattrs(t, located.record.inode)
+  return storeRecord(t, located, { ...located.record, hasXattrs: false })
 }
 
 function copyXattrs(t: VolumeTransaction, from: Located, to: Located): Located {

@@ -8,7 +8,8 @@ import type { Clock } from '#platform/clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { StrongVolumes, type StrongVolumesOptions } from './strong-volumes.ts'
-import type { OpenFile, Volume } from './volume.ts'
+import type { GuardedVolume } from './locks.ts'
+import type { OpenFile } from './volume.ts'
 
 export const caller = { principal: 'tester' }
 export const p = parsePath
@@ -30,7 +31,7 @@ export interface Fixture {
   readonly kv: KeyValueStore
   readonly chunks: ChunkStore
   readonly volumes: StrongVolumes
-  readonly volume: Volume
+  readonly volume: GuardedVolume
 }
 
 /** Volumes over memory stores, with a volume "docs" of 1 MiB chunks. */

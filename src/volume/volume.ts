@@ -19,6 +19,8 @@ export interface Entry {
   /** Relative to the directory that was listed: one name, or several in a recursive listing. */
   readonly path: Path
   readonly attributes: Attributes
+  /** Of the extended attribute that was asked for, where the entry has it. */
+  readonly xattr?: Buffer
 }
 
 export interface ListOptions {
@@ -28,6 +30,8 @@ export interface ListOptions {
   readonly limit?: number
   /** Depth first, in the byte order of the full paths as S3 has it; a directory comes before what is in it. */
   readonly recursive?: boolean
+  /** An extended attribute to be given with each entry. */
+  readonly xattr?: string
 }
 
 export interface Listing {
@@ -190,6 +194,8 @@ export interface Volume {
       readonly createParents?: boolean
       readonly replace?: boolean
       readonly depth?: 'self'
+      /** Extended attributes of what is replaced go, rather than stay beside those of the source. */
+      readonly exact?: boolean
       readonly guard?: WriteGuard
     },
   ): Promise<Attributes>
