@@ -1,5 +1,6 @@
 import { ShoalError } from './errors.ts'
 import { encodeName, standsForBytes } from './name.ts'
+import { MAX_KEY_BYTES, segmentOfName } from './object-key.ts'
 
 /** The names from the volume's root down to an entry; the root itself is the empty list. Names as `decodeName` makes them. */
 export type Path = readonly string[]
@@ -35,9 +36,15 @@ export function checkName(name: string): void {
     )
   }
   // One UTF-16 unit is at most three bytes: only long names need to be measured.
-  if (name.length * 3 > MAX_NAME_BYTES && encodeName(name).length > MAX_NAME_BYTES) {
+  if (name.length * 3 > MAX_NAME_BYTES && encodeName(name).length > MAX_NAME_BYTES && !isLongSegment(name)) {
     throw new ShoalError('NAME_TOO_LONG', `The name "${name.slice(0, 40)}…" is longer than ${MAX_NAME_BYTES} bytes`)
   }
+}
+
+/** An escaped name stands for a segment of a key, which may be longer. */
+function isLongSegment(name: string): boolean {
+  const segment = segmentOfName(name)
+  return segment !== name && encodeName(segment).length <= MAX_KEY_BYTES
 }
 
 /** The path as text, without a leading slash; the root is the empty string. */

@@ -90,6 +90,8 @@ const VOLUME_KINDS = [
   KIND.extent,
   KIND.inline,
   KIND.xattr,
+  KIND.version,
+  KIND.nullVersion,
   KIND.upload,
   KIND.part,
   KIND.partExtent,
@@ -116,6 +118,6 @@ const RECORD_FORMAT = 1
 export function chunksOf(key: Buffer, value: Buffer): ChunkId[] {
   const kind = key[8]
   if (kind === KIND.extent || kind === KIND.partExtent) return [decodeExtent(value, offsetOfExtentKey(key)).chunk]
-  const holdsRecord = (kind === KIND.entry || kind === KIND.inode) && value[0] === RECORD_FORMAT
+  const holdsRecord = (kind === KIND.entry || kind === KIND.inode || kind === KIND.version) && value[0] === RECORD_FORMAT
   return holdsRecord ? decodeRecord(value).extents.map((extent) => extent.chunk) : []
 }

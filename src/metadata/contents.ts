@@ -6,6 +6,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
 import { contentBytes, extentKey, garbageContentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
+import { refuseHeld, withoutDigests } from './object-part.ts'
 import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS, MAX_INLINE_BYTES } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -39,12 +40,20 @@ export function storeContents(t: VolumeTransaction, contents: NewContents): Cont
 export function replaceContents(
   t: VolumeTransaction,
   located: Located,
-  next: { contents: NewContents; sha256: Buffer | undefined },
+  next: {
+    contents: NewContents
+    sha256: Buffer | undefined
+    /** What S3 shall know of them; without it, what it knows and wasn't computed from the contents stays. */
+    object?: Buffer | undefined
+    /** The contents before belong to a version now. */
+    isSetAside?: boolean
+  },
 ): Located {
   const before = located.record
-  discardContents(t, before)
+  if (next.isSetAside !== true) discardContents(t, before)
   const fields = storeContents(t, next.contents)
-  return storeChanged(t, located, { ...before, ...fields, sha256: next.sha256 })
+  const object = 'object' in next ? next.object : before.object
+  return storeChanged(t, located, { ...before, ...fields, sha256: next.sha256, object })
 }
 
 /** Lets go of the contents of a file that is removed or replaced. A table goes onto the garbage list as a whole, so that
@@ -57,7 +66,15 @@ export function discardContents(t: VolumeTransaction, record: InodeRecord): void
 
 function storeChanged(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
   t.countBytes(record.sizeBytes - located.record.sizeBytes)
-  return storeRecord(t, located, { ...record, version: record.version + 1, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
+  if (record.object !== undefined && record.object === located.record.object) {
+    refuseHeld(record.object, t.nowMs)
+    return storeRecord(t, located, { ...changed(t, record), object: withoutDigests(record.object) })
+  }
+  return storeRecord(t, located, changed(t, record))
+}
+
+function changed(t: VolumeTransaction, record: InodeRecord): InodeRecord {
+  return { ...record, version: record.version + 1, mtimeNs: t.nowNs, ctimeNs: t.nowNs }
 }
 
 /** The extents that touch `[start, end)`, ascending, whole. */

@@ -3,13 +3,15 @@
 
 import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
+import { nameOfSegment } from '#foundation/object-key.ts'
 import type { FileType } from './attributes.ts'
 import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
 import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
-import { type EntryForm, entryKey, entryRange, inodeKey } from './keys.ts'
-import { removeLocksOf } from './locks.ts'
-import { encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
+import { type EntryForm, entryKey, entryRange, inodeKey, isMarkerKey } from './keys.ts'
+import { refuseHeld } from './object-part.ts'
+import { decodeLink, decodeRecord, encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
+import { isVersioned, keyOfEntry, markDeleted, setAside, stampObject } from './versions.ts'
 import { removeAllXattrs } from './xattrs.ts'
 
 /** ext4's limit; more names for one file is more likely a mistake than a use. */
@@ -25,6 +27,10 @@ export interface NewInode {
   readonly mtimeNs?: bigint | undefined
   readonly contents?: ContentFields
   readonly sha256?: Buffer | undefined
+  /** Of a directory: it goes with the last object in it. */
+  readonly isImplicit?: boolean
+  /** What S3 shall know of a file. */
+  readonly object?: Buffer | undefined
 }
 
 export const formOf = (type: FileType): EntryForm => (type === 'directory' ? 'directory' : 'file')
@@ -47,8 +53,8 @@ export function addEntry(
   const form = formOf(init.type)
   const directory = parent.record.inode
   const inode = t.allocate() as InodeId
-  const record = newRecord(t, inode, init)
   const entry = entryKey(t.prefix, directory, name, form)
+  const record = stamped(t, entry, newRecord(t, inode, init))
   t.tx.put(entry, encodeRecord(record))
   t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
   t.countFiles(1)
@@ -56,6 +62,12 @@ export function addEntry(
   touchDirectory(t, parent, init.type === 'directory' ? 1 : 0)
   t.change({ kind: 'create', inode, parent: directory, type: init.type, path: joinPath(pathOfDirectory(t, directory), name) })
   return { record, entry, slot: entry }
+}
+
+/** A file of a volume with versions gets its place among those of its key. */
+function stamped(t: VolumeTransaction, entry: Buffer, record: InodeRecord): InodeRecord {
+  const key = record.type === 'file' && isVersioned(t) ? keyOfEntry(t, entry) : undefined
+  return key === undefined ? record : { ...record, object: stampObject(t, key, record.object) }
 }
 
 export function newRecord(t: VolumeTransaction, inode: InodeId, init: NewInode): InodeRecord {
@@ -74,6 +86,8 @@ export function newRecord(t: VolumeTransaction, inode: InodeId, init: NewInode):
     version: 1,
     sha256: init.sha256,
     hasXattrs: false,
+    isImplicit: init.isImplicit === true,
+    object: init.object,
     ...(init.contents ?? NO_CONTENT),
   }
 }
@@ -90,8 +104,17 @@ function touchDirectory(t: VolumeTransaction, directory: Located, linksDelta: nu
   storeRecord(t, located, { ...record, links: record.links + linksDelta, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
 }
 
+/** The object of a directory's own S3 key, which ends in its slash. */
+export const MARKER_NAME = nameOfSegment('')
+
+/** Whether an entry is a marker without contents: other doors see its directory in its place. */
+export function isHiddenMarker(key: Buffer, value: Buffer): boolean {
+  return isMarkerKey(key) && decodeLink(value) === undefined && decodeRecord(value).sizeBytes === 0
+}
+
 export function isEmptyDirectory(view: VolumeView, directory: InodeId): boolean {
-  for (const _ of view.snapshot.range({ ...entryRange(view.prefix, directory), limit: 1 })) return false
+  for (const { key, value } of view.snapshot.range({ ...entryRange(view.prefix, directory), limit: 2 }))
+    if (!isHiddenMarker(key, value)) return false
   return true
 }
 
@@ -105,14 +128,20 @@ export function removeEntry(t: VolumeTransaction, parent: Located, at: { name: s
       `Directory "/${joinPath(pathOfDirectory(t, parent.record.inode), name)}" is not empty`,
     )
   }
-  dropName(t, target)
+  dropName(t, target, { leaves: 'marker' })
   touchDirectory(t, parent, record.type === 'directory' ? -1 : 0)
   const path = joinPath(pathOfDirectory(t, parent.record.inode), name)
   t.change({ kind: 'remove', inode: record.inode, parent: parent.record.inode, type: record.type, path })
 }
 
-function dropName(t: VolumeTransaction, target: Located): void {
+/** `leaves`: what the history of its key shows then, a deletion or what takes its place. */
+function dropName(t: VolumeTransaction, target: Located, { leaves }: { leaves: 'marker' | 'nothing' }): void {
   const { record, entry, slot } = target
+  const key = record.type === 'file' && entry !== undefined && isVersioned(t) ? keyOfEntry(t, entry) : undefined
+  const isSetAside = key !== undefined && record.links === 1 && setAside(t, key, record)
+  if (!isSetAside) refuseHeld(record.object, t.nowMs)
+  if (key !== undefined && leaves === 'marker') markDeleted(t, key)
+  if (record.type === 'directory') dropMarker(t, record.inode)
   if (entry !== undefined) t.tx.delete(entry)
   const hasOtherNames = record.type !== 'directory' && record.links > 1
   if (hasOtherNames) {
@@ -121,10 +150,14 @@ function dropName(t: VolumeTransaction, target: Located): void {
   }
   t.tx.delete(inodeKey(t.prefix, record.inode))
   if (record.hasXattrs) removeAllXattrs(t, record.inode)
-  removeLocksOf(t, record.inode)
-  discardContents(t, record)
+  if (!isSetAside) discardContents(t, record)
   t.countFiles(-1)
   t.countBytes(record.type === 'file' ? -record.sizeBytes : 0)
+}
+
+function dropMarker(t: VolumeTransaction, directory: InodeId): void {
+  const marker = findEntry(t, directory, { name: MARKER_NAME, form: 'file' })
+  if (marker !== undefined) dropName(t, marker, { leaves: 'marker' })
 }
 
 /** Gives a file one more name. @throws NOT_PERMITTED for directories, ALREADY_EXISTS, TOO_MANY_LINKS */
@@ -190,6 +223,8 @@ export function renameEntry(
     })
   } else {
     if (there !== undefined) replaceTarget(t, moving, { ...target, located: there })
+    const left = moving.record.type === 'file' && isVersioned(t) ? keyOfEntry(t, moving.entry as Buffer) : undefined
+    if (left !== undefined) markDeleted(t, left)
     t.tx.delete(moving.entry as Buffer)
     placeEntry(t, moving, target)
     const isDirectory = moving.record.type === 'directory' ? 1 : 0
@@ -217,7 +252,7 @@ function replaceTarget(t: VolumeTransaction, moving: Located, target: Place & { 
     throw new ShoalError('NOT_A_DIRECTORY', `"/${path}" is not a directory: a directory can't take its place`)
   if (there.type === 'directory' && !isEmptyDirectory(t, there.inode))
     throw new ShoalError('DIRECTORY_NOT_EMPTY', `Directory "/${path}" is not empty`)
-  dropName(t, target.located)
+  dropName(t, target.located, { leaves: 'nothing' })
 }
 
 function exchange(t: VolumeTransaction, source: Place & { located: Located }, target: Place & { located: Located }): void {
@@ -232,8 +267,9 @@ function exchange(t: VolumeTransaction, source: Place & { located: Located }, ta
 
 function placeEntry(t: VolumeTransaction, moving: Located, { parent, name }: Place): void {
   const { record } = moving
+  refuseHeld(record.object, t.nowMs)
   const entry = entryKey(t.prefix, parent.record.inode, name, formOf(record.type))
-  const changed = encodeRecord({ ...record, ctimeNs: t.nowNs })
+  const changed = encodeRecord({ ...stamped(t, entry, record), ctimeNs: t.nowNs })
   if (moving.slot === moving.entry) {
     t.tx.put(entry, changed)
     t.tx.put(inodeKey(t.prefix, record.inode), encodePointer(entry))

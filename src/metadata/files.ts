@@ -7,10 +7,12 @@ import { type Attributes, entityTag } from './attributes.ts'
 import { type NewContents, replaceContents, storeContents } from './contents.ts'
 import { addEntry } from './entries.ts'
 import { findEntry, findRoot, joinPath, type Located, pathOfDirectory, storeRecord } from './inodes.ts'
-import { decodePointer } from './record.ts'
+import { refuseHeld } from './object-part.ts'
+import { decodePointer, type InodeRecord } from './record.ts'
 import { inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
 import { notADirectory, resolveParent, resolvePath } from './resolve.ts'
 import type { VolumeTransaction } from './transaction.ts'
+import { isVersioned, keyOfEntry, setAside, stampObject } from './versions.ts'
 
 export const DEFAULT_FILE_MODE = 0o644
 export const DEFAULT_DIRECTORY_MODE = 0o755
@@ -37,6 +39,10 @@ export interface FileWrite {
   readonly createParents?: boolean
   /** Lets a file and a directory of one name stand side by side, as S3 needs it. */
   readonly besideDirectory?: boolean
+  /** What S3 shall know of the file. */
+  readonly object?: Buffer | undefined
+  /** Throws if what is there is not what it must be. */
+  readonly check?: (existing: InodeRecord | undefined) => void
 }
 
 /** @throws PRECONDITION_FAILED */
@@ -75,7 +81,8 @@ export function ensureDirectory(t: VolumeTransaction, path: Path, { besideFiles 
     let next = findEntry(t, inode, { name, form: 'directory' })
     if (next === undefined) {
       if (!besideFiles && findEntry(t, inode, { name, form: 'file' }) !== undefined) throw notADirectory(path.slice(0, index + 1))
-      next = addEntry(t, at ?? findRoot(t), { name, inode: { type: 'directory', mode: DEFAULT_DIRECTORY_MODE } })
+      const directory = { type: 'directory', mode: DEFAULT_DIRECTORY_MODE, isImplicit: besideFiles } as const
+      next = addEntry(t, at ?? findRoot(t), { name, inode: directory })
     }
     t.paths.set(next.record.inode, shown)
     at = next
@@ -99,11 +106,12 @@ export function putFile(t: VolumeTransaction, path: Path, write: FileWrite): Fil
       : resolveParent(t, path)
   const existing = findTarget(t, path, { parent, name, besideDirectory })
   checkConditions(write.conditions, existing?.record)
+  write.check?.(existing?.record)
   if (existing !== undefined) return { located: overwrite(t, existing, write), created: false }
-  const { attributes = {}, sha256 } = write
+  const { attributes = {}, sha256, object } = write
   const located = addEntry(t, parent, {
     name,
-    inode: { type: 'file', mode: DEFAULT_FILE_MODE, ...attributes, contents: storeContents(t, write.contents), sha256 },
+    inode: { type: 'file', mode: DEFAULT_FILE_MODE, ...attributes, contents: storeContents(t, write.contents), sha256, object },
   })
   return { located, created: true }
 }
@@ -130,7 +138,11 @@ function findTarget(
 }
 
 function overwrite(t: VolumeTransaction, existing: Located, write: FileWrite): Located {
-  const replaced = replaceContents(t, existing, { contents: write.contents, sha256: write.sha256 })
+  const key = isVersioned(t) && existing.entry !== undefined ? keyOfEntry(t, existing.entry) : undefined
+  const isSetAside = key !== undefined && setAside(t, key, existing.record)
+  if (!isSetAside) refuseHeld(existing.record.object, t.nowMs)
+  const object = key === undefined ? write.object : stampObject(t, key, write.object)
+  const replaced = replaceContents(t, existing, { contents: write.contents, sha256: write.sha256, object, isSetAside })
   const located =
     write.attributes === undefined ? replaced : storeRecord(t, replaced, { ...replaced.record, ...write.attributes })
   reportChange(t, located, 'write')
@@ -139,7 +151,8 @@ function overwrite(t: VolumeTransaction, existing: Located, write: FileWrite): L
 
 /** chmod, chown, utimensat. */
 export function changeAttributes(t: VolumeTransaction, located: Located, changes: AttributeChanges): Located {
-  const changed = storeRecord(t, located, { ...located.record, ...changes, ctimeNs: t.nowNs })
+  // Whoever cares for a directory's attributes wants to keep it.
+  const changed = storeRecord(t, located, { ...located.record, ...changes, isImplicit: false, ctimeNs: t.nowNs })
   reportChange(t, changed, 'attributes')
   return changed
 }

@@ -99,7 +99,7 @@ export function* owningRows(
   prefix: KeyPrefix,
   discarded: Discarded,
 ): Generator<OwningRow | undefined, void, undefined> {
-  for (const kind of [KIND.inode, KIND.entry]) {
+  for (const kind of [KIND.inode, KIND.entry, KIND.version]) {
     for (const { key, value } of snapshot.range(kindRange(prefix, kind))) {
       const extents = tryDecodeRecord(value)?.extents
       yield extents === undefined || extents.length === 0 ? undefined : { key, extents }

@@ -18,6 +18,7 @@ const name = fc
       .map((bytes) => Uint8Array.from(bytes)),
   )
   .map((bytes) => decodeName(bytes.map((byte) => (byte === 0 || byte === 0x2f ? 0x61 : byte))))
+  .filter((text) => text !== '.' && text !== '..')
 const form = fc.constantFrom<keys.EntryForm>('file', 'directory')
 const upload = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes).toString('hex') as UploadId)
 const chunk = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex') as ChunkId)

@@ -6,14 +6,14 @@
 import { assert } from '#foundation/assert.ts'
 import type { ChunkId, InodeId, TenantId, UploadId, VolumeId } from '#foundation/ids.ts'
 import { decodeName, encodeName } from '#foundation/name.ts'
+import { nameOfSegment, segmentOfName } from '#foundation/object-key.ts'
 
 export const KIND = {
-  entry: 0x65, // e: parent, name, "/" for a directory
+  entry: 0x65, // e: parent, segment, "/" for a directory
   inode: 0x69, // i: id
   extent: 0x78, // x: content, offset
   inline: 0x64, // d: content
   xattr: 0x61, // a: inode, name
-  lock: 0x6c, // l: inode, token
   upload: 0x75, // u: upload id
   part: 0x70, // p: upload id, number
   partExtent: 0x79, // y: upload id, number, offset within the part
@@ -25,10 +25,13 @@ export const KIND = {
   change: 0x63, // c: number (system)
   changeCounter: 0x73, // s (system)
   volumeCounter: 0x77, // w (system)
+  version: 0x6f, // o: S3 key, which version
+  nullVersion: 0x7a, // z: S3 key
 } as const
 
 const SLASH = 0x2f
 const HEAD_BYTES = 9
+const NOTHING = Buffer.alloc(0)
 
 /** Tenant and volume, the first eight bytes of a key. */
 export type KeyPrefix = Buffer
@@ -61,7 +64,7 @@ export function readU64(buffer: Buffer, at: number): number {
 export type EntryForm = 'file' | 'directory'
 
 export function entryKey(prefix: KeyPrefix, parent: InodeId, name: string, form: EntryForm): Buffer {
-  const bytes = encodeName(name)
+  const bytes = encodeName(segmentOfName(name))
   const key = newKey(prefix, KIND.entry, 8 + bytes.length + (form === 'directory' ? 1 : 0))
   writeU64(key, parent, HEAD_BYTES)
   bytes.copy(key, HEAD_BYTES + 8)
@@ -69,12 +72,15 @@ export function entryKey(prefix: KeyPrefix, parent: InodeId, name: string, form:
   return key
 }
 
-/** The name in an entry's key and which form it has. */
+/** The name in an entry's key, as paths show it, and which form it has. */
 export function readEntryKey(key: Buffer): { name: string; form: EntryForm } {
   const isDirectory = key.length > HEAD_BYTES + 8 && key[key.length - 1] === SLASH
-  const name = decodeName(key.subarray(HEAD_BYTES + 8, isDirectory ? key.length - 1 : key.length))
-  return { name, form: isDirectory ? 'directory' : 'file' }
+  const segment = decodeName(key.subarray(HEAD_BYTES + 8, isDirectory ? key.length - 1 : key.length))
+  return { name: nameOfSegment(segment), form: isDirectory ? 'directory' : 'file' }
 }
+
+/** Whether the entry is the file of a directory's empty segment. */
+export const isMarkerKey = (key: Buffer): boolean => key.length === HEAD_BYTES + 8
 
 export function parentOfEntryKey(key: Buffer): InodeId {
   return readU64(key, HEAD_BYTES) as InodeId
@@ -119,14 +125,46 @@ export function xattrKey(prefix: KeyPrefix, inode: InodeId, name: string): Buffe
 
 export const nameOfXattrKey = (key: Buffer): string => decodeName(key.subarray(HEAD_BYTES + 8))
 
-export function lockKey(prefix: KeyPrefix, inode: InodeId, token: string): Buffer {
-  const key = newKey(prefix, KIND.lock, 24)
-  writeU64(key, inode, HEAD_BYTES)
-  key.write(token, HEAD_BYTES + 8, 'hex')
-  return key
+/** Greater than every sequence: its complement orders the newest first. */
+const SEQUENCE_TOP = Number.MAX_SAFE_INTEGER
+
+/** A row of a key's history: the key with NUL as 00 FF, then 00, then what orders the newest first. */
+export function versionKey(prefix: KeyPrefix, key: Buffer, sequence: number): Buffer {
+  const end = Buffer.alloc(9)
+  writeU64(end, SEQUENCE_TOP - sequence, 1)
+  return kindRange(prefix, KIND.version, Buffer.concat([escapeNul(key), end])).start
 }
 
-export const tokenOfLockKey = (key: Buffer): string => key.toString('hex', HEAD_BYTES + 8, HEAD_BYTES + 24)
+/** All versions of `key`, newest first; of all keys without one. */
+export function versionRange(prefix: KeyPrefix, key?: Buffer): { start: Buffer; end: Buffer } {
+  return kindRange(prefix, KIND.version, key === undefined ? undefined : Buffer.concat([escapeNul(key), Buffer.alloc(1)]))
+}
+
+/** Where versions of keys from `key` on begin; with `after`, of those behind it and its own behind `after`. */
+export function versionStart(prefix: KeyPrefix, key: Buffer, after?: number): Buffer {
+  if (after !== undefined) return keyAfter(versionKey(prefix, key, after))
+  return kindRange(prefix, KIND.version, escapeNul(key)).start
+}
+
+export const sequenceOfVersionKey = (key: Buffer): number => SEQUENCE_TOP - readU64(key, key.length - 8)
+export const keyOfVersionKey = (key: Buffer): Buffer => unescapeNul(key.subarray(HEAD_BYTES, key.length - 9))
+
+/** Which of a key's versions is known as "null". */
+export function nullVersionKey(prefix: KeyPrefix, key: Buffer): Buffer {
+  return kindRange(prefix, KIND.nullVersion, key).start
+}
+
+export const keyOfNullVersionKey = (key: Buffer): Buffer => Buffer.from(key.subarray(HEAD_BYTES))
+
+function escapeNul(bytes: Buffer): Buffer {
+  if (!bytes.includes(0)) return bytes
+  return Buffer.from(bytes.toString('latin1').replaceAll('\0', '\0\xff'), 'latin1')
+}
+
+function unescapeNul(bytes: Buffer): Buffer {
+  if (!bytes.includes(0)) return Buffer.from(bytes)
+  return Buffer.from(bytes.toString('latin1').replaceAll('\0\xff', '\0'), 'latin1')
+}
 
 export function uploadKey(prefix: KeyPrefix, upload: UploadId): Buffer {
   const key = newKey(prefix, KIND.upload, 16)
@@ -210,7 +248,7 @@ export const CHANGE_COUNTER_KEY: Buffer = newKey(SYSTEM_PREFIX, KIND.changeCount
 export const VOLUME_COUNTER_KEY: Buffer = newKey(SYSTEM_PREFIX, KIND.volumeCounter, 0)
 
 /** Every key of one kind, or of one kind below `below` (the bytes after the kind). */
-export function kindRange(prefix: KeyPrefix, kind: number, below: Buffer = Buffer.alloc(0)): { start: Buffer; end: Buffer } {
+export function kindRange(prefix: KeyPrefix, kind: number, below: Buffer = NOTHING): { start: Buffer; end: Buffer } {
   const start = newKey(prefix, kind, below.length)
   below.copy(start, HEAD_BYTES)
   return { start, end: keyAfterPrefix(start) }

@@ -4,6 +4,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { checkName } from '#foundation/path.ts'
+import { isHiddenMarker } from './entries.ts'
 import { findEntry, type Located, readEntry } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, keyAfter, readEntryKey } from './keys.ts'
 import type { InodeRecord } from './record.ts'
@@ -49,6 +50,7 @@ export function* scanDirectory(view: VolumeView, directory: InodeId, after?: Cur
     directory,
     after === undefined || name === undefined ? undefined : { name, form: after.form },
   )) {
+    if (isHiddenMarker(key, value)) continue
     yield { path: [readEntryKey(key).name], record: readEntry(view, key, value).record }
   }
 }
@@ -68,6 +70,7 @@ export function* scanTree(view: VolumeView, directory: InodeId, after?: Cursor):
       continue
     }
     const { key, value } = step.value
+    if (isHiddenMarker(key, value)) continue
     const { record } = readEntry(view, key, value)
     const path = [...level.path, readEntryKey(key).name]
     yield { path, record }

@@ -17,7 +17,13 @@ export interface VolumePolicy {
   readonly quotaFiles: number | undefined
   /** `durable`: acknowledged means on disk. `relaxed` lets a class trade that away; it needs a release that has it. */
   readonly durability: 'durable'
+  /** What becomes of a file that is replaced or removed. `enabled`: it stays as a version under its S3 key. `suspended`:
+   *  versions stay, and what is written goes without one. `off`: it is gone; there is no way back to it. */
+  readonly versioning: Versioning
 }
+
+export const VERSIONING = ['off', 'enabled', 'suspended'] as const
+export type Versioning = (typeof VERSIONING)[number]
 
 export const DEFAULT_POLICY: VolumePolicy = {
   consistency: 'strong',
@@ -26,6 +32,7 @@ export const DEFAULT_POLICY: VolumePolicy = {
   quotaBytes: undefined,
   quotaFiles: undefined,
   durability: 'durable',
+  versioning: 'off',
 }
 
 export interface VolumeUsage {

@@ -6,6 +6,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId, TenantId, VolumeId } from '#foundation/ids.ts'
 import { FILE_TYPES } from './attributes.ts'
 import { entryKey, inodeKey, volumePrefix } from './keys.ts'
+import { decodeObjectPart, encodeObjectPart, type ObjectPart } from './object-part.ts'
 import {
   decodeExtent,
   decodeLink,
@@ -33,6 +34,25 @@ const extent: fc.Arbitrary<Extent> = fc.record(
   },
   PLAIN,
 )
+const tag = fc.option(
+  fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes)),
+  { nil: undefined },
+)
+const objectPart: fc.Arbitrary<ObjectPart> = fc
+  .record(
+    {
+      sequence: u64,
+      isNull: fc.boolean(),
+      md5: tag,
+      parts: fc.integer({ min: 0, max: 10_000 }),
+      frozenTag: tag,
+      properties: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
+      isHeld: fc.boolean(),
+      hasStorageClass: fc.boolean(),
+    },
+    PLAIN,
+  )
+  .map((part) => (part.md5 === undefined ? part : { ...part, frozenTag: undefined }))
 const record: fc.Arbitrary<InodeRecord> = fc.record(
   {
     inode: u64.map((number) => number as InodeId),
@@ -53,6 +73,8 @@ const record: fc.Arbitrary<InodeRecord> = fc.record(
     form: fc.constantFrom('none', 'inline', 'embedded', 'table'),
     extents: fc.array(extent, { maxLength: 4 }),
     hasXattrs: fc.boolean(),
+    isImplicit: fc.boolean(),
+    object: fc.option(objectPart.map(encodeObjectPart), { nil: undefined }),
   },
   PLAIN,
 )
@@ -60,6 +82,13 @@ const record: fc.Arbitrary<InodeRecord> = fc.record(
 test('every record comes back as it was', () => {
   fc.assert(
     fc.property(record, (given) => assert.deepEqual(decodeRecord(encodeRecord(given)), given)),
+    { numRuns: 3_000 },
+  )
+})
+
+test('every object part comes back as it was', () => {
+  fc.assert(
+    fc.property(objectPart, (given) => assert.deepEqual(decodeObjectPart(encodeObjectPart(given)), given)),
     { numRuns: 3_000 },
   )
 })
@@ -152,6 +181,8 @@ test("the format document's example is a record as it says, and is what would be
       { offset: 1_048_576, length: 451_424, chunk: '02'.repeat(32) as ChunkId, chunkOffset: 0 },
     ],
     hasXattrs: false,
+    isImplicit: false,
+    object: undefined,
   }
   assert.deepEqual(decodeRecord(fromHex(VALUE)), example)
   assert.deepEqual(encodeRecord(example), fromHex(VALUE))

@@ -5,6 +5,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import { type Attributes, FILE_TYPES } from './attributes.ts'
 import { readU64, writeU64 } from './keys.ts'
+import { isObjectPart } from './object-part.ts'
 
 /** `length` bytes of a file from `offset` on are the bytes of `chunk` from `chunkOffset` on. */
 export interface Extent {
@@ -25,6 +26,10 @@ export interface InodeRecord extends Attributes {
   /** The extents in ascending order of offset, when `form` is `embedded`. */
   readonly extents: readonly Extent[]
   readonly hasXattrs: boolean
+  /** Of a directory: S3 made it for the key of an object, and it goes with the last of them. */
+  readonly isImplicit?: boolean
+  /** What S3 knows of the file, as `object-part.ts` reads it. */
+  readonly object?: Buffer | undefined
 }
 
 export const MAX_INLINE_BYTES = 4096
@@ -41,11 +46,14 @@ const NO_EXTENTS: readonly Extent[] = []
 
 const FLAG_DIGEST = 0x10
 const FLAG_XATTRS = 0x20
+const FLAG_OBJECT = 0x40
+const FLAG_IMPLICIT = 0x80
 
 export function encodeRecord(record: InodeRecord): Buffer {
-  const { sha256, extents } = record
+  const { sha256, extents, object } = record
   assert(extents.length <= MAX_EMBEDDED_EXTENTS, 'A record embeds four extents at most')
-  const bytes = Buffer.allocUnsafe(FIXED_BYTES + (sha256 === undefined ? 0 : DIGEST_BYTES) + extents.length * (8 + EXTENT_BYTES))
+  const lengthBytes = FIXED_BYTES + (sha256 === undefined ? 0 : DIGEST_BYTES) + extents.length * (8 + EXTENT_BYTES)
+  const bytes = Buffer.allocUnsafe(lengthBytes + (object === undefined ? 0 : object.length))
   bytes[0] = RECORD_FORMAT
   bytes[1] = FILE_TYPES.indexOf(record.type)
   bytes.writeUInt16BE(record.mode, 2)
@@ -60,7 +68,12 @@ export function encodeRecord(record: InodeRecord): Buffer {
   bytes.writeBigInt64BE(record.btimeNs, 56)
   writeU64(bytes, record.version, 64)
   bytes.writeUInt32BE(record.rdev, 72)
-  bytes[76] = FORMS.indexOf(record.form) | (sha256 === undefined ? 0 : FLAG_DIGEST) | (record.hasXattrs ? FLAG_XATTRS : 0)
+  bytes[76] =
+    FORMS.indexOf(record.form) |
+    (sha256 === undefined ? 0 : FLAG_DIGEST) |
+    (record.hasXattrs ? FLAG_XATTRS : 0) |
+    (object === undefined ? 0 : FLAG_OBJECT) |
+    (record.isImplicit === true ? FLAG_IMPLICIT : 0)
   bytes[77] = extents.length
   bytes.writeUInt16BE(0, 78)
   writeU64(bytes, record.content, 80)
@@ -71,6 +84,7 @@ export function encodeRecord(record: InodeRecord): Buffer {
     writeExtent(bytes, extent, at + 8)
     at += 8 + EXTENT_BYTES
   }
+  object?.copy(bytes, lengthBytes)
   return bytes
 }
 
@@ -80,7 +94,9 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
   const lengthBytes = FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0) + count * (8 + EXTENT_BYTES)
-  if (bytes.length !== lengthBytes || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
+  const object = (flags & FLAG_OBJECT) === 0 ? undefined : bytes.subarray(lengthBytes)
+  const isWhole = object === undefined ? bytes.length === lengthBytes : isObjectPart(object)
+  if (!isWhole || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
   return {
     inode: readU64(bytes, 16) as InodeId,
     type: FILE_TYPES[bytes[1] as number] ?? failType(bytes),
@@ -100,6 +116,8 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     form: FORMS[flags & 3] as ContentForm,
     extents: count === 0 ? NO_EXTENTS : decodeEmbedded(bytes, { at: FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0), count }),
     hasXattrs: (flags & FLAG_XATTRS) !== 0,
+    isImplicit: (flags & FLAG_IMPLICIT) !== 0,
+    object,
   }
 }
 

@@ -38,6 +38,8 @@ export class VolumeTransaction extends VolumeView {
   readonly nowNs: bigint
   readonly nowMs: number
   readonly policy: VolumePolicy
+  /** Who asks. */
+  readonly principal: string
   /** Paths of directories met on the way, for the change feed. */
   readonly paths = new Map<InodeId, string>()
   readonly #setting: TransactionSetting
@@ -52,6 +54,7 @@ export class VolumeTransaction extends VolumeView {
     this.nowNs = setting.nowNs
     this.nowMs = Number(setting.nowNs / 1_000_000n)
     this.policy = setting.policy
+    this.principal = setting.principal
     this.#setting = setting
   }
 

@@ -20,9 +20,10 @@ import {
   volumePrefix,
   writeU64,
 } from './keys.ts'
-import { DEFAULT_POLICY, MIN_CHUNK_BYTES, type VolumeInfo, type VolumePolicy } from './policy.ts'
+import { DEFAULT_POLICY, MIN_CHUNK_BYTES, VERSIONING, type VolumeInfo, type VolumePolicy } from './policy.ts'
 import { VolumeTransaction, type VolumeView } from './transaction.ts'
 import { discardPrepared, listUploads } from './uploads.ts'
+import { hasVersions } from './versions.ts'
 
 /** What is stored of a volume. */
 export interface VolumeRecord {
@@ -52,6 +53,8 @@ export function checkPolicy(policy: VolumePolicy): void {
   if (policy.consistency !== 'strong') throw unsupported('consistency', policy.consistency, '"strong"')
   if (policy.durability !== 'durable') throw unsupported('durability', policy.durability, '"durable"')
   if (policy.class !== 'default') throw unsupported('class', policy.class, '"default"')
+  if (!VERSIONING.includes(policy.versioning))
+    throw invalid('versioning', policy.versioning, VERSIONING.map((value) => `"${value}"`).join(', '))
   const { chunkSizeBytes } = policy
   const isWholeMiB = Number.isSafeInteger(chunkSizeBytes) && chunkSizeBytes % MIN_CHUNK_BYTES === 0
   if (!isWholeMiB || chunkSizeBytes < MIN_CHUNK_BYTES || chunkSizeBytes > MAX_CHUNK_POLICY_BYTES) {
@@ -125,7 +128,12 @@ export function decodeVolume(bytes: Buffer): VolumeRecord {
     policy: StoredPolicy
   }
   const { quotaBytes, quotaFiles } = stored.policy
-  const policy = { ...stored.policy, quotaBytes: quotaBytes ?? undefined, quotaFiles: quotaFiles ?? undefined }
+  const policy = {
+    ...DEFAULT_POLICY,
+    ...stored.policy,
+    quotaBytes: quotaBytes ?? undefined,
+    quotaFiles: quotaFiles ?? undefined,
+  }
   return { ...stored, createdNs: BigInt(stored.createdNs), policy }
 }
 
@@ -172,6 +180,11 @@ export function* listVolumes(snapshot: Snapshot): Generator<VolumeRecord> {
 export function updateVolume(tx: Transaction, record: VolumeRecord, changes: Partial<VolumePolicy>): VolumeRecord {
   const policy = { ...record.policy, ...changes }
   checkPolicy(policy)
+  if (policy.versioning === 'off' && record.policy.versioning !== 'off') {
+    throw new ShoalError('CONFLICT', `Volume "${record.name}" has had versions: its versioning can be suspended, not taken back`, {
+      details: { field: 'versioning' },
+    })
+  }
   const updated = { ...record, policy }
   writeVolume(tx, updated)
   return updated
@@ -184,7 +197,7 @@ export function removeVolume(
   removal: { record: VolumeRecord; force: boolean; nowMs: number },
 ): void {
   const { record, force, nowMs } = removal
-  if (!force && !isEmptyDirectory(view, ROOT_INODE)) {
+  if (!force && !(isEmptyDirectory(view, ROOT_INODE) && !hasVersions(view))) {
     throw new ShoalError(
       'VOLUME_NOT_EMPTY',
       `Volume "${record.name}" is not empty: remove what is in it first, or force the removal`,

@@ -191,7 +191,7 @@ const CASES: readonly Case[] = [
       const key = await d.keyOf('a/b/small')
       const value = (await d.get(key))!
       await d.delete(key)
-      await d.put(keys.entryKey(d.prefix, (await d.locate('a/b')).record.inode, '..', 'file'), value)
+      await d.put(keys.entryKey(d.prefix, (await d.locate('a/b')).record.inode, 'x/y', 'file'), value)
     },
     async after(d) {
       const [entry] = (await d.fixture.volume.list(['lost+found'])).entries
