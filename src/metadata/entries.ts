@@ -8,6 +8,7 @@ import type { FileType } from './attributes.ts'
 import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
 import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, inodeKey, isMarkerKey } from './keys.ts'
+import { removeLocksOf } from './locks.ts'
 import { refuseHeld } from './object-part.ts'
 import { decodeLink, decodeRecord, encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -150,6 +151,7 @@ function dropName(t: VolumeTransaction, target: Located, { leaves }: { leaves: '
   }
   t.tx.delete(inodeKey(t.prefix, record.inode))
   if (record.hasXattrs) removeAllXattrs(t, record.inode)
+  removeLocksOf(t, record.inode)
   if (!isSetAside) discardContents(t, record)
   t.countFiles(-1)
   t.countBytes(record.type === 'file' ? -record.sizeBytes : 0)

@@ -14,6 +14,7 @@ export const KIND = {
   extent: 0x78, // x: content, offset
   inline: 0x64, // d: content
   xattr: 0x61, // a: inode, name
+  lock: 0x6c, // l: inode, token
   upload: 0x75, // u: upload id
   part: 0x70, // p: upload id, number
   partExtent: 0x79, // y: upload id, number, offset within the part
@@ -124,6 +125,15 @@ export function xattrKey(prefix: KeyPrefix, inode: InodeId, name: string): Buffe
 }
 
 export const nameOfXattrKey = (key: Buffer): string => decodeName(key.subarray(HEAD_BYTES + 8))
+
+export function lockKey(prefix: KeyPrefix, inode: InodeId, token: string): Buffer {
+  const key = newKey(prefix, KIND.lock, 24)
+  writeU64(key, inode, HEAD_BYTES)
+  key.write(token, HEAD_BYTES + 8, 'hex')
+  return key
+}
+
+export const tokenOfLockKey = (key: Buffer): string => key.toString('hex', HEAD_BYTES + 8, HEAD_BYTES + 24)
 
 /** Greater than every sequence: its complement orders the newest first. */
 const SEQUENCE_TOP = Number.MAX_SAFE_INTEGER
