@@ -28,7 +28,7 @@ import { checkAttributes } from './check-attributes.ts'
 import { checkBytes } from './expected-content.ts'
 import { type ContentStores, ContentWriter, type Written } from './content-writer.ts'
 import { uploadPin } from './pins.ts'
-import type { Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
+import type { BodyStream, Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
 
 export interface WriteStores extends ContentStores {
   readonly metadata: Metadata
@@ -53,7 +53,7 @@ export class FileWrites {
     this.#policy = policy
   }
 
-  async writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: WriteOptions): Promise<WriteResult> {
+  async writeFile(path: Path, body: BodyStream | Buffer, options: WriteOptions): Promise<WriteResult> {
     if (options.attributes !== undefined) checkAttributes(options.attributes)
     if (!Buffer.isBuffer(body)) return this.#writeStream(path, body, options)
     if (body.length > MAX_INLINE_BYTES) return this.#writeStream(path, once(body), options)
@@ -61,7 +61,7 @@ export class FileWrites {
     return this.#publish(path, { contents: { kind: 'inline', bytes: body }, sha256 }, options)
   }
 
-  async #writeStream(path: Path, body: AsyncIterable<Uint8Array>, options: WriteOptions): Promise<WriteResult> {
+  async #writeStream(path: Path, body: BodyStream, options: WriteOptions): Promise<WriteResult> {
     let session: UploadId | undefined
     let parts = 0
     const writer = this.#writer(options, async (extents, startsAt) => {
@@ -182,7 +182,7 @@ export class FileWrites {
   /** Stores a stream as one part of an upload session. */
   async writePart(
     id: UploadId,
-    part: { number: number; body: AsyncIterable<Uint8Array>; caller: Caller } & Pick<WriteOptions, 'expected' | 'signal'>,
+    part: { number: number; body: BodyStream; caller: Caller } & Pick<WriteOptions, 'expected' | 'signal'>,
   ): Promise<{ sizeBytes: number; sha256: Buffer }> {
     const writer = this.#writer({ ...part, digest: true })
     try {

@@ -120,7 +120,7 @@ export class StrongVolume implements GuardedVolume {
     return locateContents(this.#stores, this.#volume, path)
   }
 
-  writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: port.WriteOptions): Promise<port.WriteResult> {
+  writeFile(path: Path, body: port.BodyStream | Buffer, options: port.WriteOptions): Promise<port.WriteResult> {
     return this.#writes.writeFile(path, body, options)
   }
 

@@ -21,7 +21,7 @@ import {
 } from '#metadata/uploads.ts'
 import { checkAttributes } from './check-attributes.ts'
 import type { FileWrites, WriteStores } from './file-writes.ts'
-import type { ExpectedContent, UploadInfo, UploadPart, Volume, WriteOptions, WriteResult } from './volume.ts'
+import type { BodyStream, ExpectedContent, UploadInfo, UploadPart, Volume, WriteOptions, WriteResult } from './volume.ts'
 
 const LIST_LIMIT_MAX = 1_000
 
@@ -176,7 +176,13 @@ function resolveQuietly<T>(resolve: () => T): T | undefined {
   }
 }
 
-async function* bounded(body: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+function bounded(body: BodyStream): BodyStream {
+  const pieces: BodyStream = checkLength(body)
+  pieces.release = (piece) => body.release?.(piece)
+  return pieces
+}
+
+async function* checkLength(body: BodyStream): AsyncGenerator<Uint8Array> {
   let sizeBytes = 0
   for await (const piece of body) {
     sizeBytes += piece.length

@@ -60,6 +60,12 @@ export interface ExpectedContent {
   readonly md5?: Buffer
 }
 
+/** Bytes to store, read once. */
+export interface BodyStream extends AsyncIterable<Uint8Array> {
+  /** Takes back a piece that nobody looks at any more: its memory can serve again before a garbage collection. */
+  release?(piece: Uint8Array): void
+}
+
 export interface WriteOptions {
   readonly caller: Caller
   readonly conditions?: Conditions
@@ -145,7 +151,7 @@ export interface Volume {
 
   /** Replaces the whole contents of the file in one step, or creates it. Nothing of it is visible before, and nothing
    *  remains of it after a failure. A buffer is a body that is at hand, and may be kept. @throws IS_A_DIRECTORY, NOT_FOUND (a missing parent), QUOTA_EXCEEDED, NO_SPACE … */
-  writeFile(path: Path, body: AsyncIterable<Uint8Array> | Buffer, options: WriteOptions): Promise<WriteResult>
+  writeFile(path: Path, body: BodyStream | Buffer, options: WriteOptions): Promise<WriteResult>
   /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
   writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
   truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
@@ -233,7 +239,7 @@ export interface Volume {
     id: UploadId,
     part: {
       readonly number: number
-      readonly body: AsyncIterable<Uint8Array>
+      readonly body: BodyStream
       readonly expected?: ExpectedContent
       readonly signal?: AbortSignal
     },

