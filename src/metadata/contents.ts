@@ -1,13 +1,12 @@
 // The contents of a file: inline, a few extents in the record, or a table of extents. Everything here works on one file
 // inside one transaction; bytes that belong into chunks have been written before.
 
-import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
 import { contentBytes, extentKey, garbageContentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
 import { refuseHeld, withoutDigests } from './object-part.ts'
-import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS, MAX_INLINE_BYTES } from './record.ts'
+import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
 const NOTHING = Buffer.alloc(0)
@@ -64,7 +63,7 @@ export function discardContents(t: VolumeTransaction, record: InodeRecord): void
   if (record.form === 'table') t.tx.put(garbageContentKey(t.nowMs, t.prefix, contentBytes(record.content)), NOTHING)
 }
 
-function storeChanged(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
+export function storeChanged(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
   t.countBytes(record.sizeBytes - located.record.sizeBytes)
   if (record.object !== undefined && record.object === located.record.object) {
     refuseHeld(record.object, t.nowMs)
@@ -80,7 +79,7 @@ function changed(t: VolumeTransaction, record: InodeRecord): InodeRecord {
 /** The extents that touch `[start, end)`, ascending, whole. */
 export function* extentsIn(
   view: VolumeView,
-  record: InodeRecord,
+  record: ContentFields,
   { start, end }: { start: number; end: number },
 ): Generator<Extent> {
   if (record.form === 'embedded') {
@@ -112,121 +111,6 @@ export function readInline(view: VolumeView, record: InodeRecord): Buffer {
   return bytes
 }
 
-/** Bytes for a range: themselves while the file stays inline, else as extents of chunks written before. */
-export type RangeWrite =
-  | { readonly kind: 'inline'; readonly offset: number; readonly bytes: Uint8Array }
-  | {
-      readonly kind: 'extents'
-      readonly offset: number
-      readonly length: number
-      readonly extents: readonly Extent[]
-      readonly spilled?: Spilled
-    }
-
-/** The inline contents of `version`, written as a chunk. */
-export interface Spilled {
-  readonly version: number
-  readonly extent: Extent
-}
-
-/** `spill`: the inline contents must become a chunk first. `extents`: the file is past inline. Nothing was changed then. */
-export type RangeWriteResult =
-  | { readonly done: Located }
-  | { readonly needs: 'extents' }
-  | { readonly needs: 'spill'; readonly bytes: Buffer; readonly version: number }
-
-export function writeRange(t: VolumeTransaction, located: Located, write: RangeWrite): RangeWriteResult {
-  const { record } = located
-  if (write.kind === 'inline') return writeInlineRange(t, located, write)
-  const end = write.offset + write.length
-  const base = spilledBase(t, record, write.spilled)
-  if ('needs' in base) return base
-  return {
-    done: placeExtents(t, located, {
-      base,
-      start: write.offset,
-      end,
-      extents: write.extents,
-      sizeBytes: Math.max(record.sizeBytes, end),
-    }),
-  }
-}
-
-function writeInlineRange(
-  t: VolumeTransaction,
-  located: Located,
-  { offset, bytes }: { offset: number; bytes: Uint8Array },
-): RangeWriteResult {
-  const { record } = located
-  const sizeBytes = Math.max(record.sizeBytes, offset + bytes.length)
-  const isSmall = record.form === 'inline' || (record.form === 'none' && record.sizeBytes <= MAX_INLINE_BYTES)
-  if (!isSmall || sizeBytes > MAX_INLINE_BYTES) return { needs: 'extents' }
-  const whole = Buffer.alloc(sizeBytes)
-  if (record.form === 'inline') readInline(t, record).copy(whole)
-  whole.set(bytes, offset)
-  return { done: replaceInline(t, located, whole) }
-}
-
-function replaceInline(t: VolumeTransaction, located: Located, whole: Buffer): Located {
-  const { record } = located
-  if (record.form === 'inline') t.tx.delete(inlineKey(t.prefix, record.content))
-  return storeChanged(t, located, { ...record, ...storeContents(t, { kind: 'inline', bytes: whole }), sha256: undefined })
-}
-
-/** The record as if its inline contents had always been a chunk. */
-function spilledBase(
-  t: VolumeTransaction,
-  record: InodeRecord,
-  spilled: Spilled | undefined,
-): InodeRecord | { needs: 'spill'; bytes: Buffer; version: number } {
-  if (record.form !== 'inline') return record
-  if (spilled?.version !== record.version) return { needs: 'spill', bytes: readInline(t, record), version: record.version }
-  t.tx.delete(inlineKey(t.prefix, record.content))
-  t.retain(spilled.extent.chunk)
-  return { ...record, content: 0, form: 'embedded', extents: [spilled.extent] }
-}
-
-interface Placement {
-  readonly base: InodeRecord
-  readonly start: number
-  readonly end: number
-  /** Ascending and within `[start, end)`; what they leave out becomes a hole. */
-  readonly extents: readonly Extent[]
-  readonly sizeBytes: number
-}
-
-function placeExtents(t: VolumeTransaction, located: Located, { base, start, end, extents, sizeBytes }: Placement): Located {
-  const overlapped = [...extentsIn(t, base, { start, end })]
-  const remains = overlapped.flatMap((old) => cut(old, { start, end }))
-  const placed = [...remains, ...extents].toSorted(byOffset)
-  for (const extent of placed) t.retain(extent.chunk)
-  if (base.form === 'table' && t.isOpen(base.content)) {
-    // Its readers go on with the old table, which keeps its references until the collector takes it.
-    const untouched = [...extentsIn(t, base, { start: 0, end: base.sizeBytes })].filter(isOutside({ start, end }))
-    for (const extent of untouched) t.retain(extent.chunk)
-    discardContents(t, base)
-    const fields = arrange(t, [...untouched, ...placed].toSorted(byOffset), sizeBytes)
-    return storeChanged(t, located, { ...base, ...fields, sha256: undefined })
-  }
-  for (const old of overlapped) t.release(old.chunk)
-  if (base.form === 'table') {
-    for (const old of overlapped) t.tx.delete(extentKey(t.prefix, base.content, old.offset))
-    for (const extent of placed) t.tx.put(extentKey(t.prefix, base.content, extent.offset), encodeExtent(extent))
-    return storeChanged(t, located, { ...base, sizeBytes, sha256: undefined })
-  }
-  const untouched = base.extents.filter(isOutside({ start, end }))
-  const all = [...untouched, ...placed].toSorted(byOffset)
-  return storeChanged(t, located, { ...base, ...arrange(t, all, sizeBytes), sha256: undefined })
-}
-
-function byOffset(a: Extent, b: Extent): number {
-  return a.offset - b.offset
-}
-
-function isOutside({ start, end }: { start: number; end: number }): (extent: Extent) => boolean {
-  return ({ offset, length }) => offset >= end || offset + length <= start
-}
-
 /** What is left of an extent outside `[start, end)`: nothing, one piece or two. */
 export function cut(extent: Extent, { start, end }: { start: number; end: number }): Extent[] {
   const pieces: Extent[] = []
@@ -238,58 +122,10 @@ export function cut(extent: Extent, { start, end }: { start: number; end: number
 }
 
 /** Keeps up to four extents in the record, more in a table of their own. */
-function arrange(t: VolumeTransaction, extents: readonly Extent[], sizeBytes: number): ContentFields {
+export function arrange(t: VolumeTransaction, extents: readonly Extent[], sizeBytes: number): ContentFields {
   if (extents.length === 0) return { ...NO_CONTENT, sizeBytes }
   if (extents.length <= MAX_EMBEDDED_EXTENTS) return { content: 0, form: 'embedded', extents, sizeBytes }
   const content = t.allocate()
   for (const extent of extents) t.tx.put(extentKey(t.prefix, content, extent.offset), encodeExtent(extent))
   return { content, form: 'table', extents: [], sizeBytes }
-}
-
-/** Sets the length: what is beyond is cut off, what is missing is a hole. */
-export function truncateContents(t: VolumeTransaction, located: Located, sizeBytes: number): Located {
-  const { record } = located
-  if (sizeBytes === 0) return replaceContents(t, located, { contents: { kind: 'inline', bytes: NOTHING }, sha256: undefined })
-  if (record.form === 'inline' && sizeBytes <= MAX_INLINE_BYTES) {
-    const whole = Buffer.alloc(sizeBytes)
-    readInline(t, record).copy(whole)
-    return replaceInline(t, located, whole)
-  }
-  assert(record.form !== 'inline', 'Inline contents are spilled before they are extended past the limit')
-  const end = Math.max(record.sizeBytes, sizeBytes)
-  return placeExtents(t, located, { base: record, start: sizeBytes, end, extents: [], sizeBytes })
-}
-
-/** Truncation past the inline limit needs the inline bytes as a chunk first. */
-export function truncateRange(
-  t: VolumeTransaction,
-  located: Located,
-  { sizeBytes, spilled }: { sizeBytes: number; spilled?: Spilled },
-): RangeWriteResult {
-  if (located.record.form !== 'inline' || sizeBytes <= MAX_INLINE_BYTES) return { done: truncateContents(t, located, sizeBytes) }
-  const base = spilledBase(t, located.record, spilled)
-  if ('needs' in base) return base
-  return { done: placeExtents(t, located, { base, start: base.sizeBytes, end: sizeBytes, extents: [], sizeBytes }) }
-}
-
-/** The extents of `[start, start + length)` of a file as they would stand at `target` in another, holes left out. */
-export function shiftedExtents(
-  view: VolumeView,
-  record: InodeRecord,
-  range: { start: number; length: number; target: number },
-): Extent[] {
-  const { start, length, target } = range
-  const end = start + length
-  const shifted: Extent[] = []
-  for (const extent of extentsIn(view, record, { start, end })) {
-    const from = Math.max(extent.offset, start)
-    const to = Math.min(extent.offset + extent.length, end)
-    shifted.push({
-      chunk: extent.chunk,
-      offset: target + from - start,
-      length: to - from,
-      chunkOffset: extent.chunkOffset + from - extent.offset,
-    })
-  }
-  return shifted
 }

@@ -1,46 +1,32 @@
-// Writing files: whole ones as a stream, ranges of them, and by reference from other files.
+// Writing whole files: as a stream, or in parts.
 
 import { ShoalError } from '#foundation/errors.ts'
-import type { ChunkId, UploadId } from '#foundation/ids.ts'
-import { formatPath, type Path } from '#foundation/path.ts'
+import type { UploadId } from '#foundation/ids.ts'
+import type { Path } from '#foundation/path.ts'
 import type { TransactOptions } from '#kv/store.ts'
-import {
-  type NewContents,
-  type RangeWriteResult,
-  type Spilled,
-  readInline,
-  shiftedExtents,
-  truncateRange,
-  writeRange,
-} from '#metadata/contents.ts'
-import { type FileWrite, type FileWritten, putFile, reportChange } from '#metadata/files.ts'
-import type { Located } from '#metadata/inodes.ts'
+import type { NewContents } from '#metadata/contents.ts'
+import { type FileWrite, type FileWritten, putFile } from '#metadata/files.ts'
 import { checkGuard } from '#metadata/lock-guard.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumePolicy } from '#metadata/policy.ts'
-import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
-import { resolveExisting } from '#metadata/resolve.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
 import { abortUpload, beginUpload, commitUploadStep, type PartInfo, putPart } from '#metadata/uploads.ts'
 import type { Random } from '#platform/random.ts'
 import { checkAttributes } from './check-attributes.ts'
 import { checkBytes } from './expected-content.ts'
-import { type ContentStores, ContentWriter, type Written } from './content-writer.ts'
+import { type ContentStores, ContentWriter, type WriterOptions, type Written } from './content-writer.ts'
 import { uploadPin } from './pins.ts'
-import type { BodyStream, Caller, CopyRange, WriteOptions, WriteResult } from './volume.ts'
+import type { Rewrites } from './rewrites.ts'
+import type { BodyStream, Caller, WriteOptions, WriteResult } from './volume.ts'
 
 export interface WriteStores extends ContentStores {
   readonly metadata: Metadata
   readonly random: Random
+  readonly rewrites: Rewrites
   readonly uploadExpiryMs: number
 }
-
-/** A write of a range is this long at most, and one range copied by reference too. */
-export const MAX_RANGE_BYTES = 64 * 1024 * 1024
-
-/** Others may change the file between the look at it and the commit; so often it is tried again. */
-const TRIES = 5
 
 export class FileWrites {
   readonly #stores: WriteStores
@@ -64,10 +50,13 @@ export class FileWrites {
   async #writeStream(path: Path, body: BodyStream, options: WriteOptions): Promise<WriteResult> {
     let session: UploadId | undefined
     let parts = 0
-    const writer = this.#writer(options, async (extents, startsAt) => {
-      session ??= await this.#openSession(path, options)
-      parts += 1
-      await this.#addExtents(session, { number: parts, extents, startsAt }, options.caller)
+    const writer = this.#writer(options, {
+      allowInline: true,
+      onExtents: async (extents, startsAt) => {
+        session ??= await this.#openSession(path, options)
+        parts += 1
+        await this.#addExtents(session, { number: parts, extents, startsAt }, options.caller)
+      },
     })
     try {
       const written = await writer.write(body)
@@ -93,15 +82,14 @@ export class FileWrites {
 
   #writer(
     options: Pick<WriteOptions, 'expected' | 'digest' | 'signal'>,
-    onExtents?: (extents: readonly Extent[], startsAt: number) => Promise<void>,
+    form: Pick<WriterOptions, 'allowInline' | 'onExtents'>,
   ): ContentWriter {
     return new ContentWriter(this.#stores, {
+      ...form,
       chunkSizeBytes: this.#policy.chunkSizeBytes,
-      allowInline: onExtents !== undefined,
       expected: options.expected ?? {},
       digest: options.digest === true,
       signal: options.signal,
-      ...(onExtents === undefined ? {} : { onExtents }),
     })
   }
 
@@ -184,7 +172,7 @@ export class FileWrites {
     id: UploadId,
     part: { number: number; body: BodyStream; caller: Caller } & Pick<WriteOptions, 'expected' | 'signal'>,
   ): Promise<{ sizeBytes: number; sha256: Buffer }> {
-    const writer = this.#writer({ ...part, digest: true })
+    const writer = this.#writer({ ...part, digest: true }, { allowInline: false })
     try {
       const { sizeBytes, sha256, extents } = await writer.write(part.body)
       if (sha256 === undefined) throw new ShoalError('INTERNAL', 'A part was written without its digest')
@@ -216,73 +204,9 @@ export class FileWrites {
     }
   }
 
-  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: Caller): Promise<Located> {
-    const { offset, bytes } = write
-    if (!Number.isSafeInteger(offset) || offset < 0)
-      throw new ShoalError('INVALID_ARGUMENT', `The offset ${offset} is not a whole number from 0 on`)
-    if (bytes.length > MAX_RANGE_BYTES) throw new ShoalError('TOO_LARGE', `One write has ${MAX_RANGE_BYTES} bytes at most`)
-    const done = await this.#change(path, caller, { bytes, offset })
-    if (done === undefined) throw conflict(path)
-    return done
-  }
-
-  /** `undefined`: others came between again and again, or `isStill` no longer holds. */
-  async #change(
-    path: Path,
-    caller: Caller,
-    write: { bytes: Uint8Array; offset: number; isStill?: (t: VolumeTransaction) => boolean },
-  ): Promise<Located | undefined> {
-    const { bytes, offset, isStill = () => true } = write
-    const { length } = bytes
-    if (length === 0) return this.#transact(caller, (t) => this.#file(t, path))
-    if (offset + length <= MAX_INLINE_BYTES) {
-      const result = await this.#transact(caller, (t) => {
-        const located = this.#file(t, path)
-        return isStill(t) ? report(t, writeRange(t, located, { kind: 'inline', offset, bytes })) : undefined
-      })
-      if (result === undefined) return undefined
-      if ('done' in result) return result.done
-    }
-    return this.#withChunks(bytes, caller, async (extents) => {
-      const placed = extents.map((extent) => ({ ...extent, offset: extent.offset + offset }))
-      const done = await this.#spilling(path, caller, (t, located, spilled) => {
-        if (!isStill(t)) return { needs: 'extents' }
-        const range = { kind: 'extents', offset, length, extents: placed } as const
-        return report(t, writeRange(t, located, spilled === undefined ? range : { ...range, spilled }))
-      })
-      if (done === undefined)
-        await this.#transact(caller, (t) => discardUnused(t.tx, chunksOf(extents), t.nowMs), { frees: true })
-      return done
-    })
-  }
-
-  /** Runs a change that may first need the file's inline bytes as a chunk. `undefined`: others came between again and
-   *  again, or the change needs something else than it has. */
-  async #spilling(
-    path: Path,
-    caller: Caller,
-    change: (t: VolumeTransaction, located: Located, spilled: Spilled | undefined) => RangeWriteResult,
-  ): Promise<Located | undefined> {
-    let result = await this.#transact(caller, (t) => change(t, this.#file(t, path), undefined))
-    for (let tries = 1; tries < TRIES; tries += 1) {
-      if ('done' in result) return result.done
-      if (result.needs === 'extents') return undefined
-      const { bytes, version } = result
-      result = await this.#withChunks(bytes, caller, (extents) =>
-        this.#transact(caller, (t) => {
-          const next = change(t, this.#file(t, path), { version, extent: extents[0] as Extent })
-          // The file may have changed meanwhile: then this chunk is of no use.
-          discardUnused(t.tx, chunksOf(extents), t.nowMs)
-          return next
-        }),
-      )
-    }
-    return 'done' in result ? result.done : undefined
-  }
-
   /** Stores `bytes` as chunks, which stay pinned while `use` makes them part of a file. */
-  async #withChunks<T>(bytes: Uint8Array, caller: Caller, use: (extents: readonly Extent[]) => Promise<T>): Promise<T> {
-    const writer = this.#writer({})
+  async withChunks<T>(bytes: Uint8Array, caller: Caller, use: (extents: readonly Extent[]) => Promise<T>): Promise<T> {
+    const writer = this.#writer({}, { allowInline: false })
     try {
       return await use((await writer.write(once(bytes))).extents)
     } catch (error) {
@@ -291,61 +215,6 @@ export class FileWrites {
     } finally {
       writer.release()
     }
-  }
-
-  async truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
-    if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
-      throw new ShoalError('INVALID_ARGUMENT', `The size ${sizeBytes} is not a whole number from 0 on`)
-    const done = await this.#spilling(path, caller, (t, located, spilled) =>
-      report(t, truncateRange(t, located, { sizeBytes, ...(spilled === undefined ? {} : { spilled }) })),
-    )
-    if (done === undefined) throw conflict(path)
-    return done
-  }
-
-  /** Copies a range by reference; bytes move only out of and into inline contents. */
-  async copyRange(copy: CopyRange, caller: Caller): Promise<Located> {
-    checkCopy(copy)
-    const { source, sourceOffset, target, targetOffset, length } = copy
-    for (let tries = 0; tries < TRIES; tries += 1) {
-      const inline = await this.#stores.metadata.read(this.#volume, (view) => {
-        const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
-        return record.form === 'inline' ? { record, bytes: readInline(view, record) } : undefined
-      })
-      const done =
-        inline === undefined
-          ? await this.#copyExtents(copy, caller)
-          : await this.#change(target, caller, {
-              bytes: inline.bytes.subarray(sourceOffset, sourceOffset + length),
-              offset: targetOffset,
-              isStill: (t) => isSameContent(this.#file(t, source).record, inline.record),
-            })
-      if (done !== undefined) return done
-    }
-    throw conflict(target)
-  }
-
-  /** `undefined` if the source has no extents to refer to, since its contents are inline by now. */
-  #copyExtents(copy: CopyRange, caller: Caller): Promise<Located | undefined> {
-    const { source, sourceOffset, target, targetOffset } = copy
-    return this.#spilling(target, caller, (t, located, spilled) => {
-      const { record } = this.#file(t, source)
-      if (record.form === 'inline') return { needs: 'extents' }
-      const length = Math.min(copy.length, Math.max(0, record.sizeBytes - sourceOffset))
-      if (length === 0) return { done: located }
-      const extents = shiftedExtents(t, record, { start: sourceOffset, length, target: targetOffset })
-      const range = { kind: 'extents', offset: targetOffset, length, extents } as const
-      return report(t, writeRange(t, located, spilled === undefined ? range : { ...range, spilled }))
-    })
-  }
-
-  /** The regular file at `path`, links followed. */
-  #file(t: VolumeTransaction, path: Path): Located {
-    const located = resolveExisting(t, path, { follow: true, prefer: 'file' })
-    if (located.record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
-    if (located.record.type !== 'file')
-      throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${located.record.type} and has no contents`)
-    return located
   }
 
   #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
@@ -359,33 +228,6 @@ function checkWrite(t: VolumeTransaction, path: Path, { guard, caller }: Pick<Wr
 
 function contentsOf({ inline, extents, sizeBytes }: Written): NewContents {
   return inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
-}
-
-function report(t: VolumeTransaction, result: RangeWriteResult): RangeWriteResult {
-  if ('done' in result) reportChange(t, result.done, 'write')
-  return result
-}
-
-function chunksOf(extents: readonly Extent[]): ChunkId[] {
-  return extents.map(({ chunk }) => chunk)
-}
-
-function isSameContent(a: InodeRecord, b: InodeRecord): boolean {
-  return a.inode === b.inode && a.version === b.version
-}
-
-function conflict(path: Path): ShoalError {
-  return new ShoalError(
-    'CONFLICT',
-    `"/${formatPath(path)}" was changed by others again and again during this write: try it again`,
-  )
-}
-
-function checkCopy({ sourceOffset, targetOffset, length }: CopyRange): void {
-  for (const value of [sourceOffset, targetOffset, length]) {
-    if (!Number.isSafeInteger(value) || value < 0)
-      throw new ShoalError('INVALID_ARGUMENT', `${value} is not a whole number from 0 on`)
-  }
 }
 
 export function toResult({ located, created }: FileWritten): WriteResult {

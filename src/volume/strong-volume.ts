@@ -30,6 +30,7 @@ import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import { RangeWrites } from './range-writes.ts'
 import { copyTree, removeTree } from './trees.ts'
 import { UploadSessions } from './upload-sessions.ts'
 import type * as port from './volume.ts'
@@ -54,6 +55,7 @@ export class StrongVolume implements GuardedVolume {
   readonly #stores: StrongVolumeStores
   readonly #volume: VolumeHandle
   readonly #writes: FileWrites
+  readonly #ranges: RangeWrites
   readonly #uploads: UploadSessions
 
   constructor(stores: StrongVolumeStores, info: VolumeInfo) {
@@ -61,6 +63,7 @@ export class StrongVolume implements GuardedVolume {
     this.#stores = stores
     this.#volume = info
     this.#writes = new FileWrites(stores, info, info.policy)
+    this.#ranges = new RangeWrites(stores, info, this.#writes)
     this.#uploads = new UploadSessions(stores, info, this.#writes)
     this.locks = new StrongLocks(stores, info)
   }
@@ -125,15 +128,15 @@ export class StrongVolume implements GuardedVolume {
   }
 
   async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: port.Caller): Promise<Attributes> {
-    return (await this.#writes.writeAt(path, write, caller)).record
+    return (await this.#ranges.writeAt(path, write, caller)).record
   }
 
   async truncate(path: Path, sizeBytes: number, caller: port.Caller): Promise<Attributes> {
-    return (await this.#writes.truncate(path, sizeBytes, caller)).record
+    return (await this.#ranges.truncate(path, sizeBytes, caller)).record
   }
 
   async copyRange(copy: port.CopyRange, caller: port.Caller): Promise<Attributes> {
-    return (await this.#writes.copyRange(copy, caller)).record
+    return (await this.#ranges.copyRange(copy, caller)).record
   }
 
   async makeDirectory(

@@ -30,6 +30,7 @@ import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
 import { ReadBuffers } from './read-buffers.ts'
+import { Rewrites } from './rewrites.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
 
@@ -95,6 +96,7 @@ export class StrongVolumes implements GuardedVolumes {
       digests,
       nodeId,
       uploadExpiryMs,
+      rewrites: new Rewrites({ metadata: this.#metadata, pins }),
       pins,
       buffers,
       readBuffers,

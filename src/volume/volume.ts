@@ -155,7 +155,8 @@ export interface Volume {
   /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
   writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
   truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
-  /** Copies a range between two files of this volume by reference, without moving bytes. */
+  /** Copies a range between two files of this volume by reference, without moving bytes. Of a range of very many extents it
+   *  copies what the source was when the copy began. */
   copyRange(copy: CopyRange, caller: Caller): Promise<Attributes>
 
   /** @throws ALREADY_EXISTS, unless `parents` is set and a directory is there */
