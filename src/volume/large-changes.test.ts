@@ -102,6 +102,25 @@ test('changes that touch very many extents are made in transactions of a bounded
   await assertClean(fixture)
 })
 
+test('a tree with large files in it is copied in transactions of a bounded size, too', async () => {
+  const seen: Seen = { writesMax: 0, frees: [] }
+  const fixture = await openFixture({ kv: watched(openMemoryStore(), seen) })
+  const { volume } = fixture
+  const expected = await makeLarge(fixture)
+  await volume.makeDirectory(p('d'), { caller })
+  await volume.rename(p('f'), p('d/f'), { caller })
+  await volume.writeFile(p('d/a'), bodyOf('small'), { caller })
+  await volume.copy(p('d/f'), p('d/g'), { caller })
+  await volume.truncate(p('d/g'), 8 * 3_000, caller)
+  for (const name of ['h', 'i', 'j']) await volume.copy(p('d/g'), p(`d/${name}`), { caller })
+  await volume.copy(p('d'), p('e'), { caller, recursive: true })
+  for (const name of ['f', 'g', 'h', 'i', 'j', 'a'])
+    assert.ok((await contentsOf(fixture, `e/${name}`)).equals(await contentsOf(fixture, `d/${name}`)), name)
+  assert.ok(expected.equals(await contentsOf(fixture, 'e/f')))
+  assert.ok(seen.writesMax < 15_000, `a transaction has written ${seen.writesMax} rows`)
+  await assertClean(fixture)
+})
+
 test('what is cut off a file makes room, also on a full disk', async () => {
   const seen: Seen = { writesMax: 0, frees: [] }
   const { volume } = await openFixture({ kv: watched(openMemoryStore(), seen) })

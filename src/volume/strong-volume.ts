@@ -222,7 +222,7 @@ export class StrongVolume implements GuardedVolume {
   }
 
   async copy(source: Path, target: Path, options: Parameters<port.Volume['copy']>[2]): Promise<Attributes> {
-    return (await copyTree({ metadata: this.#stores.metadata, volume: this.#volume }, { source, target }, options)).record
+    return (await copyTree({ ...this.#stores, volume: this.#volume }, { source, target }, options)).record
   }
 
   async remove(path: Path, options: Parameters<port.Volume['remove']>[1]): Promise<void> {

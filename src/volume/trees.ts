@@ -9,27 +9,27 @@ import { findEntry, type Located, reload, storeRecord } from '#metadata/inodes.t
 import { checkGuard, withoutConditions, type WriteGuard } from '#metadata/lock-guard.ts'
 import { listDirectory, scanTree } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
-import type { Extent } from '#metadata/record.ts'
-import { resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
-import type { VolumeTransaction } from '#metadata/transaction.ts'
+import { EXTENTS_AT_ONCE_MAX } from '#metadata/range-writes.ts'
+import type { InodeRecord } from '#metadata/record.ts'
+import { notFound, resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
+import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { listXattrs, removeAllXattrs, writeXattr } from '#metadata/xattrs.ts'
+import type { Rewrites } from './rewrites.ts'
 import type { Caller } from './volume.ts'
 
 /** Entries handled in one transaction. */
 const ENTRIES_PER_STEP = 256
 /** Entries looked at for each step of a removal. */
 const LOOKED_AT_PER_STEP = 10_000
-/** More extents than this can't be copied within one transaction. */
-const EXTENTS_PER_COPY_MAX = 200_000
-
 export interface TreeStores {
   readonly metadata: Metadata
   readonly volume: VolumeHandle
+  readonly rewrites: Rewrites
 }
 
 /** Removes everything below the directory at `path`, bottom up, and then the directory. */
 export async function removeTree(
-  { metadata, volume }: TreeStores,
+  { metadata, volume }: Pick<TreeStores, 'metadata' | 'volume'>,
   path: Path,
   { caller, guard }: { readonly caller: Caller; readonly guard?: WriteGuard },
 ): Promise<void> {
@@ -98,33 +98,98 @@ export async function copyTree(
   const { metadata, volume } = stores
   const { source, target } = paths
   const { caller, guard } = options
-  const top = await metadata.transact(volume, caller.principal, (t) => {
-    if (guard !== undefined)
-      checkGuard(t, { guard, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'replace', path: target }])
-    return copyEntry(t, { source, target }, options)
+  const check = (t: VolumeTransaction, now: WriteGuard): void =>
+    checkGuard(t, { guard: now, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'replace', path: target }])
+  const top = await copyEntries(stores, [{ source, target }], {
+    ...options,
+    beforeStep: (t) => {
+      if (guard !== undefined) check(t, guard)
+    },
   })
+  if (top === undefined) throw notFound(source)
   if (top.record.type !== 'directory' || options.depth === 'self') return top
   let cursor: string | undefined
   do {
     const request = { limit: ENTRIES_PER_STEP, recursive: true, ...(cursor === undefined ? {} : { cursor }) }
     const page = await metadata.read(volume, (view) => listDirectory(view, resolveDirectory(view, source).record.inode, request))
-    await metadata.transact(volume, caller.principal, (t) => {
-      if (guard !== undefined) {
-        const now = { guard: withoutConditions(guard), principal: caller.principal, nowMs: t.nowMs }
-        checkGuard(t, now, [{ kind: 'replace', path: target }])
-      }
-      for (const { path } of page.entries) {
-        // What is gone by now is not copied.
-        if (resolvePath(t, [...source, ...path]) === undefined) continue
-        copyEntry(t, { source: [...source, ...path], target: [...target, ...path] }, { ...options, createParents: true })
-      }
+    const below = page.entries.map(({ path }) => ({ source: [...source, ...path], target: [...target, ...path] }))
+    await copyEntries(stores, below, {
+      ...options,
+      createParents: true,
+      beforeStep: (t) => {
+        if (guard !== undefined) check(t, withoutConditions(guard))
+      },
     })
     cursor = page.next
   } while (cursor !== undefined)
   return metadata.read(volume, (view) => resolveExisting(view, target))
 }
 
-function copyEntry(t: VolumeTransaction, { source, target }: { source: Path; target: Path }, options: CopyOptions): Located {
+interface EntryPaths {
+  readonly source: Path
+  readonly target: Path
+}
+
+/** Copies entries in as few transactions as their extents allow, a file of too many for any in steps of its own. What is
+ *  gone by now is not copied. The answer is the last copy. */
+async function copyEntries(
+  { rewrites, volume }: TreeStores,
+  entries: readonly EntryPaths[],
+  { beforeStep, ...options }: CopyOptions & { readonly beforeStep: (t: VolumeTransaction) => void },
+): Promise<Located | undefined> {
+  const { principal } = options.caller
+  let last: Located | undefined
+  for (let at = 0; at < entries.length;) {
+    const paths = entries[at] as EntryPaths
+    let large: InodeRecord | undefined
+    at = await rewrites.run<number>({
+      volume,
+      principal,
+      begin: (t) => {
+        beforeStep(t)
+        let left = EXTENTS_AT_ONCE_MAX
+        for (const [index, entry] of entries.slice(at).entries()) {
+          const record = resolvePath(t, entry.source)?.record
+          if (record === undefined) continue
+          left -= countExtents(t, record, left)
+          if (left < 0 && index > 0) return { result: at + index }
+          if (left < 0) {
+            large = record
+            const { sizeBytes } = record
+            return { rewrite: { pieces: [{ contents: record, start: 0, end: sizeBytes, target: 0 }], sizeBytes } }
+          }
+          last = copyEntry(t, entry, options)
+        }
+        return { result: entries.length }
+      },
+      publish: (t, take) => {
+        beforeStep(t)
+        if (resolvePath(t, paths.source) !== undefined)
+          last = copyEntry(t, paths, options, { sha256: large?.sha256, contents: take })
+        return at + 1
+      },
+    })
+  }
+  return last
+}
+
+/** Up to one more than `limit`. */
+function countExtents(view: VolumeView, record: InodeRecord, limit: number): number {
+  let count = 0
+  for (const _ of extentsIn(view, record, { start: 0, end: record.sizeBytes })) {
+    count += 1
+    if (count > limit) break
+  }
+  return count
+}
+
+/** Contents of a file that are made already, as it had them then. */
+interface MadeContents {
+  readonly sha256: Buffer | undefined
+  readonly contents: () => NewContents
+}
+
+function copyEntry(t: VolumeTransaction, { source, target }: EntryPaths, options: CopyOptions, made?: MadeContents): Located {
   const from = resolveExisting(t, source)
   const { record } = from
   if (record.type === 'directory') return copyDirectory(t, from, { source, target }, options)
@@ -135,12 +200,16 @@ function copyEntry(t: VolumeTransaction, { source, target }: { source: Path; tar
     throw new ShoalError('ALREADY_EXISTS', `There is something at "/${formatPath(target)}" already`)
   if (record.type === 'file' && (existing === undefined || existing.record.type === 'file')) {
     const attributes = { mode: record.mode, uid: record.uid, gid: record.gid, mtimeNs: record.mtimeNs }
-    const { located } = putFile(t, target, { contents: contentsOf(t, from), sha256: record.sha256, attributes })
+    const { sha256 } = made ?? record
+    const { located } = putFile(t, target, { contents: made?.contents() ?? contentsOf(t, from), sha256, attributes })
     return copyXattrs(t, from, options.exact === true ? withoutXattrs(t, located) : located)
   }
   if (existing !== undefined) removeEntry(t, parent, { name, target: existing })
-  const fields = record.type === 'file' || record.type === 'symlink' ? storeContents(t, contentsOf(t, from)) : NO_CONTENT
-  const { type, mode, uid, gid, rdev, mtimeNs, sha256 } = record
+  const contents = record.type === 'file' ? made?.contents() : undefined
+  const fields =
+    record.type === 'file' || record.type === 'symlink' ? storeContents(t, contents ?? contentsOf(t, from)) : NO_CONTENT
+  const { type, mode, uid, gid, rdev, mtimeNs } = record
+  const { sha256 } = made ?? record
   const inode: NewInode = { type, mode, uid, gid, rdev, mtimeNs, sha256, contents: fields }
   return copyXattrs(t, from, createEntry(t, parent, { name, inode }))
 }
@@ -179,14 +248,9 @@ function copyXattrs(t: VolumeTransaction, from: Located, to: Located): Located {
 
 function contentsOf(t: VolumeTransaction, { record }: Located): NewContents {
   if (record.form === 'inline') return { kind: 'inline', bytes: readInline(t, record) }
-  const extents: Extent[] = []
-  for (const extent of extentsIn(t, record, { start: 0, end: record.sizeBytes })) {
-    extents.push(extent)
-    if (extents.length > EXTENTS_PER_COPY_MAX)
-      throw new ShoalError(
-        'TOO_LARGE',
-        `A file of more than ${EXTENTS_PER_COPY_MAX} extents can't be copied in one step: copy it in ranges`,
-      )
+  return {
+    kind: 'extents',
+    extents: [...extentsIn(t, record, { start: 0, end: record.sizeBytes })],
+    sizeBytes: record.sizeBytes,
   }
-  return { kind: 'extents', extents, sizeBytes: record.sizeBytes }
 }
