@@ -6,7 +6,7 @@ import { GroupCommit } from './group-commit.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
 import { pagedRange } from './paged-range.ts'
 import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
-import { BaseView, LongView, TransactionView } from './views.ts'
+import { BaseView, LongView, refusePromise, TransactionView } from './views.ts'
 
 /** The promises of `KeyValueStore`, kept over any base that can commit a set of writes in one step. Transactions run at
  *  once, one after another, over the base and all that isn't flushed yet. */
@@ -88,11 +88,4 @@ export class GroupCommitStore implements KeyValueStore {
   #checkOpen(): void {
     if (this.#closing !== undefined) throw new ShoalError('UNAVAILABLE', 'The key-value store is closed')
   }
-}
-
-function refusePromise<T>(result: T): T {
-  if (typeof result !== 'object' || result === null || !('then' in result) || typeof result.then !== 'function') return result
-  // The callback goes on without a snapshot and will fail; the assertion below is what tells its author.
-  Promise.resolve(result).catch(() => {})
-  assert(false, 'A callback of the key-value store must not be asynchronous: its snapshot ends when it returns')
 }

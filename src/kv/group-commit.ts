@@ -23,7 +23,7 @@ export interface GroupCommitOptions {
 }
 
 interface Batch {
-  readonly writes: WriteSet
+  writes: WriteSet
   /** One for each transaction that waits. */
   readonly settle: ((failure: ShoalError | undefined) => void)[]
 }
@@ -67,7 +67,9 @@ export class GroupCommit {
   add(writes: WriteSet): Promise<void> {
     const batch = this.#collecting(writes)
     this.#waitingBytes -= batch.writes.bytes
-    batch.writes.merge(writes)
+    // A whole group of changes is often all that a batch gets: then it is taken as it is.
+    if (batch.writes.size === 0) batch.writes = writes
+    else batch.writes.merge(writes)
     this.#waitingBytes += batch.writes.bytes
     this.#running ??= this.#run()
     return this.#settled(batch)

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { bytes, collect, show } from './store-fixture.suite.ts'
 import type { FreshStore } from './store-fixture.suite.ts'
-import type { KeyValueStore, RangeOptions } from './store.ts'
+import type { KeyValueStore, RangeOptions, Transaction } from './store.ts'
 
 type Step =
   | { readonly kind: 'put'; readonly key: string; readonly value: string }
@@ -19,6 +19,8 @@ type Step =
 
 interface Plan {
   readonly steps: readonly Step[]
+  /** A part in the middle of the steps, which is undone. */
+  readonly undone: readonly Step[]
   readonly throws: boolean
   /** Whether to wait for the acknowledgement before the next transaction. */
   readonly waits: boolean
@@ -43,6 +45,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
 )
 const anyPlan: fc.Arbitrary<Plan> = fc.record({
   steps: fc.array(anyStep, { maxLength: 12 }),
+  undone: fc.array(anyStep, { maxLength: 4 }),
   throws: fc.integer({ min: 0, max: 9 }).map((dice) => dice === 0),
   waits: fc.integer({ min: 0, max: 3 }).map((dice) => dice === 0),
 })
@@ -78,20 +81,32 @@ export function modelTests(fresh: FreshStore): void {
   })
 }
 
-async function runPlan(store: KeyValueStore, { steps, throws }: Plan): Promise<unknown[]> {
+async function runPlan(store: KeyValueStore, { steps, undone, throws }: Plan): Promise<unknown[]> {
   const results: unknown[] = []
   const stop = new Error('planned')
   const running = store.transact((transaction) => {
-    for (const step of steps) {
-      if (step.kind === 'put') results.push(transaction.put(bytes(step.key), bytes(step.value)))
-      else if (step.kind === 'delete') results.push(transaction.delete(bytes(step.key)))
-      else if (step.kind === 'get') results.push(transaction.get(bytes(step.key))?.toString('latin1'))
-      else results.push(show(transaction.range(rangeOf(step))))
+    const half = steps.length >> 1
+    for (const step of steps.slice(0, half)) results.push(runStep(transaction, step))
+    const part = (): void => {
+      for (const step of undone) runStep(transaction, step)
+      throw stop
     }
+    assert.throws(
+      () => transaction.attempt(part),
+      (error) => error === stop,
+    )
+    for (const step of steps.slice(half)) results.push(runStep(transaction, step))
     if (throws) throw stop
   })
   await (throws ? assert.rejects(running, (error) => error === stop) : running)
   return results
+}
+
+function runStep(transaction: Transaction, step: Step): unknown {
+  if (step.kind === 'put') return transaction.put(bytes(step.key), bytes(step.value))
+  if (step.kind === 'delete') return transaction.delete(bytes(step.key))
+  if (step.kind === 'get') return transaction.get(bytes(step.key))?.toString('latin1')
+  return show(transaction.range(rangeOf(step)))
 }
 
 function rangeOf({ start, end, reverse, limit }: Extract<Step, { kind: 'range' }>): RangeOptions {

@@ -72,6 +72,70 @@ export function transactionTests(fresh: FreshStore): void {
     assert.deepEqual(show(await collect(store.range({}))), ['b=vb', 'c=vc'])
   })
 
+  test('a part that throws leaves nothing behind, and what is around it stays', async () => {
+    const { store } = await fresh()
+    await fill(store, ['a', 'b', 'c'])
+    const error = new Error('changed my mind')
+    await store.transact((transaction) => {
+      transaction.put(bytes('b'), bytes('before'))
+      const failing = (): void =>
+        transaction.attempt(() => {
+          transaction.put(bytes('b'), bytes('1'))
+          transaction.put(bytes('b'), bytes('2'))
+          transaction.delete(bytes('a'))
+          transaction.delete(bytes('d'))
+          transaction.put(bytes('e'), bytes('3'))
+          assert.deepEqual(show(transaction.range({ limit: 3 })), ['b=2', 'c=vc', 'e=3'])
+          throw error
+        })
+      const { writtenBytes } = transaction
+      assert.throws(failing, (thrown) => thrown === error)
+      assert.equal(transaction.writtenBytes, writtenBytes)
+      assert.deepEqual(show(transaction.range({})), ['a=va', 'b=before', 'c=vc'])
+      assert.equal(transaction.get(bytes('e')), undefined)
+      assert.equal(
+        transaction.attempt(() => {
+          transaction.put(bytes('f'), bytes('4'))
+          assert.throws(failing, (thrown) => thrown === error)
+          return transaction.get(bytes('f'))?.toString()
+        }),
+        '4',
+      )
+    })
+    assert.deepEqual(show(await collect(store.range({}))), ['a=va', 'b=before', 'c=vc', 'f=4'])
+  })
+
+  test('a part may be as large as a transaction, whatever was written before it', async () => {
+    const { store } = await fresh()
+    const value = Buffer.alloc(MAX_VALUE_BYTES)
+    const stop = new Error('not written after all')
+    const huge = store.transact((transaction) => {
+      transaction.put(bytes('first'), value)
+      transaction.attempt(() => {
+        for (const name of numbered(3)) transaction.put(bytes(name), value)
+      })
+      assert.throws(
+        () =>
+          transaction.attempt(() => {
+            for (const name of numbered(5)) transaction.put(bytes(`p${name}`), value)
+          }),
+        hasCode('TOO_LARGE'),
+      )
+      throw stop
+    })
+    await assert.rejects(huge, (thrown) => thrown === stop)
+  })
+
+  test('an asynchronous part is refused', async () => {
+    const { store } = await fresh()
+    const refused = { name: 'InvariantError', message: /must not be asynchronous/ }
+    await store.transact((transaction) => {
+      const part = async (): Promise<void> => transaction.put(bytes('a'), bytes('1'))
+      assert.throws(() => transaction.attempt(part), refused)
+    })
+    assert.deepEqual(await collect(store.range({})), [])
+  })
+
   test('a transaction within a transaction is refused', async () => {
     const { store } = await fresh()
     let inner: Promise<unknown> = Promise.resolve()

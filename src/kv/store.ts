@@ -36,11 +36,18 @@ export interface Transaction extends Snapshot {
   put(key: Uint8Array, value: Uint8Array): void
   /** Removing an absent key is harmless. */
   delete(key: Uint8Array): void
+  /** Runs `fn` as a part that takes effect as a whole: if it throws, what it wrote is undone, its error comes out, and the
+   *  transaction can go on. So several changes that know nothing of each other share a transaction. Parts may be nested. */
+  attempt<T>(fn: () => T): T
+  /** Bytes of memory that what was written so far takes, about. */
+  readonly writtenBytes: number
 }
 
 export interface TransactOptions {
   /** It makes room rather than taking some: on a full disk it may use what is kept back for that. */
   readonly frees?: boolean
+  /** How many changes it carries at most, where it is more than one: for whoever estimates how much room it takes. */
+  readonly changes?: number
 }
 
 /** What a key or value may be at most. LMDB's page size gives the first; the second keeps commits short. */
@@ -61,7 +68,7 @@ export const MAX_VALUE_BYTES = 16 * 1024 * 1024
  *    commit every further `transact` is refused with STORAGE_FAILED, since nobody can say what the disk holds; reads go on.
  *
  *  @throws INVALID_ARGUMENT for an empty or over-long key, or an over-long value (an empty one is fine); TOO_LARGE for a
- *  transaction of over 64 MiB; BUSY when too much waits for the disk; NO_SPACE; STORAGE_FAILED; UNAVAILABLE after `close`. */
+ *  transaction, or a part of one, that writes over 64 MiB; BUSY when too much waits for the disk; NO_SPACE; STORAGE_FAILED; UNAVAILABLE after `close`. */
 export interface KeyValueStore {
   get(key: Uint8Array): Promise<Buffer | undefined>
   /** Reads consistently: `fn` sees one snapshot. `fn` runs synchronously and holds the snapshot no longer than it runs. */

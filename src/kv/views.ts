@@ -116,6 +116,8 @@ export class LongView implements LongSnapshot {
 export class TransactionView extends BaseView implements Transaction {
   readonly writes = new WriteSet()
   readonly #layers: readonly WriteSet[]
+  /** What had been written when the part under way began: the limit counts from there. */
+  #bytesBefore = 0
 
   constructor(base: CommitBase, layers: readonly WriteSet[]) {
     super(base)
@@ -133,6 +135,21 @@ export class TransactionView extends BaseView implements Transaction {
     this.checkOpen()
     checkKey(key)
     this.#write(key, undefined)
+  }
+
+  attempt<T>(fn: () => T): T {
+    this.checkOpen()
+    const outerBytes = this.#bytesBefore
+    this.#bytesBefore = this.writes.bytes
+    try {
+      return this.writes.attempt(() => refusePromise(fn()))
+    } finally {
+      this.#bytesBefore = outerBytes
+    }
+  }
+
+  get writtenBytes(): number {
+    return this.writes.bytes
   }
 
   protected override find(key: Uint8Array): Buffer | undefined {
@@ -159,8 +176,16 @@ export class TransactionView extends BaseView implements Transaction {
 
   #write(key: Uint8Array, value: Uint8Array | undefined): void {
     this.writes.set(nameOfKey(key), { key, value })
-    if (this.writes.bytes > TRANSACTION_BYTES_MAX) {
+    if (this.writes.bytes - this.#bytesBefore > TRANSACTION_BYTES_MAX) {
       throw new ShoalError('TOO_LARGE', `A transaction may write at most ${TRANSACTION_BYTES_MAX} bytes: split it into several`)
     }
   }
+}
+
+/** Passes a callback's result on, unless it is a promise. */
+export function refusePromise<T>(result: T): T {
+  if (typeof result !== 'object' || result === null || !('then' in result) || typeof result.then !== 'function') return result
+  // The callback goes on without a snapshot and will fail; the assertion below is what tells its author.
+  Promise.resolve(result).catch(() => {})
+  assert(false, 'A callback of the key-value store must not be asynchronous: its snapshot ends when it returns')
 }

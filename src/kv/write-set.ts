@@ -10,10 +10,18 @@ export interface Write {
 /** What a write costs beside its bytes: the record, the name and their places in map and order; a round upper figure. */
 const WRITE_OVERHEAD_BYTES = 200
 
+/** What `set` replaced, to be put back. */
+interface Undo {
+  readonly name: string
+  readonly previous: Write | undefined
+}
+
 /** The last write to each key, by its name (see `nameOfKey`). */
 export class WriteSet {
   readonly #writes = new OrderedMap<Write>()
   #bytes = 0
+  /** What was written since the outermost mark, the oldest first; absent without one. */
+  #undo: Undo[] | undefined
 
   /** How many keys are written. */
   get size(): number {
@@ -34,6 +42,32 @@ export class WriteSet {
     if (previous !== undefined) this.#bytes -= sizeOf(previous)
     this.#bytes += sizeOf(write)
     this.#writes.set(name, write)
+    this.#undo?.push({ name, previous })
+  }
+
+  /** Runs `fn`; if it throws, what was set meanwhile is undone, and the error goes on. */
+  attempt<T>(fn: () => T): T {
+    const outermost = this.#undo === undefined
+    const undo = (this.#undo ??= [])
+    const mark = undo.length
+    try {
+      return fn()
+    } catch (error) {
+      while (undo.length > mark) this.#revert(undo.pop() as Undo)
+      throw error
+    } finally {
+      if (outermost) this.#undo = undefined
+    }
+  }
+
+  #revert({ name, previous }: Undo): void {
+    this.#bytes -= sizeOf(this.#writes.get(name) as Write)
+    if (previous === undefined) {
+      this.#writes.delete(name)
+      return
+    }
+    this.#bytes += sizeOf(previous)
+    this.#writes.set(name, previous)
   }
 
   /** Takes over all writes of `later`, which win over those that are here. */

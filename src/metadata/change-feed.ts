@@ -29,10 +29,18 @@ export interface ChangeFields {
   readonly from?: string
 }
 
-export interface ChangeRecord extends ChangeFields {
+/** Where a change happened, by whom and when. */
+export interface ChangeOrigin {
   readonly volume: string
   readonly principal: string
   readonly timeNs: bigint
+}
+
+export interface ChangeRecord extends ChangeFields, ChangeOrigin {}
+
+/** Takes changes down. */
+export interface ChangeLog {
+  append(change: ChangeFields, origin: ChangeOrigin): void
 }
 
 export interface ChangeSettings {
@@ -45,14 +53,68 @@ export interface ChangeSettings {
 /** Old rows go in strides, so that most changes cost one row and no removal. */
 const TRIM_STRIDE = 256
 
-export function appendChange(tx: Transaction, change: ChangeRecord, { ringEntries, onAppend }: ChangeSettings): void {
-  const number = nextChange(tx)
-  tx.put(changeKey(number), Buffer.from(JSON.stringify({ ...change, timeNs: String(change.timeNs) })))
-  const counter = Buffer.allocUnsafe(8)
-  writeU64(counter, number + 1, 0)
-  tx.put(CHANGE_COUNTER_KEY, counter)
-  if (number % TRIM_STRIDE === 0 && number > ringEntries) trim(tx, number - ringEntries)
+/** The feed inside one transaction: numbers are read and written once, however many changes there are. */
+export class TransactionChanges implements ChangeLog {
+  readonly #tx: Transaction
+  readonly #ringEntries: number
+  #first: number | undefined
+  #next = 0
+
+  constructor(tx: Transaction, ringEntries: number) {
+    this.#tx = tx
+    this.#ringEntries = ringEntries
+  }
+
+  /** How many changes were appended. */
+  get count(): number {
+    return this.#first === undefined ? 0 : this.#next - this.#first
+  }
+
+  append(change: ChangeFields, origin: ChangeOrigin): void {
+    if (this.#first === undefined) this.#next = this.#first = nextChange(this.#tx)
+    const number = this.#next
+    this.#next += 1
+    this.#tx.put(changeKey(number), encodeChange(change, origin))
+    if (number % TRIM_STRIDE === 0 && number > this.#ringEntries) trim(this.#tx, number - this.#ringEntries)
+  }
+
+  /** Forgets all but the first `count` changes, whose rows the caller has undone. */
+  rewind(count: number): void {
+    if (this.#first !== undefined) this.#next = this.#first + count
+  }
+
+  /** The last call. */
+  finish(): void {
+    if (this.count === 0) return
+    const counter = Buffer.allocUnsafe(8)
+    writeU64(counter, this.#next, 0)
+    this.#tx.put(CHANGE_COUNTER_KEY, counter)
+  }
+}
+
+/** Appends one change by itself. */
+export function appendChange(
+  tx: Transaction,
+  { change, origin }: { change: ChangeFields; origin: ChangeOrigin },
+  { ringEntries, onAppend }: ChangeSettings,
+): void {
+  const changes = new TransactionChanges(tx, ringEntries)
+  changes.append(change, origin)
+  changes.finish()
   onAppend()
+}
+
+/** JSON, put together by hand: the names are known, and most values need no quoting. */
+function encodeChange({ kind, inode, parent, type, path, from }: ChangeFields, origin: ChangeOrigin): Buffer {
+  const { volume, principal, timeNs } = origin
+  let json = `{"kind":"${kind}"`
+  if (inode !== undefined) json += `,"inode":${inode}`
+  if (parent !== undefined) json += `,"parent":${parent}`
+  if (type !== undefined) json += `,"type":"${type}"`
+  json += `,"path":${JSON.stringify(path)}`
+  if (from !== undefined) json += `,"from":${JSON.stringify(from)}`
+  json += `,"volume":${JSON.stringify(volume)},"principal":${JSON.stringify(principal)},"timeNs":"${timeNs}"}`
+  return Buffer.from(json)
 }
 
 function trim(tx: Transaction, before: number): void {

@@ -100,9 +100,13 @@ export function createRoot(t: VolumeTransaction): void {
 
 /** A directory's times and link count follow its entries. */
 function touchDirectory(t: VolumeTransaction, directory: Located, linksDelta: number): void {
+  const { inode } = directory.record
+  if (linksDelta < 0) t.forgetDirectories()
+  else if (linksDelta === 0 && t.touched.has(inode)) return
   const located = reload(t, directory)
   const { record } = located
   storeRecord(t, located, { ...record, links: record.links + linksDelta, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
+  t.touched.add(inode)
 }
 
 /** The object of a directory's own S3 key, which ends in its slash. */
@@ -234,7 +238,7 @@ export function renameEntry(
     touchDirectory(t, source.parent, -isDirectory)
     touchDirectory(t, target.parent, isDirectory - isReplacedDirectory)
   }
-  t.paths.clear()
+  t.forgetDirectories()
   t.change({
     kind: 'rename',
     inode: moving.record.inode,

@@ -66,7 +66,19 @@ export function checkConditions(conditions: Conditions | undefined, target: Attr
 /** The directory for the last name of `path`, made with those above it where `create` says so. */
 export function parentFor(t: VolumeTransaction, path: Path, create: boolean): { parent: Located; name: string } {
   if (!create || path.length === 0) return resolveParent(t, path)
-  return { parent: ensureDirectory(t, path.slice(0, -1)), name: path.at(-1) as string }
+  return { parent: ensureParent(t, path), name: path.at(-1) as string }
+}
+
+/** `ensureDirectory` for the directory above `path`, looked up once for all changes of a transaction. */
+function ensureParent(t: VolumeTransaction, path: Path, options?: { besideFiles: boolean }): Located {
+  const above = path.slice(0, -1)
+  const known = above.join('/')
+  let directory = t.directories.get(known)
+  if (directory === undefined) {
+    directory = ensureDirectory(t, above, options)
+    t.directories.set(known, directory)
+  }
+  return directory
 }
 
 /** The directory at `path`, made with those above it where they are missing. @throws NOT_A_DIRECTORY where a file stands
@@ -102,7 +114,7 @@ export function putFile(t: VolumeTransaction, path: Path, write: FileWrite): Fil
   const besideDirectory = write.besideDirectory === true
   const { parent, name } =
     write.createParents === true
-      ? { parent: ensureDirectory(t, path.slice(0, -1), { besideFiles: besideDirectory }), name: path.at(-1) as string }
+      ? { parent: ensureParent(t, path, { besideFiles: besideDirectory }), name: path.at(-1) as string }
       : resolveParent(t, path)
   const existing = findTarget(t, path, { parent, name, besideDirectory })
   checkConditions(write.conditions, existing?.record)

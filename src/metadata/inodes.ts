@@ -1,17 +1,11 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { type EntryForm, entryKey, inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
+import type { Located } from './located.ts'
 import { decodeLink, decodePointer, decodeRecord, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
-/** An inode and where it was found. */
-export interface Located {
-  readonly record: InodeRecord
-  /** The key of the entry that led here; `undefined` for the root, and for an inode of several names found by number. */
-  readonly entry: Buffer | undefined
-  /** The key under which the record itself is stored. */
-  readonly slot: Buffer
-}
+export type { Located } from './located.ts'
 
 export function findEntry(view: VolumeView, parent: InodeId, at: { name: string; form: EntryForm }): Located | undefined {
   const key = entryKey(view.prefix, parent, at.name, at.form)
@@ -49,7 +43,8 @@ export function findRoot(view: VolumeView): Located {
 /** Stores `record` where `located` was found, and gives the new state. */
 export function storeRecord(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
   t.tx.put(located.slot, encodeRecord(record))
-  return { ...located, record }
+  if (record.type === 'directory') t.touched.delete(record.inode)
+  return { record, entry: located.entry, slot: located.slot }
 }
 
 /** The same inode as this transaction has it now. */

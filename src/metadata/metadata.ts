@@ -1,11 +1,16 @@
-import type { TenantId, VolumeId } from '#foundation/ids.ts'
+import type { VolumeId } from '#foundation/ids.ts'
 import type { KeyValueStore, LongSnapshot, Snapshot, Transaction, TransactOptions } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { appendChange, type ChangeFields } from './change-feed.ts'
+import { ChangeGroup } from './change-group.ts'
+import { ChangeQueue } from './change-queue.ts'
 import { type KeyPrefix, policyKey, volumePrefix } from './keys.ts'
 import { Repair } from './repair.ts'
-import { type IsOpen, VolumeTransaction, VolumeView } from './transaction.ts'
+import { type IsOpen, type VolumeTransaction, VolumeView } from './transaction.ts'
+import type { VolumeHandle } from './volume-handle.ts'
 import { decodeVolume, volumeNotFound, type VolumeRecord } from './volumes.ts'
+
+export type { VolumeHandle } from './volume-handle.ts'
 
 export interface MetadataOptions {
   readonly kv: KeyValueStore
@@ -16,19 +21,13 @@ export interface MetadataOptions {
   readonly isOpen: IsOpen
 }
 
-/** Which volume, for as long as it exists: a volume made anew under the same name is another. */
-export interface VolumeHandle {
-  readonly tenant: TenantId
-  readonly id: VolumeId
-  readonly name: string
-}
-
 /** Runs the namespace's operations (the functions in this folder) in transactions of the key-value store. */
 export class Metadata {
   readonly #kv: KeyValueStore
   readonly #clock: Clock
   readonly #changeRingEntries: number
   readonly #isOpen: IsOpen
+  readonly #queue: ChangeQueue
   readonly #followers = new Set<() => void>()
   readonly #volumes = new Map<VolumeId, { row: Buffer; record: VolumeRecord }>()
 
@@ -37,6 +36,7 @@ export class Metadata {
     this.#clock = clock
     this.#changeRingEntries = changeRingEntries
     this.#isOpen = isOpen
+    this.#queue = new ChangeQueue({ kv, begin: (tx) => this.#begin(tx), onReported: () => this.#tellFollowers() })
   }
 
   /** Reads one volume consistently. @throws VOLUME_NOT_FOUND */
@@ -48,24 +48,12 @@ export class Metadata {
     })
   }
 
-  /** Changes one volume in one durable step. @throws VOLUME_NOT_FOUND, QUOTA_EXCEEDED, and what `fn` throws */
+  /** Changes one volume in one durable step. Changes of one turn of the event loop share a transaction and its time, but for
+   *  those that free room; each still takes effect or fails by itself, in the order of the calls.
+   *  @throws VOLUME_NOT_FOUND, QUOTA_EXCEEDED, and what `fn` throws */
   transact<T>(volume: VolumeHandle, principal: string, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
-    const prefix = volumePrefix(volume.tenant, volume.id)
-    return this.transactSystem((tx, onAppend) => {
-      const { policy } = this.#volume(tx, volume, prefix)
-      const changes = { ringEntries: this.#changeRingEntries, onAppend }
-      const t = new VolumeTransaction(tx, prefix, {
-        volumeName: volume.name,
-        policy,
-        principal,
-        nowNs: this.#clock.nowNs(),
-        changes,
-        isOpen: this.#isOpen,
-      })
-      const result = fn(t)
-      t.finish()
-      return result
-    }, options)
+    if (options?.frees === true) return this.#queue.runAlone({ volume, principal, fn }, options)
+    return this.#queue.add(volume, principal, fn)
   }
 
   /** Reads what belongs to no single volume. */
@@ -75,6 +63,7 @@ export class Metadata {
 
   /** Changes what belongs to no single volume. `onAppend` must be called for each change to the feed. */
   async transactSystem<T>(fn: (tx: Transaction, onAppend: () => void) => T, options?: TransactOptions): Promise<T> {
+    this.#queue.flush()
     let hasChanges = false
     const result = await this.#kv.transact(
       (tx) =>
@@ -83,7 +72,7 @@ export class Metadata {
         }),
       options,
     )
-    if (hasChanges) for (const tell of this.#followers) tell()
+    if (hasChanges) this.#tellFollowers()
     return result
   }
 
@@ -107,13 +96,31 @@ export class Metadata {
 
   /** Tells the feed of a change to a volume itself. */
   reportVolume(tx: Transaction, change: ChangeFields & { volume: string; principal: string }, onAppend: () => void): void {
-    appendChange(tx, { ...change, timeNs: this.#clock.nowNs() }, { ringEntries: this.#changeRingEntries, onAppend })
+    const { volume, principal, ...fields } = change
+    const origin = { volume, principal, timeNs: this.#clock.nowNs() }
+    appendChange(tx, { change: fields, origin }, { ringEntries: this.#changeRingEntries, onAppend })
   }
 
   /** Calls `tell` after each commit that the change feed shows, until the returned function is called. */
   onChange(tell: () => void): () => void {
     this.#followers.add(tell)
     return () => this.#followers.delete(tell)
+  }
+
+  #tellFollowers(): void {
+    for (const tell of this.#followers) tell()
+  }
+
+  #begin(tx: Transaction): ChangeGroup {
+    return new ChangeGroup(tx, {
+      nowNs: this.#clock.nowNs(),
+      ringEntries: this.#changeRingEntries,
+      isOpen: this.#isOpen,
+      find: (snapshot, volume) => {
+        const prefix = volumePrefix(volume.tenant, volume.id)
+        return { prefix, policy: this.#volume(snapshot, volume, prefix).policy }
+      },
+    })
   }
 
   /** The volume's record; parsed again only when its row has changed. */

@@ -1,5 +1,5 @@
 import type { Transaction } from '#kv/store.ts'
-import type { ChangeSettings } from './change-feed.ts'
+import { appendChange, type ChangeLog, type ChangeSettings } from './change-feed.ts'
 import type { KeyPrefix } from './keys.ts'
 import { VolumeTransaction } from './transaction.ts'
 import type { VolumeRecord } from './volumes.ts'
@@ -17,6 +17,10 @@ export class Repair {
   readonly nowNs: bigint
   readonly #setting: RepairSetting
   readonly #opened: VolumeTransaction[] = []
+  /** Each change by itself: a repair may set the counter of changes. */
+  readonly #changes: ChangeLog = {
+    append: (change, origin) => appendChange(this.tx, { change, origin }, this.#setting.changes),
+  }
 
   constructor(tx: Transaction, setting: RepairSetting) {
     this.tx = tx
@@ -28,7 +32,9 @@ export class Repair {
   /** The volume inside this transaction. */
   open(prefix: KeyPrefix, record: Pick<VolumeRecord, 'name' | 'policy'>): VolumeTransaction {
     const policy = { ...record.policy, quotaBytes: undefined, quotaFiles: undefined }
-    const opened = new VolumeTransaction(this.tx, prefix, { ...this.#setting, volumeName: record.name, policy })
+    const { principal, nowNs } = this.#setting
+    const setting = { principal, nowNs, volumeName: record.name, policy, changes: this.#changes }
+    const opened = new VolumeTransaction(this.tx, prefix, setting)
     this.#opened.push(opened)
     return opened
   }

@@ -47,7 +47,19 @@ export interface ParentAndName {
 export function resolveParent(view: VolumeView, path: Path): ParentAndName {
   const name = path.at(-1)
   if (name === undefined) throw new ShoalError('NOT_PERMITTED', "The root directory itself can't be replaced, moved or removed")
-  return { parent: resolveDirectory(view, path.slice(0, -1)), name }
+  return { parent: resolveAbove(view, path.slice(0, -1)), name }
+}
+
+/** `resolveDirectory`, looked up once for all changes of a transaction. */
+function resolveAbove(view: VolumeView, path: Path): Located {
+  if (!(view instanceof VolumeTransaction)) return resolveDirectory(view, path)
+  const known = path.join('/')
+  let directory = view.directories.get(known)
+  if (directory === undefined) {
+    directory = resolveDirectory(view, path)
+    view.directories.set(known, directory)
+  }
+  return directory
 }
 
 function walk(view: VolumeView, path: Path, options: ResolveOptions): Located | undefined {

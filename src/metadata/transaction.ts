@@ -1,9 +1,10 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
-import { appendChange, type ChangeFields, type ChangeSettings } from './change-feed.ts'
+import type { ChangeFields, ChangeLog } from './change-feed.ts'
 import { type Counters, decodeCounters, encodeCounters } from './counters.ts'
 import { contentBytes, countersKey, type KeyPrefix } from './keys.ts'
+import type { Located } from './located.ts'
 import type { VolumePolicy } from './policy.ts'
 import { releaseChunk, retainChunk } from './references.ts'
 
@@ -23,7 +24,7 @@ export interface TransactionSetting {
   readonly policy: VolumePolicy
   readonly principal: string
   readonly nowNs: bigint
-  readonly changes: ChangeSettings
+  readonly changes: ChangeLog
   /** Whether somebody is reading a table of extents, so that it must stay as it is. */
   readonly isOpen?: IsOpen
 }
@@ -31,22 +32,32 @@ export interface TransactionSetting {
 /** `what`: the number of a content, as bytes. */
 export type IsOpen = (prefix: KeyPrefix, what: Buffer) => boolean
 
-/** One volume inside a transaction: gives ids, and keeps the counts that every operation touches, so that they are read
- *  and written once. `finish` must be the last call. */
+/** Given so far, and counted. */
+interface Taken {
+  readonly ids: number
+  readonly files: number
+  readonly bytes: number
+}
+
+/** One volume inside a transaction, for one change after another: gives ids, and keeps what every change touches (the
+ *  counts, the directories that paths lead through), so that it is read and written once. `finish` must be the last call. */
 export class VolumeTransaction extends VolumeView {
   readonly tx: Transaction
   readonly nowNs: bigint
   readonly nowMs: number
   readonly policy: VolumePolicy
-  /** Who asks. */
-  readonly principal: string
   /** Paths of directories met on the way, for the change feed. */
   readonly paths = new Map<InodeId, string>()
+  /** The same directories by path, without symbolic links. Their records may be older than what is stored by now. */
+  readonly directories = new Map<string, Located>()
+  /** Directories whose times are those of this transaction already. */
+  readonly touched = new Set<InodeId>()
   readonly #setting: TransactionSetting
+  #principal: string
   #counters: Counters | undefined
-  #filesDelta = 0
-  #bytesDelta = 0
-  #idsTaken = 0
+  #ids = 0
+  #files = 0
+  #bytes = 0
 
   constructor(tx: Transaction, prefix: KeyPrefix, setting: TransactionSetting) {
     super(tx, prefix)
@@ -54,14 +65,39 @@ export class VolumeTransaction extends VolumeView {
     this.nowNs = setting.nowNs
     this.nowMs = Number(setting.nowNs / 1_000_000n)
     this.policy = setting.policy
-    this.principal = setting.principal
+    this.#principal = setting.principal
     this.#setting = setting
+  }
+
+  /** Who asks for the change that is under way. */
+  get principal(): string {
+    return this.#principal
+  }
+
+  /** Runs one change, which takes effect as a whole or not at all, and holds the quota.
+   *  @throws what `fn` throws, QUOTA_EXCEEDED */
+  run<T>(principal: string, fn: (t: VolumeTransaction) => T): T {
+    const before = { ids: this.#ids, files: this.#files, bytes: this.#bytes }
+    this.#principal = principal
+    try {
+      return this.tx.attempt(() => {
+        const result = fn(this)
+        this.#checkQuota(before)
+        return result
+      })
+    } catch (error) {
+      this.#ids = before.ids
+      this.#files = before.files
+      this.#bytes = before.bytes
+      this.forgetDirectories()
+      throw error
+    }
   }
 
   /** A number that this volume has never used, for an inode or a content. */
   allocate(): number {
-    this.#idsTaken += 1
-    return this.#load().nextId + this.#idsTaken - 1
+    this.#ids += 1
+    return this.#load().nextId + this.#ids - 1
   }
 
   isOpen(content: number): boolean {
@@ -69,11 +105,11 @@ export class VolumeTransaction extends VolumeView {
   }
 
   countFiles(delta: number): void {
-    this.#filesDelta += delta
+    this.#files += delta
   }
 
   countBytes(delta: number): void {
-    this.#bytesDelta += delta
+    this.#bytes += delta
   }
 
   retain(chunk: ChunkId): void {
@@ -84,31 +120,44 @@ export class VolumeTransaction extends VolumeView {
     releaseChunk(this.tx, chunk, this.nowMs)
   }
 
-  change(fields: ChangeFields): void {
-    const { changes, volumeName, principal } = this.#setting
-    appendChange(this.tx, { ...fields, volume: volumeName, principal, timeNs: this.nowNs }, changes)
+  change(change: ChangeFields): void {
+    const { changes, volumeName } = this.#setting
+    changes.append(change, { volume: volumeName, principal: this.#principal, timeNs: this.nowNs })
   }
 
-  /** Writes the counters and holds the quota. @throws QUOTA_EXCEEDED */
+  /** Where directories are and what was done to them is no longer what it was: a directory has moved or gone. */
+  forgetDirectories(): void {
+    this.paths.clear()
+    this.directories.clear()
+    this.touched.clear()
+  }
+
+  /** Writes the counters. */
   finish(): void {
-    if (this.#idsTaken === 0 && this.#filesDelta === 0 && this.#bytesDelta === 0) return
+    if (this.#ids === 0 && this.#files === 0 && this.#bytes === 0) return
+    this.tx.put(countersKey(this.prefix), encodeCounters(this.#after()))
+  }
+
+  #after(): Counters {
     const before = this.#load()
-    const after = {
-      nextId: before.nextId + this.#idsTaken,
-      files: before.files + this.#filesDelta,
-      bytes: before.bytes + this.#bytesDelta,
-    }
+    return { nextId: before.nextId + this.#ids, files: before.files + this.#files, bytes: before.bytes + this.#bytes }
+  }
+
+  #checkQuota(before: Taken): void {
+    const addsFiles = this.#files > before.files
+    const addsBytes = this.#bytes > before.bytes
+    if (!addsFiles && !addsBytes) return
+    const { files, bytes } = this.#after()
     // Beyond it the count would no longer be exact.
-    if (after.bytes > Number.MAX_SAFE_INTEGER)
+    if (bytes > Number.MAX_SAFE_INTEGER)
       throw new ShoalError('TOO_LARGE', `A volume holds ${Number.MAX_SAFE_INTEGER} bytes at most, holes included`)
     const { quotaBytes, quotaFiles } = this.policy
-    if (this.#bytesDelta > 0 && quotaBytes !== undefined && after.bytes > quotaBytes) {
-      throw quotaExceeded(this.#setting.volumeName, { what: 'bytes', allowed: quotaBytes, wanted: after.bytes })
+    if (addsBytes && quotaBytes !== undefined && bytes > quotaBytes) {
+      throw quotaExceeded(this.#setting.volumeName, { what: 'bytes', allowed: quotaBytes, wanted: bytes })
     }
-    if (this.#filesDelta > 0 && quotaFiles !== undefined && after.files > quotaFiles) {
-      throw quotaExceeded(this.#setting.volumeName, { what: 'files', allowed: quotaFiles, wanted: after.files })
+    if (addsFiles && quotaFiles !== undefined && files > quotaFiles) {
+      throw quotaExceeded(this.#setting.volumeName, { what: 'files', allowed: quotaFiles, wanted: files })
     }
-    this.tx.put(countersKey(this.prefix), encodeCounters(after))
   }
 
   #load(): Counters {

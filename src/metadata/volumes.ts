@@ -104,7 +104,7 @@ export function createVolume(
       policy,
       principal: '',
       nowNs,
-      changes: { ringEntries: 0, onAppend() {} },
+      changes: { append() {} },
     }),
   )
   return record

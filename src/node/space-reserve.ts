@@ -14,7 +14,7 @@ const RESERVE_BYTES = 16 * 1024 * 1024
 /** A small disk gives less. */
 const SHARE_OF_DISK = 16
 const BLOCK_BYTES = 1024 * 1024
-/** What a transaction takes, roughly: a few pages of LMDB's. */
+/** What a transaction takes for each change in it, roughly: a few pages of LMDB's. */
 const TRANSACTION_BYTES = 16 * 1024
 /** With this much room left nobody needs to wait until the disk has been asked. */
 const PLENTY_BYTES = 1024 * 1024 * 1024
@@ -75,7 +75,7 @@ export class SpaceReserve {
       transact: (fn, options) =>
         options?.frees === true
           ? this.#transactFreeing(store, fn, options)
-          : this.#guarded(TRANSACTION_BYTES, () => store.transact(fn, options)),
+          : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), () => store.transact(fn, options)),
       close: () => store.close(),
     }
   }

@@ -12,7 +12,7 @@ const EXTENTS = 20_480
 
 interface Seen {
   writesMax: number
-  readonly frees: (boolean | undefined)[]
+  readonly frees: boolean[]
 }
 
 /** The same store, which notes how large transactions are. */
@@ -20,7 +20,7 @@ function watched(kv: KeyValueStore, seen: Seen): KeyValueStore {
   return {
     ...poweredStore(kv, { transactions: Infinity }),
     transact(fn, options) {
-      seen.frees.push(options?.frees)
+      seen.frees.push(options?.frees === true)
       return kv.transact((tx) => {
         let writes = 0
         const counting: Transaction = {
@@ -33,6 +33,10 @@ function watched(kv: KeyValueStore, seen: Seen): KeyValueStore {
           delete: (key) => {
             writes += 1
             tx.delete(key)
+          },
+          attempt: (part) => tx.attempt(part),
+          get writtenBytes() {
+            return tx.writtenBytes
           },
         }
         const result = fn(counting)
