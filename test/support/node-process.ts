@@ -1,10 +1,10 @@
 // A real node in a process of its own: started, watched, killed.
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { get } from 'node:http'
 import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
 export const ACCESS_KEY = 'crash-test'
@@ -24,17 +24,24 @@ export interface NodeProcess {
   stop(): Promise<number | null>
 }
 
-/** A base port whose next two are free as well. */
+/** A base port whose next two are free as well. Ports below those that the system hands out itself, so that nothing takes one
+ *  meanwhile but another such call: hence at random. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const server = createServer()
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    const { port } = server.address() as AddressInfo
-    server.close()
-    await once(server, 'close')
-    if (port < 65_000) return port
+    const base = 12_000 + 4 * randomInt(5_000)
+    const bound = await Promise.all([base, base + 1, base + 2].map(canListen))
+    if (bound.every(Boolean)) return base
   }
+}
+
+async function canListen(port: number): Promise<boolean> {
+  const server = createServer()
+  const bound = await new Promise<boolean>((resolve) => {
+    server.once('error', () => resolve(false))
+    server.listen(port, '127.0.0.1', () => resolve(true))
+  })
+  if (bound) await new Promise((resolve) => server.close(resolve))
+  return bound
 }
 
 export async function startNodeProcess(options: {
