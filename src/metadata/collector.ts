@@ -3,20 +3,11 @@
 
 import type { ChunkId } from '#foundation/ids.ts'
 import type { KeyValue, Snapshot, Transaction } from '#kv/store.ts'
-import {
-  garbageChunkKey,
-  kindRange,
-  KIND,
-  offsetOfExtentKey,
-  readGarbageChunkKey,
-  readGarbageContentKey,
-  referenceKey,
-  SYSTEM_PREFIX,
-} from './keys.ts'
+import { discardAnew, listGarbage } from './garbage.ts'
+import { garbageChunkKey, kindRange, KIND, offsetOfExtentKey, readGarbageChunkKey, referenceKey, SYSTEM_PREFIX } from './keys.ts'
 import { decodeExtent, decodeRecord } from './record.ts'
 import { findReference, releaseChunk } from './references.ts'
 import type { IsOpen } from './transaction.ts'
-import { isMoved } from './uploads.ts'
 
 /** Rows removed in one transaction: a few milliseconds of work. */
 const ROWS_PER_STEP = 500
@@ -64,11 +55,22 @@ export interface ContentsStep {
 
 /** Works on what was discarded before `beforeMs`, a bounded piece of it. True if there may be more. */
 export function collectContentsStep(tx: Transaction, { beforeMs, nowMs, isOpen }: ContentsStep): boolean {
-  for (const item of tx.range(kindRange(SYSTEM_PREFIX, KIND.garbageContent))) {
-    const { discardedAtMs, prefix, what } = readGarbageContentKey(item.key)
+  const left = new Set<string>()
+  for (const item of listGarbage(tx)) {
+    const { discardedAtMs, prefix, what } = item
+    if (discardedAtMs > nowMs) {
+      // The clock has gone back since: the wait begins now, or it could take years.
+      discardAnew(tx, item, nowMs)
+      return true
+    }
     if (discardedAtMs >= beforeMs) return false
-    if (isOpen(prefix, what)) continue
-    if (removeSome(tx, rowsOf(tx, { prefix, what }), { nowMs, release: !isMoved(item.value) })) return true
+    const volume = prefix.toString('latin1')
+    // A volume goes behind all that is on the list of it.
+    if (isOpen(prefix, what) || (what.length === 0 && left.has(volume))) {
+      left.add(volume)
+      continue
+    }
+    if (removeSome(tx, rowsOf(tx, { prefix, what }), { nowMs, release: item.ownsChunks })) return true
     tx.delete(item.key)
     return true
   }
@@ -90,6 +92,7 @@ const VOLUME_KINDS = [
   KIND.extent,
   KIND.inline,
   KIND.xattr,
+  KIND.lock,
   KIND.version,
   KIND.nullVersion,
   KIND.upload,

@@ -4,12 +4,10 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
-import { contentBytes, extentKey, garbageContentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
+import { contentBytes, extentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
 import { refuseHeld, withoutDigests } from './object-part.ts'
 import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
-
-const NOTHING = Buffer.alloc(0)
 
 /** Whole new contents. `counted`: the extents' references are counted already. `stored`: so they are, in a table that is
  *  there already. */
@@ -60,7 +58,7 @@ export function replaceContents(
 export function discardContents(t: VolumeTransaction, record: InodeRecord): void {
   if (record.form === 'inline') t.tx.delete(inlineKey(t.prefix, record.content))
   if (record.form === 'embedded') for (const extent of record.extents) t.release(extent.chunk)
-  if (record.form === 'table') t.tx.put(garbageContentKey(t.nowMs, t.prefix, contentBytes(record.content)), NOTHING)
+  if (record.form === 'table') t.discard(contentBytes(record.content))
 }
 
 export function storeChanged(t: VolumeTransaction, located: Located, record: InodeRecord): Located {

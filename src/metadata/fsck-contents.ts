@@ -13,17 +13,8 @@ import {
   tryDecodeRecord,
   type VolumeCheck,
 } from './fsck-check.ts'
-import {
-  contentBytes,
-  extentKey,
-  garbageContentKey,
-  idOfKey,
-  inlineKey,
-  inodeKey,
-  kindRange,
-  KIND,
-  offsetOfExtentKey,
-} from './keys.ts'
+import { discardRows } from './garbage.ts'
+import { contentBytes, extentKey, idOfKey, inlineKey, inodeKey, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
 import { decodeExtent, encodeExtent, encodeRecord, EXTENT_BYTES, type Extent, type InodeRecord } from './record.ts'
 import type { VolumeTransaction } from './transaction.ts'
 
@@ -289,7 +280,7 @@ function* checkStrayExtents(check: VolumeCheck): Steps {
         detail: 'no file has these extents; they go onto the garbage list',
         mend: (repair) => {
           if (repair.tx.range({ ...below, limit: 1 }).next().done === true) return
-          repair.tx.put(garbageContentKey(repair.nowMs, check.prefix, contentBytes(content)), Buffer.alloc(0))
+          discardRows(repair.tx, { prefix: check.prefix, what: contentBytes(content), nowMs: repair.nowMs })
         },
       }
     }

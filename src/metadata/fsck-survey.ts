@@ -4,9 +4,9 @@ import type { TenantId, VolumeId } from '#foundation/ids.ts'
 import { ROOT_INODE } from '#foundation/ids.ts'
 import type { Snapshot } from '#kv/store.ts'
 import { type Discarded, discardedKey, type Steps, tryDecodeRecord } from './fsck-check.ts'
+import { discardRows, readGarbage } from './garbage.ts'
 import {
   contentBytes,
-  garbageContentKey,
   inodeKey,
   keyAfterPrefix,
   type KeyPrefix,
@@ -25,7 +25,7 @@ import {
 } from './keys.ts'
 import { DEFAULT_POLICY } from './policy.ts'
 import type { Repair } from './repair.ts'
-import { isMoved, tryDecodeSession } from './uploads.ts'
+import { tryDecodeSession } from './uploads.ts'
 import { decodeVolume, type VolumeRecord, writeVolume } from './volumes.ts'
 
 export interface Survey {
@@ -38,10 +38,10 @@ export interface Survey {
 
 /** Looks at the rows that name volumes and garbage, and mends them. */
 export function* survey(snapshot: Snapshot): Steps<Survey> {
-  const rows = yield* readGarbage(snapshot)
+  const rows = yield* findDiscarded(snapshot)
   const prefixes = yield* findPrefixes(snapshot)
   const notOwning = new Set<string>()
-  for (const [what, key] of rows) if (isMoved(snapshot.get(key) as Buffer)) notOwning.add(what)
+  for (const [what, key] of rows) if (!readGarbage(key, snapshot.get(key) as Buffer).ownsChunks) notOwning.add(what)
   for (const prefix of prefixes) {
     for (const { value } of snapshot.range(kindRange(prefix, KIND.upload))) {
       yield undefined
@@ -59,7 +59,7 @@ export function* survey(snapshot: Snapshot): Steps<Survey> {
   return { prefixes, volumes, discarded: { rows, notOwning } }
 }
 
-function* readGarbage(snapshot: Snapshot): Steps<Map<string, Buffer>> {
+function* findDiscarded(snapshot: Snapshot): Steps<Map<string, Buffer>> {
   const rows = new Map<string, Buffer>()
   for (const { key } of snapshot.range(kindRange(SYSTEM_PREFIX, KIND.garbageContent))) {
     yield undefined
@@ -161,7 +161,7 @@ function strayRows(prefix: KeyPrefix) {
     where: `volume ${prefix.readUInt32BE(4)} of tenant ${prefix.readUInt32BE(0)}`,
     detail: 'there are rows of a volume that has neither record nor name; they go onto the garbage list',
     mend: ({ tx, nowMs }: Repair) => {
-      if (tx.get(policyKey(prefix)) === undefined) tx.put(garbageContentKey(nowMs, prefix, Buffer.alloc(0)), Buffer.alloc(0))
+      if (tx.get(policyKey(prefix)) === undefined) discardRows(tx, { prefix, what: Buffer.alloc(0), nowMs })
     },
   }
 }

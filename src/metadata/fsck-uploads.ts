@@ -4,7 +4,6 @@ import type { UploadId } from '#foundation/ids.ts'
 import { discardedKey, type Finding, type Steps, type VolumeCheck } from './fsck-check.ts'
 import {
   contentBytes,
-  garbageContentKey,
   kindRange,
   KIND,
   numberOfPartKey,
@@ -16,7 +15,7 @@ import {
 } from './keys.ts'
 import { decodeExtent, EXTENT_BYTES } from './record.ts'
 import type { VolumeTransaction } from './transaction.ts'
-import { decodePart, type PartInfo, RELEASE, removePart, tryDecodeSession, type UploadSession } from './uploads.ts'
+import { decodePart, type PartInfo, removePart, tryDecodeSession, type UploadSession } from './uploads.ts'
 
 /** The bytes of an upload's id. */
 const idOf = (upload: UploadId): Buffer => Buffer.from(upload, 'hex')
@@ -36,7 +35,7 @@ export function* checkUploads(check: VolumeCheck): Steps {
           const now = t.tx.get(key)
           if (now === undefined || tryDecodeSession(now) !== undefined) return
           t.tx.delete(key)
-          t.tx.put(garbageContentKey(t.nowMs, t.prefix, idOf(upload)), RELEASE)
+          t.discard(idOf(upload))
         }),
       }
       continue
@@ -148,7 +147,7 @@ function strayPart(check: VolumeCheck, { upload }: PartPlace): Finding {
     detail: "parts of an upload that doesn't exist; they go onto the garbage list",
     mend: check.mend((t) => {
       if (t.tx.get(uploadKey(t.prefix, upload)) !== undefined) return
-      t.tx.put(garbageContentKey(t.nowMs, t.prefix, idOf(upload)), RELEASE)
+      t.discard(idOf(upload))
     }),
   }
 }

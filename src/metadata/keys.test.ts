@@ -110,7 +110,7 @@ test('extended attributes, references and garbage come back', () => {
       assert.deepEqual(keys.readGarbageChunkKey(keys.garbageChunkKey(atMs, used)), { zeroAtMs: atMs, chunk: used })
       for (const what of [Buffer.alloc(0), keys.contentBytes(id), Buffer.alloc(16, 7)]) {
         const read = keys.readGarbageContentKey(keys.garbageContentKey(atMs, where, what))
-        assert.deepEqual(read, { discardedAtMs: atMs, prefix: where, what })
+        assert.deepEqual(read, { number: atMs, prefix: where, what })
       }
     }),
   )

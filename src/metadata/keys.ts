@@ -22,7 +22,7 @@ export const KIND = {
   volume: 0x76, // v: the policy, once a volume; under the system prefix: tenant, name -> volume id
   reference: 0x72, // r: chunk (system)
   garbageChunk: 0x67, // g: time, chunk (system)
-  garbageContent: 0x6b, // k: time, tenant, volume, what (system)
+  garbageContent: 0x6b, // k: number, tenant, volume, what (system)
   change: 0x63, // c: number (system)
   changeCounter: 0x73, // s (system)
   volumeCounter: 0x77, // w (system)
@@ -237,18 +237,18 @@ export function readGarbageChunkKey(key: Buffer): { zeroAtMs: number; chunk: Chu
 }
 
 /** `what`: 8 bytes for a content, 16 for an upload session, none for a whole volume. */
-export function garbageContentKey(discardedAtMs: number, prefix: KeyPrefix, what: Buffer): Buffer {
+export function garbageContentKey(number: number, prefix: KeyPrefix, what: Buffer): Buffer {
   assert(prefix.length === 8, 'A key prefix has eight bytes')
   const key = newKey(SYSTEM_PREFIX, KIND.garbageContent, 16 + what.length)
-  writeU64(key, discardedAtMs, HEAD_BYTES)
+  writeU64(key, number, HEAD_BYTES)
   prefix.copy(key, HEAD_BYTES + 8)
   what.copy(key, HEAD_BYTES + 16)
   return key
 }
 
-export function readGarbageContentKey(key: Buffer): { discardedAtMs: number; prefix: KeyPrefix; what: Buffer } {
+export function readGarbageContentKey(key: Buffer): { number: number; prefix: KeyPrefix; what: Buffer } {
   return {
-    discardedAtMs: readU64(key, HEAD_BYTES),
+    number: readU64(key, HEAD_BYTES),
     prefix: Buffer.from(key.subarray(HEAD_BYTES + 8, HEAD_BYTES + 16)),
     what: Buffer.from(key.subarray(HEAD_BYTES + 16)),
   }

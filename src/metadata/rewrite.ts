@@ -3,7 +3,7 @@
 
 import type { InodeId } from '#foundation/ids.ts'
 import { type ContentFields, extentsIn, type NewContents } from './contents.ts'
-import { contentBytes, extentKey, garbageContentKey } from './keys.ts'
+import { contentBytes, extentKey } from './keys.ts'
 import { encodeExtent, type Extent } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -62,9 +62,7 @@ export function* extentsOfPieces(view: VolumeView, pieces: readonly Piece[]): Ge
 /** Whoever begins one keeps its content open until it is published or given up, and what the pieces refer to as well. */
 export function beginDraft(t: VolumeTransaction): Draft {
   const content = t.allocate()
-  const row = garbageContentKey(t.nowMs, t.prefix, contentBytes(content))
-  t.tx.put(row, Buffer.alloc(0))
-  return { content, row }
+  return { content, row: t.discard(contentBytes(content)) }
 }
 
 /** How far a draft is: the end of the last extent in it. */

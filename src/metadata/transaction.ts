@@ -3,6 +3,7 @@ import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import type { ChangeFields, ChangeLog } from './change-feed.ts'
 import { type Counters, decodeCounters, encodeCounters } from './counters.ts'
+import { discardRows } from './garbage.ts'
 import { contentBytes, countersKey, type KeyPrefix } from './keys.ts'
 import type { Located } from './located.ts'
 import type { VolumePolicy } from './policy.ts'
@@ -118,6 +119,11 @@ export class VolumeTransaction extends VolumeView {
 
   release(chunk: ChunkId): void {
     releaseChunk(this.tx, chunk, this.nowMs)
+  }
+
+  /** Puts rows onto the garbage list: see `ContentGarbage`. */
+  discard(what: Buffer, options: { readonly ownsChunks?: boolean } = {}): Buffer {
+    return discardRows(this.tx, { ...options, what, prefix: this.prefix, nowMs: this.nowMs })
   }
 
   change(change: ChangeFields): void {

@@ -4,9 +4,12 @@ import { test } from 'node:test'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import { openMemoryStore } from '#kv/memory.ts'
+import type { KeyValueStore } from '#kv/store.ts'
 import { type ChunkHooks, hookedChunks, type Power, poweredStore, PowerFailure } from '#volume/hooked-stores.suite.ts'
 import { bodyOf, caller, type Fixture, ManualClock, openFixture, p, pattern, readAll } from '#volume/volume-fixture.suite.ts'
 import type { OpenFile, Volume } from '#volume/volume.ts'
+import { listGarbage } from './garbage.ts'
+import { garbageContentKey } from './keys.ts'
 
 /** More extents than one transaction of a commit moves: it takes three. */
 const PARTS = 2_500
@@ -157,4 +160,41 @@ test('conditions of an upload to a symbolic link are about the file it leads to,
   await volume.writePart(id, { number: 1, body: bodyOf('22') })
   await volume.commitUpload(id, { caller })
   assert.equal(String(await readAll(await volume.openFile(p('f')))), '22')
+})
+
+test('a volume that is removed when the clock has gone back lets go of each chunk once', async () => {
+  const { fixture, id } = await dieInCommit(2)
+  await fixture.volume.abortUpload(id)
+  fixture.clock.advance(-60 * 60_000)
+  await fixture.volumes.remove('docs', { caller, force: true })
+  await collectEverything(fixture)
+  assert.equal((await fixture.kv.read((snapshot) => [...listGarbage(snapshot)])).length, 0)
+  // The chunks themselves were touched at a time that is yet to come.
+  fixture.clock.advance(60 * 60_000)
+  await collectEverything(fixture)
+  assert.equal((await fixture.chunks.usage()).chunks, 0)
+})
+
+/** Writes the rows of the garbage list as format 1 of the data folder had them. */
+function writeAsBefore(kv: KeyValueStore): Promise<void> {
+  return kv.transact((tx) => {
+    for (const { key, prefix, what, discardedAtMs, ownsChunks } of [...listGarbage(tx)]) {
+      tx.delete(key)
+      const value = ownsChunks ? (what.length === 16 ? 'release' : '') : 'moved'
+      tx.put(garbageContentKey(discardedAtMs, prefix, what), Buffer.from(value))
+    }
+  })
+}
+
+test('the garbage list of an older data folder is collected like any other', async () => {
+  const { fixture, id } = await dieInCommit(2)
+  const { volume, kv, chunks } = fixture
+  await volume.commitUpload(await fillUpload(volume, 'g', 'y'), { caller })
+  await volume.remove(p('g'), { caller })
+  await volume.abortUpload(id)
+  await writeAsBefore(kv)
+  await volume.writeFile(p('after'), bodyOf(pattern(5_000)), { caller })
+  await collectEverything(fixture)
+  assert.equal((await chunks.usage()).chunks, 1)
+  for await (const event of fixture.volumes.fsck()) assert.notEqual(event.kind, 'finding', JSON.stringify(event))
 })

@@ -7,10 +7,10 @@ import type { Path } from '#foundation/path.ts'
 import type { Transaction } from '#kv/store.ts'
 import type { NewContents } from './contents.ts'
 import { type AttributeChanges, type Conditions, type FileWritten, putFile } from './files.ts'
+import { discardRows } from './garbage.ts'
 import {
   contentBytes,
   extentKey,
-  garbageContentKey,
   keyAfter,
   type KeyPrefix,
   kindRange,
@@ -159,7 +159,7 @@ export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: Co
     const written = publish(t, { session, options, contents: { kind: 'stored', content: step.content, sizeBytes } })
     // The rows of the parts no longer own their chunks; the collector removes them.
     t.tx.delete(uploadKey(t.prefix, id))
-    t.tx.put(garbageContentKey(t.nowMs, t.prefix, Buffer.from(id, 'hex')), MOVED)
+    t.discard(Buffer.from(id, 'hex'), { ownsChunks: false })
     return written
   }
   const extents: Extent[] = []
@@ -228,20 +228,12 @@ function moveExtents(
   return { content: progress.content }
 }
 
-export const RELEASE = Buffer.from('release')
-const MOVED = Buffer.from('moved')
-
-/** True if the rows of a session on the garbage list no longer own their chunks. */
-export function isMoved(value: Buffer): boolean {
-  return value.equals(MOVED)
-}
-
 /** Ends a session without a file; the collector lets go of its chunks. @throws UPLOAD_NOT_FOUND */
 export function abortUpload(t: VolumeTransaction, id: UploadId): void {
   const session = requireUpload(t, id)
   if (session.committing !== undefined) discardPrepared(t.tx, t.prefix, { content: session.committing.content, nowMs: t.nowMs })
   t.tx.delete(uploadKey(t.prefix, id))
-  t.tx.put(garbageContentKey(t.nowMs, t.prefix, Buffer.from(id, 'hex')), RELEASE)
+  t.discard(Buffer.from(id, 'hex'))
 }
 
 /** Rows prepared for a file that is not to be: they own no chunks yet, so they just go. */
@@ -250,7 +242,7 @@ export function discardPrepared(
   prefix: KeyPrefix,
   { content, nowMs }: { content: number; nowMs: number },
 ): void {
-  tx.put(garbageContentKey(nowMs, prefix, contentBytes(content)), MOVED)
+  discardRows(tx, { prefix, what: contentBytes(content), nowMs, ownsChunks: false })
 }
 
 function encodeSession(session: UploadSession): Buffer {

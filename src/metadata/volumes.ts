@@ -5,9 +5,9 @@ import { ROOT_INODE, type TenantId, type VolumeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import { decodeCounters } from './counters.ts'
 import { createRoot, isEmptyDirectory } from './entries.ts'
+import { discardRows } from './garbage.ts'
 import {
   countersKey,
-  garbageContentKey,
   kindRange,
   KIND,
   nameOfVolumeNameKey,
@@ -209,7 +209,7 @@ export function removeVolume(
   // What an unfinished commit has prepared owns no chunks: it must be gone before the volume's rows let go of theirs.
   for (const { session } of listUploads(view))
     if (session.committing !== undefined) discardPrepared(tx, view.prefix, { content: session.committing.content, nowMs })
-  tx.put(garbageContentKey(nowMs + 1, view.prefix, Buffer.alloc(0)), Buffer.alloc(0))
+  discardRows(tx, { prefix: view.prefix, what: Buffer.alloc(0), nowMs })
 }
 
 export function describeVolume(snapshot: Snapshot, record: VolumeRecord): VolumeInfo {

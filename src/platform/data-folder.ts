@@ -7,7 +7,7 @@ import { isTemporaryName } from './publish.ts'
 import type { Random } from './random.ts'
 
 /** The newest format of a data folder that this version reads and writes: see docs/formats/data-folder.md. */
-export const DATA_FORMAT = 1
+export const DATA_FORMAT = 2
 
 const FORMAT_NAME = 'format.json'
 const LOCK_NAME = 'lock'
@@ -52,7 +52,7 @@ export async function openDataFolder(path: string, options: DataFolderOptions): 
     const lock = await takeLock(files, root)
     try {
       await removeLeftovers(files, root)
-      const { format, nodeId, clusterId } = (await readFormat(files, root)) ?? (await writeFormat(root, options))
+      const { format, nodeId, clusterId } = (await readFormat(files, root)) ?? (await makeFormat(root, options))
       return { path: root, nodeId, clusterId, format, close: () => lock.close() }
     } catch (error) {
       await lock.close()
@@ -138,19 +138,26 @@ async function readFormat(files: Files, root: string): Promise<Format | undefine
   if (format < 1 || !isId(clusterId) || !isId(nodeId)) {
     throw new ShoalError('DATA_FORMAT', `"${path}" is damaged: "format", "clusterId" or "nodeId" has no meaning`)
   }
-  return { format, createdBy: String(createdBy), clusterId, nodeId }
+  const known = { format: DATA_FORMAT, createdBy: String(createdBy), clusterId, nodeId }
+  // What older versions wrote is read as it is; from now on there may be what they would misread.
+  if (format < DATA_FORMAT) await writeFormat(files, root, known)
+  return known
 }
 
-async function writeFormat(root: string, options: DataFolderOptions): Promise<Format> {
+async function makeFormat(root: string, { files, random, version }: DataFolderOptions): Promise<Format> {
   const format: Format = {
     format: DATA_FORMAT,
-    createdBy: options.version,
-    clusterId: options.random.bytes(16).toString('hex'),
-    nodeId: options.random.bytes(16).toString('hex'),
+    createdBy: version,
+    clusterId: random.bytes(16).toString('hex'),
+    nodeId: random.bytes(16).toString('hex'),
   }
-  const text = `${JSON.stringify(format, undefined, 2)}\n`
-  await options.files.publish(join(root, FORMAT_NAME), [Buffer.from(text)], { mode: 0o600 })
+  await writeFormat(files, root, format)
   return format
+}
+
+async function writeFormat(files: Files, root: string, format: Format): Promise<void> {
+  const text = `${JSON.stringify(format, undefined, 2)}\n`
+  await files.publish(join(root, FORMAT_NAME), [Buffer.from(text)], { mode: 0o600 })
 }
 
 function isId(value: unknown): value is string {
