@@ -448,7 +448,7 @@ function status(volumes: Map<string, FakeVolume>): object {
     volumes: volumes.size,
     usage: { bytes: 10, files: 1 },
     chunks,
-    garbage: { chunks: 0 },
+    garbage: { chunks: 0, hasMore: false },
     uploads: 0,
     changes: { cursor: '1' },
   }

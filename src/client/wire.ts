@@ -99,7 +99,8 @@ export interface NodeStatus {
     readonly capacityBytes: number
     readonly freeBytes: number
   }
-  readonly garbage: { readonly chunks: number }
+  /** `hasMore`: counting ended before the end of the list. */
+  readonly garbage: { readonly chunks: number; readonly hasMore: boolean }
   readonly uploads: number
   readonly changes: { readonly cursor: string }
 }

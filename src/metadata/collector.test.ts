@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
+import type { ChunkId } from '#foundation/ids.ts'
+import type { RangeOptions } from '#kv/store.ts'
 import { type ChunkHooks, hookedChunks } from '#volume/hooked-stores.suite.ts'
 import { bodyOf, caller, type Fixture, ManualClock, openFixture, p, pattern, readAll } from '#volume/volume-fixture.suite.ts'
+import { countGarbageChunks } from './collector.ts'
+import { garbageChunkKey } from './keys.ts'
 
 async function collectTwice({ volumes, clock }: Pick<Fixture, 'volumes' | 'clock'>): Promise<void> {
   for (let round = 0; round < 2; round += 1) {
@@ -148,4 +152,30 @@ test('what a write by range stores in vain, because others came between, is coll
   await collectTwice(fixture)
   await collectTwice(fixture)
   assert.equal((await chunks.usage()).chunks, 0)
+})
+
+test('the status counts the garbage only so far, however much there is', async () => {
+  const { volumes, kv } = await openFixture()
+  const pulled = await kv.transact((tx) => {
+    for (let number = 0; number < 10_002; number += 1)
+      tx.put(garbageChunkKey(1, number.toString(16).padStart(64, '0') as ChunkId), Buffer.alloc(0))
+    let count = 0
+    const counting = {
+      ...tx,
+      get: (key: Uint8Array) => tx.get(key),
+      *range(options: RangeOptions) {
+        for (const row of tx.range(options)) {
+          count += 1
+          yield row
+        }
+      },
+    }
+    return { ...countGarbageChunks(counting), count }
+  })
+  assert.deepEqual(pulled, { chunks: 10_000, hasMore: true, count: 10_001 })
+  assert.deepEqual((await volumes.status()).garbage, { chunks: 10_000, hasMore: true })
+  await kv.transact((tx) => {
+    for (const number of [0, 1]) tx.delete(garbageChunkKey(1, number.toString(16).padStart(64, '0') as ChunkId))
+  })
+  assert.deepEqual((await volumes.status()).garbage, { chunks: 10_000, hasMore: false })
 })

@@ -11,6 +11,8 @@ import type { IsOpen } from './transaction.ts'
 
 /** Rows removed in one transaction: a few milliseconds of work. */
 const ROWS_PER_STEP = 500
+/** Counted for a status at most: some ten milliseconds of work. */
+const GARBAGE_COUNT_MAX = 10_000
 
 export interface ChunkGarbage {
   readonly chunk: ChunkId
@@ -30,10 +32,11 @@ export function listGarbageChunks(snapshot: Snapshot, { beforeMs, limit }: { bef
   return found
 }
 
-export function countGarbageChunks(snapshot: Snapshot): number {
-  let count = 0
-  for (const _ of snapshot.range(kindRange(SYSTEM_PREFIX, KIND.garbageChunk))) count += 1
-  return count
+/** Counts chunks that nothing uses, up to a bound: the list may hold millions. */
+export function countGarbageChunks(snapshot: Snapshot): { readonly chunks: number; readonly hasMore: boolean } {
+  let chunks = 0
+  for (const _ of snapshot.range({ ...kindRange(SYSTEM_PREFIX, KIND.garbageChunk), limit: GARBAGE_COUNT_MAX + 1 })) chunks += 1
+  return { chunks: Math.min(chunks, GARBAGE_COUNT_MAX), hasMore: chunks > GARBAGE_COUNT_MAX }
 }
 
 /** Strikes chunks that are gone from the store off the list, unless somebody uses them again. */

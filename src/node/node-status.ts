@@ -34,7 +34,7 @@ export async function describeNode(
       capacityBytes: chunks.capacityBytes ?? 0,
       freeBytes: chunks.freeBytes ?? 0,
     },
-    garbage: { chunks: status.garbageChunks },
+    garbage: status.garbage,
     uploads: status.uploads,
     changes: { cursor: status.cursor },
   }

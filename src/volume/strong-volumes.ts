@@ -58,7 +58,8 @@ export interface StrongVolumesStatus {
   readonly volumes: number
   readonly usage: VolumeUsage
   readonly chunks: ChunkUsage
-  readonly garbageChunks: number
+  /** Chunks that nothing uses, as far as they were counted. */
+  readonly garbage: { readonly chunks: number; readonly hasMore: boolean }
   readonly uploads: number
   readonly cursor: string
 }
@@ -243,7 +244,7 @@ export class StrongVolumes implements GuardedVolumes {
         volumes: volumes.length,
         usage,
         chunks,
-        garbageChunks: countGarbageChunks(snapshot),
+        garbage: countGarbageChunks(snapshot),
         uploads,
         cursor: String(nextChange(snapshot)),
       }

@@ -30,7 +30,7 @@ function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): str
       `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`,
     ],
     ['Disk', `${humanSize(chunks.freeBytes)} of ${humanSize(chunks.capacityBytes)} free (${used}% used)`],
-    ['Garbage', plural(node.garbage.chunks, 'chunk')],
+    ['Garbage', `${plural(node.garbage.chunks, 'chunk')}${node.garbage.hasMore ? ' and more' : ''}`],
     ['Uploads', `${plural(node.uploads, 'session')} open`],
   ]
 }

@@ -86,7 +86,7 @@ export async function startTestServer(
       volumes: 0,
       usage: { bytes: 0, files: 0 },
       chunks: { chunks: 0, liveBytes: 0, storedBytes: 0, capacityBytes: 0, freeBytes: 0 },
-      garbage: { chunks: 0 },
+      garbage: { chunks: 0, hasMore: false },
       uploads: 0,
       changes: { cursor: '0' },
     }),

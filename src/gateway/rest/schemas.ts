@@ -190,7 +190,7 @@ export const StatusSchema = z.object({
   volumes: z.int(),
   usage: z.object({ bytes: z.int(), files: z.int() }),
   chunks: z.object({ chunks: z.int(), liveBytes: z.int(), storedBytes: z.int(), capacityBytes: z.int(), freeBytes: z.int() }),
-  garbage: z.object({ chunks: z.int() }),
+  garbage: z.object({ chunks: z.int(), hasMore: z.boolean() }),
   uploads: z.int(),
   changes: z.object({ cursor: z.string() }),
 })
