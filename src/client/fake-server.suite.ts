@@ -5,7 +5,7 @@ import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ErrorCode } from '#foundation/errors.ts'
 import { decodeName, encodeName } from '#foundation/name.ts'
-import { formatTimestamp, parseTimestamp } from './timestamp.ts'
+import { formatTimestamp, tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { EntryType, RemoteEntry, RemotePart } from './wire.ts'
 
 interface FakeFile {
@@ -244,7 +244,7 @@ export class FakeServer {
     const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '')
     const bytes =
       range === null ? file.bytes : file.bytes.subarray(Number(range[1]), range[2] === '' ? undefined : Number(range[2]) + 1)
-    const mtime = String(parseTimestamp(file.mtime))
+    const mtime = String(tryParseTimestamp(file.mtime))
     const headers = {
       etag,
       'content-length': bytes.length,

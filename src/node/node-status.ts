@@ -1,5 +1,5 @@
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
-import { formatTimestamp } from '#gateway/rest/timestamp.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 

@@ -1,4 +1,4 @@
-import { parseTimestamp } from '#client/timestamp.ts'
+import { tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { RemoteEntry } from '#client/wire.ts'
 import { parseDuration, parseSize } from '#config/units.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -84,7 +84,7 @@ function testsOf(options: OptionValues, clock: Clock): Test[] {
   if (size !== undefined) tests.push(sizeTest(size))
   if (newer !== undefined) {
     const sinceNs = timeOf(newer, clock)
-    tests.push((entry) => (parseTimestamp(entry.mtime) ?? 0n) > sinceNs)
+    tests.push((entry) => (tryParseTimestamp(entry.mtime) ?? 0n) > sinceNs)
   }
   return tests
 }

@@ -14,7 +14,7 @@ import {
 import process from 'node:process'
 import { hash } from 'node:crypto'
 import { promisify } from 'node:util'
-import { parseTimestamp } from '#client/timestamp.ts'
+import { tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { RemoteEntry } from '#client/wire.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { CopyContext } from './copy-context.ts'
@@ -142,6 +142,6 @@ function publish(temporary: Buffer, local: Buffer): void {
 
 /** Seconds since 1970, as Node.js sets file times. */
 export function secondsOf(timestamp: string): number | undefined {
-  const timeNs = parseTimestamp(timestamp)
+  const timeNs = tryParseTimestamp(timestamp)
   return timeNs === undefined ? undefined : Number(timeNs) / 1e9
 }

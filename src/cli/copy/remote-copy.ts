@@ -1,5 +1,5 @@
 import type { RemoteEntry } from '#client/wire.ts'
-import { formatTimestamp, parseTimestamp } from '#client/timestamp.ts'
+import { formatTimestamp, tryParseTimestamp } from '#foundation/timestamp.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { joinPath } from '../location.ts'
 import { usageError } from '../usage-error.ts'
@@ -100,7 +100,7 @@ async function copyFile({ client, report, settings }: CopyContext, { volume, toV
       yield* body
     },
   }
-  const mtime = formatTimestamp(parseTimestamp(entry.mtime) ?? 0n)
+  const mtime = formatTimestamp(tryParseTimestamp(entry.mtime) ?? 0n)
   const stored = await client.writeFile(toVolume, to, source, {
     mode: entry.mode,
     mtime,

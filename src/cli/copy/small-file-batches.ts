@@ -1,7 +1,7 @@
 import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs'
 import { BatchBuffer } from '#client/batch.ts'
 import type { BatchRecord } from '#client/batch.ts'
-import { formatTimestamp } from '#client/timestamp.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { joinPath } from '../location.ts'
 import type { CopyContext } from './copy-context.ts'

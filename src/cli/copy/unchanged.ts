@@ -1,4 +1,4 @@
-import { parseTimestamp } from '#client/timestamp.ts'
+import { tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { RemoteEntry } from '#client/wire.ts'
 import type { CopyContext } from './copy-context.ts'
 import { openFileSource, sha256OfSource } from './file-source.ts'
@@ -10,7 +10,7 @@ const SAME_TIME_NS = 1_000n
 export async function isUnchanged(context: CopyContext, { volume, remote, local, facts }: Comparison): Promise<boolean> {
   if (remote.type !== 'file' || remote.size !== facts.sizeBytes) return false
   if (context.settings.checksum) return (await localDigest(local)) === (await remoteDigest(context, volume, remote))
-  const mtimeNs = parseTimestamp(remote.mtime)
+  const mtimeNs = tryParseTimestamp(remote.mtime)
   if (mtimeNs === undefined) return false
   const differenceNs = mtimeNs - facts.mtimeNs
   return differenceNs < SAME_TIME_NS && differenceNs > -SAME_TIME_NS

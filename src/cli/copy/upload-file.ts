@@ -1,5 +1,5 @@
 import { SESSION_THRESHOLD_BYTES } from '#client/shoal-client.ts'
-import { formatTimestamp } from '#client/timestamp.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
 import { partSizeFor } from '#client/upload.ts'
 import type { CopyContext } from './copy-context.ts'
 import { octal, openFileSource } from './file-source.ts'

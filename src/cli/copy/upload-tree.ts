@@ -1,5 +1,5 @@
 import { lstatSync, readlinkSync, statSync } from 'node:fs'
-import { formatTimestamp } from '#client/timestamp.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { RemoteEntry } from '#client/wire.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import { decodeName } from '#foundation/name.ts'

@@ -5,7 +5,7 @@ import { entityTag } from '#metadata/attributes.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Change, Locations, UploadInfo, UploadPart } from '#volume/volume.ts'
-import { formatTimestamp } from './timestamp.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
 
 // The JSON of docs/rest.md, written from what the volume layer answers.
 

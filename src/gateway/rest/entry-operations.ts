@@ -6,7 +6,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { type AttributeChanges, type Caller, checkXattr, type Volume } from '#volume/volume.ts'
 import { notFound } from './read-file.ts'
 import type { Operation } from './schemas.ts'
-import { parseTimestamp } from './timestamp.ts'
+import { parseTimestamp } from '#foundation/timestamp.ts'
 
 export interface OperationOutcome {
   readonly status: 200 | 201

@@ -6,7 +6,7 @@ import type { RequestConditions } from '#gateway/http/conditional.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { parseQuery, percentDecode } from '#gateway/http/target.ts'
 import type { AttributeChanges, Caller, Conditions } from '#volume/volume.ts'
-import { parseTimestamp } from './timestamp.ts'
+import { parseTimestamp } from '#foundation/timestamp.ts'
 
 export const MAX_JSON_BYTES = 1024 * 1024
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { isShoalError } from '#foundation/errors.ts'
-import { formatTimestamp, parseTimestamp } from './timestamp.ts'
+import { isShoalError } from './errors.ts'
+import { formatTimestamp, parseTimestamp, tryParseTimestamp } from './timestamp.ts'
 
 test('a time that is written is read as the same nanosecond', () => {
   fc.assert(
@@ -30,6 +30,7 @@ test('what is no time is refused', () => {
     '9'.repeat(20),
     '9'.repeat(19),
   ]) {
+    assert.equal(tryParseTimestamp(text), undefined)
     assert.throws(
       () => parseTimestamp(text, 'mtime'),
       (error) => isShoalError(error, 'INVALID_ARGUMENT'),

@@ -1,5 +1,5 @@
 // oxlint-disable eslint/no-restricted-globals -- converts given times, reads no clock
-import { ShoalError } from '#foundation/errors.ts'
+import { ShoalError } from './errors.ts'
 
 const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
 const NS_PER_SECOND = 1_000_000_000n
@@ -29,14 +29,20 @@ export function formatTimestamp(timeNs: bigint): string {
 /** Nanoseconds since 1970 of an RFC 3339 time with a zone, or of a whole number that is them already.
  *  @throws INVALID_ARGUMENT that names `what` */
 export function parseTimestamp(text: string, what: string): bigint {
-  const timeNs = /^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text)
-  if (timeNs === undefined || timeNs > MAX_NS || timeNs < -MAX_NS) {
+  const timeNs = tryParseTimestamp(text)
+  if (timeNs === undefined) {
     throw new ShoalError(
       'INVALID_ARGUMENT',
       `${what} "${text.slice(0, 60)}" is no time: RFC 3339 such as "2026-11-20T12:00:00.123Z" is expected, or nanoseconds since 1970`,
     )
   }
   return timeNs
+}
+
+/** The same, or `undefined` if it is no time. */
+export function tryParseTimestamp(text: string): bigint | undefined {
+  const timeNs = /^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text)
+  return timeNs === undefined || timeNs > MAX_NS || timeNs < -MAX_NS ? undefined : timeNs
 }
 
 function rfc3339Ns(text: string): bigint | undefined {
