@@ -7,6 +7,7 @@ import type { Clock } from '#platform/clock.ts'
 import { storageError } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
+import { withTransact, withWrite } from './wrapped-stores.ts'
 
 /** Room for removing things on a disk that is full: LMDB writes the pages of a change anew before it can use the old ones
  *  again, and the largest steps of removing and collecting change a few MiB of them. */
@@ -67,31 +68,16 @@ export class SpaceReserve {
 
   /** The same store: what makes room may use the reserve, all else is refused where room is short. */
   guardKeys(store: KeyValueStore): KeyValueStore {
-    return {
-      get: (key) => store.get(key),
-      read: (fn) => store.read(fn),
-      openSnapshot: () => store.openSnapshot(),
-      range: (options) => store.range(options),
-      transact: (fn, options) =>
-        options?.frees === true
-          ? this.#transactFreeing(store, fn, options)
-          : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), () => store.transact(fn, options)),
-      close: () => store.close(),
-    }
+    return withTransact(store, (fn, options) =>
+      options?.frees === true
+        ? this.#transactFreeing(store, fn, options)
+        : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), () => store.transact(fn, options)),
+    )
   }
 
   /** The same store, which takes no chunks where room is short. */
   guardChunks(store: ChunkStore): ChunkStore {
-    return {
-      write: (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)),
-      read: (...args) => store.read(...args),
-      locate: (id) => store.locate(id),
-      forget: (id, options) => store.forget(id, options),
-      verify: (id) => store.verify(id),
-      list: (from) => store.list(from),
-      usage: () => store.usage(),
-      close: () => store.close(),
-    }
+    return withWrite(store, (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)))
   }
 
   #guarded<T>(bytes: number, write: () => Promise<T>): Promise<T> {

@@ -2,6 +2,7 @@ import type { ChunkStore } from '#chunk/store.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
+import { withTransact, withWrite } from './wrapped-stores.ts'
 
 /** One word on whether storage can be trusted, for both stores: when either has failed to keep something, neither takes
  *  writes any more, until the node is started again. A full medium is no such failure. */
@@ -19,29 +20,16 @@ export class StorageLatch {
 
   /** The same store, watched. */
   watchKeys(store: KeyValueStore): KeyValueStore {
-    return {
-      get: (key) => store.get(key),
-      read: (fn) => store.read(fn),
-      openSnapshot: () => store.openSnapshot(),
-      range: (options) => store.range(options),
-      transact: (fn, options) =>
-        this.#failure === undefined ? this.#watch(store.transact(fn, options)) : Promise.reject(this.#refusal()),
-      close: () => store.close(),
-    }
+    return withTransact(store, (fn, options) =>
+      this.#failure === undefined ? this.#watch(store.transact(fn, options)) : Promise.reject(this.#refusal()),
+    )
   }
 
   /** The same store, watched. */
   watchChunks(store: ChunkStore): ChunkStore {
-    return {
-      write: (id, bytes) => (this.#failure === undefined ? this.#watch(store.write(id, bytes)) : Promise.reject(this.#refusal())),
-      read: (...args) => store.read(...args),
-      locate: (id) => store.locate(id),
-      forget: (id, options) => store.forget(id, options),
-      verify: (id) => store.verify(id),
-      list: (from) => store.list(from),
-      usage: () => store.usage(),
-      close: () => store.close(),
-    }
+    return withWrite(store, (id, bytes) =>
+      this.#failure === undefined ? this.#watch(store.write(id, bytes)) : Promise.reject(this.#refusal()),
+    )
   }
 
   /** Notes a failure beside the promise, which stays what it is: nobody waits longer. */
