@@ -14,6 +14,7 @@ import { Output } from './output.ts'
 import { describeError, errorValue } from './report-error.ts'
 import { usageError } from './usage-error.ts'
 import { shoalVersion } from './version.ts'
+import { watchInterrupts } from './watch-interrupts.ts'
 
 /** Runs the command line `argv` (without the program's name) and resolves with its exit code. Never rejects. */
 export async function main(argv: readonly string[], io: Io = process): Promise<number> {
@@ -66,7 +67,10 @@ async function run(
     throw usageError(`shoal ${entry.name} ${what}: shoal ${entry.name} ${command.usage.join(' | ')}`)
   }
   const output = new Output(io, { json: values.has('json') })
-  const interruption = watchInterrupts(io)
+  const interruption = watchInterrupts(io === process ? process : undefined, {
+    clock: nodeClock,
+    endNow: () => process.exit(EXIT.interrupted),
+  })
   const opened: { close(): Promise<void> }[] = []
   try {
     const { connect } = command.connects ? await prepareConnection(values, { io, opened, entry }) : { connect: notConnected }
@@ -121,25 +125,6 @@ async function prepareConnection(
 
 function notConnected(): never {
   throw new ShoalError('INTERNAL', 'This command has no connection')
-}
-
-/** The first interruption lets the command stop in order, the second ends the process. */
-function watchInterrupts(io: Io): { signal: AbortSignal; stop: () => void } {
-  const controller = new AbortController()
-  let times = 0
-  const onSignal = () => {
-    times += 1
-    if (times > 1) process.exit(EXIT.interrupted)
-    controller.abort(new ShoalError('CANCELLED', 'Interrupted'))
-  }
-  const signals = io === process ? (['SIGINT', 'SIGTERM'] as const) : []
-  for (const name of signals) process.on(name, onSignal)
-  return {
-    signal: controller.signal,
-    stop() {
-      for (const name of signals) process.off(name, onSignal)
-    },
-  }
 }
 
 function wantsHelp(args: readonly string[], command: Command): boolean {
