@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { isShoalError } from '#foundation/errors.ts'
 import { bodyOf, caller, type Fixture, openFixture, p, pattern, readAll } from '#volume/volume-fixture.suite.ts'
 import type { Volume } from '#volume/volume.ts'
 import type { Attributes } from './attributes.ts'
@@ -220,4 +221,52 @@ test('rename and its flags do what renameat2 does, and a refusal leaves everythi
       assert.equal(after.get(source)?.inode, mode === 'exchange' ? before.get(target)?.inode : undefined, what)
     }
   }
+})
+
+test('what looks at contents or changes them follows symbolic links anywhere; what makes or names entries does not', async () => {
+  const { volume } = await openFixture()
+  await volume.makeDirectory(p('d'), { caller })
+  await volume.writeFile(p('d/f'), bodyOf('abcdef'), { caller })
+  await volume.makeSymlink(p('to-d'), Buffer.from('d'), { caller })
+  await volume.makeSymlink(p('d/to-f'), Buffer.from('f'), { caller })
+  const through = p('to-d/to-f')
+  const namesIn = async (path: string) => (await volume.list(p(path))).entries.map((entry) => entry.path.join('/'))
+  assert.equal((await volume.stat(through, { follow: true }))?.sizeBytes, 6)
+  assert.equal(String(await readAll(await volume.openFile(through, { follow: true }))), 'abcdef')
+  assert.deepEqual(await namesIn('to-d'), ['f', 'to-f'])
+  assert.equal((await volume.locate(through))?.attributes.sizeBytes, 6)
+  await volume.writeAt(through, { offset: 0, bytes: Buffer.from('A') }, caller)
+  await volume.copyRange({ source: through, sourceOffset: 0, target: through, targetOffset: 6, length: 1 }, caller)
+  await volume.truncate(through, 8, caller)
+  assert.equal(String(await readAll(await volume.openFile(p('d/f')))), 'AbcdefA\0')
+  await volume.writeFile(p('d/to-f'), bodyOf('whole'), { caller })
+  assert.equal(String(await readAll(await volume.openFile(p('d/f')))), 'whole')
+  const refused: Record<string, () => Promise<unknown>> = {
+    stat: () => volume.stat(through),
+    openFile: () => volume.openFile(through),
+    writeFile: () => volume.writeFile(p('to-d/g'), bodyOf(''), { caller }),
+    'writeFile with parents': () => volume.writeFile(p('to-d/e/g'), bodyOf(''), { caller, createParents: true }),
+    upload: async () => volume.commitUpload((await volume.beginUpload(p('to-d/g'), { caller })).id, { caller }),
+    makeDirectory: () => volume.makeDirectory(p('to-d/e'), { caller }),
+    makeSymlink: () => volume.makeSymlink(p('to-d/l'), Buffer.from('x'), { caller }),
+    makeNode: () => volume.makeNode(p('to-d/n'), { type: 'fifo', mode: 0o600 }, caller),
+    readSymlink: () => volume.readSymlink(through),
+    'link from': () => volume.link(p('to-d/f'), p('g'), caller),
+    'link to': () => volume.link(p('d/f'), p('to-d/g'), caller),
+    'rename from': () => volume.rename(p('to-d/f'), p('g'), { caller }),
+    'rename to': () => volume.rename(p('d/f'), p('to-d/g'), { caller }),
+    'copy from': () => volume.copy(p('to-d/f'), p('g'), { caller }),
+    'copy to': () => volume.copy(p('d/f'), p('to-d/g'), { caller }),
+    remove: () => volume.remove(p('to-d/f'), { caller }),
+    setAttributes: () => volume.setAttributes(p('to-d/f'), { mode: 0o600 }, caller),
+    listXattrs: () => volume.listXattrs(p('to-d/f')),
+    writeXattr: () => volume.writeXattr(p('to-d/f'), { name: 'user.a', value: Buffer.from('b') }, caller),
+  }
+  for (const [name, run] of Object.entries(refused))
+    await assert.rejects(run(), (error) => isShoalError(error, 'NOT_A_DIRECTORY'), name)
+  // The last name is the link itself.
+  assert.equal((await volume.stat(p('to-d')))?.type, 'symlink')
+  await volume.rename(p('to-d'), p('moved'), { caller })
+  await volume.remove(p('moved'), { caller, recursive: true })
+  assert.deepEqual(await namesIn('d'), ['f', 'to-f'])
 })

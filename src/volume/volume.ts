@@ -135,8 +135,12 @@ export interface Change {
  *
  *  Every change is atomic and durable when its promise resolves: chunks first, then one metadata commit. A call that
  *  throws has changed nothing. Absent paths: `stat` and `openFile` answer `undefined`, changes throw NOT_FOUND.
- *  Symbolic links on the way are followed only where `follow` is set (POSIX clients resolve their own); otherwise a link
- *  in the middle of a path is NOT_A_DIRECTORY.
+ *
+ *  Symbolic links, within the volume: what finds something that is there to look at its contents or change them follows them
+ *  anywhere in a path (`list`, `locate`, `writeAt`, `truncate`, `copyRange`, and with `follow` also `stat` and `openFile`).
+ *  What makes, names or removes entries works in the directory that is named: a link on the way is NOT_A_DIRECTORY, so that
+ *  nobody's link leads a change elsewhere, and the last name is the link itself. Only `writeFile` and uploads replace what a
+ *  link as the last name leads to. POSIX clients resolve their own links.
  *
  *  Locks (`locks.ts`) bind those who say that they know them: a change with a `guard` is refused with LOCKED or
  *  PRECONDITION_FAILED, in the step in which it would take effect. A change without one passes every lock by. */
