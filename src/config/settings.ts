@@ -5,6 +5,8 @@ const MINUTE_MS = 60 * SECOND_MS
 const HOUR_MS = 60 * MINUTE_MS
 const DAY_MS = 24 * HOUR_MS
 const KIB = 2 ** 10
+const MIB = 2 ** 20
+const GIB = 2 ** 30
 const TIB = 2 ** 40
 
 /** Everything that can be configured. `docs/configuration.md` is written from this table. */
@@ -50,7 +52,14 @@ export const SETTINGS = {
     fallback: 256,
     min: 1,
     max: 100_000,
-    help: 'bodies received at once; further ones wait or are told to come back',
+    help: 'large bodies received at once; as many more wait for ten seconds, further ones are told to come back',
+  }),
+  // Twelve chunks of the default length: two uploads at full speed, or four with three chunks each under way.
+  'limits.writeBufferBytes': sizeBytes({
+    fallback: 96 * MIB,
+    min: 8 * MIB,
+    max: 64 * GIB,
+    help: 'memory for chunks on their way to the disk, of all uploads together',
   }),
   'uploads.expiryMs': durationMs({
     fallback: 7 * DAY_MS,
@@ -65,6 +74,12 @@ export const SETTINGS = {
     help: 'how long content that nothing refers to is kept',
   }),
   'gc.intervalMs': durationMs({ fallback: MINUTE_MS, min: SECOND_MS, max: DAY_MS, help: 'how often garbage is collected' }),
+  'gc.sweepIntervalMs': durationMs({
+    fallback: DAY_MS,
+    min: MINUTE_MS,
+    max: 365 * DAY_MS,
+    help: 'how often all chunks are gone through for those that a crash has left over',
+  }),
   'changes.ringEntries': count({
     fallback: 262_144,
     min: 1_024,

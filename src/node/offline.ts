@@ -22,7 +22,12 @@ export interface OfflineNode {
 const DEFAULT_SETTINGS: VolumeSettings = {
   changes: { ringEntries: SETTINGS['changes.ringEntries'].fallback },
   uploads: { expiryMs: SETTINGS['uploads.expiryMs'].fallback },
-  gc: { graceMs: SETTINGS['gc.graceMs'].fallback, intervalMs: SETTINGS['gc.intervalMs'].fallback },
+  gc: {
+    graceMs: SETTINGS['gc.graceMs'].fallback,
+    intervalMs: SETTINGS['gc.intervalMs'].fallback,
+    sweepIntervalMs: SETTINGS['gc.sweepIntervalMs'].fallback,
+  },
+  limits: { writeBufferBytes: SETTINGS['limits.writeBufferBytes'].fallback },
 }
 
 /** Opens the data folder of a stopped node. @throws DATA_IN_USE while a node runs; NOT_FOUND if there is no data folder:

@@ -28,7 +28,7 @@ export const writeBatch: Route = {
   async handle(exchange, rest) {
     const base = volumePath(exchange)
     const volume = await rest.volumes.open(volumeName(exchange))
-    rest.uploads.enter()
+    await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       await new Batch(exchange, rest, { volume, base }).run()
     } finally {

@@ -86,7 +86,7 @@ async function storeBody(exchange: Exchange, rest: RestContext, { volume, path, 
   if (lengthBytes !== undefined && lengthBytes <= SMALL_BODY_BYTES) {
     return volume.writeFile(path, await exchange.body().collect(), options)
   }
-  rest.uploads.enter()
+  await rest.uploads.enterInTurn(rest.clock, exchange.signal)
   try {
     return await volume.writeFile(path, exchange.body(rest.limits.maxBodyBytes), { ...options, signal: exchange.signal })
   } finally {

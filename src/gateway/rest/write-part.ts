@@ -40,7 +40,7 @@ export const writePart: Route = {
       throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)
     }
     const { lengthBytes } = exchange
-    rest.uploads.enter()
+    await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       const body = exchange.body(rest.limits.maxBodyBytes)
       const expected = lengthBytes === undefined ? digests : { sizeBytes: lengthBytes, ...digests }

@@ -44,7 +44,7 @@ export const writeRange: Route = {
     }
     const digests = readDigests(headers as DigestHeaders)
     const volume = await rest.volumes.open(volumeName(exchange))
-    rest.uploads.enter()
+    await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       const bytes = await exchange.body(MAX_RANGE_BYTES).collect()
       checkDigests(bytes, digests)
