@@ -28,7 +28,7 @@ async function openVolume(policy: Partial<VolumePolicy> = {}): Promise<Fixture> 
   const kv = openMemoryStore({ onCommit: (facts) => void commits.push(facts) })
   const clock = new ManualClock()
   const metadata = new Metadata({ kv, clock, changeRingEntries: 1_000, isOpen: () => false })
-  const volume = await metadata.transactSystem((tx) => createVolume(tx, { tenant: 1 as never, name: 'docs', policy }, 1n))
+  const volume = await metadata.transactSystem((tx) => createVolume(tx, { tenant: 1 as never, name: 'docs', policy, owner: 'root' }, 1n))
   commits.length = 0
   return { kv, metadata, volume, commits }
 }
@@ -68,7 +68,7 @@ test('changes of one turn share a commit, and each fails by itself, with all tha
   await metadata.read(volume, (view) => {
     for (const path of ['a/f', 'a/g', 'b/e']) resolveExisting(view, parsePath(path))
     assert.throws(() => resolveExisting(view, parsePath('b/c')), ShoalError)
-    assert.equal(describeVolume(view.snapshot, { ...volume, policy: {} as never, createdNs: 1n }).usage.files, 5)
+    assert.equal(describeVolume(view.snapshot, { ...volume, policy: {} as never, createdNs: 1n, owner: 'root' }).usage.files, 5)
   })
 })
 

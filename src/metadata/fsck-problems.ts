@@ -42,6 +42,7 @@ export const FSCK_PROBLEMS = [
   'part-wrong',
   'reference-count-wrong',
   'root-missing',
+  'settings-unreadable',
   'upload-unreadable',
   'volume-counter-low',
   'volume-name-dangling',

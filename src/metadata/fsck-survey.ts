@@ -26,7 +26,7 @@ import {
 import { DEFAULT_POLICY } from './policy.ts'
 import type { Repair } from './repair.ts'
 import { tryDecodeSession } from './uploads.ts'
-import { decodeVolume, type VolumeRecord, writeVolume } from './volumes.ts'
+import { decodeVolume, OLD_OWNER, type VolumeRecord, writeVolume } from './volumes.ts'
 
 export interface Survey {
   /** The prefixes under which there are rows, those of removed volumes too. */
@@ -171,7 +171,7 @@ function* missingRecord(snapshot: Snapshot, prefix: KeyPrefix, name: string | un
   const id = prefix.readUInt32BE(4) as VolumeId
   const root = snapshot.get(inodeKey(prefix, ROOT_INODE))
   const createdNs = (root === undefined ? undefined : tryDecodeRecord(root)?.btimeNs) ?? 0n
-  const record = { id, tenant, name: name ?? lostName(id), policy: DEFAULT_POLICY, createdNs }
+  const record = { id, tenant, name: name ?? lostName(id), policy: DEFAULT_POLICY, createdNs, owner: OLD_OWNER }
   yield {
     problem: 'volume-record-missing',
     where: `volume "${record.name}"`,

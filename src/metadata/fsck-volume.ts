@@ -7,6 +7,7 @@ import { checkStrayRows } from './fsck-contents.ts'
 import { checkEntries, checkRoot } from './fsck-entries.ts'
 import { checkInodes } from './fsck-inodes.ts'
 import { checkLocks } from './fsck-locks.ts'
+import { checkSettings } from './fsck-settings.ts'
 import { checkUploads } from './fsck-uploads.ts'
 import { countersKey, idOfKey, kindRange, KIND } from './keys.ts'
 
@@ -20,6 +21,7 @@ export function* checkVolume(check: VolumeCheck): Steps {
   yield* checkInodes(check)
   yield* checkStrayRows(check)
   yield* checkLocks(check)
+  yield* checkSettings(check)
   if (check.largestId > known) yield* checkNextId(check, check.largestId)
   yield* checkUsage(check)
 }

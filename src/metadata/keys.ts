@@ -28,6 +28,7 @@ export const KIND = {
   volumeCounter: 0x77, // w (system)
   version: 0x6f, // o: S3 key, which version
   nullVersion: 0x7a, // z: S3 key
+  settings: 0x62, // b: what S3 knows of the volume as a bucket, once a volume
 } as const
 
 const SLASH = 0x2f
@@ -205,6 +206,7 @@ export const offsetOfPartExtentKey = (key: Buffer): number => readU64(key, HEAD_
 
 export const countersKey = (prefix: KeyPrefix): Buffer => newKey(prefix, KIND.counters, 0)
 export const policyKey = (prefix: KeyPrefix): Buffer => newKey(prefix, KIND.volume, 0)
+export const settingsKey = (prefix: KeyPrefix): Buffer => newKey(prefix, KIND.settings, 0)
 
 export function volumeNameKey(tenant: TenantId, name: string): Buffer {
   const bytes = Buffer.from(name, 'utf8')

@@ -49,4 +49,6 @@ export interface VolumeInfo {
   readonly policy: VolumePolicy
   readonly usage: VolumeUsage
   readonly createdNs: bigint
+  /** The principal that made it. Through S3, others may do with it what its owner lets them. */
+  readonly owner: string
 }

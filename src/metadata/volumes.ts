@@ -3,6 +3,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { ROOT_INODE, type TenantId, type VolumeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
+import { readSettings } from './bucket-settings.ts'
 import { decodeCounters } from './counters.ts'
 import { createRoot, isEmptyDirectory } from './entries.ts'
 import { discardRows } from './garbage.ts'
@@ -32,8 +33,11 @@ export interface VolumeRecord {
   readonly name: string
   readonly policy: VolumePolicy
   readonly createdNs: bigint
+  /** Volumes older than owners are root's. */
+  readonly owner: string
 }
 
+export const OLD_OWNER = 'root'
 const MAX_CHUNK_POLICY_BYTES = 64 * 1024 * 1024
 const NAME_PATTERN = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
@@ -82,10 +86,10 @@ function unsupported(field: string, value: unknown, allowed: string): ShoalError
 /** @throws VOLUME_EXISTS, INVALID_ARGUMENT */
 export function createVolume(
   tx: Transaction,
-  volume: { tenant: TenantId; name: string; policy: Partial<VolumePolicy> },
+  volume: { tenant: TenantId; name: string; policy: Partial<VolumePolicy>; owner: string },
   nowNs: bigint,
 ): VolumeRecord {
-  const { tenant, name } = volume
+  const { tenant, name, owner } = volume
   checkVolumeName(name)
   const policy = { ...DEFAULT_POLICY, ...volume.policy }
   checkPolicy(policy)
@@ -96,7 +100,7 @@ export function createVolume(
   const id = (counter === undefined ? 1 : readU64(counter, 0)) as VolumeId
   tx.put(VOLUME_COUNTER_KEY, u64(id + 1))
   tx.put(volumeNameKey(tenant, name), u64(id))
-  const record = { id, tenant, name, policy, createdNs: nowNs }
+  const record = { id, tenant, name, policy, createdNs: nowNs, owner }
   writeVolume(tx, record)
   createRoot(
     new VolumeTransaction(tx, volumePrefix(tenant, id), {
@@ -123,7 +127,8 @@ export function writeVolume(tx: Transaction, record: VolumeRecord): void {
 type StoredPolicy = Omit<VolumePolicy, 'quotaBytes' | 'quotaFiles'> & { quotaBytes: number | null; quotaFiles: number | null }
 
 export function decodeVolume(bytes: Buffer): VolumeRecord {
-  const stored = JSON.parse(bytes.toString('utf8')) as Omit<VolumeRecord, 'createdNs' | 'policy'> & {
+  const stored = JSON.parse(bytes.toString('utf8')) as Omit<VolumeRecord, 'createdNs' | 'policy' | 'owner'> & {
+    owner?: string
     createdNs: string
     policy: StoredPolicy
   }
@@ -134,7 +139,7 @@ export function decodeVolume(bytes: Buffer): VolumeRecord {
     quotaBytes: quotaBytes ?? undefined,
     quotaFiles: quotaFiles ?? undefined,
   }
-  return { ...stored, createdNs: BigInt(stored.createdNs), policy }
+  return { ...stored, createdNs: BigInt(stored.createdNs), policy, owner: stored.owner ?? OLD_OWNER }
 }
 
 export function findVolume(snapshot: Snapshot, tenant: TenantId, name: string): VolumeRecord | undefined {
@@ -176,14 +181,28 @@ export function* listVolumes(snapshot: Snapshot): Generator<VolumeRecord> {
   }
 }
 
-/** @throws INVALID_ARGUMENT; CONFLICT for a change of the consistency */
+/** @throws INVALID_ARGUMENT; CONFLICT for versioning that can't be taken back */
 export function updateVolume(tx: Transaction, record: VolumeRecord, changes: Partial<VolumePolicy>): VolumeRecord {
   const policy = { ...record.policy, ...changes }
   checkPolicy(policy)
   if (policy.versioning === 'off' && record.policy.versioning !== 'off') {
-    throw new ShoalError('CONFLICT', `Volume "${record.name}" has had versions: its versioning can be suspended, not taken back`, {
-      details: { field: 'versioning' },
-    })
+    throw new ShoalError(
+      'CONFLICT',
+      `Volume "${record.name}" has had versions: its versioning can be suspended, not taken back`,
+      {
+        details: { field: 'versioning' },
+      },
+    )
+  }
+  const { objectLock } = readSettings(tx, volumePrefix(record.tenant, record.id))
+  if (objectLock !== undefined && policy.versioning !== 'enabled') {
+    throw new ShoalError(
+      'CONFLICT',
+      `Volume "${record.name}" has object lock, which needs every version: its versioning can't be suspended`,
+      {
+        details: { field: 'versioning' },
+      },
+    )
   }
   const updated = { ...record, policy }
   writeVolume(tx, updated)
@@ -197,10 +216,11 @@ export function removeVolume(
   removal: { record: VolumeRecord; force: boolean; nowMs: number },
 ): void {
   const { record, force, nowMs } = removal
-  if (!force && !(isEmptyDirectory(view, ROOT_INODE) && !hasVersions(view))) {
+  const isLocked = readSettings(view.snapshot, view.prefix).objectLock !== undefined
+  if ((!force || isLocked) && !(isEmptyDirectory(view, ROOT_INODE) && !hasVersions(view))) {
     throw new ShoalError(
       'VOLUME_NOT_EMPTY',
-      `Volume "${record.name}" is not empty: remove what is in it first, or force the removal`,
+      `Volume "${record.name}" is not empty: remove what is in it first${isLocked ? "; having object lock, it can't be forced" : ', or force the removal'}`,
       { details: { volume: record.name } },
     )
   }

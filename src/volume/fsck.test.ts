@@ -470,6 +470,12 @@ const CASES: readonly Case[] = [
     },
     after: async (d) => assert.equal((await d.fixture.volume.locks.find(['a', 'one'])).covering.length, 0),
   },
+  {
+    name: 'settings of a bucket that can not be read',
+    finds: ['settings-unreadable'],
+    damage: (d) => d.put(keys.settingsKey(d.prefix), Buffer.from('{"policy')),
+    after: async (d) => assert.deepEqual((await d.fixture.volumes.openBucket('docs')).settings, {}),
+  },
   // Uploads
   {
     name: 'an upload that can not be read',

@@ -24,6 +24,7 @@ import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { checkAttributes } from './check-attributes.ts'
 import { type Captured, captureFile, ContentReader } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
@@ -49,8 +50,9 @@ export interface StrongVolumeStores extends WriteStores {
 }
 
 /** A volume over the strong namespace and the chunk store. */
-export class StrongVolume implements GuardedVolume {
+export class StrongVolume implements GuardedVolume, Bucket {
   readonly info: VolumeInfo
+  readonly settings: BucketSettings
   readonly locks: Locks
   readonly #stores: StrongVolumeStores
   readonly #volume: VolumeHandle
@@ -58,8 +60,9 @@ export class StrongVolume implements GuardedVolume {
   readonly #ranges: RangeWrites
   readonly #uploads: UploadSessions
 
-  constructor(stores: StrongVolumeStores, info: VolumeInfo) {
+  constructor(stores: StrongVolumeStores, { info, settings }: Bucket) {
     this.info = info
+    this.settings = settings
     this.#stores = stores
     this.#volume = info
     this.#writes = new FileWrites(stores, info, info.policy)

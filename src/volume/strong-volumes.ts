@@ -1,6 +1,7 @@
 import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
 import type { KeyValueStore, Transaction, TransactOptions } from '#kv/store.ts'
+import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
 import { nextChange } from '#metadata/change-feed.ts'
 import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
@@ -22,6 +23,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { Random } from '#platform/random.ts'
+import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { READ_BUFFER_BYTES } from './content-reader.ts'
@@ -69,7 +71,7 @@ const OPEN_VOLUMES_MAX = 1_000
 const READ_BUFFERS_KEPT = 12
 
 /** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
-export class StrongVolumes implements GuardedVolumes {
+export class StrongVolumes implements GuardedVolumes, BucketVolumes {
   readonly #metadata: Metadata
   readonly #stores: StrongVolumeStores
   readonly #clock: Clock
@@ -144,10 +146,35 @@ export class StrongVolumes implements GuardedVolumes {
   }
 
   create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
+    return this.createBucket(name, { policy, settings: NO_SETTINGS, caller })
+  }
+
+  createBucket(
+    name: string,
+    { policy = {}, settings, caller }: { policy?: Partial<VolumePolicy>; settings: BucketSettings; caller: Caller },
+  ): Promise<VolumeInfo> {
     return this.#changeVolumes((tx, onAppend) => {
-      const record = createVolume(tx, { tenant: this.#tenant, name, policy }, this.#clock.nowNs())
+      const owner = caller.principal
+      const record = createVolume(tx, { tenant: this.#tenant, name, policy, owner }, this.#clock.nowNs())
+      writeSettings(tx, volumePrefix(record.tenant, record.id), settings)
+      updateVolume(tx, record, {})
       this.#report(tx, { kind: 'volume-create', volume: name, caller }, onAppend)
       return describeVolume(tx, record)
+    })
+  }
+
+  changeSettings(
+    name: string,
+    { caller, change, policy = {} }: Parameters<BucketVolumes['changeSettings']>[1],
+  ): Promise<BucketSettings> {
+    return this.#changeVolumes((tx, onAppend) => {
+      const record = requireVolume(tx, this.#tenant, name)
+      const prefix = volumePrefix(record.tenant, record.id)
+      const settings = change(readSettings(tx, prefix), describeVolume(tx, record))
+      writeSettings(tx, prefix, settings)
+      updateVolume(tx, record, policy)
+      this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
+      return settings
     })
   }
 
@@ -198,12 +225,20 @@ export class StrongVolumes implements GuardedVolumes {
     const opened = this.#opened.get(name)
     if (opened !== undefined) return opened
     const changesSeen = this.#volumeChanges
-    const info = await this.find(name)
-    if (info === undefined) throw volumeNotFound(name)
-    const volume = new StrongVolume(this.#stores, info)
+    const found = await this.#metadata.readSystem((snapshot) => {
+      const record = findVolume(snapshot, this.#tenant, name)
+      if (record === undefined) throw volumeNotFound(name)
+      const settings = readSettings(snapshot, volumePrefix(record.tenant, record.id))
+      return { info: describeVolume(snapshot, record), settings }
+    })
+    const volume = new StrongVolume(this.#stores, found)
     if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
     if (this.#volumeChanges === changesSeen) this.#opened.set(name, volume)
     return volume
+  }
+
+  openBucket(name: string): Promise<StrongVolume> {
+    return this.open(name)
   }
 
   /** Runs a change to the volumes themselves, after which none counts as opened. */

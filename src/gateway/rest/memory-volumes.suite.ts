@@ -56,6 +56,7 @@ export class MemoryVolumes implements Volumes {
       policy: { ...DEFAULT_POLICY, ...policy },
       usage: { bytes: 0, files: 0 },
       createdNs: nodeClock.nowNs(),
+      owner: 'root',
     }
     this.#volumes.set(name, new MemoryVolume(info, (change) => this.#record(name, change)))
     return info
