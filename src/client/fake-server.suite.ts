@@ -8,7 +8,7 @@ import { decodeName, encodeName } from '#foundation/name.ts'
 import { formatTimestamp, tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { EntryType, RemoteEntry, RemotePart } from './wire.ts'
 
-interface FakeFile {
+export interface FakeFile {
   type: EntryType
   bytes: Buffer
   mode: string

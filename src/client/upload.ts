@@ -58,6 +58,7 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
   settings.onSession?.({ id: session.id, partSizeBytes })
   const onBytes = settings.onBytes ?? (() => undefined)
   const stored = new Map(session.parts.map((part) => [part.number, part]))
+  const digests = new Map<number, string>()
   const count = Math.max(1, Math.ceil(source.sizeBytes / partSizeBytes))
   if (count > MAX_PARTS)
     throw new ShoalError('TOO_LARGE', `${count} parts are needed, ${MAX_PARTS} are allowed: take larger parts`)
@@ -74,12 +75,14 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
       const range = { offset, length: Math.min(partSizeBytes, source.sizeBytes - offset) }
       const present = stored.get(number)
       if (present !== undefined && (await isSame(source, range, present))) {
+        digests.set(number, present.sha256)
         onBytes(range.length)
         continue
       }
       const body = hashedBody(source, range, onBytes)
       const part = await calls.writePart(session.id, { number, sizeBytes: range.length, open: body.open, signal })
       checkStored({ what: `Part ${number}`, sent: body.digest(), stored: part.sha256 })
+      digests.set(number, part.sha256)
     }
   }
   const workers = Array.from({ length: Math.min(count, settings.parallelParts ?? DEFAULT_PARALLEL_PARTS) }, async () => {
@@ -92,7 +95,16 @@ export async function uploadInParts(calls: UploadCalls, source: ByteSource, sett
   })
   await settleAll(workers)
   if (signal?.aborted) throw new ShoalError('CANCELLED', 'The upload was cancelled; it can be resumed')
+  if (settings.resumeId !== undefined) checkAlone(await calls.find(session.id), digests)
   return calls.commit(session.id, source.sizeBytes)
+}
+
+/** A session that is taken up may still be somebody else's as well. */
+function checkAlone({ id, parts }: RemoteUpload, digests: ReadonlyMap<number, string>): void {
+  if (parts.length === digests.size && parts.every(({ number, sha256 }) => digests.get(number) === sha256)) return
+  throw new ShoalError('CONFLICT', `Others send parts to upload "${id}" as well: nothing was published`, {
+    details: { upload: id },
+  })
 }
 
 async function openSession(calls: UploadCalls, settings: UploadSettings): Promise<RemoteUpload> {

@@ -10,6 +10,7 @@ import { usageError } from '../usage-error.ts'
 import type { CopySettings } from '../copy/copy-context.ts'
 import { CopyReport } from '../copy/copy-report.ts'
 import { stateFolder } from '../copy/resume-state.ts'
+import { StaleParts } from '../copy/stale-parts.ts'
 import { pathsOnly, runCopy } from '../copy/run-copy.ts'
 import type { CopyRequest } from '../copy/run-copy.ts'
 
@@ -27,7 +28,10 @@ export const cp: Command = {
     { name: 'no-dereference', short: 'P', description: 'copy symbolic links as links; the default with -r' },
     { name: 'no-target-directory', short: 'T', description: 'the target is to be the copy, also where it is a directory by now' },
     { name: 'update', short: 'u', description: 'leave out files that are there with the same size and time' },
-    { name: 'resume', description: 'the same as --update' },
+    {
+      name: 'resume',
+      description: 'as --update, and large files go on from an unfinished upload of the same path, whoever began it',
+    },
     { name: 'checksum', description: 'with --update, compare SHA-256 instead of size and time' },
     { name: 'verify', description: 'read both sides again after each file and compare them' },
     { name: 'parallel', value: 'N', description: 'files on their way at once', fallback: '16' },
@@ -78,6 +82,7 @@ async function copyPaths(
         client,
         report,
         runId: random.bytes(6).toString('hex'),
+        staleParts: new StaleParts(),
         settings: settingsOf(options, parallel),
         stateFolder: stateFolder(io.env),
       },
@@ -97,6 +102,7 @@ function settingsOf(options: OptionValues, parallel: number): CopySettings {
     recursive: options.has('recursive'),
     follow: options.has('dereference'),
     update: options.has('update') || options.has('resume'),
+    resume: options.has('resume'),
     checksum: options.has('checksum'),
     verify: options.has('verify'),
     parallel,

@@ -19,6 +19,7 @@ import type { RemoteEntry } from '#client/wire.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { CopyContext } from './copy-context.ts'
 import { joinLocalBytes, parentOf, withLocalPath } from './local-path.ts'
+import { partName } from './stale-parts.ts'
 import { isUnchanged } from './unchanged.ts'
 import { verifyCopy } from './verify.ts'
 
@@ -71,7 +72,7 @@ async function downloadSmall(context: CopyContext, { volume, entry, local }: Fil
     checkDigest(answer.head.sha256, () => hash('sha256', bytes, 'hex'))
   }
   const temporary = temporaryBeside(local, context)
-  const fd = create(temporary, entry)
+  const fd = create(temporary, entry, context)
   try {
     for (let at = 0; at < bytes.length;) at += writeSync(fd, bytes, at)
     finish(fd, entry)
@@ -89,7 +90,7 @@ async function downloadLarge(context: CopyContext, { volume, entry, local }: Fil
   const { client, report } = context
   const { body } = await client.openFile(volume, entry.path, { signal: report.signal })
   const temporary = temporaryBeside(local, context)
-  const fd = create(temporary, entry)
+  const fd = create(temporary, entry, context)
   let arrivedBytes = 0
   try {
     for await (const chunk of body) {
@@ -116,11 +117,13 @@ function checkDigest(expected: string | undefined, compute: () => string): void 
 /** Short, whatever the length of the name it stands for. */
 function temporaryBeside(local: Buffer, { runId }: CopyContext): Buffer {
   temporaryNames += 1
-  return joinLocalBytes(parentOf(local), Buffer.from(`.shoal-${runId}-${temporaryNames}.part`))
+  return joinLocalBytes(parentOf(local), Buffer.from(partName(runId, temporaryNames)))
 }
 
-function create(temporary: Buffer, { mode }: RemoteEntry): number {
-  return withLocalPath(temporary, (path) => openSync(path, CREATE, Number.parseInt(mode, 8) & 0o777))
+function create(temporary: Buffer, { mode }: RemoteEntry, { staleParts }: CopyContext): number {
+  const fd = withLocalPath(temporary, (path) => openSync(path, CREATE, Number.parseInt(mode, 8) & 0o777))
+  staleParts.removeFrom(parentOf(temporary), fd)
+  return fd
 }
 
 /** Sets what creating the file could not. */

@@ -4,6 +4,7 @@ import { partSizeFor } from '#client/upload.ts'
 import type { CopyContext } from './copy-context.ts'
 import { octal, openFileSource } from './file-source.ts'
 import type { FileSource } from './file-source.ts'
+import { findUpload } from './find-upload.ts'
 import { ResumeState } from './resume-state.ts'
 import { isUnchanged } from './unchanged.ts'
 import { verifyCopy } from './verify.ts'
@@ -67,8 +68,9 @@ async function send(context: CopyContext, { volume, path }: FileUpload, source: 
     String(source.sizeBytes),
     String(source.mtimeNs),
   ])
-  const before = state.read()
-  await client.writeFile(volume, path, source, {
+  const { sizeBytes } = source
+  const before = state.read() ?? (context.settings.resume ? await findUpload(client, { volume, path, sizeBytes }) : undefined)
+  const stored = await client.writeFile(volume, path, source, {
     ...attributes,
     onBytes,
     resumeId: before?.id,
@@ -76,4 +78,7 @@ async function send(context: CopyContext, { volume, path }: FileUpload, source: 
     onSession: (session) => state.write(session),
   })
   state.clear()
+  // An upload that another file began has that one's mode and time.
+  const { mode, mtime } = attributes
+  if (stored.mode !== mode || stored.mtime !== mtime) await client.setAttributes(volume, path, { mode, mtime })
 }
