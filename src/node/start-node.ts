@@ -17,6 +17,7 @@ import { nodeFiles } from '#platform/node-files.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { Random } from '#platform/random.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import { assembleWebdav } from './assemble-webdav.ts'
 import { describeNode } from './node-status.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { openStorage } from './open-storage.ts'
@@ -166,13 +167,14 @@ class Node implements RunningNode {
     const httpMetrics = new HttpMetrics(metrics)
     const { nodeId, clusterId } = storage.folder
     const identity = { version, nodeId, clusterId, startedNs: this.#startedNs }
+    const authenticator = new BasicAuthenticator({
+      find: (accessKey) => (accessKey === credentials.accessKey ? credentials : undefined),
+      clock,
+      metrics,
+    })
     const door = new RestDoor({
       volumes: this.volumes,
-      authenticator: new BasicAuthenticator({
-        find: (accessKey) => (accessKey === credentials.accessKey ? credentials : undefined),
-        clock,
-        metrics,
-      }),
+      authenticator,
       clock,
       random,
       log: log.child({ door: 'rest' }),
@@ -186,7 +188,7 @@ class Node implements RunningNode {
       fsck: (options) => this.volumes.fsck(options),
     })
     return new HttpServer({
-      doors: [{ prefix: '/', door }],
+      doors: [...assembleWebdav({ config, volumes: this.volumes, authenticator, ports }), { prefix: '/', door }],
       limits: {
         ...DEFAULT_HTTP_LIMITS,
         maxConnections: limits.maxConnections,

@@ -32,11 +32,16 @@ export const LAYERS: readonly Layer[] = [
     purpose: "Amazon S3's interface",
     imports: [...GROUND, 'volume', 'access', 'gateway/http', 'gateway/xml'],
   },
+  {
+    name: 'gateway/webdav',
+    purpose: 'WebDAV under /dav',
+    imports: [...GROUND, 'volume', 'access', 'gateway/http', 'gateway/xml'],
+  },
   { name: 'client', purpose: 'what a node can do, for programs, over REST', imports: GROUND },
   {
     name: 'node',
     purpose: 'the composition root: wiring, start and stop order',
-    imports: [...GROUND, 'kv', 'chunk', 'volume', 'access', 'config', 'gateway/http', 'gateway/rest'],
+    imports: [...GROUND, 'kv', 'chunk', 'volume', 'access', 'config', 'gateway/http', 'gateway/rest', 'gateway/webdav'],
   },
   { name: 'cli', purpose: 'the command line', imports: [...GROUND, 'config', 'client', 'node'] },
   { name: 'main', purpose: 'arguments in, exit code out', imports: ['cli'] },

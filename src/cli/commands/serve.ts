@@ -67,6 +67,7 @@ async function greet({ output }: Invocation, node: RunningNode, config: Config):
     await output.line(`Shoal ${shoalVersion()} serves ${dataPath}`)
     await output.line()
     await output.line(`  REST     ${url}/api/v1   (described at ${url}/api/v1/openapi.json)`)
+    await output.line(`  WebDAV   ${url}/dav/`)
     await output.line(`  health   ${url}/healthz, ${url}/readyz`)
     await output.line(`  metrics  ${url}/metrics`)
     if (isNew) {

@@ -15,9 +15,16 @@ import { refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { splitTarget } from './target.ts'
 
+export interface DoorPlace {
+  readonly prefix: string
+  /** It takes no more of what is below the prefix than these methods of one path. */
+  readonly only?: { readonly path: string; readonly methods: readonly string[] }
+  readonly door: Door
+}
+
 export interface HttpServerOptions {
-  /** The first door whose prefix the raw path begins with answers; one with the prefix `/` has to be the last. */
-  readonly doors: readonly { readonly prefix: string; readonly door: Door }[]
+  /** The first door whose prefix the raw path begins with answers; one that takes all below `/` has to be the last. */
+  readonly doors: readonly DoorPlace[]
   readonly limits: HttpLimits
   readonly clock: Clock
   readonly random: Random
@@ -175,7 +182,7 @@ export class HttpServer implements Kernel {
       startedMs: this.clock.monotonicMs(),
       path: target.path,
       query: target.query,
-      door: this.#doorFor(target.path),
+      door: this.#doorFor(target.path, request.method as string),
       expectsContinue,
     })
     if (connection.openCount >= this.#options.limits.maxPipelined) {
@@ -237,8 +244,11 @@ export class HttpServer implements Kernel {
     }
   }
 
-  #doorFor(path: string): Door {
-    for (const { prefix, door } of this.#options.doors) if (path.startsWith(prefix)) return door
+  #doorFor(path: string, method: string): Door {
+    for (const { prefix, only, door } of this.#options.doors) {
+      const isTaken = only === undefined || (only.path === path && only.methods.includes(method))
+      if (isTaken && path.startsWith(prefix)) return door
+    }
     throw new ShoalError('INTERNAL', 'No door has the prefix "/"')
   }
 
