@@ -55,13 +55,28 @@ export function addEntry(
   const directory = parent.record.inode
   const inode = t.allocate() as InodeId
   const entry = entryKey(t.prefix, directory, name, form)
-  const record = stamped(t, entry, newRecord(t, inode, init))
+  return placeNew(t, parent, { entry, name, record: stamped(t, entry, newRecord(t, inode, init)) })
+}
+
+/** Makes a file of a version taken out of its key's history, under a name that the caller has just seen to be free. */
+export function restoreEntry(t: VolumeTransaction, parent: Located, at: { name: string; record: InodeRecord }): Located {
+  const record = { ...at.record, inode: t.allocate() as InodeId, ctimeNs: t.nowNs }
+  return placeNew(t, parent, { entry: entryKey(t.prefix, parent.record.inode, at.name, 'file'), name: at.name, record })
+}
+
+function placeNew(
+  t: VolumeTransaction,
+  parent: Located,
+  { entry, name, record }: { entry: Buffer; name: string; record: InodeRecord },
+): Located {
+  const { inode, type } = record
+  const directory = parent.record.inode
   t.tx.put(entry, encodeRecord(record))
   t.tx.put(inodeKey(t.prefix, inode), encodePointer(entry))
   t.countFiles(1)
   t.countBytes(record.type === 'file' ? record.sizeBytes : 0)
-  touchDirectory(t, parent, init.type === 'directory' ? 1 : 0)
-  t.change({ kind: 'create', inode, parent: directory, type: init.type, path: joinPath(pathOfDirectory(t, directory), name) })
+  touchDirectory(t, parent, type === 'directory' ? 1 : 0)
+  t.change({ kind: 'create', inode, parent: directory, type, path: joinPath(pathOfDirectory(t, directory), name) })
   return { record, entry, slot: entry }
 }
 
@@ -117,6 +132,12 @@ export function isHiddenMarker(key: Buffer, value: Buffer): boolean {
   return isMarkerKey(key) && decodeLink(value) === undefined && decodeRecord(value).sizeBytes === 0
 }
 
+/** Without even a marker in it. */
+export function isBareDirectory(view: VolumeView, directory: InodeId): boolean {
+  for (const _ of view.snapshot.range({ ...entryRange(view.prefix, directory), limit: 1 })) return false
+  return true
+}
+
 export function isEmptyDirectory(view: VolumeView, directory: InodeId): boolean {
   for (const { key, value } of view.snapshot.range({ ...entryRange(view.prefix, directory), limit: 2 }))
     if (!isHiddenMarker(key, value)) return false
@@ -133,19 +154,34 @@ export function removeEntry(t: VolumeTransaction, parent: Located, at: { name: s
       `Directory "/${joinPath(pathOfDirectory(t, parent.record.inode), name)}" is not empty`,
     )
   }
-  dropName(t, target, { leaves: 'marker' })
+  dropName(t, target, 'deleted')
+  reportRemoval(t, parent, at)
+}
+
+/** Removes a file without keeping a version of it. */
+export function forgetEntry(t: VolumeTransaction, parent: Located, at: { name: string; target: Located }): void {
+  dropName(t, at.target, 'forgotten')
+  reportRemoval(t, parent, at)
+}
+
+function reportRemoval(t: VolumeTransaction, parent: Located, { name, target }: { name: string; target: Located }): void {
+  const { record } = target
   touchDirectory(t, parent, record.type === 'directory' ? -1 : 0)
   const path = joinPath(pathOfDirectory(t, parent.record.inode), name)
   t.change({ kind: 'remove', inode: record.inode, parent: parent.record.inode, type: record.type, path })
 }
 
-/** `leaves`: what the history of its key shows then, a deletion or what takes its place. */
-function dropName(t: VolumeTransaction, target: Located, { leaves }: { leaves: 'marker' | 'nothing' }): void {
+/** What the history of a file's key shows of it, on a volume with versions: it was deleted, something took its place, or
+ *  that version never was. */
+type History = 'deleted' | 'replaced' | 'forgotten'
+
+function dropName(t: VolumeTransaction, target: Located, history: History): void {
   const { record, entry, slot } = target
-  const key = record.type === 'file' && entry !== undefined && isVersioned(t) ? keyOfEntry(t, entry) : undefined
+  const hasHistory = record.type === 'file' && history !== 'forgotten' && isVersioned(t)
+  const key = hasHistory && entry !== undefined ? keyOfEntry(t, entry) : undefined
   const isSetAside = key !== undefined && record.links === 1 && setAside(t, key, record)
-  if (!isSetAside) refuseHeld(record.object, t.nowMs)
-  if (key !== undefined && leaves === 'marker') markDeleted(t, key)
+  if (!isSetAside && history !== 'forgotten') refuseHeld(record.object, t.nowMs)
+  if (key !== undefined && history === 'deleted') markDeleted(t, key)
   if (record.type === 'directory') dropMarker(t, record.inode)
   if (entry !== undefined) t.tx.delete(entry)
   const hasOtherNames = record.type !== 'directory' && record.links > 1
@@ -163,7 +199,7 @@ function dropName(t: VolumeTransaction, target: Located, { leaves }: { leaves: '
 
 function dropMarker(t: VolumeTransaction, directory: InodeId): void {
   const marker = findEntry(t, directory, { name: MARKER_NAME, form: 'file' })
-  if (marker !== undefined) dropName(t, marker, { leaves: 'marker' })
+  if (marker !== undefined) dropName(t, marker, 'deleted')
 }
 
 /** Gives a file one more name. @throws NOT_PERMITTED for directories, ALREADY_EXISTS, TOO_MANY_LINKS */
@@ -258,7 +294,7 @@ function replaceTarget(t: VolumeTransaction, moving: Located, target: Place & { 
     throw new ShoalError('NOT_A_DIRECTORY', `"/${path}" is not a directory: a directory can't take its place`)
   if (there.type === 'directory' && !isEmptyDirectory(t, there.inode))
     throw new ShoalError('DIRECTORY_NOT_EMPTY', `Directory "/${path}" is not empty`)
-  dropName(t, target.located, { leaves: 'nothing' })
+  dropName(t, target.located, 'replaced')
 }
 
 function exchange(t: VolumeTransaction, source: Place & { located: Located }, target: Place & { located: Located }): void {

@@ -198,11 +198,12 @@ function isBare(part: ObjectPart): boolean {
   return part.sequence === 0 && part.isNull && part.properties.length === 0 && part.md5 === undefined
 }
 
-/** @throws NOT_PERMITTED for a version under legal hold or retention */
-export function refuseHeld(object: Buffer | undefined, nowMs: number): void {
+/** `bypass` passes a retention in governance mode by. @throws NOT_PERMITTED for a version under legal hold or retention */
+export function refuseHeld(object: Buffer | undefined, nowMs: number, bypass = false): void {
   if (object === undefined || !hasFlag(object, FLAG_HELD)) return
   const { legalHold, retention } = readProperties(object)
-  if (legalHold !== true && (retention === undefined || retention.untilMs <= nowMs)) return
+  const isRetained = retention !== undefined && retention.untilMs > nowMs && !(bypass && retention.mode === 'GOVERNANCE')
+  if (legalHold !== true && !isRetained) return
   throw new ShoalError(
     'NOT_PERMITTED',
     'The file is under a legal hold or a retention period: it can neither be changed nor removed',

@@ -6,7 +6,7 @@ import type { UploadId } from '#foundation/ids.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Transaction } from '#kv/store.ts'
 import type { NewContents } from './contents.ts'
-import { type AttributeChanges, type Conditions, type FileWritten, putFile } from './files.ts'
+import { type AttributeChanges, type Conditions, type FileWrite, type FileWritten, putFile } from './files.ts'
 import { discardRows } from './garbage.ts'
 import {
   contentBytes,
@@ -24,6 +24,7 @@ import {
   uploadOfKey,
   writeU64,
 } from './keys.ts'
+import { CHECKSUM_ALGORITHMS, type ChecksumAlgorithm, type ObjectChecksum } from './object-part.ts'
 import { decodeExtent, encodeExtent, type Extent } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -44,6 +45,8 @@ export interface UploadSession {
   readonly createParents: boolean
   /** Sessions that a long streamed write opens for itself are not listed. */
   readonly hidden: boolean
+  /** Of an S3 multipart upload. */
+  readonly object?: UploadObject
   /** How far the commit of a large session has come. */
   readonly committing?: {
     readonly content: number
@@ -59,6 +62,22 @@ export interface PartInfo {
   readonly extents: number
   /** Of the part's bytes, where it was computed. */
   readonly sha256: Buffer | undefined
+  /** Of a part that came by S3. */
+  readonly object?: PartObject
+}
+
+/** What the object of a multipart upload shall have. */
+export interface UploadObject {
+  /** JSON of `ObjectProperties`. */
+  readonly properties: string
+  readonly checksum?: Pick<ObjectChecksum, 'algorithm' | 'type'>
+}
+
+/** What S3 knows of a part. */
+export interface PartObject {
+  readonly md5: Buffer
+  readonly modifiedNs: bigint
+  readonly checksum?: { readonly algorithm: ChecksumAlgorithm; readonly value: Buffer }
 }
 
 export function beginUpload(t: VolumeTransaction, id: UploadId, session: UploadSession): void {
@@ -97,7 +116,7 @@ export function listParts(view: VolumeView, id: UploadId): PartInfo[] {
 export function putPart(
   t: VolumeTransaction,
   id: UploadId,
-  part: { number: number; sizeBytes: number; sha256: Buffer | undefined; extents: readonly Extent[] },
+  part: { number: number; sizeBytes: number; sha256: Buffer | undefined; extents: readonly Extent[]; object?: PartObject },
 ): void {
   const session = requireUpload(t, id)
   if (session.committing !== undefined)
@@ -134,18 +153,21 @@ export function extentsOfPart(view: VolumeView, id: UploadId, part: number): Ext
   return [...partExtents(view, id, part)].map(({ extent }) => extent)
 }
 
-export interface CommitOptions {
+export interface CommitOptions extends Pick<FileWrite, 'object' | 'check' | 'besideDirectory'> {
   readonly sha256: Buffer | undefined
-  readonly besideDirectory?: boolean
   /** What `sha256` was computed from. @throws CONFLICT when these are no longer the parts */
   readonly parts?: readonly PartInfo[]
+  /** Takes none but `parts` into the file. */
+  readonly isSelection?: boolean
 }
 
 /** Publishes the session's file. A session of many extents needs several calls, each a transaction of its own: until one
  *  answers with the file, nothing is visible, and the session can still be aborted. */
 export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: CommitOptions): FileWritten | 'more' {
   const session = requireUpload(t, id)
-  const parts = listParts(t, id)
+  const all = listParts(t, id)
+  const selected = options.isSelection === true ? new Set(options.parts?.map(({ number }) => number)) : undefined
+  const parts = selected === undefined ? all : all.filter(({ number }) => selected.has(number))
   if (options.parts !== undefined && !areSameParts(parts, options.parts)) {
     throw new ShoalError('CONFLICT', `Parts of upload "${id}" were sent while it was being committed: commit it again`, {
       details: { upload: id },
@@ -156,6 +178,7 @@ export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: Co
   if (total > EXTENTS_PER_STEP) {
     const step = moveExtents(t, id, { session, parts })
     if (step === 'more') return 'more'
+    for (const { number } of all) if (selected?.has(number) === false) removePart(t, id, number)
     const written = publish(t, { session, options, contents: { kind: 'stored', content: step.content, sizeBytes } })
     // The rows of the parts no longer own their chunks; the collector removes them.
     t.tx.delete(uploadKey(t.prefix, id))
@@ -172,6 +195,7 @@ export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: Co
     t.tx.delete(partKey(t.prefix, id, part.number))
     fileOffset += part.sizeBytes
   }
+  for (const { number } of all) if (selected?.has(number) === false) removePart(t, id, number)
   t.tx.delete(uploadKey(t.prefix, id))
   return publish(t, { session, options, contents: { kind: 'extents', extents, sizeBytes, counted: true } })
 }
@@ -195,6 +219,8 @@ function publish(
     ...(conditions === undefined ? {} : { conditions }),
     ...(attributes === undefined ? {} : { attributes }),
     ...(options.besideDirectory === undefined ? {} : { besideDirectory: options.besideDirectory }),
+    ...(options.check === undefined ? {} : { check: options.check }),
+    object: options.object,
   })
 }
 
@@ -267,19 +293,47 @@ function isNs(value: unknown): value is { ns: string } {
   return typeof value === 'object' && value !== null && 'ns' in value && Object.keys(value).length === 1
 }
 
+const PART_BYTES = 12
+const DIGESTED_PART_BYTES = PART_BYTES + 32
+/** With an MD5, a time and a checksum behind the digest, which is zeros where it isn't known. */
+const OBJECT_PART_BYTES = DIGESTED_PART_BYTES + 16 + 8 + 1
+const UNKNOWN_DIGEST = Buffer.alloc(32)
+
 function encodePart(part: PartInfo): Buffer {
-  const bytes = Buffer.allocUnsafe(part.sha256 === undefined ? 12 : 44)
+  const { sha256, object } = part
+  const bareBytes = sha256 === undefined ? PART_BYTES : DIGESTED_PART_BYTES
+  const checksum = object?.checksum
+  const lengthBytes = object === undefined ? bareBytes : OBJECT_PART_BYTES + (checksum?.value.length ?? 0)
+  const bytes = Buffer.alloc(lengthBytes)
   writeU64(bytes, part.sizeBytes, 0)
   bytes.writeUInt32BE(part.extents, 8)
-  part.sha256?.copy(bytes, 12)
+  sha256?.copy(bytes, PART_BYTES)
+  if (object === undefined) return bytes
+  object.md5.copy(bytes, DIGESTED_PART_BYTES)
+  bytes.writeBigInt64BE(object.modifiedNs, DIGESTED_PART_BYTES + 16)
+  if (checksum === undefined) return bytes
+  bytes[OBJECT_PART_BYTES - 1] = 1 + CHECKSUM_ALGORITHMS.indexOf(checksum.algorithm)
+  checksum.value.copy(bytes, OBJECT_PART_BYTES)
   return bytes
 }
 
 export function decodePart(number: number, bytes: Buffer): PartInfo {
+  const digest = bytes.length < DIGESTED_PART_BYTES ? undefined : bytes.subarray(PART_BYTES, DIGESTED_PART_BYTES)
+  const isKnown = digest !== undefined && !(bytes.length >= OBJECT_PART_BYTES && digest.equals(UNKNOWN_DIGEST))
   return {
     number,
     sizeBytes: readU64(bytes, 0),
     extents: bytes.readUInt32BE(8),
-    sha256: bytes.length === 44 ? bytes.subarray(12, 44) : undefined,
+    sha256: isKnown ? digest : undefined,
+    ...(bytes.length < OBJECT_PART_BYTES ? {} : { object: decodePartObject(bytes) }),
+  }
+}
+
+function decodePartObject(bytes: Buffer): PartObject {
+  const algorithm = CHECKSUM_ALGORITHMS[(bytes[OBJECT_PART_BYTES - 1] as number) - 1]
+  return {
+    md5: bytes.subarray(DIGESTED_PART_BYTES, DIGESTED_PART_BYTES + 16),
+    modifiedNs: bytes.readBigInt64BE(DIGESTED_PART_BYTES + 16),
+    ...(algorithm === undefined ? {} : { checksum: { algorithm, value: bytes.subarray(OBJECT_PART_BYTES) } }),
   }
 }

@@ -16,13 +16,7 @@ import {
   versionRange,
   writeU64,
 } from './keys.ts'
-import {
-  decodeObjectPart,
-  encodeObjectPart,
-  isNullVersion,
-  sequenceOf,
-  withFrozenTag,
-} from './object-part.ts'
+import { decodeObjectPart, encodeObjectPart, isNullVersion, sequenceOf, withFrozenTag } from './object-part.ts'
 import { decodeRecord, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -92,7 +86,8 @@ export function* versionsOf(view: VolumeView, key: Buffer): Generator<VersionRow
 }
 
 export function newestVersion(view: VolumeView, key: Buffer): VersionRow | undefined {
-  for (const row of view.snapshot.range({ ...versionRange(view.prefix, key), limit: 1 })) return readVersionRow(row.key, row.value)
+  for (const row of view.snapshot.range({ ...versionRange(view.prefix, key), limit: 1 }))
+    return readVersionRow(row.key, row.value)
   return undefined
 }
 

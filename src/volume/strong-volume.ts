@@ -1,5 +1,5 @@
 import type { ChunkStore } from '#chunk/store.ts'
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { TransactOptions } from '#kv/store.ts'
@@ -21,17 +21,20 @@ import { listDirectory } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
-import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
 import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { checkAttributes } from './check-attributes.ts'
-import { type Captured, captureFile, ContentReader } from './content-reader.ts'
+import { captureFile } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
 import type { ReadBuffers } from './read-buffers.ts'
+import type { Objects } from './objects.ts'
+import { openContents } from './open-contents.ts'
 import { RangeWrites } from './range-writes.ts'
+import { StrongObjects } from './strong-objects.ts'
 import { copyTree, removeTree } from './trees.ts'
 import { UploadSessions } from './upload-sessions.ts'
 import type * as port from './volume.ts'
@@ -54,6 +57,8 @@ export class StrongVolume implements GuardedVolume, Bucket {
   readonly info: VolumeInfo
   readonly settings: BucketSettings
   readonly locks: Locks
+  /** The same volume as a bucket. */
+  readonly objects: Objects
   readonly #stores: StrongVolumeStores
   readonly #volume: VolumeHandle
   readonly #writes: FileWrites
@@ -69,6 +74,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     this.#ranges = new RangeWrites(stores, info, this.#writes)
     this.#uploads = new UploadSessions(stores, info, this.#writes)
     this.locks = new StrongLocks(stores, info)
+    this.objects = new StrongObjects(stores, info)
   }
 
   stat(path: Path, options: { follow?: boolean } = {}): Promise<Attributes | undefined> {
@@ -93,33 +99,8 @@ export class StrongVolume implements GuardedVolume, Bucket {
     })
   }
 
-  async openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
-    const { metadata } = this.#stores
-    const look = (view: VolumeView): Captured | undefined => captureFile(view, path, options)
-    const captured = await metadata.read(this.#volume, look)
-    const open = (what: Captured | undefined): ContentReader | undefined =>
-      what === undefined ? undefined : new ContentReader(this.#stores, what)
-    if (captured?.record.form !== 'table') return open(captured)
-    // A change that is under way doesn't know of this reader, and changes the table in place: a transaction comes after
-    // it, and before any that will know.
-    let file: ContentReader | undefined
-    try {
-      await metadata.transact(
-        this.#volume,
-        '',
-        (t) => {
-          file?.close()
-          file = open(look(t))
-        },
-        { frees: true },
-      )
-      return file
-    } catch (error) {
-      file?.close()
-      // Nothing can be changed any more, but what is there can be read.
-      if (isShoalError(error, 'STORAGE_FAILED')) return open(captured)
-      throw error
-    }
+  openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
+    return openContents(this.#stores, this.#volume, (view) => captureFile(view, path, options))
   }
 
   locate(path: Path): Promise<port.Locations | undefined> {

@@ -33,6 +33,7 @@ import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { Rewrites } from './rewrites.ts'
+import type { Objects, ObjectVolumes } from './objects.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
 
@@ -71,7 +72,7 @@ const OPEN_VOLUMES_MAX = 1_000
 const READ_BUFFERS_KEPT = 12
 
 /** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
-export class StrongVolumes implements GuardedVolumes, BucketVolumes {
+export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes {
   readonly #metadata: Metadata
   readonly #stores: StrongVolumeStores
   readonly #clock: Clock
@@ -235,6 +236,10 @@ export class StrongVolumes implements GuardedVolumes, BucketVolumes {
     if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
     if (this.#volumeChanges === changesSeen) this.#opened.set(name, volume)
     return volume
+  }
+
+  async openObjects(name: string): Promise<Objects> {
+    return (await this.open(name)).objects
   }
 
   openBucket(name: string): Promise<StrongVolume> {
