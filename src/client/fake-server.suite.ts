@@ -1,35 +1,24 @@
 // A Shoal of one test: docs/rest.md over a Map, with faults on demand. Only tests import it.
-import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ErrorCode } from '#foundation/errors.ts'
-import { decodeName, encodeName } from '#foundation/name.ts'
-import { formatTimestamp, tryParseTimestamp } from '#foundation/timestamp.ts'
-import type { EntryType, RemoteEntry, RemotePart } from './wire.ts'
-
-export interface FakeFile {
-  type: EntryType
-  bytes: Buffer
-  mode: string
-  mtime: string
-  inode: number
-  version: number
-  target?: string
-}
-
-interface FakeUpload {
-  id: string
-  path: string
-  settings: Record<string, string>
-  parts: Map<number, { info: RemotePart; bytes: Buffer }>
-}
-
-interface FakeVolume {
-  policy: Record<string, unknown>
-  files: Map<string, FakeFile>
-  uploads: Map<string, FakeUpload>
-}
+import { encodeName } from '#foundation/name.ts'
+import { tryParseTimestamp } from '#foundation/timestamp.ts'
+import {
+  describeUpload,
+  entry,
+  type FakeFile,
+  type FakeUpload,
+  type FakeVolume,
+  need,
+  Problem,
+  settings,
+  sha256Of,
+  status,
+} from './fake-volume.suite.ts'
+import { cutResponse, decodeSegment, json, readAll } from './fake-wire.suite.ts'
+import type { EntryType } from './wire.ts'
 
 /** What a fault does to one request; `undefined` lets it through. */
 export type Fault =
@@ -38,17 +27,6 @@ export type Fault =
   | 'drop'
   | 'hang'
   | undefined
-
-class Problem extends Error {
-  readonly status: number
-  readonly code: ErrorCode
-
-  constructor(status: number, code: ErrorCode, detail: string) {
-    super(detail)
-    this.status = status
-    this.code = code
-  }
-}
 
 interface Exchange {
   readonly request: IncomingMessage
@@ -392,93 +370,4 @@ function list({ response, query, volume, path }: Exchange): void {
   const end = start + Number(query.get('limit') ?? 1000)
   const entries = wanted.slice(start, end).map((each) => entry(each, need(volume, each)))
   json(response, 200, { entries, ...(end < wanted.length ? { next: String(end) } : {}) })
-}
-
-function need(volume: FakeVolume, path: string): FakeFile {
-  if (path === '')
-    return {
-      type: 'directory',
-      bytes: Buffer.alloc(0),
-      mode: '0755',
-      mtime: '2026-01-01T00:00:00.000000000Z',
-      inode: 1,
-      version: 1,
-    }
-  const file = volume.files.get(path)
-  if (file === undefined) throw new Problem(404, 'NOT_FOUND', `There is no "${path}"`)
-  return file
-}
-
-function entry(path: string, file: FakeFile, withTarget = false): RemoteEntry {
-  const { mtime, type, mode, inode, target } = file
-  const common = { path, name: path.slice(path.lastIndexOf('/') + 1), type, inode, mode, uid: 0, gid: 0, links: 1, rdev: 0 }
-  const times = { mtime, atime: mtime, ctime: mtime, btime: mtime }
-  const digest = type === 'file' ? { sha256: sha256Of(file.bytes) } : {}
-  const link = withTarget && target !== undefined ? { target } : {}
-  return { ...common, ...times, size: file.bytes.length, etag: `"${inode}-${file.version}"`, ...digest, ...link }
-}
-
-function settings(mode: unknown, mtime: unknown): Partial<FakeFile> {
-  const text = typeof mtime === 'string' && /^-?\d+$/.test(mtime) ? formatTimestamp(BigInt(mtime)) : mtime
-  return { ...(typeof mode === 'string' ? { mode } : {}), ...(typeof text === 'string' ? { mtime: text } : {}) }
-}
-
-function describeUpload({ id, path, parts }: FakeUpload): object {
-  return {
-    id,
-    path,
-    started: '2026-01-01T00:00:00Z',
-    expires: '2027-01-01T00:00:00Z',
-    parts: [...parts.values()].map((part) => part.info),
-  }
-}
-
-function status(volumes: Map<string, FakeVolume>): object {
-  const chunks = { chunks: 1, liveBytes: 10, storedBytes: 20, capacityBytes: 1_000_000, freeBytes: 500_000 }
-  const identity = {
-    version: '0.1.0',
-    nodeId: 'n1',
-    clusterId: 'c1',
-    startedAt: '2026-01-01T00:00:00Z',
-    uptimeSeconds: 61,
-    state: 'serving',
-  }
-  return {
-    ...identity,
-    volumes: volumes.size,
-    usage: { bytes: 10, files: 1 },
-    chunks,
-    garbage: { chunks: 0, hasMore: false },
-    uploads: 0,
-    changes: { cursor: '1' },
-  }
-}
-
-/** Ends the connection for good after so many bytes of the body. */
-function cutResponse(response: ServerResponse, cutAfterBytes: number): void {
-  const end = response.end.bind(response)
-  response.end = ((bytes?: Buffer) => {
-    if (bytes === undefined || bytes.length <= cutAfterBytes) return end(bytes)
-    response.write(bytes.subarray(0, cutAfterBytes), () => response.destroy())
-    return response
-  }) as typeof response.end
-}
-
-function json(response: ServerResponse, code: number, value: object): void {
-  response.writeHead(code, { 'content-type': 'application/json' }).end(JSON.stringify(value))
-}
-
-function decodeSegment(segment: string): string {
-  const bytes = segment.replaceAll(/%([0-9A-Fa-f]{2})/g, (_, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-  return decodeName(Buffer.from(bytes, 'latin1'))
-}
-
-function sha256Of(bytes: Buffer): string {
-  return createHash('sha256').update(bytes).digest('hex')
-}
-
-async function readAll(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks)
 }

@@ -3,7 +3,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { make } from './model-bytes.suite.ts'
 import type { ModelPair } from './model-pair.suite.ts'
 import { bodyOf, caller } from './volume-fixture.suite.ts'
-import type { ModelNode } from './volume-model.suite.ts'
+import type { ModelNode } from './model-node.suite.ts'
 import type { Operation } from './volume-operations.suite.ts'
 
 type WriteOperation = Extract<Operation, { do: 'write-file' | 'write-at' | 'truncate' | 'copy-range' }>

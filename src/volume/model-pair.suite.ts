@@ -7,7 +7,8 @@ import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import { digest } from './model-bytes.suite.ts'
 import type { Conditions, Volume } from './volume.ts'
 import type { Fixture, ManualClock } from './volume-fixture.suite.ts'
-import { ModelError, type ModelNode, type PutOptions, tagOf, VolumeModel } from './volume-model.suite.ts'
+import { ModelError, type ModelNode, type PutOptions, tagOf } from './model-node.suite.ts'
+import { VolumeModel } from './volume-model.suite.ts'
 import type { ConditionPlan, PutPlan, Where } from './volume-operations.suite.ts'
 
 export const UPLOAD_EXPIRY_MS = 60_000

@@ -3,7 +3,7 @@ import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { ModelPair } from './model-pair.suite.ts'
 import type { OpenFile } from './volume.ts'
-import { ModelError } from './volume-model.suite.ts'
+import { ModelError } from './model-node.suite.ts'
 import type { Operation } from './volume-operations.suite.ts'
 
 const OPEN_FILES_MAX = 8

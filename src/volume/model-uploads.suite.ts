@@ -3,7 +3,7 @@ import type { UploadId } from '#foundation/ids.ts'
 import { digest, make } from './model-bytes.suite.ts'
 import { type ModelPair, quietly, UPLOAD_EXPIRY_MS } from './model-pair.suite.ts'
 import { bodyOf, caller } from './volume-fixture.suite.ts'
-import { checkConditions, contentsOf, ModelError } from './volume-model.suite.ts'
+import { checkConditions, contentsOf, ModelError } from './model-node.suite.ts'
 import type { Operation } from './volume-operations.suite.ts'
 
 /** Operations of upload sessions. */

@@ -11,7 +11,7 @@ import { ModelPair, UPLOAD_EXPIRY_MS } from './model-pair.suite.ts'
 import { compareRange, ModelReads } from './model-reads.suite.ts'
 import { ModelUploads } from './model-uploads.suite.ts'
 import { caller, ManualClock, openFixture } from './volume-fixture.suite.ts'
-import type { ModelNode } from './volume-model.suite.ts'
+import type { ModelNode } from './model-node.suite.ts'
 import type { Operation } from './volume-operations.suite.ts'
 
 /** The key-value store under a run, which may be closed and opened again. */

@@ -1,74 +1,29 @@
 // A volume as a tree of plain objects, written to be seen to be right: names are counted by walking, a change that fails
 // is undone by going back to a copy, and nothing is shared, cached or paged.
 
-import type { ErrorCode } from '#foundation/errors.ts'
 import { encodeName } from '#foundation/name.ts'
 import type { Path } from '#foundation/path.ts'
-import { entityTag, type FileType } from '#metadata/attributes.ts'
+import type { FileType } from '#metadata/attributes.ts'
+import {
+  checkConditions,
+  cloneTree,
+  contains,
+  contentsOf,
+  isDirectory,
+  type ModelCopy,
+  type ModelEntry,
+  ModelError,
+  type ModelNode,
+  type ModelUpload,
+  NOTHING,
+  overlay,
+  type PutOptions,
+  SLASH,
+} from './model-node.suite.ts'
 import type { AttributeChanges, Conditions, RenameMode } from './volume.ts'
-
-export class ModelError extends Error {
-  readonly code: ErrorCode
-
-  constructor(code: ErrorCode) {
-    super(code)
-    this.code = code
-  }
-}
-
-export interface ModelNode {
-  /** Learnt from the volume when it first shows the node. */
-  inode: number | undefined
-  type: FileType
-  mode: number
-  uid: number
-  gid: number
-  rdev: number
-  version: number
-  atimeNs: bigint
-  mtimeNs: bigint
-  ctimeNs: bigint
-  btimeNs: bigint
-  /** A file's contents, a symbolic link's target. Never changed in place. */
-  bytes: Buffer
-  xattrs: Map<string, Buffer>
-  entries: Map<string, ModelNode>
-}
-
-export interface ModelUpload {
-  path: Path
-  conditions: Conditions | undefined
-  attributes: AttributeChanges | undefined
-  createParents: boolean
-  expiresNs: bigint
-  parts: Map<number, Buffer>
-}
-
-export interface ModelEntry {
-  readonly path: Path
-  readonly node: ModelNode
-  /** The bytes of the path; a directory's end in a slash. */
-  readonly key: Buffer
-}
-
-export interface PutOptions {
-  readonly conditions?: Conditions | undefined
-  readonly attributes?: AttributeChanges | undefined
-  readonly createParents?: boolean | undefined
-}
-
-export interface ModelCopy {
-  readonly recursive: boolean
-  readonly createParents: boolean
-  readonly replace: boolean
-}
 
 /** The volume removes and copies trees in steps of so many entries. */
 const ENTRIES_PER_STEP = 256
-
-type Directory = ModelNode & { type: 'directory' }
-
-const isDirectory = (node: ModelNode | undefined): node is Directory => node?.type === 'directory'
 
 export class VolumeModel {
   nowNs = 0n
@@ -408,47 +363,4 @@ export class VolumeModel {
   #change(node: ModelNode, bytes: Buffer): void {
     Object.assign(node, { bytes, version: node.version + 1, mtimeNs: this.nowNs, ctimeNs: this.nowNs })
   }
-}
-
-const SLASH = Buffer.from('/')
-const NOTHING = Buffer.alloc(0)
-
-export function contentsOf({ parts }: ModelUpload): Buffer {
-  return Buffer.concat([...parts].toSorted(([a], [b]) => a - b).map(([, bytes]) => bytes))
-}
-
-export function tagOf({ inode, version }: ModelNode): string {
-  return inode === undefined ? 'of what was never shown' : entityTag({ inode, version } as Parameters<typeof entityTag>[0])
-}
-
-export function checkConditions(conditions: Conditions | undefined, node: ModelNode | undefined): void {
-  const { ifMatch, ifNoneMatch } = conditions ?? {}
-  const isAmong = (tags: '*' | readonly string[]) => node !== undefined && (tags === '*' || tags.includes(tagOf(node)))
-  if (ifMatch !== undefined && !isAmong(ifMatch)) throw new ModelError('PRECONDITION_FAILED')
-  if (ifNoneMatch !== undefined && isAmong(ifNoneMatch)) throw new ModelError('PRECONDITION_FAILED')
-}
-
-function contains(above: ModelNode, node: ModelNode): boolean {
-  return above === node || [...above.entries.values()].some((next) => contains(next, node))
-}
-
-function overlay(before: Buffer, offset: number, bytes: Buffer): Buffer {
-  const after = Buffer.alloc(Math.max(before.length, offset + bytes.length))
-  before.copy(after)
-  bytes.copy(after, offset)
-  return after
-}
-
-/** A copy in which a node with several names is one node again. */
-function cloneTree(root: ModelNode): ModelNode {
-  const clones = new Map<ModelNode, ModelNode>()
-  const clone = (node: ModelNode): ModelNode => {
-    const known = clones.get(node)
-    if (known !== undefined) return known
-    const copy = { ...node, xattrs: new Map(node.xattrs), entries: new Map<string, ModelNode>() }
-    clones.set(node, copy)
-    for (const [name, next] of node.entries) copy.entries.set(name, clone(next))
-    return copy
-  }
-  return clone(root)
 }

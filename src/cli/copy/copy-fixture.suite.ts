@@ -1,7 +1,8 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach } from 'node:test'
-import type { FakeFile, FakeServer } from '#client/fake-server.suite.ts'
+import type { FakeServer } from '#client/fake-server.suite.ts'
+import type { FakeFile } from '#client/fake-volume.suite.ts'
 import { startTestCli, type TestCli } from '../test-cli.suite.ts'
 
 /** A command line, a server with the volume "docs", and a folder for files: new for each test of the file that asks. */

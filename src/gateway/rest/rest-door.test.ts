@@ -1,85 +1,15 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { Readable } from 'node:stream'
-import { after, before, test } from 'node:test'
-import { Agent, request } from 'undici'
-import { errorsByStatus } from './openapi.ts'
+import { test } from 'node:test'
+import { request } from 'undici'
 import { REST_STATUS } from './problem.ts'
-import { AUTHORIZATION, startTestServer } from './rest-server.suite.ts'
-import type { TestServer } from './rest-server.suite.ts'
-import { RouteTree } from '#gateway/http/route-tree.ts'
-import type { Route } from './route.ts'
+import { restCalls } from './rest-calls.suite.ts'
+import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
 
-let server: TestServer
-const agent = new Agent({ pipelining: 1 })
-
-before(async () => {
-  server = await startTestServer()
-})
-after(async () => {
-  await agent.destroy()
-  assertDocumented()
-  await server[Symbol.asyncDispose]()
-})
-
-interface Answer {
-  readonly status: number
-  readonly headers: Record<string, string | string[] | undefined>
-  readonly text: string
-  // oxlint-disable-next-line typescript/no-explicit-any -- tests pick from answers of many shapes
-  readonly json: Record<string, any>
-}
-
-async function call(
-  method: string,
-  path: string,
-  options: {
-    readonly body?: string | Buffer | undefined
-    readonly headers?: Record<string, string>
-    readonly anonymous?: boolean
-  } = {},
-): Promise<Answer> {
-  const response = await request(server.url + path, {
-    method: method as 'GET',
-    dispatcher: agent,
-    body: options.body ?? null,
-    headers: { ...(options.anonymous === true ? {} : { authorization: AUTHORIZATION }), ...options.headers },
-  })
-  const text = await response.body.text()
-  const isJson =
-    String(response.headers['content-type']).includes('json') &&
-    !String(response.headers['content-type']).includes('ndjson') &&
-    text !== ''
-  return { status: response.statusCode, headers: response.headers, text, json: isJson ? JSON.parse(text) : {} }
-}
-
-const put = (path: string, body: string | Buffer, headers: Record<string, string> = {}) =>
-  call('PUT', `/api/v1/volumes/docs/files/${path}`, { body, headers })
-const get = (path: string, headers: Record<string, string> = {}) => call('GET', `/api/v1/volumes/docs/files/${path}`, { headers })
-const op = (path: string, body: unknown) => call('POST', `/api/v1/volumes/docs/entries/${path}`, { body: JSON.stringify(body) })
-
-/** Each answer that the tests of this file caused is one that its route documents. */
-function assertDocumented(): void {
-  const tree = new RouteTree<Route>()
-  for (const route of ROUTES) tree.add(route.method, route.path, route)
-  const seen = new Set<string>()
-  for (const exchange of server.finished) {
-    const found = tree.find(exchange.method, exchange.path)
-    if (found === undefined || 'allowed' in found) continue
-    const route = found.value
-    const { statusCode } = exchange.response
-    seen.add(route.operation)
-    const documented = [...Object.keys(route.responses), ...errorsByStatus(route).keys()]
-    assert.ok(documented.includes(String(statusCode)), `${route.operation} answered ${statusCode}, which it does not document`)
-  }
-  assert.deepEqual(
-    ROUTES.map((route) => route.operation).filter((operation) => !seen.has(operation)),
-    [],
-    'routes that no test has called',
-  )
-}
+const calls = restCalls({ all: true })
+const { agent, call, put, get, op } = calls
 
 test('a file comes back byte for byte, with its tag, digest, times and length', async () => {
   const body = Buffer.from('hello, world')
@@ -103,90 +33,6 @@ test('a file comes back byte for byte, with its tag, digest, times and length', 
   assert.equal(head.text, '')
   assert.equal(head.headers['content-length'], '12')
   assert.equal((await put('a/b/hello.txt', 'again')).status, 200)
-})
-
-test('empty files, large files and chunked bodies are stored whole', async () => {
-  assert.equal((await put('empty', '')).status, 201)
-  const empty = await get('empty')
-  assert.deepEqual([empty.status, empty.text, empty.headers['content-length']], [200, '', '0'])
-  const large = Buffer.alloc(5_000_001, 'abcdefg')
-  assert.equal((await put('large', large)).status, 201)
-  const response = await request(`${server.url}/api/v1/volumes/docs/files/large`, {
-    dispatcher: agent,
-    headers: { authorization: AUTHORIZATION },
-  })
-  assert.ok(Buffer.from(await response.body.arrayBuffer()).equals(large))
-  const chunked = await request(`${server.url}/api/v1/volumes/docs/files/chunked`, {
-    method: 'PUT',
-    dispatcher: agent,
-    headers: { authorization: AUTHORIZATION },
-    body: Readable.from(Array.from({ length: 100 }, (_, index) => Buffer.alloc(1000, index))),
-  })
-  assert.equal(chunked.statusCode, 201)
-  assert.equal(((await chunked.body.json()) as { size: number }).size, 100_000)
-})
-
-test('one range, several ranges and impossible ranges', async () => {
-  await put('range', '0123456789')
-  const one = await get('range', { range: 'bytes=2-4' })
-  assert.deepEqual([one.status, one.text, one.headers['content-range']], [206, '234', 'bytes 2-4/10'])
-  const many = await get('range', { range: 'bytes=0-1,-2' })
-  assert.equal(many.status, 206)
-  assert.match(String(many.headers['content-type']), /^multipart\/byteranges; boundary=/)
-  assert.equal(Number(many.headers['content-length']), many.text.length)
-  assert.match(
-    many.text,
-    /Content-Range: bytes 0-1\/10\r\n\r\n01\r\n--.*\r\nContent-Type: .*\r\nContent-Range: bytes 8-9\/10\r\n\r\n89\r\n--.*--\r\n$/s,
-  )
-  const none = await get('range', { range: 'bytes=10-' })
-  assert.deepEqual([none.status, none.json['code'], none.headers['content-range']], [416, 'RANGE_NOT_SATISFIABLE', 'bytes */10'])
-  assert.equal((await get('range', { range: 'bytes=0-,0-,0-' })).status, 200)
-  assert.equal((await get('range', { range: 'bytes=0-1', 'if-range': '"other"' })).status, 200)
-  const etag = String((await get('range')).headers['etag'])
-  assert.equal((await get('range', { range: 'bytes=0-1', 'if-range': etag })).status, 206)
-})
-
-test('conditions are judged, for readers and for writers', async () => {
-  const { json } = await put('cond', 'v1')
-  const etag = String(json['etag'])
-  assert.equal((await get('cond', { 'if-none-match': etag })).status, 304)
-  assert.equal((await get('cond', { 'if-none-match': `W/${etag}` })).status, 304)
-  assert.equal((await get('cond', { 'if-match': '"no"' })).status, 412)
-  assert.equal((await get('cond', { 'if-modified-since': 'Fri, 20 Nov 2099 12:00:00 GMT' })).status, 304)
-  assert.equal((await put('cond', 'v2', { 'if-none-match': '*' })).status, 412)
-  assert.equal((await put('cond', 'v2', { 'if-match': '"no"' })).status, 412)
-  assert.equal((await put('cond', 'v2', { 'if-unmodified-since': 'Fri, 20 Nov 2020 12:00:00 GMT' })).status, 412)
-  assert.equal((await get('cond')).text, 'v1')
-  assert.equal((await put('cond', 'v2', { 'if-match': etag })).status, 200)
-  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/cond', { headers: { 'if-match': etag } })).status, 412)
-  assert.equal((await call('DELETE', '/api/v1/volumes/docs/files/cond')).status, 204)
-  assert.equal((await get('cond')).status, 404)
-})
-
-test('a wrong digest stores nothing, a right one does', async () => {
-  const sha256 = createHash('sha256').update('body').digest()
-  for (const headers of [
-    { 'x-content-sha256': sha256.toString('hex') },
-    { 'repr-digest': `sha-256=:${sha256.toString('base64')}:` },
-    { 'content-digest': `md5=:AAAA:, sha-256=:${sha256.toString('base64')}:` },
-    { 'content-md5': createHash('md5').update('body').digest('base64') },
-  ]) {
-    assert.equal((await put('digest', 'body', headers as Record<string, string>)).status < 300, true, JSON.stringify(headers))
-    const wrong = await put('digest-wrong', 'bodx', headers as Record<string, string>)
-    assert.deepEqual([wrong.status, wrong.json['code']], [400, 'DIGEST_MISMATCH'])
-    assert.equal((await get('digest-wrong')).status, 404)
-  }
-})
-
-test('names are bytes: any but NUL can be written, listed and read', async () => {
-  const every = Array.from({ length: 255 }, (_, index) => index + 1).filter((byte) => byte !== 0x2f)
-  const path = `names/${every.map((byte) => `%${byte.toString(16).padStart(2, '0')}`).join('')}`
-  assert.equal((await put(path, 'x')).status, 201)
-  assert.equal((await get(path)).text, 'x')
-  const listed = await call('GET', '/api/v1/volumes/docs/entries/names')
-  const name = String(listed.json['entries'][0].name)
-  assert.ok(name.endsWith('\udcff'))
-  assert.equal((await put('a%2fslash//twice', 'y')).json['path'], 'a/slash/twice')
 })
 
 test('directories are made, listed page by page, and removed', async () => {
@@ -330,7 +176,7 @@ function record(header: unknown, body: string): Buffer {
 test('changes come as lines, as events, and from a cursor', async () => {
   const status = (await call('GET', '/api/v1/status')).json
   assert.equal(status['state'], 'serving')
-  const cursor = await server.volumes.currentCursor()
+  const cursor = await calls.server.volumes.currentCursor()
   await put('changes/a', '1')
   await put('changes/a', '2')
   const lines = await call('GET', `/api/v1/changes?cursor=${cursor}&follow=false`)
@@ -351,7 +197,10 @@ test('changes come as lines, as events, and from a cursor', async () => {
 })
 
 test('a follower sees a change when it happens', async () => {
-  const response = await request(`${server.url}/api/v1/changes`, { dispatcher: agent, headers: { authorization: AUTHORIZATION } })
+  const response = await request(`${calls.server.url}/api/v1/changes`, {
+    dispatcher: agent,
+    headers: { authorization: AUTHORIZATION },
+  })
   assert.equal(response.statusCode, 200)
   assert.equal(typeof response.headers['x-shoal-cursor'], 'string')
   const body = response.body[Symbol.asyncIterator]()
@@ -393,10 +242,10 @@ test('who has no key, or a wrong one, is turned away', async () => {
 
 test('readiness says no while the node drains or its storage has failed', async () => {
   for (const state of ['starting', 'draining', 'storage-failed'] as const) {
-    server.state = state
+    calls.server.state = state
     assert.equal((await call('GET', '/readyz')).status, 503)
   }
-  server.state = 'serving'
+  calls.server.state = 'serving'
   assert.equal((await call('GET', '/readyz')).status, 200)
 })
 
@@ -404,14 +253,6 @@ test('metrics count requests by door, method and status', async () => {
   const { text } = await call('GET', '/metrics')
   assert.match(text, /shoal_http_requests_total\{door="rest",method="PUT",status="201"\} \d+/)
   assert.match(text, /shoal_http_request_duration_seconds_bucket/)
-})
-
-test('a reading that meets damage in its middle never ends cleanly', async () => {
-  await put('broken-file', 'x'.repeat(100))
-  await assert.rejects(get('broken-file'))
-  await put('broken', 'short')
-  const early = await get('broken')
-  assert.deepEqual([early.status, early.json['code']], [500, 'CORRUPT'])
 })
 
 test('unknown paths, methods and parameters have a clear answer', async () => {
