@@ -75,6 +75,8 @@ const PLANTED: readonly { readonly promise: string; readonly path: string; reado
   { promise: 'names in kebab-case', path: 'src/kv/someThing.ts', text: '' },
   { promise: 'names that say something', path: 'src/kv/key-utils.ts', text: '' },
   { promise: 'long files', path: 'src/kv/a.ts', text: 'x\n'.repeat(401) },
+  { promise: 'long tests', path: 'src/kv/a.test.ts', text: 'x\n'.repeat(401) },
+  { promise: 'long suites', path: 'src/kv/a.suite.ts', text: 'x\n'.repeat(401) },
   { promise: 'the wall clock', path: 'src/kv/a.ts', text: 'const now = new Date()\n' },
   { promise: 'barrels', path: 'src/kv/a.ts', text: `export * from './store.ts'\n` },
 ]

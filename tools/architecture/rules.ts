@@ -39,8 +39,7 @@ function checkShape({ path, text }: SourceFile): string[] {
   if (!FILE_NAME.test(name)) found.push(`${path}: names are kebab-case, after the main export`)
   if (NAMES_WITHOUT_MEANING.test(name)) found.push(`${path}: the name doesn't say what is in it`)
   const lines = text.split('\n').length - 1
-  if (!isTest(path) && lines > SOURCE_LINES_MAX)
-    found.push(`${path}: ${lines} lines; past ${SOURCE_LINES_MAX} something wants to leave`)
+  if (lines > SOURCE_LINES_MAX) found.push(`${path}: ${lines} lines; past ${SOURCE_LINES_MAX} something wants to leave`)
   if (/^export \* from/m.test(text)) found.push(`${path}: no barrels; import from the file that has it`)
   // oxlint sees Date.now(); this is the other way to read the clock.
   if (!isTest(path) && layerOf(path) !== 'platform' && /\bnew Date\(\)/.test(text))
