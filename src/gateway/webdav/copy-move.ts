@@ -7,6 +7,7 @@ import type { Caller } from '#volume/volume.ts'
 import { copyAcross } from './copy-across.ts'
 import { type DavRequest, readGuard } from './dav-request.ts'
 import { type EntryTarget, parseReference } from './dav-target.ts'
+import { checkHttpConditions } from './http-conditions.ts'
 import { readDepth, readOverwrite, single } from './request-headers.ts'
 
 interface Place {
@@ -33,6 +34,7 @@ export async function transfer(request: DavRequest<EntryTarget>): Promise<void> 
   const source = await findPlace(request, request.target)
   if (source.found === undefined)
     throw new ShoalError('NOT_FOUND', `There is nothing at "/${formatPath(source.path)}"`, { details: { status: 404 } })
+  checkHttpConditions(request, source.found)
   const target = await findPlace(request, destination)
   const isSameVolume = destination.volume === request.target.volume
   refuseOverlap({ source, target, isSameVolume, isMove, depth })

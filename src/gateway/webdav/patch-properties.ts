@@ -8,6 +8,7 @@ import type { AttributeChanges } from '#volume/volume.ts'
 import { type DavRequest, readGuard } from './dav-request.ts'
 import { type EntryTarget, formatHref } from './dav-target.ts'
 import { DEAD_PROPERTIES_XATTR, decodeDeadProperties, encodeDeadProperties, keyOf, type PropertyName } from './dead-properties.ts'
+import { checkHttpConditions } from './http-conditions.ts'
 import { EXECUTABLE, findLive } from './live-properties.ts'
 import { Multistatus, responseText, writeStatus } from './multistatus.ts'
 import { isDav, readXmlBody } from './read-xml-body.ts'
@@ -31,6 +32,7 @@ export async function patchProperties(request: DavRequest<EntryTarget>): Promise
   const guard = readGuard(request, target.volume)
   const found = await volume.stat(path)
   if (found === undefined) throw new ShoalError('NOT_FOUND', `There is nothing at "/${formatPath(path)}"`)
+  checkHttpConditions(request, found)
   const href = formatHref(target.volume, path, found.type === 'directory')
   const refused = changes.filter((change) => !isPossible(change, found))
   if (refused.length > 0) {

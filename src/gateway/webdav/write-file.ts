@@ -1,7 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
-import { judgeConditions, readConditions } from '#gateway/http/conditional.ts'
 import { type DigestHeaders, readDigests } from '#gateway/http/digest-headers.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
@@ -9,6 +8,7 @@ import type { GuardedVolume } from '#volume/locks.ts'
 import type { Conditions, WriteOptions, WriteResult } from '#volume/volume.ts'
 import { type DavRequest, readGuard } from './dav-request.ts'
 import type { EntryTarget } from './dav-target.ts'
+import { checkHttpConditions } from './http-conditions.ts'
 import { single } from './request-headers.ts'
 
 /** PUT. What can be judged is judged before the body is asked for, and again when the file is published. */
@@ -54,29 +54,13 @@ async function storeBody(
 }
 
 /** Conditions, and whether there is a place for the file. @throws PRECONDITION_FAILED, IS_A_DIRECTORY, NOT_FOUND */
-async function checkEarly(
-  { exchange, services, target }: DavRequest<EntryTarget>,
-  volume: GuardedVolume,
-): Promise<Conditions | undefined> {
-  const { path, hasSlash } = target
-  const asked = readConditions(exchange.headers, services.clock.nowMs())
+async function checkEarly(request: DavRequest<EntryTarget>, volume: GuardedVolume): Promise<Conditions | undefined> {
+  const { path, hasSlash } = request.target
   const found = await volume.stat(path, { follow: true })
   if (found?.type === 'directory' || hasSlash)
     throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is the address of a collection: PUT stores files`)
   if (found === undefined) await requireParent(volume, path)
-  if (asked === undefined) return undefined
-  const target_ = found === undefined ? undefined : { etag: entityTag(found), lastModifiedMs: Number(found.mtimeNs / 1_000_000n) }
-  if (judgeConditions(asked, target_, false) === 'failed') {
-    const state = target_ === undefined ? 'the file does not exist' : `the file's entity tag is ${target_.etag}`
-    throw new ShoalError('PRECONDITION_FAILED', `A condition of the request does not hold: ${state}`)
-  }
-  // A date that holds now is pinned to the entity tag of now.
-  const byDate = asked.ifMatch === undefined && asked.ifUnmodifiedSinceMs !== undefined && target_ !== undefined
-  const ifMatch = byDate ? [target_.etag] : asked.ifMatch
-  return {
-    ...(ifMatch === undefined ? {} : { ifMatch }),
-    ...(asked.ifNoneMatch === undefined ? {} : { ifNoneMatch: asked.ifNoneMatch }),
-  }
+  return checkHttpConditions(request, found)
 }
 
 async function requireParent(volume: GuardedVolume, path: Path): Promise<void> {
