@@ -12,7 +12,12 @@ const TEST_MS_MAX = 600_000
 const CONCURRENCY = 2
 
 /** Debian packages that tests run programs of. */
-const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: string }[] = []
+const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: string }[] = [
+  { name: 'cadaver', program: 'cadaver' },
+  { name: 'davfs2', program: '/usr/sbin/mount.davfs' },
+  { name: 'litmus', program: 'litmus' },
+  { name: 'rclone', program: 'rclone' },
+]
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
