@@ -74,11 +74,17 @@ export const CONNECTION_OPTIONS: readonly Option[] = [
     value: 'SECRET',
     description: 'the secret of the access key; better given as SHOAL_SECRET_KEY, which `ps` does not show',
   },
+  {
+    name: 'ca-file',
+    value: 'FILE',
+    description: 'for an https endpoint: the certificates in PEM to trust, instead of those that are known; SHOAL_CA_FILE',
+  },
   { name: 'profile', value: 'NAME', description: 'a profile of ~/.config/shoal/profiles.yaml; SHOAL_PROFILE' },
   {
     name: 'data',
     value: 'DIR',
-    description: "on the node's own machine: take the root credentials from its data folder; SHOAL_DATA",
+    description:
+      "on the node's own machine: take the root credentials, and the certificate that it signed itself, from its data folder; SHOAL_DATA",
     fallback: './.shoal',
   },
 ]

@@ -113,3 +113,32 @@ test('a broken file of root credentials is refused without showing it', async ()
     (error) => isShoalError(error, 'UNAUTHENTICATED') && !error.message.includes('horse'),
   )
 })
+
+const PEM = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n'
+
+test('the file with the certificates to trust comes from the flag, else the environment, else the profile', async () => {
+  for (const name of ['flag', 'env', 'profile']) writeFileSync(join(home, '.config/shoal', `${name}.pem`), `${PEM}${name}`)
+  const path = (name: string) => join(home, '.config/shoal', `${name}.pem`)
+  const https = ['--endpoint', 'https://files.example', '--access-key', 'k', '--secret-key', 's']
+  writeProfiles('default: { caFile: profile.pem }\n')
+  assert.deepEqual((await connect(https)).authorities, [`${PEM}profile`])
+  assert.deepEqual((await connect(https, { SHOAL_CA_FILE: path('env') })).authorities, [`${PEM}env`])
+  assert.deepEqual((await connect([...https, '--ca-file', path('flag')], { SHOAL_CA_FILE: path('env') })).authorities, [
+    `${PEM}flag`,
+  ])
+  await assert.rejects(connect([...https, '--ca-file', join(home, 'none.pem')]), /There is no file/)
+  writeFileSync(path('flag'), 'nothing')
+  await assert.rejects(connect([...https, '--ca-file', path('flag')]), /holds no certificates/)
+})
+
+test("a certificate in the data folder is trusted for this machine's own node, beside those that are known, and for no other", async () => {
+  const data = join(home, 'data')
+  mkdirSync(data)
+  writeFileSync(join(data, 'tls-certificate.pem'), PEM)
+  const keys = ['--access-key', 'k', '--secret-key', 's', '--data', data]
+  const here = (await connect(['--endpoint', 'https://127.0.0.1:7400', ...keys])).authorities
+  assert.equal(here?.at(-1), PEM)
+  assert.ok((here?.length ?? 0) > 50)
+  assert.equal((await connect(['--endpoint', 'https://files.example', ...keys])).authorities, undefined)
+  assert.equal((await connect(['--endpoint', 'http://127.0.0.1:7400', ...keys])).authorities, undefined)
+})

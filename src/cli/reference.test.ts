@@ -70,6 +70,7 @@ function reference(): string {
       '|---|---|---|---|',
       '| `--endpoint` | `SHOAL_ENDPOINT` | `endpoint` | `http://127.0.0.1:7400` |',
       '| `--access-key`, `--secret-key` | `SHOAL_ACCESS_KEY`, `SHOAL_SECRET_KEY` | `accessKey`, `secretKey` | for a node on this machine, `root-credentials.json` in its data folder |',
+      '| `--ca-file` | `SHOAL_CA_FILE` | `caFile` | for a node on this machine that signed its certificate itself, `tls-certificate.pem` in its data folder beside the authorities that Node knows |',
       '| `--profile` | `SHOAL_PROFILE` | | the profile `default`, if there is one |',
       '| `--data` | `SHOAL_DATA` | | `./.shoal` |',
     ].join('\n'),

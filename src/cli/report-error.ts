@@ -36,7 +36,16 @@ export function describeError(error: unknown): string {
   return `${message}${/[.!?]$/.test(message) ? '' : '.'} ${hint}`
 }
 
+const CERTIFICATE_HINTS: Readonly<Record<string, string>> = {
+  untrusted:
+    "Name the certificate of its authority with --ca-file (or SHOAL_CA_FILE); on the node's own machine, name its data folder with --data if it signs its certificate itself.",
+  name: 'Use one of the names that it is for in --endpoint (or SHOAL_ENDPOINT), or give the node a certificate for this one.',
+  expired: 'Renew it on the node; if the clock of this machine is wrong, set it.',
+  early: 'Set the clock of this machine, or that of the machine where the certificate was made.',
+}
+
 function hintFor(code: string, details: Readonly<Record<string, unknown>>): string | undefined {
+  if (typeof details['certificate'] === 'string') return CERTIFICATE_HINTS[details['certificate']]
   if (details['reason'] === 'ECONNREFUSED') return 'Is the node running? Start one with: npm start'
   if (details['connection'] === true) return 'Is --endpoint (or SHOAL_ENDPOINT) right, and the node up?'
   if (details['status'] === undefined) return undefined

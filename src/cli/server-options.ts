@@ -7,7 +7,7 @@ export function serverOptions(flags: readonly ConfigFlag[]): readonly Option[] {
   const settings = flags.map(({ name, takesValue, help, fallback }) => ({
     name,
     description: help,
-    ...(takesValue ? { value: 'VALUE', fallback } : {}),
+    ...(takesValue ? { value: 'VALUE', ...(fallback === '' ? {} : { fallback }) } : {}),
   }))
   return [
     {

@@ -17,7 +17,9 @@ export function problemError(status: number, body: string): ShoalError {
   return new ShoalError(code, message, { details: detailsOf(problem, status) })
 }
 
-/** What went wrong on the way, as an error of the catalogue. `details.connection` tells those from the server's answers. */
+/** What went wrong on the way, as an error of the catalogue. `details.connection` tells those from the server's answers,
+ *  `details.certificate` says what is wrong with the server's certificate, if that is it: `untrusted`, `name` (it is for
+ *  another host), `expired` or `early`. */
 export function connectionError(cause: unknown, endpoint: string): ShoalError {
   if (isShoalError(cause)) return cause
   const reason = codeOf(cause)
@@ -28,6 +30,13 @@ export function connectionError(cause: unknown, endpoint: string): ShoalError {
     return new ShoalError('TIMEOUT', `${endpoint} went silent in the middle of a call`, {
       cause,
       details: { connection: true, reason, endpoint },
+    })
+  }
+  const certificate = certificateProblem(reason)
+  if (certificate !== undefined) {
+    return new ShoalError('UNAVAILABLE', certificateMessage(certificate, cause, endpoint), {
+      cause,
+      details: { connection: true, reason, endpoint, certificate },
     })
   }
   return new ShoalError('UNAVAILABLE', connectionMessage(reason, cause, endpoint), {
@@ -42,7 +51,11 @@ export function neverConnected(error: ShoalError): boolean {
   return typeof reason === 'string' && NEVER_CONNECTED.has(reason)
 }
 
+/** The server at an `https` endpoint answered something that isn't TLS. */
+const NO_TLS = new Set(['ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG', 'ERR_SSL_HTTP_REQUEST'])
+
 const NEVER_CONNECTED = new Set([
+  ...NO_TLS,
   'ECONNREFUSED',
   'UND_ERR_CONNECT_TIMEOUT',
   'ENOTFOUND',
@@ -51,10 +64,38 @@ const NEVER_CONNECTED = new Set([
   'ENETUNREACH',
 ])
 
+/** OpenSSL's verdicts on a certificate, by the names that Node gives them. */
+const CERTIFICATE_PROBLEMS: Readonly<Record<string, 'untrusted' | 'name' | 'expired' | 'early'>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'untrusted',
+  SELF_SIGNED_CERT_IN_CHAIN: 'untrusted',
+  UNABLE_TO_GET_ISSUER_CERT: 'untrusted',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'untrusted',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'untrusted',
+  CERT_SIGNATURE_FAILURE: 'untrusted',
+  CERT_UNTRUSTED: 'untrusted',
+  INVALID_CA: 'untrusted',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'name',
+  CERT_HAS_EXPIRED: 'expired',
+  CERT_NOT_YET_VALID: 'early',
+}
+
+function certificateProblem(reason: string) {
+  return Object.hasOwn(CERTIFICATE_PROBLEMS, reason) ? CERTIFICATE_PROBLEMS[reason] : undefined
+}
+
+function certificateMessage(problem: 'untrusted' | 'name' | 'expired' | 'early', cause: unknown, endpoint: string): string {
+  if (problem === 'expired') return `The certificate of ${endpoint} has run out`
+  if (problem === 'early') return `The certificate of ${endpoint} is not valid yet, by the clock of this machine`
+  if (problem === 'untrusted') return `The certificate of ${endpoint} is signed by nobody who is trusted here`
+  const names = (cause as { cert?: { subjectaltname?: string } }).cert?.subjectaltname
+  return `The certificate of ${endpoint} is for another host${names === undefined ? '' : `: ${names}`}`
+}
+
 function connectionMessage(reason: string, cause: unknown, endpoint: string): string {
   if (reason === 'ECONNREFUSED') return `Nothing answers at ${endpoint}`
   if (reason === 'ENOTFOUND' || reason === 'EAI_AGAIN') return `The host of ${endpoint} is not known here`
   if (reason === 'UND_ERR_CONNECT_TIMEOUT') return `${endpoint} did not accept a connection in time`
+  if (NO_TLS.has(reason)) return `${endpoint} does not speak TLS: write http:// instead of https:// if the network is trusted`
   const words = cause instanceof Error && cause.message !== '' ? cause.message : reason
   return `The connection to ${endpoint} broke: ${words}`
 }

@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import { Pool } from 'undici'
 import type { Dispatcher } from 'undici'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
@@ -11,6 +12,8 @@ export interface TransportOptions {
   readonly endpoint: string
   readonly accessKey: string
   readonly secretKey: string
+  /** Certificates in PEM whose word is taken for an `https` endpoint, instead of the authorities that Node knows. */
+  readonly authorities?: readonly string[] | undefined
   readonly clock: Clock
   readonly random: Random
   /** Most connections, and so most calls at once; 32 by default. */
@@ -84,7 +87,11 @@ export class Transport {
     const silenceMs = options.silenceTimeoutMs ?? 60_000
     this.#pool = new Pool(this.endpoint, {
       connections,
-      connect: { timeout: options.connectTimeoutMs ?? 10_000 },
+      connect: {
+        timeout: options.connectTimeoutMs ?? 10_000,
+        // Made once: tls.connect would make one of the certificates for each connection.
+        ...(options.authorities === undefined ? {} : { secureContext: createSecureContext({ ca: [...options.authorities] }) }),
+      },
       headersTimeout: silenceMs,
       bodyTimeout: silenceMs,
       pipelining: 1,
@@ -126,6 +133,7 @@ export class Transport {
 
   #mayRepeat(call: Call, error: ShoalError): boolean {
     if (call.replayable === false || error.retry !== 'after-delay') return false
+    if (error.details['certificate'] !== undefined) return false
     // A refusal in the server's words has changed nothing. What has no status is this side's own, such as a file that shrank.
     if (error.details['connection'] !== true) return error.details['status'] !== undefined
     // Nobody home at the very first call: saying so at once helps more than waiting.

@@ -39,7 +39,7 @@ export function configurationTable(): string {
   const rows = CONFIG_KEYS.map((key) => {
     const { fallback, help, allowed, format, secret } = settingOf(key)
     const flag = secret ? '–' : `\`--${flagNameOf(key)}\``
-    const standard = secret ? '–' : `\`${format(fallback)}\``
+    const standard = secret || format(fallback) === '' ? '–' : `\`${format(fallback)}\``
     return `| \`${key}\` | ${help} | ${standard} | ${allowed} | ${flag} | \`${environmentNameOf(key)}\` |`
   })
   return ['| key | what it is | default | allowed | flag | environment |', '|---|---|---|---|---|---|', ...rows].join('\n')

@@ -67,6 +67,13 @@ test('other addresses are served once --insecure says so', async () => {
   for (const host of ['127.0.0.2', '::1', 'localhost']) assert.equal((await load({ flags: { host } })).config.host, host)
 })
 
+test('an encrypted node needs no --insecure', async () => {
+  const flags = { host: '0.0.0.0', 'tls-cert': 'a/cert.pem', 'tls-key': '/b/key.pem' }
+  const { config } = await load({ flags })
+  assert.deepEqual(config.tls, { cert: '/home/someone/a/cert.pem', key: '/b/key.pem', selfSigned: false })
+  assert.equal((await load({ flags: { host: '0.0.0.0', 'tls-self-signed': true } })).config.tls.selfSigned, true)
+})
+
 test('nobody changes the configuration once it is read', async () => {
   const { config } = await load()
   assert.throws(() => Object.assign(config, { port: 1 }), TypeError)
@@ -101,7 +108,7 @@ test('what is shown could be given as flags, and would mean the same', async () 
     configFlags()
       .filter(({ takesValue }) => !takesValue)
       .map(({ name }) => name),
-    ['insecure'],
+    ['insecure', 'tls-self-signed'],
   )
 })
 
@@ -157,6 +164,13 @@ const WRONG: readonly { readonly what: string; readonly given: Given; readonly s
   { what: 'neither true nor false', given: { env: { SHOAL_INSECURE: 'yes' } }, says: ['"insecure" is "yes"', 'true or false'] },
   { what: 'an address others can reach', given: { flags: { host: '0.0.0.0' } }, says: ['--host', '--insecure'] },
   { what: 'an address that only looks local', given: { flags: { host: '127.0.0.1.example.org' } }, says: ['--insecure'] },
+  { what: 'a certificate without its key', given: { flags: { 'tls-cert': 'c' } }, says: ['"tls.cert"', '"tls.key"', 'together'] },
+  { what: 'a key without its certificate', given: { env: { SHOAL_TLS_KEY: 'k' } }, says: ['SHOAL_TLS_KEY', '"tls.cert"'] },
+  {
+    what: 'two certificates',
+    given: { flags: { 'tls-cert': 'c', 'tls-key': 'k', 'tls-self-signed': true } },
+    says: ['--tls-self-signed', '--tls-cert', 'choose one'],
+  },
   { what: 'an access key alone', given: { env: { SHOAL_ROOT_ACCESS_KEY: 'operator' } }, says: ['SHOAL_ROOT_SECRET_KEY', 'both'] },
   {
     what: 'a short secret',

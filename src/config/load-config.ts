@@ -15,7 +15,7 @@ export interface ConfigSources {
   /** By flag name without dashes (`log-level`) or by key (`log.level`). `undefined` is as good as absent. */
   readonly flags: Readonly<Record<string, string | boolean | undefined>>
   readonly env: Readonly<Record<string, string | undefined>>
-  /** The working folder: `data` and `configPath` are relative to it. */
+  /** The working folder: `configPath` and the paths among the settings are relative to it. */
   readonly cwd: string
   /** A file named by the user (`--config`, else `SHOAL_CONFIG`), which must exist; else `shoal.yaml` in the data folder, if it is there. */
   readonly configPath?: string | undefined
@@ -38,7 +38,16 @@ interface Candidate {
 
 const DEFAULT_FILE = 'shoal.yaml'
 /** Variables of the command line as a client, which are no settings of the node. */
-const CLIENT_VARIABLES = ['SHOAL_CONFIG', 'SHOAL_ENDPOINT', 'SHOAL_ACCESS_KEY', 'SHOAL_SECRET_KEY', 'SHOAL_PROFILE']
+const CLIENT_VARIABLES = [
+  'SHOAL_CONFIG',
+  'SHOAL_ENDPOINT',
+  'SHOAL_ACCESS_KEY',
+  'SHOAL_SECRET_KEY',
+  'SHOAL_PROFILE',
+  'SHOAL_CA_FILE',
+]
+/** Relative to the working folder as given. */
+const PATHS = ['data', 'tls.cert', 'tls.key'] as const satisfies readonly ConfigKey[]
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
 
 /** The configuration from flags, else environment, else file, else defaults.
@@ -57,7 +66,10 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
     origins[key] = origin
     values.set(key, origin.kind === 'default' ? settingOf(key).fallback : parse(key, value, origin, problems))
   }
-  values.set('data', resolve(sources.cwd, String(values.get('data'))))
+  for (const key of PATHS) {
+    const path = values.get(key)
+    if (typeof path === 'string') values.set(key, resolve(sources.cwd, path))
+  }
   const config = nest(values)
   if (problems.length === 0) problems.push(...checkTogether(config, origins))
   if (problems.length > 0) throw new ShoalError('INVALID_ARGUMENT', `The configuration is wrong:\n${problems.join('\n')}`)
@@ -121,10 +133,22 @@ function parse(key: ConfigKey, value: unknown, origin: Origin, problems: string[
 
 function checkTogether(config: Config, origins: Readonly<Record<ConfigKey, Origin>>): string[] {
   const found: string[] = []
-  if (!LOOPBACK.test(config.host) && !config.insecure) {
+  const { cert, key, selfSigned } = config.tls
+  if (!LOOPBACK.test(config.host) && cert === undefined && !selfSigned && !config.insecure) {
     found.push(
-      `"host" is "${config.host}", from ${describeOrigin(origins.host)}: others could reach it, and nothing is encrypted yet. ` +
-        'Allowed is a loopback address such as 127.0.0.1; or say --insecure if the network is trusted',
+      `"host" is "${config.host}", from ${describeOrigin(origins.host)}: others could reach it, and nothing is encrypted. ` +
+        'Give a certificate with --tls-cert and --tls-key, or say --tls-self-signed for a trial, or --insecure if the network is trusted',
+    )
+  }
+  if ((cert === undefined) !== (key === undefined)) {
+    const [given, missing] = cert === undefined ? (['tls.key', 'tls.cert'] as const) : (['tls.cert', 'tls.key'] as const)
+    found.push(`"${given}" is set, from ${describeOrigin(origins[given])}, and "${missing}" isn't: they belong together`)
+  }
+  if (selfSigned && (cert !== undefined || key !== undefined)) {
+    const given = cert === undefined ? 'tls.key' : 'tls.cert'
+    found.push(
+      `"tls.selfSigned" is true, from ${describeOrigin(origins['tls.selfSigned'])}, and "${given}" is set, ` +
+        `from ${describeOrigin(origins[given])}: choose one`,
     )
   }
   if ((config.rootAccessKey === undefined) !== (config.rootSecretKey === undefined)) {

@@ -26,6 +26,12 @@ export function text(options: Description<string>): Setting<string> {
   return { ...options, schema: z.string().min(1), allowed: "text that isn't empty", format: String, secret: false }
 }
 
+/** A file's path, relative to the working folder. There may be none, which is also what empty text says. */
+export function optionalPath(options: { readonly help: string }): Setting<string | undefined> {
+  const schema = z.string().transform((path) => (path === '' ? undefined : path))
+  return { ...options, schema, fallback: undefined, allowed: 'the path of a file', format: (path) => path ?? '', secret: false }
+}
+
 export function secret(options: { help: string; pattern: RegExp; allowed: string }): Setting<string | undefined> {
   const { help, pattern, allowed } = options
   return { help, allowed, schema: z.string().regex(pattern).optional(), fallback: undefined, format: () => '', secret: true }

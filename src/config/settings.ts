@@ -1,4 +1,4 @@
-import { choice, count, durationMs, flag, secret, sizeBytes, text, type Setting } from './setting.ts'
+import { choice, count, durationMs, flag, optionalPath, secret, sizeBytes, text, type Setting } from './setting.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -21,6 +21,12 @@ export const SETTINGS = {
     help: 'the base port: console and REST here, S3 at + 1, nodes at + 2; 0 takes a free one',
   }),
   insecure: flag({ fallback: false, help: 'allow an address that others can reach although nothing is encrypted' }),
+  'tls.cert': optionalPath({ help: 'the certificate in PEM, with its chain behind it: everything is encrypted then' }),
+  'tls.key': optionalPath({ help: 'the key of that certificate in PEM, without a passphrase' }),
+  'tls.selfSigned': flag({
+    fallback: false,
+    help: 'for trials: encrypt with a certificate that the node makes and signs itself',
+  }),
   'log.level': choice({ values: ['debug', 'info', 'warn', 'error'], fallback: 'info', help: 'the least severe lines to log' }),
   'log.format': choice({
     values: ['auto', 'json', 'pretty'],

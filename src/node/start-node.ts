@@ -14,11 +14,13 @@ import type { Clock } from '#platform/clock.ts'
 import type { Files } from '#platform/files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
+import { nodeMachine } from '#platform/node-machine.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { Random } from '#platform/random.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
 import { describeNode } from './node-status.ts'
+import { NodeTls } from './node-tls.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './open-storage.ts'
@@ -46,6 +48,8 @@ export interface RunningNode {
   /** With origin `made` they are new, and this is the one time to show them. */
   readonly credentials: RootCredentials
   readonly volumes: StrongVolumes
+  /** The certificate, if connections are encrypted. */
+  readonly tls: Pick<NodeTls, 'fingerprint' | 'origin' | 'reload'> | undefined
   state(): NodeState
   /** Stops accepting, lets what is under way finish within `shutdown.graceMs`, closes everything. Repeating it waits for
    *  the same end. */
@@ -53,13 +57,15 @@ export interface RunningNode {
 }
 
 /** Starts a node with what `config` says: data folder, stores, volumes, doors, in this order. Ready when the promise
- *  resolves; after a failure nothing is left open. @throws DATA_IN_USE, DATA_FORMAT, UNAVAILABLE (the port), STORAGE_FAILED, NO_SPACE */
+ *  resolves; after a failure nothing is left open. @throws DATA_IN_USE, DATA_FORMAT, UNAVAILABLE (the port), STORAGE_FAILED, NO_SPACE,
+ *  INVALID_ARGUMENT (a certificate that can't be used) */
 export async function startNode(config: Config, ports: NodePorts): Promise<RunningNode> {
   const { log, version, clock = nodeClock, random = nodeRandom, files = nodeFiles, metrics = new PromMetrics() } = ports
   const storage = await openStorage(config.data, { files, clock, random, log, metrics, version })
   try {
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, configuredCredentials(config))
-    const node = new Node({ config, storage, credentials, ports: { log, version, clock, random, metrics } })
+    const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
+    const node = new Node({ config, storage, credentials, tls, ports: { log, version, clock, random, metrics } })
     await node.listen()
     return node
   } catch (error) {
@@ -78,6 +84,7 @@ interface NodeParts {
   readonly config: Config
   readonly storage: Storage
   readonly credentials: RootCredentials
+  readonly tls: NodeTls | undefined
   readonly ports: {
     readonly log: Log
     readonly version: string
@@ -126,7 +133,11 @@ class Node implements RunningNode {
 
   get url(): string {
     const { host, port } = this.#address
-    return `http://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return `${this.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+  }
+
+  get tls(): NodeTls | undefined {
+    return this.#parts.tls
   }
 
   state(): NodeState {
@@ -138,6 +149,7 @@ class Node implements RunningNode {
     this.#address = await this.#server.listen({ host, port })
     this.volumes.start()
     this.#compactor.start()
+    this.tls?.start()
     this.#state = 'serving'
     this.#parts.ports.log.info('serving', { url: this.url, data: this.dataPath, nodeId: this.nodeId })
   }
@@ -154,6 +166,7 @@ class Node implements RunningNode {
     this.#state = 'draining'
     this.#stopping.abort()
     await this.#server.stop(config.shutdown.graceMs)
+    await this.tls?.stop()
     await this.#compactor.stop()
     await this.volumes.close()
     await storage.close()
@@ -201,6 +214,7 @@ class Node implements RunningNode {
       log: log.child({ part: 'http' }),
       metrics: httpMetrics,
       requestLog: config.log.level === 'debug' ? 'all' : 'errors',
+      tls: this.tls?.material,
     })
   }
 }

@@ -3,7 +3,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { get } from 'node:http'
+import { get as getEncrypted } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -49,8 +52,10 @@ export async function startNodeProcess(options: {
   port: number
   environment?: Record<string, string>
   flags?: readonly string[]
+  /** A file with the certificate to trust, once it is there, of a node that is told to encrypt. */
+  tlsAuthority?: string
 }): Promise<NodeProcess> {
-  const { data, port, environment = {}, flags = [] } = options
+  const { data, port, environment = {}, flags = [], tlsAuthority } = options
   const child = spawn(process.execPath, ['src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags], {
     env: {
       ...process.env,
@@ -66,8 +71,12 @@ export async function startNodeProcess(options: {
     log = (log + piece.toString()).slice(-65_536)
   })
   const exited = once(child, 'exit')
-  const origin = `http://127.0.0.1:${port}`
-  await untilReady(origin, child, () => log)
+  const origin = `${tlsAuthority === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
+  await untilReady(
+    () => statusOf(`${origin}/readyz`, tlsAuthority),
+    child,
+    () => log,
+  )
   return {
     origin,
     child,
@@ -84,12 +93,12 @@ export async function startNodeProcess(options: {
   }
 }
 
-async function untilReady(origin: string, child: ChildProcess, log: () => string): Promise<void> {
+async function untilReady(readiness: () => Promise<number | undefined>, child: ChildProcess, log: () => string): Promise<void> {
   const deadline = performance.now() + READY_WITHIN_MS
   while (performance.now() < deadline) {
     if (child.exitCode !== null || child.signalCode !== null)
       throw new Error(`The node exited with ${child.exitCode ?? child.signalCode}:\n${log()}`)
-    if ((await statusOf(`${origin}/readyz`)) === 200) return
+    if ((await readiness()) === 200) return
     await delay(20)
   }
   child.kill('SIGKILL')
@@ -97,12 +106,17 @@ async function untilReady(origin: string, child: ChildProcess, log: () => string
 }
 
 /** The status of an answer on a connection of its own; `undefined` when there is none. */
-function statusOf(url: string): Promise<number | undefined> {
+function statusOf(url: string, authority: string | undefined): Promise<number | undefined> {
   return new Promise((resolve) => {
-    const request = get(url, { agent: false }, (response) => {
+    const answer = (response: IncomingMessage) => {
       response.resume()
       resolve(response.statusCode)
-    })
+    }
+    if (authority !== undefined && !existsSync(authority)) return resolve(undefined)
+    const request =
+      authority === undefined
+        ? get(url, { agent: false }, answer)
+        : getEncrypted(url, { agent: false, ca: readFileSync(authority) }, answer)
     request.on('error', () => resolve(undefined))
   })
 }

@@ -14,6 +14,7 @@ export const serve: Command = {
   usage: [''],
   description: [
     'Keeps everything in the data folder. The first start makes a root access key and prints it this once; it stays in root-credentials.json in that folder.',
+    'With --tls-cert and --tls-key, or --tls-self-signed, all connections are encrypted. A replaced pair of files is taken within a minute, or at once after SIGHUP; connections stay open.',
     'SIGTERM and SIGINT let what is under way finish (shutdown.graceMs) and end the node; a second signal ends it at once. Settings also come from the file shoal.yaml in the data folder and from SHOAL_… variables: see docs/configuration.md.',
   ],
   options: serverOptions(configFlags()),
@@ -22,6 +23,7 @@ export const serve: Command = {
   examples: [
     { command: 'shoal serve', explains: 'a node with its data in ./.shoal, at http://127.0.0.1:7400' },
     { command: 'shoal serve --port 8400 --data /srv/shoal', explains: 'elsewhere' },
+    { command: 'shoal serve --host 0.0.0.0 --tls-self-signed', explains: 'reachable by others, encrypted, for a trial' },
   ],
   async run(invocation) {
     const { options, io, output } = invocation
@@ -35,11 +37,13 @@ export const serve: Command = {
     for (const warning of warnings) output.note(`shoal: ${warning}`)
     const log = await openLog(invocation, config)
     // The stores are heavy: nothing but this command waits for them.
-    const [{ startNode }, { stopOnSignals }] = await Promise.all([
+    const [{ startNode }, { stopOnSignals }, { reloadOnHangup }] = await Promise.all([
       import('#node/start-node.ts'),
       import('#node/stop-on-signals.ts'),
+      import('#node/reload-on-hangup.ts'),
     ])
     const node = await startNode(config, { log, version: shoalVersion() })
+    reloadOnHangup(node)
     await greet(invocation, node, config)
     if (invocation.signal.aborted) await node.stop()
     else {
@@ -58,11 +62,12 @@ async function openLog({ io, clock }: Invocation, config: Config): Promise<Log> 
 }
 
 async function greet({ output }: Invocation, node: RunningNode, config: Config): Promise<void> {
-  const { url, host, port, dataPath, nodeId, credentials } = node
+  const { url, host, port, dataPath, nodeId, credentials, tls } = node
   const isNew = credentials.origin === 'made'
   if (output.json) {
     const keys = isNew ? { accessKey: credentials.accessKey, secretKey: credentials.secretKey } : {}
-    await output.value({ url, host, port, dataPath, nodeId, ...keys })
+    const certificate = tls === undefined ? {} : { certificateFingerprint: tls.fingerprint }
+    await output.value({ url, host, port, dataPath, nodeId, ...certificate, ...keys })
   } else {
     await output.line(`Shoal ${shoalVersion()} serves ${dataPath}`)
     await output.line()
@@ -70,24 +75,33 @@ async function greet({ output }: Invocation, node: RunningNode, config: Config):
     await output.line(`  WebDAV   ${url}/dav/`)
     await output.line(`  health   ${url}/healthz, ${url}/readyz`)
     await output.line(`  metrics  ${url}/metrics`)
+    if (tls?.origin === 'self-signed') {
+      await output.line()
+      await output.line('The certificate is signed by the node itself: tls-certificate.pem in the data folder. Its SHA-256:')
+      await output.line(`  ${tls.fingerprint}`)
+    }
     if (isNew) {
       await output.line()
       await output.line('The root key, shown this once and kept in root-credentials.json in the data folder:')
       await output.line(`  access key  ${credentials.accessKey}`)
       await output.line(`  secret key  ${credentials.secretKey}`)
     }
-    await output.line()
-    await output.line('Try it in another terminal:')
-    for (const line of example(node, config)) await output.line(`  ${line}`)
+    // Whom a configured certificate is for, and who trusts it, isn't known here.
+    if (tls?.origin !== 'configured') {
+      await output.line()
+      await output.line('Try it in another terminal:')
+      for (const line of example(node, config)) await output.line(`  ${line}`)
+    }
     await output.line()
   }
   await output.flush()
 }
 
 /** Two lines that work as they stand: the flags only where the defaults don't lead here. */
-function example({ url, dataPath }: RunningNode, config: Config): string[] {
+function example({ url, dataPath, tls }: RunningNode, config: Config): string[] {
+  const isDefault = config.port === 7400 && config.host === '127.0.0.1' && tls === undefined
   const flags = [
-    ...(config.port === 7400 && config.host === '127.0.0.1' ? [] : [`--endpoint ${url}`]),
+    ...(isDefault ? [] : [`--endpoint ${url.replace(/\/\/(0\.0\.0\.0|\[::\])/, '//127.0.0.1')}`]),
     ...(dataPath === `${process.cwd()}/.shoal` ? [] : [`--data ${quoted(dataPath)}`]),
   ]
   const given = flags.length === 0 ? '' : ` ${flags.join(' ')}`

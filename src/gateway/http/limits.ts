@@ -8,6 +8,8 @@ export interface HttpLimits {
   readonly maxHeaderBytes: number
   /** Header fields of a request: 431 HEADERS_TOO_LARGE. */
   readonly maxHeaders: number
+  /** From the beginning of a connection to the end of its TLS handshake: it is cut. */
+  readonly handshakeTimeoutMs: number
   /** Until the headers of a request are complete: 408 TIMEOUT. */
   readonly headersTimeoutMs: number
   /** Between two requests of a connection: it is closed. */
@@ -27,6 +29,8 @@ export const DEFAULT_HTTP_LIMITS: HttpLimits = {
   maxHeaderBytes: 64 * 1024,
   // Many times what clients and the proxies on the way send.
   maxHeaders: 1_000,
+  // Three round trips of a link that loses packets.
+  handshakeTimeoutMs: 10_000,
   headersTimeoutMs: 20_000,
   // Longer than the 60 s for which common load balancers keep their side.
   keepAliveMs: 65_000,

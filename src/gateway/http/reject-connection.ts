@@ -22,6 +22,19 @@ export function refuseTunnel(socket: Socket, requestId: string): void {
   )
 }
 
+/** Answers a client that sends plain HTTP where TLS is spoken. */
+export function refusePlainText(socket: Socket, requestId: string): void {
+  reject(
+    socket,
+    {
+      status: '400 Bad Request',
+      code: 'INVALID_ARGUMENT',
+      detail: 'This port speaks HTTP over TLS only: write https:// instead of http://',
+    },
+    requestId,
+  )
+}
+
 function reject(socket: Socket, rejection: Rejection, requestId: string): void {
   const status = Number(rejection.status.slice(0, 3))
   const body = JSON.stringify({

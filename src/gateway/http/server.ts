@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { Server } from 'node:http'
+import type { Server, ServerOptions } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
@@ -14,6 +14,8 @@ import type { HttpLimits } from './limits.ts'
 import { refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { splitTarget } from './target.ts'
+import type { TlsMaterial } from './tls-material.ts'
+import { TlsServer } from './tls-server.ts'
 
 export interface DoorPlace {
   readonly prefix: string
@@ -32,6 +34,8 @@ export interface HttpServerOptions {
   readonly metrics: HttpMetrics
   /** `all` logs each request at level info; `errors` those with a status from 500 on. */
   readonly requestLog: 'all' | 'errors'
+  /** Everything is encrypted then, with this certificate or the one that replaces it. */
+  readonly tls?: TlsMaterial | undefined
   /** Sees each finished exchange: for tests that hold a door to its documents. */
   readonly observer?: (exchange: Exchange) => void
 }
@@ -39,11 +43,12 @@ export interface HttpServerOptions {
 const SWEEP_MS = 1000
 const connections = new WeakMap<Socket, Connection>()
 
-/** A streaming HTTP/1.1 server that knows no protocol: limits, time-outs, request ids, logs, metrics, orderly end. */
+/** A streaming HTTP/1.1 server, over TLS or without, that knows no protocol: limits, time-outs, request ids, logs, metrics, orderly end. */
 export class HttpServer implements Kernel {
   readonly answers = new AnswerQueue()
   readonly clock: Clock
   readonly #server: Server<typeof KernelRequest, typeof KernelResponse>
+  readonly #tls: TlsServer | undefined
   readonly #options: HttpServerOptions
   readonly #log: Log
   readonly #idPrefix: string
@@ -58,28 +63,23 @@ export class HttpServer implements Kernel {
     this.#log = options.log
     this.#idPrefix = options.random.bytes(5).toString('hex')
     const { limits } = options
-    this.#server = createServer<typeof KernelRequest, typeof KernelResponse>({
-      IncomingMessage: KernelRequest,
-      ServerResponse: KernelResponse,
-      maxHeaderSize: limits.maxHeaderBytes,
-      headersTimeout: limits.headersTimeoutMs,
-      // Uploads take as long as they take; `#sweep` finds the senders that stall.
-      requestTimeout: 0,
-      connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
-      keepAliveTimeout: limits.keepAliveMs,
-      noDelay: true,
-      keepAlive: true,
-      // `#begin` looks itself, and answers with a document.
-      requireHostHeader: false,
-      // A header that has no business being sent twice becomes a wrong one, instead of the first one winning.
-      joinDuplicateHeaders: true,
-      insecureHTTPParser: false,
-    })
+    const http = serverOptions(limits)
+    this.#tls =
+      options.tls === undefined
+        ? undefined
+        : new TlsServer(http, {
+            material: options.tls,
+            handshakeTimeoutMs: limits.handshakeTimeoutMs,
+            clock: options.clock,
+            log: options.log,
+            plainRequestId: `${this.#idPrefix}-p`,
+          })
+    this.#server = this.#tls?.server ?? createServer<typeof KernelRequest, typeof KernelResponse>(http)
     // Node drops what is past a count silently: `#begin` counts, and answers.
     this.#server.maxHeadersCount = 0
     this.#server.maxConnections = limits.maxConnections
     this.#server.timeout = limits.responseIdleMs
-    this.#server.on('connection', (socket) => this.#connected(socket))
+    this.#server.on(this.#tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.#connected(socket))
     this.#server.on('request', (request, response) => this.#begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true))
     this.#server.on('checkExpectation', (_request, response) => {
@@ -122,6 +122,7 @@ export class HttpServer implements Kernel {
     this.#draining = true
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
     this.#server.closeIdleConnections()
+    this.#tls?.abandon()
     const grace = new AbortController()
     const cut = this.clock.sleep(graceMs, grace.signal).then(
       () => {
@@ -353,6 +354,26 @@ export class HttpServer implements Kernel {
         }
       }
     }
+  }
+}
+
+function serverOptions(limits: HttpLimits): ServerOptions<typeof KernelRequest, typeof KernelResponse> {
+  return {
+    IncomingMessage: KernelRequest,
+    ServerResponse: KernelResponse,
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.headersTimeoutMs,
+    // Uploads take as long as they take; `#sweep` finds the senders that stall.
+    requestTimeout: 0,
+    connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
+    keepAliveTimeout: limits.keepAliveMs,
+    noDelay: true,
+    keepAlive: true,
+    // `#begin` looks itself, and answers with a document.
+    requireHostHeader: false,
+    // A header that has no business being sent twice becomes a wrong one, instead of the first one winning.
+    joinDuplicateHeaders: true,
+    insecureHTTPParser: false,
   }
 }
 
