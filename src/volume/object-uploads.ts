@@ -113,7 +113,7 @@ export class ObjectUploads {
   async copyPart(
     upload: port.ObjectUpload,
     source: StrongOpenObject,
-    options: Parameters<port.Objects['copyPart']>[2],
+    options: port.CopyPartOptions,
   ): Promise<port.ObjectPartInfo> {
     const { offset, length, signal } = options
     const { object, file, prefix } = source
@@ -123,9 +123,10 @@ export class ObjectUploads {
         : []
     const coveredBytes = extents.reduce((sum, extent) => sum + extent.length, 0)
     // Holes and bytes that lie in the metadata have no chunks to refer to.
-    if (coveredBytes !== length) return this.putPart(upload, file.read({ offset, length }, signal), options)
+    const bytes = watched(file.read({ offset, length }, signal), options.onBytes)
+    if (coveredBytes !== length) return this.putPart(upload, bytes, options)
     const md5 = createHash('md5')
-    for await (const piece of file.read({ offset, length }, signal)) md5.update(piece)
+    for await (const piece of bytes) md5.update(piece)
     return this.#addPart(upload, options, { sizeBytes: length, sha256: undefined, md5: md5.digest(), extents })
   }
 
@@ -178,6 +179,16 @@ export class ObjectUploads {
 
   async abort(upload: port.ObjectUpload, { principal }: Caller): Promise<void> {
     await this.#metadata.transact(this.#volume, principal, (t) => abortUpload(t, upload.id), { frees: true })
+  }
+}
+
+async function* watched(
+  bytes: AsyncIterable<Uint8Array>,
+  onBytes: ((bytes: Uint8Array) => void) | undefined,
+): AsyncGenerator<Uint8Array> {
+  for await (const piece of bytes) {
+    onBytes?.(piece)
+    yield piece
   }
 }
 

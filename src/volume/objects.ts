@@ -133,6 +133,13 @@ export interface PutPartOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface CopyPartOptions extends PutPartOptions {
+  readonly offset: number
+  readonly length: number
+  /** Sees the bytes as they are read for their MD5. */
+  readonly onBytes?: (bytes: Uint8Array) => void
+}
+
 export interface CompleteOptions {
   readonly caller: Caller
   /** Which parts become the object, in ascending order; judged by the caller. */
@@ -181,11 +188,7 @@ export interface Objects {
   listUploads(prefix: string): Promise<readonly ObjectUpload[]>
   putPart(upload: ObjectUpload, body: BodyStream, options: PutPartOptions): Promise<ObjectPartInfo>
   /** Takes `[offset, offset + length)` of `source` as a part by reference; its bytes are read for their MD5. */
-  copyPart(
-    upload: ObjectUpload,
-    source: OpenObject,
-    options: PutPartOptions & { readonly offset: number; readonly length: number },
-  ): Promise<ObjectPartInfo>
+  copyPart(upload: ObjectUpload, source: OpenObject, options: CopyPartOptions): Promise<ObjectPartInfo>
   listParts(upload: ObjectUpload): Promise<readonly ObjectPartInfo[]>
   /** Publishes the parts as the object, by reference, in one step. */
   complete(upload: ObjectUpload, options: CompleteOptions): Promise<ObjectInfo>

@@ -216,7 +216,7 @@ export class StrongObjects implements port.Objects {
   copyPart(
     upload: port.ObjectUpload,
     source: port.OpenObject,
-    options: Parameters<port.Objects['copyPart']>[2],
+    options: port.CopyPartOptions,
   ): Promise<port.ObjectPartInfo> {
     return this.#uploads.copyPart(upload, source as StrongOpenObject, options)
   }

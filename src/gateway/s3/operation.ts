@@ -6,12 +6,13 @@ import type { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import type { ObjectVolumes } from '#volume/objects.ts'
 import type { Caller, Volumes } from '#volume/volume.ts'
 import type { S3Query } from './s3-query.ts'
 
 /** What the operations need of the node. */
 export interface S3Services {
-  readonly volumes: Volumes
+  readonly volumes: Volumes & ObjectVolumes
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -56,6 +57,8 @@ export interface S3Payload extends AsyncIterable<Buffer> {
   readonly trailerNames: readonly string[]
   /** The trailers by name in lower case: complete when the iteration is done, and announced ones are all there. */
   readonly trailers: ReadonlyMap<string, string>
+  /** Frees the memory of a piece that is done with. */
+  release(piece: Uint8Array): void
   /** Everything in one buffer, verified: for small payloads (`SMALL_BODY_BYTES`). It may be kept. */
   collect(): Promise<Buffer>
 }

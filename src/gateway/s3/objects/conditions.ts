@@ -1,0 +1,83 @@
+// Conditional headers, for reads, for writes, and for the sources of copies.
+
+import { type ConditionHeaders, judgeConditions, readConditions, type Verdict } from '#gateway/http/conditional.ts'
+import type { CheckObject, ObjectInfo } from '#volume/objects.ts'
+import { S3Error } from '../s3-error.ts'
+import { type Headers, headerText } from './object-headers.ts'
+
+/** Clients send tags with and without their quotes. */
+const quoted = (tags: string): string =>
+  tags.includes('"') || tags.trim() === '*'
+    ? tags
+    : tags
+        .split(',')
+        .map((tag) => `"${tag.trim()}"`)
+        .join(',')
+
+const unquoted = (tag: string): string => tag.trim().replace(/^"(.*)"$/, '$1')
+
+/** What the conditions of a request say of `object`; `prefix` is that of their headers. */
+function judge(headers: Headers, prefix: string, object: ObjectInfo, nowMs: number): Verdict {
+  const given: ConditionHeaders = {}
+  const wanted = given as Record<string, string>
+  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const) {
+    const value = headerText(headers, prefix + name)
+    if (value !== undefined) wanted[name] = name.endsWith('match') ? quoted(value) : value
+  }
+  const conditions = readConditions(given, nowMs)
+  if (conditions === undefined) return 'proceed'
+  const target = { etag: `"${object.etag}"`, lastModifiedMs: Number(object.modifiedNs / 1_000_000n) }
+  return judgeConditions(conditions, target, true)
+}
+
+/** @throws NotModified, PreconditionFailed */
+export function checkRead(headers: Headers, object: ObjectInfo, shown: { nowMs: number; headers: readonly string[] }): void {
+  const verdict = judge(headers, '', object, shown.nowMs)
+  if (verdict === 'failed') throw preconditionFailed('If-Match')
+  if (verdict === 'not-modified') throw new S3Error('NotModified', 'Not Modified', { headers: shown.headers })
+}
+
+/** @throws PreconditionFailed */
+export function checkSource(headers: Headers, object: ObjectInfo, nowMs: number): void {
+  if (judge(headers, 'x-amz-copy-source-', object, nowMs) !== 'proceed') throw preconditionFailed('x-amz-copy-source-If-Match')
+}
+
+/** What a conditional write asks of what is there. @throws NotImplemented for what S3 doesn't know either */
+export function writeCheck(headers: Headers): CheckObject | undefined {
+  const ifMatch = headerText(headers, 'if-match')
+  const ifNoneMatch = headerText(headers, 'if-none-match')
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
+  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
+    throw new S3Error('NotImplemented', 'A write with If-None-Match other than "*" is not implemented')
+  return (existing) => {
+    if (ifNoneMatch !== undefined && existing !== undefined) throw preconditionFailed('If-None-Match')
+    if (ifMatch === undefined) return
+    if (existing === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist, but If-Match asks for it')
+    if (ifMatch.trim() !== '*' && unquoted(ifMatch) !== existing.etag) throw preconditionFailed('If-Match')
+  }
+}
+
+/** What a conditional removal asks: as a write, and of size and time too. */
+export function removeCheck(conditions: {
+  readonly etag: string | undefined
+  readonly modifiedMs: number | undefined
+  readonly sizeBytes: number | undefined
+}): CheckObject | undefined {
+  const { etag, modifiedMs, sizeBytes } = conditions
+  if (etag === undefined && modifiedMs === undefined && sizeBytes === undefined) return undefined
+  return (existing) => {
+    // S3 has a removal of nothing succeed, but for one that asks for something.
+    if (existing === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist, but a condition asks for it')
+    if (etag !== undefined && etag.trim() !== '*' && unquoted(etag) !== existing.etag) throw preconditionFailed('If-Match')
+    if (sizeBytes !== undefined && sizeBytes !== existing.sizeBytes) throw preconditionFailed('x-amz-if-match-size')
+    const existingMs = Number(existing.modifiedNs / 1_000_000_000n) * 1_000
+    if (modifiedMs !== undefined && Math.floor(modifiedMs / 1_000) * 1_000 !== existingMs)
+      throw preconditionFailed('x-amz-if-match-last-modified-time')
+  }
+}
+
+function preconditionFailed(condition: string): S3Error {
+  return new S3Error('PreconditionFailed', 'At least one of the pre-conditions you specified did not hold', {
+    elements: { Condition: condition },
+  })
+}

@@ -1,0 +1,105 @@
+import { XmlWriter } from '#gateway/xml/write-xml.ts'
+import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
+import { S3Error } from '../s3-error.ts'
+import { s3Timestamp } from '../s3-timestamp.ts'
+import { checksumElement, parseAlgorithm } from './checksum.ts'
+import { checksumOf } from './read-checksum.ts'
+import { writeCheck } from './conditions.ts'
+import { type CopySource, openCopySource, readCopySource } from './copy-source.ts'
+import { isVersioned, openBucket } from './find-object.ts'
+import { readMetadata, readStorageClass } from './object-headers.ts'
+import { MAX_SINGLE_BYTES, ownerOf } from './store-object.ts'
+import { parseTagging } from './tag-set.ts'
+
+export const copyObject: S3Operation = {
+  name: 'CopyObject',
+  method: 'PUT',
+  where: 'object',
+  header: 'x-amz-copy-source',
+  async handle(call) {
+    const source = readCopySource(call)
+    const objects = await openBucket(call)
+    const check = writeCheck(call.exchange.headers)
+    const open = await openCopySource(call, source)
+    try {
+      const { object } = open
+      if (object.sizeBytes > MAX_SINGLE_BYTES)
+        throw new S3Error(
+          'InvalidRequest',
+          'The specified copy source is larger than the maximum allowable size for a copy source',
+        )
+      const properties = await propertiesOf(call, { source, open, owner: objects.info.owner })
+      const copied = await objects.copy(open, call.key, { caller: call.caller, properties, check })
+      const headers: string[] = []
+      if (source.versionId !== undefined) headers.push('x-amz-copy-source-version-id', object.versionId)
+      else if (object.versionId !== 'null') headers.push('x-amz-copy-source-version-id', object.versionId)
+      if (isVersioned(objects)) headers.push('x-amz-version-id', copied.versionId)
+      call.sendXml(200, describeCopy(copied), headers)
+    } finally {
+      open.file.close()
+    }
+  },
+}
+
+function describeCopy(copied: ObjectInfo): XmlWriter {
+  const xml = new XmlWriter('CopyObjectResult', { xmlns: S3_NAMESPACE })
+  xml.leaf('ETag', `"${copied.etag}"`).leaf('LastModified', s3Timestamp(copied.modifiedNs))
+  const { checksum } = copied.properties
+  if (checksum === undefined) return xml
+  const value = checksum.type === 'COMPOSITE' ? `${checksum.value}-${copied.parts}` : checksum.value
+  return xml.leaf(checksumElement(checksum.algorithm), value).leaf('ChecksumType', checksum.type)
+}
+
+async function propertiesOf(
+  call: S3Call,
+  { source, open, owner }: { source: CopySource; open: Awaited<ReturnType<typeof openCopySource>>; owner: string },
+): Promise<ObjectProperties> {
+  const { headers } = call.exchange
+  const before = open.object.properties
+  const replacesMetadata = directive(call, 'x-amz-metadata-directive') === 'REPLACE'
+  const replacesTags = directive(call, 'x-amz-tagging-directive') === 'REPLACE'
+  const storage = readStorageClass(headers)
+  const isItself = source.bucket === call.bucket && source.key === call.key && source.versionId === undefined
+  if (isItself && !replacesMetadata && call.header('x-amz-storage-class') === undefined && !changesOtherwise(call)) {
+    throw new S3Error(
+      'InvalidRequest',
+      "This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes.",
+    )
+  }
+  const { contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage, expires, metadata } = before
+  const kept = defined({ contentType, cacheControl, contentDisposition, contentEncoding, contentLanguage, expires, metadata })
+  const given = call.header('x-amz-tagging')
+  const tags = replacesTags ? (given === undefined ? [] : parseTagging(given)) : (before.tags ?? [])
+  const wanted = call.header('x-amz-checksum-algorithm')
+  const checksum =
+    wanted === undefined || parseAlgorithm(wanted) === before.checksum?.algorithm
+      ? before.checksum
+      : await checksumOf(parseAlgorithm(wanted), open, call.exchange.signal)
+  const { partSizes } = before
+  return {
+    ...(replacesMetadata ? readMetadata(headers) : kept),
+    ...storage,
+    ...ownerOf(call, owner),
+    ...(tags.length === 0 ? {} : { tags }),
+    ...defined({ checksum, partSizes }),
+  }
+}
+
+function changesOtherwise(call: S3Call): boolean {
+  return call.header('x-amz-website-redirect-location') !== undefined || call.header('x-amz-server-side-encryption') !== undefined
+}
+
+function directive(call: S3Call, name: string): 'COPY' | 'REPLACE' {
+  const value = call.header(name) ?? 'COPY'
+  if (value === 'COPY' || value === 'REPLACE') return value
+  throw new S3Error('InvalidArgument', `Unknown directive: ${name} is "${value.slice(0, 40)}", COPY or REPLACE is expected`, {
+    elements: { ArgumentName: name, ArgumentValue: value.slice(0, 40) },
+  })
+}
+
+function defined<T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>
+  }
+}

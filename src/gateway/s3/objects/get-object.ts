@@ -1,0 +1,26 @@
+import type { S3Operation } from '../operation.ts'
+import { isVersioned, openBucket, openObject, targetOf } from './find-object.ts'
+import { planReading } from './read-object.ts'
+
+export const getObject: S3Operation = {
+  name: 'GetObject',
+  method: 'GET',
+  where: 'object',
+  async handle(call) {
+    const objects = await openBucket(call)
+    const { object, file } = await openObject(objects, targetOf(call))
+    try {
+      const { status, headers, range } = planReading(call, object, isVersioned(objects))
+      const { offset, length } = range
+      if (file.bytes !== undefined || length === 0) {
+        const bytes = file.bytes?.subarray(offset, offset + length) ?? Buffer.alloc(0)
+        call.sendBytes(status, headers, bytes)
+        return
+      }
+      const bytes = file.read(range, call.exchange.signal)
+      await call.sendStream(status, headers, { bytes, lengthBytes: length })
+    } finally {
+      file.close()
+    }
+  },
+}
