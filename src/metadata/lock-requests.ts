@@ -23,8 +23,8 @@ export interface LockTaken extends PlacedLock {
   readonly created: boolean
 }
 
-/** @throws LOCKED, with the path of the lock in the way, and `isNew` true if it is no lock of this client's that is missing;
- *  PRECONDITION_FAILED; NOT_FOUND without the directory; BUSY with as many locks as there may be */
+/** @throws LOCKED, with the path of the lock in the way, and `isConflict` if it excludes this one; PRECONDITION_FAILED; NOT_FOUND
+ *  without the directory; BUSY with as many locks as there may be */
 export function takeLock(t: VolumeTransaction, path: Path, request: LockRequest): LockTaken {
   const { guard, principal, emptySha256, ...asked } = request
   const spot = locate(t, path)

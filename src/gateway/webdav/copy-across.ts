@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { GuardedVolume, WriteGuard } from '#volume/locks.ts'
-import type { Caller } from '#volume/volume.ts'
+import type { Caller, Entry } from '#volume/volume.ts'
 import type { DavRequest } from './dav-request.ts'
 
 const ENTRIES_PER_PAGE = 1_000
@@ -23,30 +23,39 @@ interface Copying {
 }
 
 /** Copies between volumes, by reading and writing. A tree is not copied in one step: entries appear one by one. */
-export async function copyAcross(services: DavRequest['services'], copying: Copying, guard: WriteGuard): Promise<void> {
-  const { source, target, isWhole } = copying
+export async function copyAcross({ services, exchange }: DavRequest, copying: Copying, guard: WriteGuard): Promise<void> {
+  const { source, isWhole } = copying
   const copier = new Copier(copying, guard)
-  await copier.copyEntry([], source.found)
-  if (source.found.type !== 'directory' || !isWhole) return
-  services.uploads.enter()
+  await services.uploads.enterInTurn(services.clock, exchange.signal)
   try {
+    await copier.copyEntry([], source.found)
+    if (source.found.type !== 'directory' || !isWhole) return
     let cursor: string | undefined
     do {
       const from = cursor === undefined ? {} : { cursor }
       const page = await source.volume.list(source.path, { recursive: true, limit: ENTRIES_PER_PAGE, ...from })
-      const files = page.entries.filter(({ attributes }) => attributes.type !== 'directory')
-      for (const { path, attributes } of page.entries)
-        if (attributes.type === 'directory') await copier.copyEntry(path, attributes)
-      const work = async (): Promise<void> => {
-        for (let next = files.pop(); next !== undefined; next = files.pop()) await copier.copyEntry(next.path, next.attributes)
-      }
-      await Promise.all(Array.from({ length: FILES_AT_A_TIME }, work))
+      await copyPage(copier, page.entries)
       cursor = page.next
     } while (cursor !== undefined)
   } finally {
     services.uploads.leave()
   }
-  await target.volume.setAttributes(target.path, { mtimeNs: source.found.mtimeNs }, copying.caller)
+}
+
+/** First the directories, in the order of the listing, then a few files at a time. Ends when nothing is under way any more. */
+async function copyPage(copier: Copier, entries: readonly Entry[]): Promise<void> {
+  const files = entries.filter(({ attributes }) => attributes.type !== 'directory')
+  for (const { path, attributes } of entries) if (attributes.type === 'directory') await copier.copyEntry(path, attributes)
+  const work = async (): Promise<void> => {
+    try {
+      for (let next = files.pop(); next !== undefined; next = files.pop()) await copier.copyEntry(next.path, next.attributes)
+    } catch (error) {
+      files.length = 0
+      throw error
+    }
+  }
+  const results = await Promise.allSettled(Array.from({ length: FILES_AT_A_TIME }, work))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
 class Copier {

@@ -26,7 +26,7 @@ interface Transfer {
 
 /** COPY and MOVE (RFC 4918, sections 9.8 and 9.9). */
 export async function transfer(request: DavRequest<EntryTarget>): Promise<void> {
-  const { exchange, services, caller } = request
+  const { exchange, caller } = request
   const isMove = exchange.method === 'MOVE'
   const depth = isMove ? readDepth(exchange, ['infinity'], 'infinity') : readDepth(exchange, ['0', 'infinity'], 'infinity')
   const overwrite = readOverwrite(exchange)
@@ -42,7 +42,7 @@ export async function transfer(request: DavRequest<EntryTarget>): Promise<void> 
     throw new ShoalError('PRECONDITION_FAILED', `There is something at "/${formatPath(target.path)}", and Overwrite is F`)
   await requireParent(target)
   const task = { source: { ...source, found: source.found }, target, caller, isWhole: depth === 'infinity' }
-  if (!isSameVolume) await transferAcross(services, task, isMove)
+  if (!isSameVolume) await transferAcross(request, task, isMove)
   else if (isMove) await move(task)
   else await copy(task)
   exchange.send(target.found === undefined ? 201 : 204, [])
@@ -116,13 +116,14 @@ async function copy({ source, target, caller, isWhole }: Transfer): Promise<void
   await volume.copy(source.path, target.path, { caller, guard, exact: true, ...shape })
 }
 
-async function transferAcross(services: DavRequest['services'], task: Transfer, isMove: boolean): Promise<void> {
+async function transferAcross(request: DavRequest, task: Transfer, isMove: boolean): Promise<void> {
   const { source, target, caller } = task
   await checkAcross(task, isMove)
   const held = { lists: [], tokens: target.guard.tokens }
-  if (target.found !== undefined && (target.found.type === 'directory' || source.found.type === 'directory'))
+  // One file over another is one step; anything else makes room first.
+  if (target.found !== undefined && (target.found.type !== 'file' || source.found.type !== 'file'))
     await target.volume.remove(target.path, { caller, recursive: true, guard: held })
-  await copyAcross(services, task, held)
+  await copyAcross(request, task, held)
   if (isMove)
     await source.volume.remove(source.path, { caller, recursive: true, guard: { ...held, tokens: source.guard.tokens } })
 }

@@ -1,11 +1,10 @@
 import type { ErrorCode, ShoalError } from '#foundation/errors.ts'
 import { parsePath } from '#foundation/path.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
-import { XmlWriter } from '#gateway/xml/write-xml.ts'
+import { XML_DECLARATION, XmlWriter } from '#gateway/xml/write-xml.ts'
 import { type DavTarget, formatHref, parseReference, parseTarget } from './dav-target.ts'
 import { responseText, XML_TYPE, writeStatus } from './multistatus.ts'
 import { single } from './request-headers.ts'
-import { XML_DECLARATION } from '#gateway/xml/write-xml.ts'
 
 /** The HTTP status of each error code, where the method says nothing else. */
 const DAV_STATUS = {

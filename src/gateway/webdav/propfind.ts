@@ -62,8 +62,9 @@ async function propfindEntry(request: DavRequest<EntryTarget>, { depth, asked }:
   const listing = await Tree.open(request, { volume, asked })
   const wantsMembers = depth !== '0' && attributes.type === 'directory'
   if (wantsMembers && depth === 'infinity') await listing.checkSize()
+  const own = listing.respond(target.path, attributes, await listing.readDead())
   const answer = new Multistatus(exchange)
-  await answer.write([listing.respond(target.path, attributes, await listing.readDead())])
+  await answer.write([own])
   if (wantsMembers)
     for await (const page of listing.pages(depth === 'infinity')) await answer.write(await listing.respondAll(page))
   answer.end()

@@ -44,7 +44,7 @@ async function storeBody(
   const { lengthBytes } = exchange
   if (lengthBytes !== undefined && lengthBytes <= SMALL_BODY_BYTES)
     return volume.writeFile(target.path, await exchange.body().collect(), options)
-  services.uploads.enter()
+  await services.uploads.enterInTurn(services.clock, exchange.signal)
   try {
     const body = exchange.body(services.limits.maxBodyBytes)
     return await volume.writeFile(target.path, body, { ...options, signal: exchange.signal })
