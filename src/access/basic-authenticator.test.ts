@@ -5,7 +5,8 @@ import type { Metrics } from '#observe/metrics.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { BasicAuthenticator } from './basic-authenticator.ts'
 
-const KEY = { accessKey: 'KEY', secretKey: 'secret:with:colons' }
+const PRINCIPAL = { name: 'someone', kind: 'user' } as const
+const KEY = { accessKey: 'KEY', secretKey: 'secret:with:colons', principal: PRINCIPAL }
 const header = (text: string) => `Basic ${Buffer.from(text).toString('base64')}`
 const GOOD = header('KEY:secret:with:colons')
 const BAD = header('KEY:wrong')
@@ -31,10 +32,10 @@ function setUp() {
 
 test('the right pair is a principal, found once and remembered', () => {
   const { authenticator, lookups } = setUp()
-  assert.deepEqual(authenticator.verify(GOOD), { name: 'KEY' })
-  assert.deepEqual(authenticator.verify(GOOD), { name: 'KEY' })
+  assert.deepEqual(authenticator.verify(GOOD), PRINCIPAL)
+  assert.deepEqual(authenticator.verify(GOOD), PRINCIPAL)
   assert.equal(lookups(), 1)
-  assert.deepEqual(authenticator.verify(GOOD.replace('Basic', 'bASIC')), { name: 'KEY' })
+  assert.deepEqual(authenticator.verify(GOOD.replace('Basic', 'bASIC')), PRINCIPAL)
   authenticator.forget()
   authenticator.verify(GOOD)
   assert.equal(lookups(), 3)
@@ -75,7 +76,7 @@ test('who keeps sending wrong keys waits longer and longer, and right ones never
     clock.advance(1)
     await sixth
   }
-  assert.deepEqual(authenticator.verify(GOOD), { name: 'KEY' })
+  assert.deepEqual(authenticator.verify(GOOD), PRINCIPAL)
   await assert.rejects(authenticator.refuse(BAD, '10.0.0.2'), refused)
   await assert.rejects(authenticator.refuse(undefined, '10.0.0.1'), refused)
   assert.deepEqual(failures.slice(-2), ['wrong', 'missing'])

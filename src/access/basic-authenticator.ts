@@ -3,25 +3,21 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Counter, Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import { FailureTable } from './failure-table.ts'
-import type { Credentials, Principal } from './principal.ts'
+import type { Credentials, FindKey, Principal } from './principal.ts'
 
 /** Verified Authorization headers kept: with one root key few are in use, but each client may write its own differently. */
 const CACHE_ENTRIES = 1024
 
 /** Proves who asks by HTTP Basic (RFC 7617), the access key as the name. */
 export class BasicAuthenticator {
-  readonly #find: (accessKey: string) => Credentials | undefined
+  readonly #find: FindKey
   readonly #failures: FailureTable
   readonly #clock: Clock
   readonly #counter: Counter
   /** By the exact header; the oldest goes first. */
   readonly #verified = new Map<string, Principal>()
 
-  constructor(options: {
-    readonly find: (accessKey: string) => Credentials | undefined
-    readonly clock: Clock
-    readonly metrics: Metrics
-  }) {
+  constructor(options: { readonly find: FindKey; readonly clock: Clock; readonly metrics: Metrics }) {
     this.#find = options.find
     this.#clock = options.clock
     this.#failures = new FailureTable(options.clock)
@@ -75,7 +71,7 @@ export class BasicAuthenticator {
     const expected = this.#find(given.accessKey)
     // Unknown keys take the same path, so that the time says nothing about which half was wrong.
     const same = sameSecret(given.secretKey, expected?.secretKey ?? '')
-    return expected !== undefined && same ? { name: expected.accessKey } : undefined
+    return same ? expected?.principal : undefined
   }
 }
 

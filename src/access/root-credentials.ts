@@ -4,18 +4,12 @@ import { storageError } from '#platform/files.ts'
 import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
 import type { Credentials } from './principal.ts'
+import { randomKey } from './random-key.ts'
 
 export interface RootCredentials extends Credentials {
   /** Where they come from: `made` just now, and to be shown this once; `kept` in the data folder; `configured`. */
   readonly origin: 'made' | 'kept' | 'configured'
 }
-
-const ACCESS_KEY_LENGTH = 20
-const SECRET_KEY_LENGTH = 40
-// Without 0, O, 1 and I, which people mistake when they copy a key by hand: 32 characters, 5 bits each.
-const ACCESS_KEY_LETTERS = 'ABCDEFGHJKLMNPQRSTUVWXYZ23456789'
-// 64 characters, 6 bits each: 240 bits.
-const SECRET_KEY_LETTERS = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
 const FileSchema = z.object({ accessKey: z.string().min(3).max(128), secretKey: z.string().min(8).max(128) })
 
@@ -29,10 +23,7 @@ export async function loadRootCredentials(
   if (configured !== undefined) return { ...configured, origin: 'configured' }
   const kept = await readRootCredentials(dataPath, ports.files)
   if (kept !== undefined) return { ...kept, origin: 'kept' }
-  const made = {
-    accessKey: randomText(ports.random, ACCESS_KEY_LETTERS, ACCESS_KEY_LENGTH),
-    secretKey: randomText(ports.random, SECRET_KEY_LETTERS, SECRET_KEY_LENGTH),
-  }
+  const made = randomKey(ports.random)
   const path = rootCredentialsPath(dataPath)
   try {
     await ports.files.publish(path, [Buffer.from(`${JSON.stringify(made, undefined, 2)}\n`)], { mode: 0o600 })
@@ -69,9 +60,4 @@ function damaged(path: string, cause: unknown): ShoalError {
     `"${path}" holds no root credentials: {"accessKey":"…","secretKey":"…"} is expected. Restore it, or remove it and the next start makes new ones`,
     { cause },
   )
-}
-
-/** Each letter with equal chance: the alphabets have a power of two of them, so that a byte's lower bits choose. */
-function randomText(random: Random, letters: string, length: number): string {
-  return Array.from(random.bytes(length), (byte) => letters[byte % letters.length]).join('')
 }

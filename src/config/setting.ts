@@ -26,6 +26,12 @@ export function text(options: Description<string>): Setting<string> {
   return { ...options, schema: z.string().min(1), allowed: "text that isn't empty", format: String, secret: false }
 }
 
+/** A short name such as that of a region. */
+export function word(options: Description<string>): Setting<string> {
+  const schema = z.string().regex(/^[A-Za-z0-9-]{1,64}$/)
+  return { ...options, schema, allowed: '1 to 64 letters, digits and dashes', format: String, secret: false }
+}
+
 /** A file's path, relative to the working folder. There may be none, which is also what empty text says. */
 export function optionalPath(options: { readonly help: string }): Setting<string | undefined> {
   const schema = z.string().transform((path) => (path === '' ? undefined : path))
@@ -45,6 +51,26 @@ export function flag(options: Description<boolean>): Setting<boolean> {
 export function choice<const T extends string>(options: Description<NoInfer<T>> & { values: readonly T[] }): Setting<T> {
   const { values, fallback, help } = options
   return { fallback, help, schema: z.enum(values), allowed: `one of ${values.join(', ')}`, format: String, secret: false }
+}
+
+/** Names of hosts, in a file as a list or as text with commas. */
+export function hostNames(options: { readonly help: string }): Setting<readonly string[]> {
+  const name = z.string().regex(/^(?=.{1,253}$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$/)
+  const list = z.array(name).max(100)
+  const fromWord = z.string().transform((word) =>
+    word
+      .split(',')
+      .map((part) => part.trim().toLowerCase())
+      .filter((part) => part !== ''),
+  )
+  return {
+    ...options,
+    schema: z.union([list, fromWord.pipe(list)]),
+    fallback: [],
+    allowed: 'names of hosts with commas between them, such as s3.example.com,s3.local',
+    format: (names) => names.join(','),
+    secret: false,
+  }
 }
 
 export function count(options: Description<number> & Bounds): Setting<number> {

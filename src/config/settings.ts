@@ -1,4 +1,16 @@
-import { choice, count, durationMs, flag, optionalPath, secret, sizeBytes, text, type Setting } from './setting.ts'
+import {
+  choice,
+  count,
+  durationMs,
+  flag,
+  hostNames,
+  optionalPath,
+  secret,
+  sizeBytes,
+  text,
+  type Setting,
+  word,
+} from './setting.ts'
 
 const SECOND_MS = 1_000
 const MINUTE_MS = 60 * SECOND_MS
@@ -92,6 +104,10 @@ export const SETTINGS = {
     max: 2 ** 30,
     help: 'changes that the feed remembers at least',
   }),
+  's3.domains': hostNames({
+    help: 'names below which each bucket is a host of its own, as BUCKET.s3.example.com; below localhost it always is',
+  }),
+  's3.region': word({ fallback: 'us-east-1', help: 'the location that buckets say they have; requests may be signed for any' }),
   'shutdown.graceMs': durationMs({
     fallback: 10 * SECOND_MS,
     min: 0,

@@ -1,11 +1,13 @@
 import { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import { openKeySeal } from '#access/key-seal.ts'
+import type { KeySeal } from '#access/key-seal.ts'
+import { findIn } from '#access/keyring.ts'
+import { KvKeyring } from '#access/kv-keyring.ts'
+import { ROOT } from '#access/principal.ts'
+import type { FindKey } from '#access/principal.ts'
 import { loadRootCredentials } from '#access/root-credentials.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
 import type { Config } from '#config/settings.ts'
-import { HttpMetrics } from '#gateway/http/http-metrics.ts'
-import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
-import { HttpServer } from '#gateway/http/server.ts'
-import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -18,10 +20,11 @@ import { nodeMachine } from '#platform/node-machine.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { Random } from '#platform/random.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
-import { assembleWebdav } from './assemble-webdav.ts'
+import { assembleServers } from './assemble-servers.ts'
+import type { Servers } from './assemble-servers.ts'
 import { describeNode } from './node-status.ts'
-import { NodeTls } from './node-tls.ts'
 import { assembleVolumes } from './node-volumes.ts'
+import { NodeTls } from './node-tls.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './open-storage.ts'
 import { PackCompactor } from './pack-compactor.ts'
@@ -42,6 +45,8 @@ export interface RunningNode {
   readonly url: string
   readonly host: string
   readonly port: number
+  /** Where S3 is, such as `http://127.0.0.1:7401`. */
+  readonly s3Url: string
   /** Absolute. */
   readonly dataPath: string
   readonly nodeId: string
@@ -64,8 +69,10 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
   const storage = await openStorage(config.data, { files, clock, random, log, metrics, version })
   try {
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, configuredCredentials(config))
+    const seal = await openKeySeal(storage.folder.path, { files, random })
+    const access = await openAccess({ storage, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
-    const node = new Node({ config, storage, credentials, tls, ports: { log, version, clock, random, metrics } })
+    const node = new Node({ config, storage, credentials, access, tls, ports: { log, version, clock, random, metrics } })
     await node.listen()
     return node
   } catch (error) {
@@ -80,10 +87,30 @@ function configuredCredentials({ rootAccessKey, rootSecretKey }: Config) {
     : { accessKey: rootAccessKey, secretKey: rootSecretKey }
 }
 
+interface Access {
+  readonly keyring: KvKeyring
+  readonly authenticator: BasicAuthenticator
+  readonly findKey: FindKey
+}
+
+async function openAccess(options: {
+  readonly storage: Storage
+  readonly seal: KeySeal
+  readonly credentials: RootCredentials
+  readonly ports: { readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
+}): Promise<Access> {
+  const { storage, seal, credentials, ports } = options
+  const keyring: KvKeyring = await KvKeyring.open({ ...ports, kv: storage.kv, seal, changed: () => authenticator.forget() })
+  const findKey = findIn({ ...credentials, principal: ROOT }, keyring)
+  const authenticator = new BasicAuthenticator({ ...ports, find: findKey })
+  return { keyring, authenticator, findKey }
+}
+
 interface NodeParts {
   readonly config: Config
   readonly storage: Storage
   readonly credentials: RootCredentials
+  readonly access: Access
   readonly tls: NodeTls | undefined
   readonly ports: {
     readonly log: Log
@@ -101,11 +128,12 @@ class Node implements RunningNode {
   readonly volumes: StrongVolumes
   readonly #parts: NodeParts
   readonly #compactor: PackCompactor
-  readonly #server: HttpServer
+  readonly #servers: Servers
   readonly #stopping = new AbortController()
   readonly #startedMs: number
   readonly #startedNs: bigint
   #address = { host: '', port: 0 }
+  #s3Address = { host: '', port: 0 }
   #state: NodeState = 'starting'
   #stopped: Promise<void> | undefined
 
@@ -120,7 +148,7 @@ class Node implements RunningNode {
     this.#startedNs = clock.nowNs()
     this.volumes = assembleVolumes(storage, config, ports)
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
-    this.#server = this.#assembleServer()
+    this.#servers = this.#assembleServers()
   }
 
   get host(): string {
@@ -132,8 +160,11 @@ class Node implements RunningNode {
   }
 
   get url(): string {
-    const { host, port } = this.#address
-    return `${this.tls === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}`
+    return this.#urlOf(this.#address)
+  }
+
+  get s3Url(): string {
+    return this.#urlOf(this.#s3Address)
   }
 
   get tls(): NodeTls | undefined {
@@ -146,12 +177,18 @@ class Node implements RunningNode {
 
   async listen(): Promise<void> {
     const { host, port } = this.#parts.config
-    this.#address = await this.#server.listen({ host, port })
+    this.#address = await this.#servers.base.listen({ host, port })
+    try {
+      this.#s3Address = await this.#servers.s3.listen({ host, port: port === 0 ? 0 : port + 1 })
+    } catch (error) {
+      await this.#servers.base.stop(0)
+      throw error
+    }
     this.volumes.start()
     this.#compactor.start()
     this.tls?.start()
     this.#state = 'serving'
-    this.#parts.ports.log.info('serving', { url: this.url, data: this.dataPath, nodeId: this.nodeId })
+    this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
   }
 
   stop(): Promise<void> {
@@ -165,7 +202,8 @@ class Node implements RunningNode {
     ports.log.info('stopping', { graceMs: config.shutdown.graceMs })
     this.#state = 'draining'
     this.#stopping.abort()
-    await this.#server.stop(config.shutdown.graceMs)
+    const { base, s3 } = this.#servers
+    await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
     await this.tls?.stop()
     await this.#compactor.stop()
     await this.volumes.close()
@@ -173,48 +211,28 @@ class Node implements RunningNode {
     ports.log.info('stopped')
   }
 
-  #assembleServer(): HttpServer {
-    const { config, storage, credentials, ports } = this.#parts
-    const { clock, random, log, metrics, version } = ports
-    const { limits } = config
-    const httpMetrics = new HttpMetrics(metrics)
+  #assembleServers(): Servers {
+    const { config, storage, access, ports } = this.#parts
+    const { clock, version } = ports
     const { nodeId, clusterId } = storage.folder
     const identity = { version, nodeId, clusterId, startedNs: this.#startedNs }
-    const authenticator = new BasicAuthenticator({
-      find: (accessKey) => (accessKey === credentials.accessKey ? credentials : undefined),
-      clock,
-      metrics,
-    })
-    const door = new RestDoor({
+    return assembleServers({
+      config,
+      ports,
+      ...access,
+      tls: this.#parts.tls?.material,
       volumes: this.volumes,
-      authenticator,
-      clock,
-      random,
-      log: log.child({ door: 'rest' }),
-      metrics,
-      httpMetrics,
-      limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },
-      stopping: this.#stopping.signal,
-      state: () => this.state(),
-      status: () =>
-        describeNode(identity, { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs }, this.volumes),
-      fsck: (options) => this.volumes.fsck(options),
-    })
-    return new HttpServer({
-      doors: [...assembleWebdav({ config, volumes: this.volumes, authenticator, ports }), { prefix: '/', door }],
-      limits: {
-        ...DEFAULT_HTTP_LIMITS,
-        maxConnections: limits.maxConnections,
-        maxHeaderBytes: limits.maxHeaderBytes,
-        headersTimeoutMs: limits.requestTimeoutMs,
-        bodyIdleMs: limits.idleBodyTimeoutMs,
+      node: {
+        stopping: this.#stopping.signal,
+        state: () => this.state(),
+        status: () =>
+          describeNode(identity, { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs }, this.volumes),
       },
-      clock,
-      random,
-      log: log.child({ part: 'http' }),
-      metrics: httpMetrics,
-      requestLog: config.log.level === 'debug' ? 'all' : 'errors',
-      tls: this.tls?.material,
     })
+  }
+
+  #urlOf({ host, port }: { readonly host: string; readonly port: number }): string {
+    const scheme = this.tls === undefined ? 'http' : 'https'
+    return `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`
   }
 }

@@ -62,16 +62,17 @@ async function openLog({ io, clock }: Invocation, config: Config): Promise<Log> 
 }
 
 async function greet({ output }: Invocation, node: RunningNode, config: Config): Promise<void> {
-  const { url, host, port, dataPath, nodeId, credentials, tls } = node
+  const { url, s3Url, host, port, dataPath, nodeId, credentials, tls } = node
   const isNew = credentials.origin === 'made'
   if (output.json) {
     const keys = isNew ? { accessKey: credentials.accessKey, secretKey: credentials.secretKey } : {}
     const certificate = tls === undefined ? {} : { certificateFingerprint: tls.fingerprint }
-    await output.value({ url, host, port, dataPath, nodeId, ...certificate, ...keys })
+    await output.value({ url, s3Url, host, port, dataPath, nodeId, ...certificate, ...keys })
   } else {
     await output.line(`Shoal ${shoalVersion()} serves ${dataPath}`)
     await output.line()
     await output.line(`  REST     ${url}/api/v1   (described at ${url}/api/v1/openapi.json)`)
+    await output.line(`  S3       ${s3Url}`)
     await output.line(`  WebDAV   ${url}/dav/`)
     await output.line(`  health   ${url}/healthz, ${url}/readyz`)
     await output.line(`  metrics  ${url}/metrics`)

@@ -200,7 +200,7 @@ test('requests are logged with their id and without secrets', async () => {
   await delay(20)
   const line = log.find((entry) => entry.message === 'request')
   assert.equal(line?.['requestId'], /X-Request-Id: (\S+)/.exec(answer)?.[1])
-  assert.deepEqual([line?.['status'], line?.['principal'], line?.['door']], [201, 'TESTKEY', 'rest'])
+  assert.deepEqual([line?.['status'], line?.['principal'], line?.['door']], [201, 'root', 'rest'])
   assert.doesNotMatch(JSON.stringify(log), /secret/)
 })
 

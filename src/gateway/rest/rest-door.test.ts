@@ -56,6 +56,14 @@ test('directories are made, listed page by page, and removed', async () => {
   assert.equal((await call('GET', '/api/v1/volumes/docs/entries/dir')).status, 404)
 })
 
+test('access keys are made, listed, changed, rotated and removed', async () => {
+  const { accessKey } = (await call('POST', '/api/v1/keys', { body: '{"principal":"alice"}' })).json as { accessKey: string }
+  assert.equal((await call('GET', '/api/v1/keys')).json['keys'].length, 1)
+  assert.equal((await call('PATCH', `/api/v1/keys/${accessKey}`, { body: '{"enabled":false}' })).json['enabled'], false)
+  assert.equal((await call('POST', `/api/v1/keys/${accessKey}/rotate`)).status, 200)
+  assert.equal((await call('DELETE', `/api/v1/keys/${accessKey}`)).status, 204)
+})
+
 test('every operation on entries answers with the entry', async () => {
   await put('ops/a', 'aaaa')
   assert.equal((await op('ops/a', { op: 'move', to: 'ops/b' })).json['path'], 'ops/b')
@@ -186,8 +194,8 @@ test('changes come as lines, as events, and from a cursor', async () => {
     .map((line) => JSON.parse(line))
     .map((change) => [change.kind, change.path, change.by])
   assert.deepEqual(kinds, [
-    ['create', 'changes/a', 'TESTKEY'],
-    ['write', 'changes/a', 'TESTKEY'],
+    ['create', 'changes/a', 'root'],
+    ['write', 'changes/a', 'root'],
   ])
   const events = await call('GET', `/api/v1/changes?cursor=${cursor}&follow=false`, { headers: { accept: 'text/event-stream' } })
   assert.match(events.text, /^id: \d+\nevent: change\ndata: \{/)

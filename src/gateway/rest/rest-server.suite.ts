@@ -1,11 +1,17 @@
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import { KeySeal } from '#access/key-seal.ts'
+import { findIn } from '#access/keyring.ts'
+import { KvKeyring } from '#access/kv-keyring.ts'
+import { ROOT } from '#access/principal.ts'
+import type { PrincipalKey } from '#access/principal.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { HttpMetrics } from '#gateway/http/http-metrics.ts'
 import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
 import type { HttpLimits } from '#gateway/http/limits.ts'
 import { HttpServer } from '#gateway/http/server.ts'
+import { openMemoryStore } from '#kv/memory.ts'
 import type { Log, LogFields } from '#observe/log.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -17,7 +23,11 @@ import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { RestDoor } from './rest-door.ts'
 import type { NodeState, RestLimits, RestServices } from './route.ts'
 
-export const CREDENTIALS = { accessKey: 'TESTKEY', secretKey: 'test-secret-with-40-characters-aaaaaaaaa' }
+export const CREDENTIALS: PrincipalKey = {
+  accessKey: 'TESTKEY',
+  secretKey: 'test-secret-with-40-characters-aaaaaaaaa',
+  principal: ROOT,
+}
 export const AUTHORIZATION = `Basic ${Buffer.from(`${CREDENTIALS.accessKey}:${CREDENTIALS.secretKey}`).toString('base64')}`
 
 export interface LogLine extends LogFields {
@@ -61,13 +71,18 @@ export async function startTestServer(
   const metrics = new PromMetrics()
   const httpMetrics = new HttpMetrics(metrics)
   const stopping = new AbortController()
+  const keyring: KvKeyring = await KvKeyring.open({
+    kv: openMemoryStore(),
+    seal: new KeySeal(Buffer.alloc(32), nodeRandom),
+    clock,
+    random: nodeRandom,
+    changed: () => authenticator.forget(),
+  })
+  const authenticator = new BasicAuthenticator({ find: findIn(CREDENTIALS, keyring), clock, metrics })
   const services: RestServices = {
     volumes: options.volumes ?? volumes,
-    authenticator: new BasicAuthenticator({
-      find: (key) => (key === CREDENTIALS.accessKey ? CREDENTIALS : undefined),
-      clock,
-      metrics,
-    }),
+    authenticator,
+    keyring,
     clock,
     random: nodeRandom,
     log: recordingLog(log),

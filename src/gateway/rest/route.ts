@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import type { Keyring } from '#access/keyring.ts'
 import type { ErrorCode } from '#foundation/errors.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { HttpMetrics } from '#gateway/http/http-metrics.ts'
@@ -18,6 +19,7 @@ export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'
 export interface RestServices {
   readonly volumes: Volumes
   readonly authenticator: BasicAuthenticator
+  readonly keyring: Keyring
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

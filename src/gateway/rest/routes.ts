@@ -2,16 +2,20 @@ import { abortUpload } from './abort-upload.ts'
 import { beginUpload } from './begin-upload.ts'
 import { changeEntry } from './change-entry.ts'
 import { commitUpload } from './commit-upload.ts'
+import { createKey } from './create-key.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { followChanges } from './follow-changes.ts'
 import { listEntries } from './list-entries.ts'
+import { listKeys } from './list-keys.ts'
 import { listUploads } from './list-uploads.ts'
 import { listVolumes } from './list-volumes.ts'
 import { patchVolume } from './patch-volume.ts'
 import { putVolume } from './put-volume.ts'
 import { headFile, readFile } from './read-file.ts'
 import { removeFile } from './remove-file.ts'
+import { removeKey } from './remove-key.ts'
 import { removeVolume } from './remove-volume.ts'
+import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
 import { runFsck } from './run-fsck.ts'
 import { showAttributes } from './show-attributes.ts'
@@ -21,6 +25,7 @@ import { showReadiness } from './show-readiness.ts'
 import { showStatus } from './show-status.ts'
 import { showUpload } from './show-upload.ts'
 import { showVolume } from './show-volume.ts'
+import { updateKey } from './update-key.ts'
 import { writeBatch } from './write-batch.ts'
 import { writeFile } from './write-file.ts'
 import { writePart } from './write-part.ts'
@@ -48,6 +53,11 @@ export const ROUTES: readonly Route[] = [
   commitUpload,
   abortUpload,
   writeBatch,
+  listKeys,
+  createKey,
+  updateKey,
+  rotateKey,
+  removeKey,
   showStatus,
   followChanges,
   runFsck,

@@ -71,6 +71,34 @@ export const PolicySchema = z.strictObject({
   durability: z.enum(['durable']).optional(),
 })
 
+export const KeySchema = z.object({
+  accessKey: z.string(),
+  secretKey: z.string().optional().meta({ description: 'Where it was just made' }),
+  principal: z.string(),
+  description: z.string(),
+  enabled: z.boolean(),
+  created: z.string(),
+  rotated: z.string().meta({ description: 'When the secret was last changed' }),
+})
+
+export const KeyListSchema = z.object({ keys: z.array(KeySchema.omit({ secretKey: true })) })
+
+const KeyName = z.string().regex(/^[\w.@-]{3,128}$/, 'expected 3 to 128 letters, digits, ".", "-", "_" or "@"')
+const KeyDescription = z.string().max(200)
+
+export const KeyToMakeSchema = z.strictObject({
+  principal: KeyName.optional().meta({ description: 'Whose the key is; "root" unless given' }),
+  description: KeyDescription.optional(),
+  accessKey: KeyName.optional().meta({ description: 'Made at random unless given' }),
+  secretKey: z
+    .string()
+    .regex(/^[\x21-\x7e]{8,128}$/, 'expected 8 to 128 printable ASCII characters without spaces')
+    .optional()
+    .meta({ description: 'Made at random unless given' }),
+})
+
+export const KeyChangesSchema = z.strictObject({ enabled: z.boolean().optional(), description: KeyDescription.optional() })
+
 export const ListingSchema = z.object({ entries: z.array(EntrySchema), next: z.string().optional() })
 
 export const LocationsSchema = z.object({
@@ -222,6 +250,7 @@ export const NAMED_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Entry: EntrySchema,
   Volume: VolumeSchema,
   Policy: PolicySchema,
+  AccessKey: KeySchema,
   Listing: ListingSchema,
   Locations: LocationsSchema,
   Upload: UploadSchema,

@@ -79,7 +79,8 @@ export interface S3Call {
   /** A header sent once; sent more often, the values joined by commas. */
   header(name: string): string | undefined
   /** The payload. Nothing of it is read, nor the client asked to send it (100-continue), before the iteration begins.
-   *  @throws MissingContentLength, EntityTooLarge (past `maxBytes`, 5 GiB unless given), SlowDown for too many at once */
+   *  Large ones wait for their turn first (SlowDown when it doesn't come).
+   *  @throws MissingContentLength, EntityTooLarge (past `maxBytes`, 5 GiB unless given) */
   body(options?: { readonly maxBytes?: number }): S3Payload
   /** The payload as a document, and its Content-MD5 verified if there is one.
    *  @throws MalformedXML if it is none or its outermost element has another name; EntityTooLarge past 1 MiB or `maxBytes` */

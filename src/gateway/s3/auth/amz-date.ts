@@ -1,0 +1,24 @@
+import { parseHttpDate } from '#gateway/http/http-date.ts'
+
+/** Reads `20130524T000000Z` to milliseconds, or `undefined`. */
+export function parseAmzDate(text: string): number | undefined {
+  const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
+  if (match === null) return undefined
+  const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, number, number, number, number, number]
+  const timeMs = Date.UTC(year, month - 1, day, hour, minute, second)
+  return formatAmzDate(timeMs) === text ? timeMs : undefined
+}
+
+/** `20130524T000000Z`. */
+export function formatAmzDate(timeMs: number): string {
+  return new Date(timeMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
+}
+
+/** The time that a request says of itself: x-amz-date in its own form or as an HTTP date, else Date. */
+export function requestTimeMs(
+  dates: { readonly amzDate: string | undefined; readonly date: string | undefined },
+  nowMs: number,
+): number | undefined {
+  const text = dates.amzDate ?? dates.date
+  return text === undefined ? undefined : (parseAmzDate(text) ?? parseHttpDate(text, nowMs))
+}

@@ -1,0 +1,81 @@
+// The canonical forms of AWS Signature Version 4 ("Create a signed AWS API request", and its differences for S3: the path
+// is encoded once and never normalised, so `//`, `.` and `..` are what they are).
+
+import { encodeName } from '#foundation/name.ts'
+import { percentDecode } from '#gateway/http/target.ts'
+
+/** The parts of a request that a signature covers, as they came. */
+export interface RequestToVerify {
+  readonly method: string
+  /** Raw: still percent-encoded. */
+  readonly path: string
+  readonly query: string
+  /** Names and values in turn, as node:http has them: bytes as Latin-1. */
+  readonly rawHeaders: readonly string[]
+}
+
+const PLAIN_PATH = /^[A-Za-z0-9\-._~/]*$/
+const PLAIN = /^[A-Za-z0-9\-._~]*$/
+const HEX = '0123456789ABCDEF'
+
+/** Decoded once and encoded again as the signature has it: `+` is `%2B`, `%7e` is `~`, `%2f` is `/`.
+ *  @throws INVALID_PATH for a broken percent-encoding */
+export function canonicalPath(path: string): string {
+  return PLAIN_PATH.test(path) ? path : encodeUri(percentDecode(path), true)
+}
+
+/** The parameters encoded and in order, `without` one. @throws INVALID_PATH */
+export function canonicalQuery(query: string, without?: string): string {
+  if (query === '') return ''
+  const pairs: { readonly name: string; readonly value: string }[] = []
+  for (const pair of query.split('&')) {
+    if (pair === '') continue
+    const equals = pair.indexOf('=')
+    const name = recode(equals === -1 ? pair : pair.slice(0, equals))
+    if (name !== without) pairs.push({ name, value: equals === -1 ? '' : recode(pair.slice(equals + 1)) })
+  }
+  // Encoded text is ASCII: the order of its units is the order of its bytes.
+  pairs.sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value))
+  return pairs.map(({ name, value }) => `${name}=${value}`).join('&')
+}
+
+function recode(text: string): string {
+  return PLAIN.test(text) ? text : encodeUri(percentDecode(text.replaceAll('+', ' ')), false)
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0
+  return a < b ? -1 : 1
+}
+
+function encodeUri(text: string, keepSlash: boolean): string {
+  let encoded = ''
+  for (const byte of encodeName(text)) {
+    const character = String.fromCharCode(byte)
+    if (byte < 0x80 && (keepSlash ? PLAIN_PATH : PLAIN).test(character)) encoded += character
+    else encoded += `%${HEX.charAt(byte >> 4)}${HEX.charAt(byte & 15)}`
+  }
+  return encoded
+}
+
+/** A line for each signed header: values trimmed, runs of spaces as one, those of a repeated header joined by commas. */
+export function canonicalHeaders(rawHeaders: readonly string[], signed: readonly string[]): string {
+  const values = new Map<string, string>()
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    if (!signed.includes(name)) continue
+    const value = (rawHeaders[at + 1] as string).trim().replace(/ {2,}/g, ' ')
+    const before = values.get(name)
+    values.set(name, before === undefined ? value : `${before},${value}`)
+  }
+  return signed.map((name) => `${name}:${values.get(name) ?? ''}\n`).join('')
+}
+
+/** What is hashed and signed. `path` is in the form that is to be tried. */
+export function canonicalRequest(
+  request: RequestToVerify,
+  parts: { readonly path: string; readonly query: string; readonly signed: readonly string[]; readonly payloadHash: string },
+): string {
+  const headers = canonicalHeaders(request.rawHeaders, parts.signed)
+  return `${request.method}\n${parts.path}\n${parts.query}\n${headers}\n${parts.signed.join(';')}\n${parts.payloadHash}`
+}

@@ -1,0 +1,143 @@
+import type { IncomingHttpHeaders } from 'node:http'
+import { S3Error } from '../s3-error.ts'
+import type { S3Query } from '../s3-query.ts'
+import { parseAmzDate, requestTimeMs } from './amz-date.ts'
+import type { Scope } from './signing-keys.ts'
+
+/** What a request says of its signature; nothing of it is verified. */
+export interface ClaimedSignature {
+  readonly accessKey: string
+  readonly scope: Scope
+  readonly signedHeaders: readonly string[]
+  /** 64 lower-case hexadecimal characters. */
+  readonly signature: string
+  /** When it was signed. */
+  readonly timeMs: number
+  /** For how long it counts; `undefined` in a header, where the skew of the clocks decides. */
+  readonly expiresSeconds: number | undefined
+}
+
+export const ALGORITHM = 'AWS4-HMAC-SHA256'
+/** Seven days, as the API reference has it. */
+const MAX_EXPIRES_SECONDS = 7 * 24 * 60 * 60
+
+/** The signature in a header, in the query, or `undefined` if the request comes without any.
+ *  @throws what S3 answers to malformed, mixed and outdated ways of signing */
+export function readSignature(headers: IncomingHttpHeaders, query: S3Query, nowMs: number): ClaimedSignature | undefined {
+  const { authorization } = headers
+  const presigned = query.has('X-Amz-Algorithm') || query.has('X-Amz-Signature') || query.has('X-Amz-Credential')
+  const oldPresigned = query.has('AWSAccessKeyId') && query.has('Signature')
+  if (authorization !== undefined) {
+    if (presigned || oldPresigned)
+      throw new S3Error(
+        'InvalidArgument',
+        'Only one way to sign is allowed: the Authorization header or X-Amz-… parameters, not both',
+      )
+    return readHeader(authorization, headers, nowMs)
+  }
+  if (presigned) return readParameters(query)
+  if (oldPresigned) throw versionTwo()
+  return undefined
+}
+
+function versionTwo(): S3Error {
+  return new S3Error(
+    'InvalidRequest',
+    `Signatures of version 2 are not accepted: have the client sign with version 4 (${ALGORITHM})`,
+  )
+}
+
+function readHeader(text: string, headers: IncomingHttpHeaders, nowMs: number): ClaimedSignature {
+  const space = text.indexOf(' ')
+  const algorithm = space === -1 ? text : text.slice(0, space)
+  if (algorithm === 'AWS') throw versionTwo()
+  if (algorithm !== ALGORITHM) {
+    throw new S3Error(
+      'InvalidArgument',
+      `The authorization type "${algorithm.slice(0, 40)}" is not supported: requests are signed with ${ALGORITHM}`,
+      { elements: { ArgumentName: 'Authorization' } },
+    )
+  }
+  const fields = new Map<string, string>()
+  for (const part of text.slice(space + 1).split(',')) {
+    const equals = part.indexOf('=')
+    const name = part.slice(0, equals).trim()
+    if (equals === -1 || fields.has(name)) throw malformed('it is not a list of Name=value, each given once')
+    fields.set(name, part.slice(equals + 1).trim())
+  }
+  const credential = fields.get('Credential')
+  const signedHeaders = fields.get('SignedHeaders')
+  const signature = fields.get('Signature')
+  if (credential === undefined || signedHeaders === undefined || signature === undefined)
+    throw malformed('Credential, SignedHeaders and Signature are expected')
+  const timeMs = requestTimeMs({ amzDate: single(headers['x-amz-date']), date: headers.date }, nowMs)
+  if (timeMs === undefined)
+    throw new S3Error('AccessDenied', 'A signed request needs a valid x-amz-date (such as 20130524T000000Z) or Date header')
+  return { ...readCommon({ credential, signedHeaders, signature }, malformed), timeMs, expiresSeconds: undefined }
+}
+
+function single(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value
+}
+
+function readParameters(query: S3Query): ClaimedSignature {
+  const get = (name: string): string => {
+    const value = query.get(name)
+    if (value === undefined || value === '')
+      throw malformedQuery(`X-Amz-Algorithm, -Credential, -Date, -Expires, -SignedHeaders and -Signature are expected`)
+    return value
+  }
+  const algorithm = get('X-Amz-Algorithm')
+  if (algorithm !== ALGORITHM) throw malformedQuery(`X-Amz-Algorithm has to be ${ALGORITHM}`)
+  const expires = get('X-Amz-Expires')
+  const timeMs = parseAmzDate(get('X-Amz-Date'))
+  if (timeMs === undefined) throw malformedQuery('X-Amz-Date has to be like 20130524T000000Z')
+  const expiresSeconds = /^\d{1,9}$/.test(expires) ? Number(expires) : -1
+  if (expiresSeconds < 0) throw malformedQuery(`X-Amz-Expires "${expires.slice(0, 20)}" is not a number of seconds`)
+  if (expiresSeconds > MAX_EXPIRES_SECONDS)
+    throw malformedQuery(`X-Amz-Expires has to be less than a week (${MAX_EXPIRES_SECONDS} seconds)`)
+  const common = {
+    credential: get('X-Amz-Credential'),
+    signedHeaders: get('X-Amz-SignedHeaders'),
+    signature: get('X-Amz-Signature'),
+  }
+  return { ...readCommon(common, malformedQuery), timeMs, expiresSeconds }
+}
+
+function readCommon(
+  claimed: { readonly credential: string; readonly signedHeaders: string; readonly signature: string },
+  refuse: (why: string) => S3Error,
+): Pick<ClaimedSignature, 'accessKey' | 'scope' | 'signedHeaders' | 'signature'> {
+  const { signature } = claimed
+  const { accessKey, scope } = parseCredential(claimed.credential, refuse)
+  const signedHeaders = claimed.signedHeaders.split(';')
+  if (
+    signedHeaders.some((name) => !/^[!#$%&'*+\-.^`|~a-z0-9_]+$/.test(name)) ||
+    new Set(signedHeaders).size !== signedHeaders.length
+  )
+    throw refuse('SignedHeaders has to name headers in lower case, each once, with ";" between them')
+  if (!/^[0-9a-f]{64}$/.test(signature)) throw refuse('Signature has to be 64 lower-case hexadecimal characters')
+  return { accessKey, scope, signedHeaders, signature }
+}
+
+/** Reads `KEY/20130524/us-east-1/s3/aws4_request`; any region will do. */
+export function parseCredential(
+  credential: string,
+  refuse: (why: string) => S3Error,
+): { readonly accessKey: string; readonly scope: Scope } {
+  const parts = credential.split('/')
+  const [date, region, service, end] = parts.slice(-4)
+  const accessKey = parts.slice(0, -4).join('/')
+  if (parts.length < 5 || accessKey === '' || end !== 'aws4_request' || !/^\d{8}$/.test(date ?? ''))
+    throw refuse('Credential has to be ACCESSKEY/YYYYMMDD/REGION/s3/aws4_request')
+  if (service !== 's3') throw refuse(`Credential is for the service "${(service ?? '').slice(0, 40)}"; this is "s3"`)
+  return { accessKey, scope: { date: date as string, region: region as string, service } }
+}
+
+function malformed(why: string): S3Error {
+  return new S3Error('AuthorizationHeaderMalformed', `The Authorization header is malformed: ${why}`)
+}
+
+function malformedQuery(why: string): S3Error {
+  return new S3Error('AuthorizationQueryParametersError', `The parameters of the signature are malformed: ${why}`)
+}

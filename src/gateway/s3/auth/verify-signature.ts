@@ -1,0 +1,112 @@
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import type { Credentials } from '#access/principal.ts'
+import { S3Error } from '../s3-error.ts'
+import { formatAmzDate } from './amz-date.ts'
+import { canonicalPath, canonicalQuery, canonicalRequest } from './canonical-request.ts'
+import type { RequestToVerify } from './canonical-request.ts'
+import { ALGORITHM } from './claimed-signature.ts'
+import type { ClaimedSignature } from './claimed-signature.ts'
+import { formatScope } from './signing-keys.ts'
+import type { SigningKeys } from './signing-keys.ts'
+
+/** How far the clocks of client and node may be apart, as S3 has it. */
+const MAX_SKEW_MS = 15 * 60 * 1000
+/** Of what an answer quotes to help find why a signature doesn't match. */
+const QUOTED_MAX = 4_096
+
+/** The signature that the next one of a body signed in chunks continues from. */
+export interface Seed {
+  readonly signature: string
+  readonly signingKey: Buffer
+  /** The lines of every string to sign behind its algorithm: time and scope. */
+  readonly timeAndScope: string
+}
+
+/** When it was signed, and for how long it counts. @throws RequestTimeTooSkewed, AccessDenied, AuthorizationHeaderMalformed */
+export function checkTime(claimed: ClaimedSignature, nowMs: number): void {
+  const { timeMs, expiresSeconds, scope } = claimed
+  if (!formatAmzDate(timeMs).startsWith(scope.date)) {
+    const code = expiresSeconds === undefined ? 'AuthorizationHeaderMalformed' : 'AuthorizationQueryParametersError'
+    throw new S3Error(code, `The credential is of ${scope.date}, and the request of ${formatAmzDate(timeMs)}`)
+  }
+  if (expiresSeconds === undefined ? Math.abs(nowMs - timeMs) > MAX_SKEW_MS : timeMs - nowMs > MAX_SKEW_MS) {
+    throw new S3Error('RequestTimeTooSkewed', 'The time of the request and the time here are more than 15 minutes apart', {
+      elements: {
+        RequestTime: formatAmzDate(timeMs),
+        ServerTime: new Date(nowMs).toISOString(),
+        MaxAllowedSkewMilliseconds: MAX_SKEW_MS,
+      },
+    })
+  }
+  if (expiresSeconds !== undefined && nowMs >= timeMs + expiresSeconds * 1000) {
+    throw new S3Error('AccessDenied', 'Request has expired', {
+      elements: {
+        'X-Amz-Expires': expiresSeconds,
+        Expires: new Date(timeMs + expiresSeconds * 1000).toISOString(),
+        ServerTime: new Date(nowMs).toISOString(),
+      },
+    })
+  }
+}
+
+/** Whoever passes a signed request on must not be able to add what changes its meaning. @throws AccessDenied */
+export function checkSignedHeaders(rawHeaders: readonly string[], signed: readonly string[]): void {
+  if (!signed.includes('host')) throw notSigned(['host'])
+  const missing: string[] = []
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    const name = (rawHeaders[at] as string).toLowerCase()
+    if (name.startsWith('x-amz-') && !signed.includes(name)) missing.push(name)
+  }
+  if (missing.length > 0) throw notSigned(missing)
+}
+
+function notSigned(names: readonly string[]): S3Error {
+  const list = names.join(', ').slice(0, 400)
+  return new S3Error('AccessDenied', `There were headers present in the request which were not signed: ${list}`, {
+    elements: { HeadersNotSigned: list },
+  })
+}
+
+/** Compares the claimed signature with the one that the request has. The path counts in its canonical form, or as it was
+ *  sent, for clients that sign what they send. @throws SignatureDoesNotMatch, INVALID_PATH */
+export function verifySignature(
+  request: RequestToVerify,
+  claimed: ClaimedSignature,
+  secrets: { readonly credentials: Credentials; readonly keys: SigningKeys; readonly payloadHash: string },
+): Seed {
+  const { scope, signedHeaders: signed, timeMs } = claimed
+  const signingKey = secrets.keys.get(secrets.credentials, scope)
+  const timeAndScope = `${formatAmzDate(timeMs)}\n${formatScope(scope)}`
+  const query = canonicalQuery(request.query, claimed.expiresSeconds === undefined ? undefined : 'X-Amz-Signature')
+  const path = canonicalPath(request.path)
+  const { payloadHash } = secrets
+  let canonical = ''
+  let stringToSign = ''
+  for (const form of path === request.path ? [path] : [request.path, path]) {
+    canonical = canonicalRequest(request, { path: form, query, signed, payloadHash })
+    stringToSign = `${ALGORITHM}\n${timeAndScope}\n${hash('sha256', Buffer.from(canonical, 'latin1'))}`
+    if (sameSignature(sign(signingKey, stringToSign), claimed.signature))
+      return { signature: claimed.signature, signingKey, timeAndScope }
+  }
+  throw new S3Error(
+    'SignatureDoesNotMatch',
+    'The request signature we calculated does not match the signature you provided. Check your secret key and signing method',
+    {
+      elements: {
+        AWSAccessKeyId: claimed.accessKey,
+        SignatureProvided: claimed.signature,
+        StringToSign: stringToSign,
+        CanonicalRequest: canonical.slice(0, QUOTED_MAX),
+      },
+    },
+  )
+}
+
+export function sign(signingKey: Buffer, stringToSign: string): string {
+  return createHmac('sha256', signingKey).update(stringToSign).digest('hex')
+}
+
+/** In constant time. */
+export function sameSignature(computed: string, given: string): boolean {
+  return computed.length === given.length && timingSafeEqual(Buffer.from(computed, 'latin1'), Buffer.from(given, 'latin1'))
+}

@@ -1,0 +1,96 @@
+import { FailureTable } from '#access/failure-table.ts'
+import type { FindKey } from '#access/principal.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { BodyGate } from '#gateway/http/body-gate.ts'
+import type { Door } from '#gateway/http/door.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import { Addresses } from './address.ts'
+import { authenticate } from './auth/authenticate.ts'
+import type { Authenticated } from './auth/authenticate.ts'
+import { SigningKeys } from './auth/signing-keys.ts'
+import { authorize } from './authorize.ts'
+import { OperationTable } from './find-operation.ts'
+import type { S3Services } from './operation.ts'
+import { OPERATIONS } from './operations.ts'
+import { RequestCall } from './request-call.ts'
+import { S3Error } from './s3-error.ts'
+import { S3Query } from './s3-query.ts'
+import { sendError } from './send-error.ts'
+
+export interface S3DoorOptions extends S3Services {
+  readonly findKey: FindKey
+  /** Names below which buckets are hosts of their own: `photos.s3.example.com`. */
+  readonly domains: readonly string[]
+}
+
+/** Answers that say that somebody doesn't know a key's secret. */
+const GUESSES: ReadonlySet<string> = new Set(['InvalidAccessKeyId', 'SignatureDoesNotMatch'])
+
+/** The S3 interface of docs/s3.md. */
+export class S3Door implements Door {
+  readonly name = 's3'
+  readonly #options: S3DoorOptions
+  readonly #operations = new OperationTable(OPERATIONS)
+  readonly #addresses: Addresses
+  readonly #keys = new SigningKeys()
+  readonly #gate: BodyGate
+  readonly #failures: FailureTable
+
+  constructor(options: S3DoorOptions) {
+    this.#options = options
+    this.#addresses = new Addresses(options.domains)
+    this.#gate = new BodyGate(options.limits.maxConcurrentUploads)
+    this.#failures = new FailureTable(options.clock)
+  }
+
+  async handle(exchange: Exchange): Promise<void> {
+    const { headers, method } = exchange
+    const address = this.#addresses.read(headers.host, exchange.path)
+    const query = S3Query.parse(exchange.query)
+    const operation = this.#operations.find({ method, where: address.where, query, headers })
+    const authenticated = await this.#authenticate(exchange, query)
+    exchange.principal = authenticated.principal.name
+    authorize({ principal: authenticated.principal, operation, bucket: address.bucket, key: address.key })
+    const call = new RequestCall({
+      exchange,
+      services: this.#options,
+      operation,
+      address,
+      query,
+      authenticated,
+      gate: this.#gate,
+    })
+    try {
+      await operation.handle(call)
+    } finally {
+      call.close()
+    }
+  }
+
+  fail(exchange: Exchange, error: ShoalError): void {
+    sendError(exchange, error)
+  }
+
+  /** Whoever keeps sending wrong signatures waits longer and longer; right ones never wait. */
+  async #authenticate(exchange: Exchange, parameters: S3Query): Promise<Authenticated> {
+    const { method, path, query, headers } = exchange
+    const request = { method, path, query, headers, parameters, rawHeaders: exchange.request.rawHeaders }
+    try {
+      return authenticate(request, { find: this.#options.findKey, keys: this.#keys, nowMs: this.#options.clock.nowMs() })
+    } catch (error) {
+      if (error instanceof S3Error && GUESSES.has(error.s3Code)) await this.#slowDown(exchange.remoteAddress)
+      throw error
+    }
+  }
+
+  async #slowDown(remoteAddress: string): Promise<void> {
+    const delayMs = this.#failures.begin(remoteAddress)
+    if (delayMs === undefined)
+      throw new ShoalError('BUSY', `Too many requests with wrong signatures from ${remoteAddress}: wait a while`)
+    try {
+      if (delayMs > 0) await this.#options.clock.sleep(delayMs)
+    } finally {
+      this.#failures.end(remoteAddress)
+    }
+  }
+}

@@ -1,0 +1,94 @@
+import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import type { Keyring } from '#access/keyring.ts'
+import type { FindKey } from '#access/principal.ts'
+import type { Config } from '#config/settings.ts'
+import type { Door } from '#gateway/http/door.ts'
+import { HttpMetrics } from '#gateway/http/http-metrics.ts'
+import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
+import type { DoorPlace } from '#gateway/http/server.ts'
+import { HttpServer } from '#gateway/http/server.ts'
+import type { TlsMaterial } from '#gateway/http/tls-material.ts'
+import { RestDoor } from '#gateway/rest/rest-door.ts'
+import type { RestServices } from '#gateway/rest/route.ts'
+import { S3Door } from '#gateway/s3/s3-door.ts'
+import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import { assembleWebdav } from './assemble-webdav.ts'
+
+export interface ServerParts {
+  readonly config: Config
+  readonly volumes: StrongVolumes
+  readonly authenticator: BasicAuthenticator
+  readonly keyring: Keyring
+  readonly findKey: FindKey
+  readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
+  readonly tls: TlsMaterial | undefined
+  /** What the node tells of itself over REST. */
+  readonly node: Pick<RestServices, 'state' | 'status' | 'stopping'>
+}
+
+/** A node's servers, not yet listening: the base port's, and that of S3. */
+export interface Servers {
+  readonly base: HttpServer
+  readonly s3: HttpServer
+}
+
+export function assembleServers(parts: ServerParts): Servers {
+  const httpMetrics = new HttpMetrics(parts.ports.metrics)
+  return {
+    base: assembleServer(parts, httpMetrics, [...assembleWebdav(parts), { prefix: '/', door: assembleRest(parts, httpMetrics) }]),
+    s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: assembleS3(parts) }]),
+  }
+}
+
+function assembleRest({ config, volumes, authenticator, keyring, ports, node }: ServerParts, httpMetrics: HttpMetrics): Door {
+  const { limits } = config
+  return new RestDoor({
+    ...ports,
+    ...node,
+    volumes,
+    authenticator,
+    keyring,
+    log: ports.log.child({ door: 'rest' }),
+    httpMetrics,
+    limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },
+    fsck: (options) => volumes.fsck(options),
+  })
+}
+
+function assembleS3({ config, volumes, findKey, ports }: ServerParts): Door {
+  const { limits, s3 } = config
+  return new S3Door({
+    volumes,
+    findKey,
+    clock: ports.clock,
+    random: ports.random,
+    log: ports.log.child({ door: 's3' }),
+    limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },
+    region: s3.region,
+    domains: s3.domains,
+  })
+}
+
+function assembleServer({ config, ports, tls }: ServerParts, metrics: HttpMetrics, doors: readonly DoorPlace[]): HttpServer {
+  const { limits } = config
+  return new HttpServer({
+    doors,
+    limits: {
+      ...DEFAULT_HTTP_LIMITS,
+      maxConnections: limits.maxConnections,
+      maxHeaderBytes: limits.maxHeaderBytes,
+      headersTimeoutMs: limits.requestTimeoutMs,
+      bodyIdleMs: limits.idleBodyTimeoutMs,
+    },
+    clock: ports.clock,
+    random: ports.random,
+    log: ports.log.child({ part: 'http', door: doors.at(-1)?.door.name }),
+    metrics,
+    requestLog: config.log.level === 'debug' ? 'all' : 'errors',
+    tls,
+  })
+}
