@@ -104,10 +104,27 @@ export const SETTINGS = {
     max: 2 ** 30,
     help: 'changes that the feed remembers at least',
   }),
+  'lifecycle.intervalMs': durationMs({
+    fallback: HOUR_MS,
+    min: SECOND_MS,
+    max: DAY_MS,
+    help: 'how often the lifecycle rules of buckets are applied',
+  }),
+  'lifecycle.dayMs': durationMs({
+    fallback: DAY_MS,
+    min: SECOND_MS,
+    max: DAY_MS,
+    help: 'how long a day of a lifecycle rule is; shorter ones are for trials and conformance suites',
+  }),
   's3.domains': hostNames({
     help: 'names below which each bucket is a host of its own, as BUCKET.s3.example.com; below localhost it always is',
   }),
   's3.region': word({ fallback: 'us-east-1', help: 'the location that buckets say they have; requests may be signed for any' }),
+  's3.objectOwnership': choice({
+    values: ['BucketOwnerEnforced', 'BucketOwnerPreferred', 'ObjectWriter'],
+    fallback: 'BucketOwnerEnforced',
+    help: 'of buckets without ownership controls of their own: enforced, access control lists count for nothing',
+  }),
   'shutdown.graceMs': durationMs({
     fallback: 10 * SECOND_MS,
     min: 0,

@@ -10,6 +10,7 @@ import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
+import { PrincipalNames } from '#gateway/s3/access/principal-names.ts'
 import { S3Door } from '#gateway/s3/s3-door.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -59,11 +60,13 @@ function assembleRest({ config, volumes, authenticator, keyring, ports, node }: 
   })
 }
 
-function assembleS3({ config, volumes, findKey, ports }: ServerParts): Door {
+function assembleS3({ config, volumes, keyring, findKey, ports }: ServerParts): Door {
   const { limits, s3 } = config
   return new S3Door({
     volumes,
     findKey,
+    names: new PrincipalNames(() => keyring.list().map(({ principal }) => principal)),
+    objectOwnership: s3.objectOwnership,
     clock: ports.clock,
     random: ports.random,
     log: ports.log.child({ door: 's3' }),

@@ -8,6 +8,7 @@ import type { Storage } from './open-storage.ts'
 
 /** The part of the configuration that volumes need. */
 export type VolumeSettings = Pick<Config, 'changes' | 'uploads' | 'gc'> & {
+  readonly lifecycle?: Config['lifecycle']
   readonly limits: Pick<Config['limits'], 'writeBufferBytes'>
 }
 
@@ -29,5 +30,6 @@ export function assembleVolumes(
     gcIntervalMs: settings.gc.intervalMs,
     sweepIntervalMs: settings.gc.sweepIntervalMs,
     writeBufferBytes: settings.limits.writeBufferBytes,
+    ...(settings.lifecycle === undefined ? {} : { lifecycle: settings.lifecycle }),
   })
 }

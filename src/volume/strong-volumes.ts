@@ -28,6 +28,8 @@ import { currentCursor, type FollowOptions, followChanges } from './change-strea
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
+import { Lifecycle, type LifecycleOptions, type LifecycleResult } from './lifecycle.ts'
+import { DAY_MS } from './lifecycle-rules.ts'
 import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
@@ -55,6 +57,8 @@ export interface StrongVolumesOptions {
   readonly sweepIntervalMs: number
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
+  /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
+  readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
 }
 
 export interface StrongVolumesStatus {
@@ -68,6 +72,7 @@ export interface StrongVolumesStatus {
 }
 
 const OPEN_VOLUMES_MAX = 1_000
+const HOUR_MS = 3_600_000
 /** Of some 2 MiB each. */
 const READ_BUFFERS_KEPT = 12
 
@@ -78,6 +83,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #clock: Clock
   readonly #tenant: TenantId
   readonly #maintenance: Maintenance
+  readonly #lifecycle: Lifecycle
   readonly #fsck = new Fsck()
   /** Volumes as last opened, until any volume changes; a volume itself knows when it is gone. */
   readonly #opened = new Map<string, StrongVolume>()
@@ -117,16 +123,31 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       intervalMs,
       sweepIntervalMs,
     })
+    this.#lifecycle = new Lifecycle({
+      metadata: this.#metadata,
+      pins,
+      clock,
+      log,
+      intervalMs: HOUR_MS,
+      dayMs: DAY_MS,
+      ...options.lifecycle,
+    })
   }
 
   /** Starts the background work. */
   start(): void {
     this.#maintenance.start()
+    this.#lifecycle.start()
   }
 
   /** Ends the background work; waits for the step that is under way. */
-  close(): Promise<void> {
-    return this.#maintenance.stop()
+  async close(): Promise<void> {
+    await Promise.all([this.#lifecycle.stop(), this.#maintenance.stop()])
+  }
+
+  /** Applies the lifecycle rules of all buckets now. */
+  applyLifecycle(): Promise<LifecycleResult> {
+    return this.#lifecycle.apply()
   }
 
   /** Collects garbage now, with the grace that is set. */

@@ -6,13 +6,20 @@ import type { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import type { BucketVolumes, ObjectOwnership } from '#volume/bucket-settings.ts'
 import type { ObjectVolumes } from '#volume/objects.ts'
 import type { Caller, Volumes } from '#volume/volume.ts'
+import type { Wish } from './access/condition-values.ts'
+import type { PrincipalNames } from './access/principal-names.ts'
 import type { S3Query } from './s3-query.ts'
 
 /** What the operations need of the node. */
 export interface S3Services {
-  readonly volumes: Volumes & ObjectVolumes
+  readonly volumes: Volumes & ObjectVolumes & BucketVolumes
+  /** Whom access control lists can name. */
+  readonly names: PrincipalNames
+  /** Of buckets that have no ownership controls of their own. */
+  readonly objectOwnership: ObjectOwnership
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -40,7 +47,20 @@ export interface S3Operation {
   readonly markers?: readonly string[]
   /** A header that selects it, in lower case: `x-amz-copy-source`. It counts as one more marker. */
   readonly header?: string
+  /** Who may begin it, if not whoever may do the action of its name with its bucket or object. `signed`: everyone with a
+   *  key. `anyone`: it asks `call.access` itself about what it touches. */
+  readonly admits?: 'signed' | 'anyone'
   handle(call: S3Call): void | Promise<void>
+}
+
+/** Says who may do what: `authorize.ts`. The operation itself has been allowed; this is for what it touches beside that. */
+export interface S3Access {
+  /** @throws AccessDenied; VOLUME_NOT_FOUND */
+  require(wish: Wish): Promise<void>
+  allows(wish: Wish): Promise<boolean>
+  /** What comes along with something that is allowed, such as an object's tags: refused only where a policy denies it.
+   *  @throws AccessDenied */
+  refuseDenied(wish: Wish): Promise<void>
 }
 
 /** A request's contents, freed of S3's own coding (`aws-chunked`) and verified: signatures of chunks and trailers as they
@@ -76,6 +96,7 @@ export interface S3Call {
   readonly query: S3Query
   readonly principal: Principal
   readonly caller: Caller
+  readonly access: S3Access
   /** A header sent once; sent more often, the values joined by commas. */
   header(name: string): string | undefined
   /** The payload. Nothing of it is read, nor the client asked to send it (100-continue), before the iteration begins.
@@ -85,6 +106,8 @@ export interface S3Call {
   /** The payload as a document, and its Content-MD5 verified if there is one.
    *  @throws MalformedXML if it is none or its outermost element has another name; EntityTooLarge past 1 MiB or `maxBytes` */
   readXml(root: string, limits?: XmlLimits): Promise<XmlElement>
+  /** A small payload whole, and its Content-MD5 verified if there is one. @throws EntityTooLarge past `maxBytes` */
+  readBytes(maxBytes: number): Promise<Buffer>
   /** Answers. `headers` are names and values in turn; the list is taken over. x-amz-request-id and x-amz-id-2 are added. */
   sendXml(status: number, xml: XmlWriter, headers?: string[]): void
   sendEmpty(status: number, headers?: string[]): void

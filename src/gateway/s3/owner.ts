@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { DEFAULT_TENANT } from '#foundation/ids.ts'
 
 const KNOWN_MAX = 1_000
 const known = new Map<string, string>()
@@ -13,3 +14,6 @@ export function ownerId(principal: string): string {
   }
   return id
 }
+
+/** What ARNs of Shoal's principals and buckets have where AWS has the account: twelve digits, those of the tenant. */
+export const ACCOUNT: string = String(DEFAULT_TENANT).padStart(12, '0')

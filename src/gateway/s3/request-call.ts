@@ -10,7 +10,8 @@ import { isShoalError } from '#foundation/errors.ts'
 import type { Caller } from '#volume/volume.ts'
 import type { Address } from './address.ts'
 import type { Authenticated } from './auth/authenticate.ts'
-import type { S3Call, S3Operation, S3Payload, S3Services } from './operation.ts'
+import { corsHeadersOf } from './cors.ts'
+import type { S3Access, S3Call, S3Operation, S3Payload, S3Services } from './operation.ts'
 import { MAX_PAYLOAD_BYTES, openPayload } from './payload/open-payload.ts'
 import { S3Error } from './s3-error.ts'
 import type { S3Query } from './s3-query.ts'
@@ -24,6 +25,7 @@ export interface CallParts {
   readonly address: Address
   readonly query: S3Query
   readonly authenticated: Authenticated
+  readonly access: S3Access
   readonly gate: BodyGate
 }
 
@@ -36,6 +38,7 @@ export class RequestCall implements S3Call {
   readonly query: S3Query
   readonly principal: Principal
   readonly caller: Caller
+  readonly access: S3Access
   readonly #authenticated: Authenticated
   readonly #gate: BodyGate
   #entered = false
@@ -50,6 +53,7 @@ export class RequestCall implements S3Call {
     this.query = parts.query
     this.principal = authenticated.principal
     this.caller = { principal: authenticated.principal.name }
+    this.access = parts.access
     this.#authenticated = authenticated
     this.#gate = parts.gate
   }
@@ -71,13 +75,18 @@ export class RequestCall implements S3Call {
   }
 
   async readXml(root: string, limits: XmlLimits = {}): Promise<XmlElement> {
-    const bytes = await this.body({ maxBytes: limits.maxBytes ?? MAX_XML_BYTES }).collect()
-    this.#checkMd5(bytes)
+    const bytes = await this.readBytes(limits.maxBytes ?? MAX_XML_BYTES)
     const element = parse(bytes, limits)
     if (element.name !== root) {
       throw new S3Error('MalformedXML', `The document is a ${element.name.slice(0, 80)}; a ${root} is expected`)
     }
     return element
+  }
+
+  async readBytes(maxBytes: number): Promise<Buffer> {
+    const bytes = await this.body({ maxBytes }).collect()
+    this.#checkMd5(bytes)
+    return bytes
   }
 
   #checkMd5(bytes: Buffer): void {
@@ -126,7 +135,13 @@ export class RequestCall implements S3Call {
 
 /** The names under which clients of S3 look for, and report, what the node's log calls the request id. */
 export function addRequestIds(exchange: Exchange, headers: string[]): void {
-  headers.push('x-amz-request-id', exchange.id, 'x-amz-id-2', exchange.id)
+  headers.push('x-amz-request-id', exchange.id, 'x-amz-id-2', exchange.id, ...corsHeadersOf(exchange))
+}
+
+/** Answers without a body. */
+export function sendEmpty(exchange: Exchange, headers: string[]): void {
+  addRequestIds(exchange, headers)
+  exchange.send(200, headers)
 }
 
 function parse(bytes: Buffer, limits: XmlLimits): XmlElement {

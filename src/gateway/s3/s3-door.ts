@@ -1,6 +1,6 @@
 import { FailureTable } from '#access/failure-table.ts'
-import type { FindKey } from '#access/principal.ts'
-import { ShoalError } from '#foundation/errors.ts'
+import type { FindKey, Principal } from '#access/principal.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { BodyGate } from '#gateway/http/body-gate.ts'
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
@@ -8,11 +8,12 @@ import { Addresses } from './address.ts'
 import { authenticate } from './auth/authenticate.ts'
 import type { Authenticated } from './auth/authenticate.ts'
 import { SigningKeys } from './auth/signing-keys.ts'
-import { authorize } from './authorize.ts'
+import { Access, admit } from './authorize.ts'
+import { answerPreflight, noteCors } from './cors.ts'
 import { OperationTable } from './find-operation.ts'
 import type { S3Services } from './operation.ts'
 import { OPERATIONS } from './operations.ts'
-import { RequestCall } from './request-call.ts'
+import { RequestCall, sendEmpty } from './request-call.ts'
 import { S3Error } from './s3-error.ts'
 import { S3Query } from './s3-query.ts'
 import { sendError } from './send-error.ts'
@@ -47,10 +48,15 @@ export class S3Door implements Door {
     const { headers, method } = exchange
     const address = this.#addresses.read(headers.host, exchange.path)
     const query = S3Query.parse(exchange.query)
+    if (method === 'OPTIONS' || headers.origin !== undefined) {
+      const isAnswered = await this.#crossOrigin(exchange, address.bucket)
+      if (isAnswered) return
+    }
     const operation = this.#operations.find({ method, where: address.where, query, headers })
     const authenticated = await this.#authenticate(exchange, query)
     exchange.principal = authenticated.principal.name
-    authorize({ principal: authenticated.principal, operation, bucket: address.bucket, key: address.key })
+    const access = this.#accessOf(exchange, query, authenticated.principal)
+    await admit(access, { operation, bucket: address.bucket, key: address.key })
     const call = new RequestCall({
       exchange,
       services: this.#options,
@@ -58,13 +64,45 @@ export class S3Door implements Door {
       address,
       query,
       authenticated,
+      access,
       gate: this.#gate,
     })
     try {
       await operation.handle(call)
+    } catch (error) {
+      throw await access.hideAbsence(error, operation, address)
     } finally {
       call.close()
     }
+  }
+
+  /** True if the request was a browser's question what a page may do. */
+  async #crossOrigin(exchange: Exchange, bucket: string): Promise<boolean> {
+    const isPreflight = exchange.method === 'OPTIONS'
+    if (bucket === '' && !isPreflight) return false
+    try {
+      const { settings } = await this.#options.volumes.openBucket(bucket)
+      if (!isPreflight) noteCors(exchange, settings)
+      else sendEmpty(exchange, answerPreflight(exchange, settings))
+    } catch (error) {
+      if (isPreflight || !isShoalError(error, 'VOLUME_NOT_FOUND')) throw error
+    }
+    return isPreflight
+  }
+
+  #accessOf(exchange: Exchange, query: S3Query, principal: Principal): Access {
+    const { headers, remoteAddress, connection } = exchange
+    return new Access(this.#options, {
+      principal,
+      remoteAddress,
+      isSecure: 'encrypted' in connection.socket,
+      nowMs: this.#options.clock.nowMs(),
+      header(name) {
+        const value = headers[name]
+        return Array.isArray(value) ? value.join(',') : value
+      },
+      query: (name) => query.get(name),
+    })
   }
 
   fail(exchange: Exchange, error: ShoalError): void {

@@ -6,6 +6,8 @@ import type { ErrorCode } from '#foundation/errors.ts'
 export const S3_STATUS = {
   AccessControlListNotSupported: 400,
   AccessDenied: 403,
+  /** Of preflights: what the answer to one says. */
+  AccessForbidden: 403,
   AuthorizationHeaderMalformed: 400,
   AuthorizationQueryParametersError: 400,
   BadDigest: 400,
@@ -25,6 +27,7 @@ export const S3_STATUS = {
   InternalError: 500,
   InvalidAccessKeyId: 403,
   InvalidArgument: 400,
+  InvalidBucketAclWithObjectOwnership: 400,
   InvalidBucketName: 400,
   InvalidBucketState: 409,
   InvalidChunkSizeError: 403,
@@ -38,6 +41,7 @@ export const S3_STATUS = {
   InvalidPolicyDocument: 400,
   InvalidRange: 416,
   InvalidRequest: 400,
+  InvalidRetentionPeriod: 400,
   InvalidStorageClass: 400,
   InvalidTag: 400,
   InvalidToken: 400,
@@ -65,6 +69,7 @@ export const S3_STATUS = {
   NoSuchTagSet: 404,
   NoSuchUpload: 404,
   NoSuchVersion: 404,
+  NoSuchWebsiteConfiguration: 404,
   NotImplemented: 501,
   NotModified: 304,
   ObjectLockConfigurationNotFoundError: 404,
@@ -73,6 +78,7 @@ export const S3_STATUS = {
   PreconditionFailed: 412,
   /** Ceph's; S3 itself has no quotas. */
   QuotaExceeded: 403,
+  ReplicationConfigurationNotFoundError: 404,
   RequestHeaderSectionTooLarge: 400,
   RequestTimeout: 400,
   RequestTimeTooSkewed: 403,
@@ -81,6 +87,7 @@ export const S3_STATUS = {
   SignatureDoesNotMatch: 403,
   SlowDown: 503,
   TooManyBuckets: 400,
+  UnresolvableGrantByEmailAddress: 400,
   UserKeyMustBeSpecified: 400,
   XAmzContentChecksumMismatch: 400,
   XAmzContentSHA256Mismatch: 400,

@@ -10,12 +10,14 @@ export const listBuckets: S3Operation = {
   name: 'ListBuckets',
   method: 'GET',
   where: 'service',
+  admits: 'signed',
   async handle(call) {
     const { query, principal, services } = call
     const limit = query.integer('max-buckets', { min: 1, max: MAX_BUCKETS }) ?? MAX_BUCKETS
     const prefix = query.get('prefix') ?? ''
     const after = query.get('continuation-token') ?? ''
     const all = (await services.volumes.list())
+      .filter(({ owner }) => principal.kind === 'root' || owner === principal.name)
       .filter(({ name }) => name.startsWith(prefix) && name > after)
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
     const xml = new XmlWriter('ListAllMyBucketsResult', { xmlns: S3_NAMESPACE })

@@ -1,5 +1,6 @@
 // GetBucketVersioning and PutBucketVersioning.
 
+import { isShoalError } from '#foundation/errors.ts'
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
 import { S3_NAMESPACE, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
@@ -32,7 +33,12 @@ export const putBucketVersioning: S3Operation = {
     if (status !== 'Enabled' && status !== 'Suspended')
       throw new S3Error('MalformedXML', 'VersioningConfiguration is expected to have a Status of Enabled or Suspended')
     const versioning = status === 'Enabled' ? 'enabled' : 'suspended'
-    await call.services.volumes.update(call.bucket, { versioning }, call.caller)
+    try {
+      await call.services.volumes.update(call.bucket, { versioning }, call.caller)
+    } catch (cause) {
+      if (!isShoalError(cause, 'CONFLICT')) throw cause
+      throw new S3Error('InvalidBucketState', cause.message, { cause })
+    }
     call.sendEmpty(200)
   },
 }

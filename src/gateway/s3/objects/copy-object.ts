@@ -1,5 +1,6 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import { writtenProperties } from '../access/written-properties.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { s3Timestamp } from '../s3-timestamp.ts'
@@ -9,7 +10,7 @@ import { writeCheck } from './conditions.ts'
 import { type CopySource, openCopySource, readCopySource } from './copy-source.ts'
 import { isVersioned, openBucket } from './find-object.ts'
 import { readMetadata, readStorageClass } from './object-headers.ts'
-import { MAX_SINGLE_BYTES, ownerOf } from './store-object.ts'
+import { MAX_SINGLE_BYTES } from './store-object.ts'
 import { parseTagging } from './tag-set.ts'
 
 export const copyObject: S3Operation = {
@@ -29,7 +30,7 @@ export const copyObject: S3Operation = {
           'InvalidRequest',
           'The specified copy source is larger than the maximum allowable size for a copy source',
         )
-      const properties = await propertiesOf(call, { source, open, owner: objects.info.owner })
+      const properties = await propertiesOf(call, { source, open })
       const copied = await objects.copy(open, call.key, { caller: call.caller, properties, check })
       const headers: string[] = []
       if (source.versionId !== undefined) headers.push('x-amz-copy-source-version-id', object.versionId)
@@ -53,7 +54,7 @@ function describeCopy(copied: ObjectInfo): XmlWriter {
 
 async function propertiesOf(
   call: S3Call,
-  { source, open, owner }: { source: CopySource; open: Awaited<ReturnType<typeof openCopySource>>; owner: string },
+  { source, open }: { source: CopySource; open: Awaited<ReturnType<typeof openCopySource>> },
 ): Promise<ObjectProperties> {
   const { headers } = call.exchange
   const before = open.object.properties
@@ -80,7 +81,7 @@ async function propertiesOf(
   return {
     ...(replacesMetadata ? readMetadata(headers) : kept),
     ...storage,
-    ...ownerOf(call, owner),
+    ...(await writtenProperties(call)),
     ...(tags.length === 0 ? {} : { tags }),
     ...defined({ checksum, partSizes }),
   }

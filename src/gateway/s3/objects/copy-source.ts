@@ -37,8 +37,10 @@ function invalidSource(header: string): S3Error {
 }
 
 /** The source, its conditions judged; whoever gets it closes its file. @throws PreconditionFailed, NoSuchKey, NoSuchVersion,
- *  InvalidRequest for a delete marker, NoSuchBucket */
+ *  InvalidRequest for a delete marker, NoSuchBucket, AccessDenied */
 export async function openCopySource(call: S3Call, source: CopySource): Promise<OpenObject> {
+  const action = source.versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion'
+  await call.access.require({ ...source, action })
   const objects = await call.services.volumes.openObjects(source.bucket)
   const open = await openObject(objects, source).catch((error: unknown) => {
     if (error instanceof S3Error && error.s3Code === 'MethodNotAllowed')

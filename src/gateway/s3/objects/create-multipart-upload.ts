@@ -1,11 +1,11 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { UploadStart } from '#volume/objects.ts'
+import { writtenProperties } from '../access/written-properties.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { parseAlgorithm } from './checksum.ts'
 import { openBucket } from './find-object.ts'
 import { readProperties } from './object-headers.ts'
-import { ownerOf } from './store-object.ts'
 
 export const createMultipartUpload: S3Operation = {
   name: 'CreateMultipartUpload',
@@ -14,7 +14,7 @@ export const createMultipartUpload: S3Operation = {
   markers: ['uploads'],
   async handle(call) {
     const objects = await openBucket(call)
-    const properties = { ...readProperties(call.exchange.headers), ...ownerOf(call, objects.info.owner) }
+    const properties = { ...readProperties(call.exchange.headers), ...(await writtenProperties(call)) }
     const checksum = readChecksum(call)
     const upload = await objects.beginUpload(call.key, { caller: call.caller, properties, checksum })
     const xml = new XmlWriter('InitiateMultipartUploadResult', { xmlns: S3_NAMESPACE })

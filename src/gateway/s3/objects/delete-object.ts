@@ -1,5 +1,6 @@
 import { parseHttpDate } from '#gateway/http/http-date.ts'
 import type { CheckObject } from '#volume/objects.ts'
+import type { Wish } from '../access/condition-values.ts'
 import type { S3Call, S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { removeCheck } from './conditions.ts'
@@ -16,7 +17,7 @@ export const deleteObject: S3Operation = {
       caller: call.caller,
       versionId,
       check: conditionsOf(call),
-      bypass: bypassOf(call),
+      bypass: await bypassOf(call, { bucket: call.bucket, key, versionId }),
     })
     const headers = removed.versionId === undefined ? [] : ['x-amz-version-id', removed.versionId]
     if (removed.isMarker) headers.push('x-amz-delete-marker', 'true')
@@ -24,7 +25,11 @@ export const deleteObject: S3Operation = {
   },
 }
 
-export const bypassOf = (call: S3Call): boolean => call.header('x-amz-bypass-governance-retention')?.toLowerCase() === 'true'
+/** Whether retention in governance mode is to be passed by: asked for, and allowed. */
+export async function bypassOf(call: S3Call, object: Omit<Wish, 'action'>): Promise<boolean> {
+  if (call.header('x-amz-bypass-governance-retention')?.toLowerCase() !== 'true') return false
+  return call.access.allows({ ...object, action: 's3:BypassGovernanceRetention' })
+}
 
 function conditionsOf(call: S3Call): CheckObject | undefined {
   const time = call.header('x-amz-if-match-last-modified-time')

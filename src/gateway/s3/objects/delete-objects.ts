@@ -1,8 +1,8 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { XmlElement } from '#gateway/xml/parse-xml.ts'
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
-import type { RemoveOptions } from '#volume/objects.ts'
-import { S3_NAMESPACE, type S3Operation } from '../operation.ts'
+import type { RemovedObject, RemoveOptions } from '#volume/objects.ts'
+import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error, s3CodeOf } from '../s3-error.ts'
 import { removeCheck } from './conditions.ts'
 import { bypassOf, parseSize, parseTime } from './delete-object.ts'
@@ -20,14 +20,19 @@ export const deleteObjects: S3Operation = {
   method: 'POST',
   where: 'bucket',
   markers: ['delete'],
+  admits: 'anyone',
   async handle(call) {
     const objects = await openBucket(call)
     const root = await call.readXml('Delete', { maxBytes: MAX_XML_BYTES })
-    const { removals, isQuiet } = readDelete(root, { bypass: bypassOf(call), nowMs: call.services.clock.nowMs() })
-    const results = await objects.removeAll(removals, call.caller)
+    const { removals, isQuiet } = readDelete(root, call.services.clock.nowMs())
+    const judged: Judged[] = []
+    for (const removal of removals) judged.push(await judge(call, removal))
+    const allowed = judged.filter((one) => !('error' in one))
+    const removed = (await objects.removeAll(allowed, call.caller)).values()
     const xml = new XmlWriter('DeleteResult', { xmlns: S3_NAMESPACE })
-    for (const [index, result] of results.entries()) {
-      const { key, versionId } = removals[index] as Removal
+    for (const one of judged) {
+      const { key, versionId } = one
+      const result = 'error' in one ? one : (removed.next().value as RemovedObject | { readonly error: unknown })
       if ('error' in result) writeError(xml, { key, versionId, error: result.error })
       else if (!isQuiet) {
         xml.start('Deleted').leaf('Key', key).leaf('VersionId', versionId)
@@ -46,16 +51,27 @@ function writeError(xml: XmlWriter, failed: { key: string; versionId: string | u
   xml.leaf('Code', s3CodeOf(error)).leaf('Message', error.message).end()
 }
 
-function readDelete(
-  root: XmlElement,
-  { bypass, nowMs }: { bypass: boolean; nowMs: number },
-): { removals: Removal[]; isQuiet: boolean } {
+type Judged = Removal | { readonly key: string; readonly versionId: string | undefined; readonly error: unknown }
+
+/** Each key for itself: what isn't allowed is an error in the answer. */
+async function judge(call: S3Call, removal: Removal): Promise<Judged> {
+  const { key, versionId } = removal
+  const object = { bucket: call.bucket, key, versionId }
+  try {
+    await call.access.require({ ...object, action: versionId === undefined ? 's3:DeleteObject' : 's3:DeleteObjectVersion' })
+    return { ...removal, bypass: await bypassOf(call, object) }
+  } catch (error) {
+    return { key, versionId, error }
+  }
+}
+
+function readDelete(root: XmlElement, nowMs: number): { removals: Removal[]; isQuiet: boolean } {
   const removals: Removal[] = []
   let isQuiet = false
   for (const child of root.children) {
     if (child.name === 'Quiet') isQuiet = child.text.trim() === 'true'
     else if (child.name !== 'Object') throw malformed()
-    else removals.push({ ...readObject(child, nowMs), bypass })
+    else removals.push(readObject(child, nowMs))
   }
   if (removals.length === 0 || removals.length > MAX_OBJECTS) throw malformed()
   return { removals, isQuiet }

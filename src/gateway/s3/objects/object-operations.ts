@@ -15,6 +15,8 @@ import { listObjectsV2 } from './list-objects-v2.ts'
 import { listObjects } from './list-objects.ts'
 import { listParts } from './list-parts.ts'
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from './object-tagging.ts'
+import { getObjectAcl, putObjectAcl } from './object-acl.ts'
+import { getObjectLegalHold, getObjectRetention, putObjectLegalHold, putObjectRetention } from './object-locks.ts'
 import { putObject } from './put-object.ts'
 import { uploadPartCopy } from './upload-part-copy.ts'
 import { uploadPart } from './upload-part.ts'
@@ -42,4 +44,10 @@ export const OBJECT_OPERATIONS: readonly S3Operation[] = [
   abortMultipartUpload,
   getBucketVersioning,
   putBucketVersioning,
+  getObjectAcl,
+  putObjectAcl,
+  getObjectRetention,
+  putObjectRetention,
+  getObjectLegalHold,
+  putObjectLegalHold,
 ]

@@ -27,6 +27,10 @@ export const putObjectTagging: S3Operation = {
   markers: ['tagging'],
   async handle(call) {
     const tags = readTagging(await call.readXml('Tagging'))
+    const { key, versionId } = targetOf(call)
+    const action = versionId === undefined ? 's3:PutObjectTagging' : 's3:PutObjectVersionTagging'
+    // A policy may speak of the tags themselves.
+    await call.access.require({ bucket: call.bucket, key, versionId, action, tags })
     call.sendEmpty(200, await changeTags(call, tags))
   },
 }

@@ -1,5 +1,6 @@
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import { writtenProperties } from '../access/written-properties.ts'
 import type { ObjectToStore, S3Call, StoredObject } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { announcedChecksum, CheckedBody } from './checked-body.ts'
@@ -15,7 +16,7 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
   const objects = await openBucket(call)
   refuseUnknown(headers)
   const announced = announcedChecksum(headers, payload.trailerNames)
-  const given = { ...readProperties(headers), ...ownerOf(call, objects.info.owner) }
+  const given = { ...readProperties(headers), ...(await writtenProperties(call, headers)) }
   const md5 = readMd5(headers)
   const check = writeCheck(headers)
   const body = announced === undefined ? payload : new CheckedBody(payload, announced)
@@ -53,11 +54,6 @@ export function readMd5(headers: Headers): Buffer | undefined {
   if (md5.length !== 16 || md5.toString('base64') !== text.trim())
     throw new S3Error('InvalidDigest', 'The Content-MD5 you specified is not valid: 16 bytes in base64 are expected')
   return md5
-}
-
-/** Whoever wrote an object, where that isn't the bucket's owner. */
-export function ownerOf(call: S3Call, bucketOwner: string): Pick<ObjectProperties, 'owner'> {
-  return call.caller.principal === bucketOwner ? {} : { owner: call.caller.principal }
 }
 
 function refuseUnknown(headers: Headers): void {
