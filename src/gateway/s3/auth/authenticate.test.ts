@@ -1,0 +1,280 @@
+import assert from 'node:assert/strict'
+import { createHmac, hash } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import { test } from 'node:test'
+import { ROOT } from '#access/principal.ts'
+import { S3Error } from '../s3-error.ts'
+import { S3Query } from '../s3-query.ts'
+import { authenticate } from './authenticate.ts'
+import type { Authenticated } from './authenticate.ts'
+import { canonicalHeaders, canonicalPath, canonicalQuery } from './canonical-request.ts'
+import { deriveSigningKey, SigningKeys } from './signing-keys.ts'
+
+// The examples of the S3 API reference, "Signature calculations for the Authorization header" and "… query parameters".
+const KEY = { accessKey: 'AKIAIOSFODNN7EXAMPLE', secretKey: 'wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY', principal: ROOT }
+const NOW_MS = Date.UTC(2013, 4, 24)
+const SCOPE = '20130524/us-east-1/s3/aws4_request'
+const EMPTY = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+
+interface Request {
+  readonly method?: string
+  readonly target: string
+  readonly headers: readonly (readonly [string, string])[]
+}
+
+function check({ method = 'GET', target, headers }: Request, nowMs = NOW_MS, keys = new SigningKeys()): Authenticated {
+  const [path = '', query = ''] = target.split(/\?(.*)/s)
+  const joined: IncomingHttpHeaders = {}
+  for (const [name, value] of headers) {
+    const before = joined[name.toLowerCase()]
+    joined[name.toLowerCase()] = before === undefined ? value : `${String(before)}, ${value}`
+  }
+  const request = { method, path, query, headers: joined, rawHeaders: headers.flat(), parameters: S3Query.parse(query) }
+  return authenticate(request, { find: (name) => (name === KEY.accessKey ? KEY : undefined), keys, nowMs })
+}
+
+function authorization(signed: string, signature: string): readonly [string, string] {
+  return ['Authorization', `AWS4-HMAC-SHA256 Credential=${KEY.accessKey}/${SCOPE},SignedHeaders=${signed},Signature=${signature}`]
+}
+
+const HOST = ['Host', 'examplebucket.s3.amazonaws.com'] as const
+const DATE = ['x-amz-date', '20130524T000000Z'] as const
+const NO_BODY = ['x-amz-content-sha256', EMPTY] as const
+
+const refused =
+  (code: string, text = /./) =>
+  (error: unknown) =>
+    error instanceof S3Error && error.s3Code === code && text.test(error.message)
+
+/** Signs as a client does that canonicalises as `canonical` says. */
+function signed(options: {
+  method?: string
+  target: string
+  canonical: string
+  headers?: [string, string][]
+  hash?: string
+}): Request {
+  const { method = 'GET', target, canonical, headers = [], hash: payload = EMPTY } = options
+  const all: [string, string][] = [[...HOST], [...DATE], ['x-amz-content-sha256', payload], ...headers]
+  const names = all.map(([name]) => name.toLowerCase()).sort()
+  const [path, query = ''] = canonical.split(/\?(.*)/s)
+  const text = [method, path, query, canonicalHeaders(all.flat(), names), names.join(';'), payload].join('\n')
+  const key = deriveSigningKey(KEY.secretKey, { date: '20130524', region: 'us-east-1', service: 's3' })
+  const toSign = `AWS4-HMAC-SHA256\n20130524T000000Z\n${SCOPE}\n${hash('sha256', text)}`
+  const signature = createHmac('sha256', key).update(toSign).digest('hex')
+  return { method, target, headers: [...all, authorization(names.join(';'), signature)] }
+}
+
+test("AWS's own examples of signed requests are accepted", () => {
+  const common = 'host;x-amz-content-sha256;x-amz-date'
+  const examples: Request[] = [
+    {
+      target: '/test.txt',
+      headers: [
+        HOST,
+        ['Range', 'bytes=0-9'],
+        NO_BODY,
+        DATE,
+        authorization(
+          'host;range;x-amz-content-sha256;x-amz-date',
+          'f0e8bdb87c964420e857bd35b5d6ed310bd44f0170aba48dd91039c6036bdb41',
+        ),
+      ],
+    },
+    {
+      method: 'PUT',
+      target: '/test$file.text',
+      headers: [
+        HOST,
+        ['Date', 'Fri, 24 May 2013 00:00:00 GMT'],
+        DATE,
+        ['x-amz-storage-class', 'REDUCED_REDUNDANCY'],
+        ['x-amz-content-sha256', hash('sha256', 'Welcome to Amazon S3.')],
+        authorization(
+          'date;host;x-amz-content-sha256;x-amz-date;x-amz-storage-class',
+          '98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd',
+        ),
+      ],
+    },
+    {
+      target: '/?lifecycle',
+      headers: [HOST, NO_BODY, DATE, authorization(common, 'fea454ca298b7da1c68078a5d1bdbfbbe0d65c699e0f91ac7a200a0136783543')],
+    },
+    {
+      target: '/?max-keys=2&prefix=J',
+      headers: [HOST, NO_BODY, DATE, authorization(common, '34b48302e7b5fa45bde8084f4b7868a86f0a534bc59db6670ed5711ef69dc6f7')],
+    },
+  ]
+  for (const example of examples) assert.equal(check(example).principal, ROOT, example.target)
+})
+
+const PRESIGNED =
+  '/test.txt?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIAIOSFODNN7EXAMPLE%2F20130524%2Fus-east-1%2Fs3%2Faws4_request&X-Amz-Date=20130524T000000Z&X-Amz-Expires=86400&X-Amz-SignedHeaders=host&X-Amz-Signature=aeeed9bbccd4d02ee5c0109b86d86835f995330da4c265957d157751f604d404'
+
+test("AWS's example of a presigned URL is accepted until it expires, and not changed", () => {
+  const at = (nowMs: number) => check({ target: PRESIGNED, headers: [HOST] }, nowMs)
+  assert.deepEqual(at(NOW_MS).payload, { kind: 'unsigned' })
+  assert.equal(at(NOW_MS + 86_399_000).principal, ROOT)
+  assert.throws(() => at(NOW_MS + 86_400_000), refused('AccessDenied', /expired/))
+  assert.throws(() => at(NOW_MS - 16 * 60_000), refused('RequestTimeTooSkewed'))
+  const changed = (from: string, to: string) => () => check({ target: PRESIGNED.replace(from, to), headers: [HOST] })
+  assert.throws(changed('test.txt', 'test2.txt'), refused('SignatureDoesNotMatch'))
+  assert.throws(changed('86400', '604800'), refused('SignatureDoesNotMatch'))
+  assert.throws(changed('86400', '604801'), refused('AuthorizationQueryParametersError', /week/))
+  assert.throws(changed('86400', '-1'), refused('AuthorizationQueryParametersError'))
+  assert.throws(changed('?X', '?versionId=1&X'), refused('SignatureDoesNotMatch'))
+  assert.throws(changed('&X-Amz-Date=20130524T000000Z', ''), refused('AuthorizationQueryParametersError'))
+  assert.throws(
+    () => check({ target: PRESIGNED, headers: [HOST, ['x-amz-acl', 'public-read']] }),
+    refused('AccessDenied', /not signed: x-amz-acl/),
+  )
+})
+
+test('the time of a signature is within 15 minutes of here, and of the day of its credential', () => {
+  const request = signed({ target: '/a', canonical: '/a' })
+  for (const minutes of [-15, 0, 15]) assert.equal(check(request, NOW_MS + minutes * 60_000).principal, ROOT)
+  for (const minutes of [-16, 16]) assert.throws(() => check(request, NOW_MS + minutes * 60_000), refused('RequestTimeTooSkewed'))
+  const otherDay = {
+    ...request,
+    headers: request.headers.map(([name, value]) => [name, value.replace('20130524T', '20130525T')] as const),
+  }
+  assert.throws(() => check(otherDay, NOW_MS + 86_400_000), refused('AuthorizationHeaderMalformed'))
+})
+
+test('other ways of signing, and several at once, are refused by name', () => {
+  const header = (value: string) => () => check({ target: '/', headers: [HOST, DATE, NO_BODY, ['Authorization', value]] })
+  assert.throws(header('AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg='), refused('InvalidRequest', /version 4/))
+  assert.throws(
+    () => check({ target: '/?AWSAccessKeyId=A&Signature=b&Expires=1', headers: [HOST] }),
+    refused('InvalidRequest', /version 4/),
+  )
+  assert.throws(header('Basic YTpi'), refused('InvalidArgument', /"Basic"/))
+  assert.throws(header('AWS4-HMAC-SHA256 Credential=x'), refused('AuthorizationHeaderMalformed'))
+  assert.throws(header('AWS4-HMAC-SHA256'), refused('AuthorizationHeaderMalformed'))
+  assert.throws(
+    () => check({ target: PRESIGNED, headers: [HOST, DATE, authorization('host', EMPTY)] }),
+    refused('InvalidArgument', /not both/),
+  )
+  assert.throws(
+    () => check({ target: '/', headers: [HOST, DATE, authorization('host;x-amz-date', EMPTY)] }),
+    refused('InvalidRequest', /x-amz-content-sha256/),
+  )
+  assert.throws(
+    () => check({ target: '/', headers: [HOST, NO_BODY, authorization('host', EMPTY)] }),
+    refused('AccessDenied', /x-amz-date/),
+  )
+  const iam = authorization('host', EMPTY)[1].replace('/s3/', '/iam/')
+  assert.throws(header(iam), refused('AuthorizationHeaderMalformed', /"iam"/))
+  assert.throws(
+    header(
+      authorization('host', EMPTY)[1].replace(KEY.accessKey, 'NOBODY').replace('=host', '=host;x-amz-content-sha256;x-amz-date'),
+    ),
+    refused('InvalidAccessKeyId'),
+  )
+  assert.throws(
+    () => check(signed({ target: '/', canonical: '/', headers: [['x-amz-security-token', 'token']] })),
+    refused('InvalidToken'),
+  )
+  assert.equal(check({ target: '/', headers: [HOST] }).principal.kind, 'anonymous')
+})
+
+test('host and every x-amz- header have to be signed', () => {
+  const request = signed({ target: '/a', canonical: '/a' })
+  for (const added of ['x-amz-acl', 'X-Amz-Meta-Owner', 'x-amz-copy-source'])
+    assert.throws(
+      () => check({ ...request, headers: [...request.headers, [added, 'x']] }),
+      refused('AccessDenied', /not signed/),
+      added,
+    )
+  const unsigned = request.headers.map(([name, value]) => [name, value.replace('SignedHeaders=host;', 'SignedHeaders=')] as const)
+  assert.throws(() => check({ ...request, headers: unsigned }), refused('AccessDenied', /not signed: host/))
+  const twice = request.headers.map(([name, value]) => [name, value.replace('=host;', '=host;host;')] as const)
+  assert.throws(() => check({ ...request, headers: twice }), refused('AuthorizationHeaderMalformed', /each once/))
+  assert.equal(check({ ...request, headers: [...request.headers, ['Content-Type', 'text/plain']] }).principal, ROOT)
+})
+
+test('a signed header that is sent twice counts with both values', () => {
+  const once = signed({ target: '/a', canonical: '/a', headers: [['x-amz-meta-a', '1']] })
+  assert.throws(() => check({ ...once, headers: [...once.headers, ['x-amz-meta-a', '2']] }), refused('SignatureDoesNotMatch'))
+  assert.equal(canonicalHeaders(['X-A', ' 1  2 ', 'x-a', '3'], ['x-a', 'x-b']), 'x-a:1 2,3\nx-b:\n')
+})
+
+test('a path counts decoded once and encoded again, nothing in it is normalised', () => {
+  for (const [raw, canonical] of [
+    ['/a b', '/a%20b'],
+    ['/a+b', '/a%2Bb'],
+    ['/a%2fb%7Ec', '/a/b~c'],
+    ['/a%2520b', '/a%2520b'],
+    ['//a//b/../.', '//a//b/../.'],
+    ['/%c3%a9', '/%C3%A9'],
+    ['/%ff', '/%FF'],
+    ["/!'()*", '/%21%27%28%29%2A'],
+  ] as const) {
+    assert.equal(canonicalPath(raw), canonical)
+    assert.equal(check(signed({ target: raw, canonical })).principal, ROOT, raw)
+  }
+})
+
+test('a signature over one path opens no other', () => {
+  for (const [sent, meant] of [
+    ['/a%2520b', '/a%20b'],
+    ['/a%20b', '/a%2520b'],
+    ['/a//b', '/a/b'],
+    ['/a/b', '/a//b'],
+    ['/a/../b', '/b'],
+    ['/b', '/a/../b'],
+    ['/a+b', '/a%20b'],
+    ['/a%20b', '/a%2Bb'],
+    ['/A', '/a'],
+  ] as const) {
+    assert.throws(
+      () => check(signed({ target: sent, canonical: meant })),
+      refused('SignatureDoesNotMatch'),
+      `${sent} as ${meant}`,
+    )
+  }
+})
+
+test('a path signed as it was sent is accepted too', () => {
+  for (const path of ["/a!'()*b", '/a+b', '/a%2fb', '/%c3%a9'])
+    assert.equal(check(signed({ target: path, canonical: path })).principal, ROOT, path)
+})
+
+test('a query counts decoded, encoded again and in order, and whatever is added breaks the signature', () => {
+  assert.equal(canonicalQuery('prefix=a+b&acl&delimiter=/&Z=1&a=%7e'), 'Z=1&a=~&acl=&delimiter=%2F&prefix=a%20b')
+  assert.equal(canonicalQuery('X-Amz-Signature=x&b=1', 'X-Amz-Signature'), 'b=1')
+  const request = signed({ target: '/a?b=1&a=%2F', canonical: '/a?a=%2F&b=1' })
+  assert.equal(check(request).principal, ROOT)
+  assert.throws(() => check({ ...request, target: '/a?b=1&a=%2F&acl' }), refused('SignatureDoesNotMatch'))
+  assert.throws(() => check({ ...request, target: '/a?b=1&a=%2F&a=2' }), refused('InvalidArgument', /more than once/))
+  assert.throws(() => check({ ...request, method: 'DELETE' }), refused('SignatureDoesNotMatch'))
+})
+
+test('the form of the payload is part of what is signed', () => {
+  const request = signed({ target: '/a', canonical: '/a', method: 'PUT', hash: 'UNSIGNED-PAYLOAD' })
+  assert.deepEqual(check(request).payload, { kind: 'unsigned' })
+  const other = request.headers.map(([name, value]) => [name, value.replace('UNSIGNED-PAYLOAD', EMPTY)] as const)
+  assert.throws(() => check({ ...request, headers: other }), refused('SignatureDoesNotMatch'))
+  const form = (payload: string) => check(signed({ target: '/a', canonical: '/a', hash: payload })).payload
+  assert.deepEqual(form('STREAMING-AWS4-HMAC-SHA256-PAYLOAD'), { kind: 'chunks', signed: true, trailer: false })
+  assert.deepEqual(form('STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'), { kind: 'chunks', signed: true, trailer: true })
+  assert.deepEqual(form('STREAMING-UNSIGNED-PAYLOAD-TRAILER'), { kind: 'chunks', signed: false, trailer: true })
+  assert.throws(() => form('STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD'), refused('NotImplemented', /4A/))
+  assert.throws(() => form('nonsense'), refused('InvalidArgument', /x-amz-content-sha256/))
+  assert.throws(
+    () => check({ target: '/a', headers: [HOST, ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD']] }),
+    refused('InvalidRequest', /signed request/),
+  )
+})
+
+test('a key whose secret was changed signs with the new one', () => {
+  const keys = new SigningKeys()
+  const scope = { date: '20130524', region: 'r', service: 's3' }
+  const first = keys.get({ accessKey: 'A', secretKey: 'one' }, scope)
+  assert.equal(keys.get({ accessKey: 'A', secretKey: 'one' }, scope), first)
+  assert.notDeepEqual(keys.get({ accessKey: 'A', secretKey: 'two' }, scope), first)
+  assert.notDeepEqual(
+    keys.get({ accessKey: 'A', secretKey: 'two' }, { ...scope, region: 'q' }),
+    keys.get({ accessKey: 'A', secretKey: 'two' }, scope),
+  )
+})
