@@ -30,6 +30,36 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/volume-delete.ts')).volumeDelete,
   },
   {
+    name: 'key create',
+    summary: 'make an access key and print its secret this once',
+    load: async () => (await import('./commands/key-create.ts')).keyCreate,
+  },
+  {
+    name: 'key list',
+    summary: 'list the access keys',
+    load: async () => (await import('./commands/key-list.ts')).keyList,
+  },
+  {
+    name: 'key disable',
+    summary: 'refuse an access key until it is enabled again',
+    load: async () => (await import('./commands/key-enable.ts')).keyDisable,
+  },
+  {
+    name: 'key enable',
+    summary: 'accept a disabled access key again',
+    load: async () => (await import('./commands/key-enable.ts')).keyEnable,
+  },
+  {
+    name: 'key rotate',
+    summary: 'give an access key a new secret and print it this once',
+    load: async () => (await import('./commands/key-rotate.ts')).keyRotate,
+  },
+  {
+    name: 'key remove',
+    summary: 'remove access keys for good',
+    load: async () => (await import('./commands/key-remove.ts')).keyRemove,
+  },
+  {
     name: 'cp',
     summary: 'copy files and directories in, out, and within',
     load: async () => (await import('./commands/cp.ts')).cp,

@@ -6,10 +6,11 @@ import { openDownload, parseHead } from './download.ts'
 import type { Download, DownloadOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
 import type { ByteSource } from './hashed-source.ts'
+import { KeyCalls } from './key-calls.ts'
 import { splitLines } from './lines.ts'
 import { problemError } from './problem.ts'
-import { Transport } from './transport.ts'
-import type { Answer, Call, TransportOptions } from './transport.ts'
+import { parseJson, Transport } from './transport.ts'
+import type { Call, TransportOptions } from './transport.ts'
 import { uploadInParts } from './upload.ts'
 import type { UploadCalls, UploadSettings, WriteSettings } from './upload.ts'
 import type {
@@ -42,10 +43,12 @@ interface SignalOption {
  *  `decodeName` makes them. Every failure is a ShoalError: the server's by its own code; UNAVAILABLE or TIMEOUT with
  *  `details.connection` when the server could not be reached. Calls are repeated where that is safe. */
 export class ShoalClient {
+  readonly keys: KeyCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options)
+    this.keys = new KeyCalls((call) => this.#json(call))
   }
 
   get endpoint(): string {
@@ -373,7 +376,7 @@ export class ShoalClient {
   }
 
   async #json<T>(call: Call): Promise<T> {
-    return parse<T>(await this.#transport.send(call))
+    return parseJson<T>(await this.#transport.send(call))
   }
 
   async *#lines<T>(call: Call): AsyncGenerator<T, void, undefined> {
@@ -387,13 +390,5 @@ export class ShoalClient {
     } finally {
       answer.cancel()
     }
-  }
-}
-
-function parse<T>(answer: Answer): T {
-  try {
-    return JSON.parse(answer.body.toString('utf8')) as T
-  } catch (cause) {
-    throw new ShoalError('INTERNAL', 'The server answered with something that is not JSON: is this a Shoal endpoint?', { cause })
   }
 }

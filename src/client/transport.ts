@@ -270,3 +270,13 @@ function checkEndpoint(endpoint: string): string {
   }
   return url.origin
 }
+
+/** The body of an answer as JSON; `undefined` for one that has none. @throws INTERNAL */
+export function parseJson<T>(answer: Answer): T {
+  if (answer.body.length === 0) return undefined as T
+  try {
+    return JSON.parse(answer.body.toString('utf8')) as T
+  } catch (cause) {
+    throw new ShoalError('INTERNAL', 'The server answered with something that is not JSON: is this a Shoal endpoint?', { cause })
+  }
+}

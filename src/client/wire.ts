@@ -46,6 +46,28 @@ export interface RemoteVolume {
   readonly created: string
 }
 
+export interface RemoteKey {
+  readonly accessKey: string
+  readonly principal: string
+  readonly description: string
+  readonly enabled: boolean
+  readonly created: string
+  /** When the secret was last changed. */
+  readonly rotated: string
+}
+
+export interface RemoteKeyWithSecret extends RemoteKey {
+  readonly secretKey: string
+}
+
+/** The principal is `root` unless given; key and secret are made at random unless given. */
+export interface KeyToMake {
+  readonly principal?: string
+  readonly description?: string
+  readonly accessKey?: string
+  readonly secretKey?: string
+}
+
 /** What can be set on a volume; `null` lifts a quota. */
 export interface VolumeSettings {
   readonly consistency?: string

@@ -45,6 +45,7 @@ const CLIENT_VARIABLES = [
   'SHOAL_SECRET_KEY',
   'SHOAL_PROFILE',
   'SHOAL_CA_FILE',
+  'SHOAL_NEW_SECRET_KEY',
 ]
 /** Relative to the working folder as given. */
 const PATHS = ['data', 'tls.cert', 'tls.key'] as const satisfies readonly ConfigKey[]
