@@ -103,7 +103,7 @@ export function putObject(t: VolumeTransaction, key: string, write: ObjectWrite)
 
 export interface ObjectRemoval {
   readonly version?: VersionName | undefined
-  /** Throws if what is there is not what it must be. */
+  /** Throws if what is there is not what it must be, `undefined` for a delete marker. Not asked where there is nothing. */
   readonly check?: ((existing: InodeRecord | undefined) => void) | undefined
   /** Removes what governance retention protects. */
   readonly bypass?: boolean | undefined
@@ -120,6 +120,9 @@ export function removeObject(t: VolumeTransaction, key: string, removal: ObjectR
   const bytes = requireKeyBytes(key)
   const current = findObject(t, key)
   if (removal.version !== undefined) return removeOneVersion(t, key, { ...removal, bytes, current })
+  const newest = current === undefined && isVersioned(t) ? newestVersion(t, bytes) : undefined
+  const isNothing = current === undefined && newest === undefined
+  if (isNothing && removal.check !== undefined) return { version: undefined, isMarker: false }
   removal.check?.(current?.record)
   if (current !== undefined) removeCurrent(t, key, current, 'marker')
   if (!isVersioned(t)) return { version: undefined, isMarker: false }
@@ -141,8 +144,8 @@ function removeOneVersion(
     return { version, isMarker: false }
   }
   const row = findVersion(t, bytes, version as VersionName)
-  check?.(row?.record)
   if (row === undefined) return { version, isMarker: false }
+  check?.(row.record)
   refuseHeld(row.record?.object, t.nowMs, bypass)
   const wasNewest = current === undefined && newestVersion(t, bytes)?.sequence === row.sequence
   removeVersion(t, bytes, row)

@@ -63,11 +63,11 @@ export function parseAlgorithm(name: string): ChecksumAlgorithm {
   return algorithm
 }
 
-/** A checksum in base64. @throws InvalidRequest for what is none of that algorithm */
+/** A checksum in base64. @throws BadDigest for what can be none of that algorithm */
 export function parseChecksum(algorithm: ChecksumAlgorithm, text: string): Buffer {
   const bytes = Buffer.from(text, 'base64')
   if (bytes.length !== LENGTH_BYTES[algorithm] || bytes.toString('base64') !== text)
-    throw new S3Error('InvalidRequest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
+    throw new S3Error('BadDigest', `Value for ${checksumHeader(algorithm)} header is invalid.`)
   return bytes
 }
 

@@ -14,7 +14,7 @@ import { announcedChecksum } from './checked-body.ts'
 import { checksumElement, compareChecksums } from './checksum.ts'
 import { checksumOfParts, tagOfParts } from './complete-checksum.ts'
 import { writeCheck } from './conditions.ts'
-import { isVersioned, openBucket } from './find-object.ts'
+import { namesVersions, openBucket } from './find-object.ts'
 import { MAX_PARTS, noSuchUpload } from './find-upload.ts'
 
 /** Amazon S3's limit: all parts but the last are at least so long. */
@@ -38,6 +38,7 @@ export const completeMultipartUpload: S3Operation = {
     const objects = await openBucket(call)
     const check = writeCheck(call.exchange.headers)
     const id = call.query.get('uploadId') ?? ''
+    if (call.exchange.lengthBytes === 0) throw malformed()
     const wanted = readParts(await call.readXml('CompleteMultipartUpload', XML_LIMITS))
     const upload = await objects.findUpload(call.key, id)
     const object =
@@ -50,7 +51,7 @@ export const completeMultipartUpload: S3Operation = {
     const { checksum } = object.properties
     if (checksum !== undefined) xml.leaf(checksumElement(checksum.algorithm), shownChecksum(checksum, object.parts))
     xml.leaf('ChecksumType', checksum?.type)
-    call.sendXml(200, xml, isVersioned(objects) ? ['x-amz-version-id', object.versionId] : [])
+    call.sendXml(200, xml, namesVersions(objects) ? ['x-amz-version-id', object.versionId] : [])
   },
 }
 
@@ -79,8 +80,10 @@ async function judge(
   { upload, wanted }: { upload: ObjectUpload; wanted: readonly WantedPart[] },
 ): Promise<{ parts: readonly ObjectPartInfo[]; checksum: ObjectChecksum | undefined }> {
   const stored = new Map((await objects.listParts(upload)).map((part) => [part.number, part]))
-  const parts = wanted.map((part, index) => {
-    if (index > 0 && part.number <= (wanted[index - 1] as WantedPart).number) {
+  // Of a part sent more than once the one named last counts.
+  const last = wanted.filter(({ number }, index) => wanted[index + 1]?.number !== number)
+  const parts = last.map((part, index) => {
+    if (index > 0 && part.number < (last[index - 1] as WantedPart).number) {
       throw new S3Error(
         'InvalidPartOrder',
         'The list of parts was not in ascending order. Parts must be ordered by part number.',

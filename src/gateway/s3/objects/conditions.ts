@@ -42,22 +42,24 @@ export function checkSource(headers: Headers, object: ObjectInfo, nowMs: number)
   if (judge(headers, 'x-amz-copy-source-', object, nowMs) !== 'proceed') throw preconditionFailed('x-amz-copy-source-If-Match')
 }
 
-/** What a conditional write asks of what is there. @throws NotImplemented for what S3 doesn't know either */
+/** What a conditional write asks of what is there. */
 export function writeCheck(headers: Headers): CheckObject | undefined {
   const ifMatch = headerText(headers, 'if-match')
   const ifNoneMatch = headerText(headers, 'if-none-match')
   if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
-  if (ifNoneMatch !== undefined && ifNoneMatch.trim() !== '*')
-    throw new S3Error('NotImplemented', 'A write with If-None-Match other than "*" is not implemented')
   return (existing) => {
-    if (ifNoneMatch !== undefined && existing !== undefined) throw preconditionFailed('If-None-Match')
+    if (ifNoneMatch !== undefined && existing !== undefined && matches(ifNoneMatch, existing))
+      throw preconditionFailed('If-None-Match')
     if (ifMatch === undefined) return
     if (existing === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist, but If-Match asks for it')
-    if (ifMatch.trim() !== '*' && unquoted(ifMatch) !== existing.etag) throw preconditionFailed('If-Match')
+    if (!matches(ifMatch, existing)) throw preconditionFailed('If-Match')
   }
 }
 
-/** What a conditional removal asks: as a write, and of size and time too. */
+const matches = (tags: string, { etag }: ObjectInfo): boolean =>
+  tags.trim() === '*' || tags.split(',').some((tag) => unquoted(tag) === etag)
+
+/** What a conditional removal asks of what is there, of its size and time too. Where there is nothing it is done already. */
 export function removeCheck(conditions: {
   readonly etag: string | undefined
   readonly modifiedMs: number | undefined
@@ -66,9 +68,12 @@ export function removeCheck(conditions: {
   const { etag, modifiedMs, sizeBytes } = conditions
   if (etag === undefined && modifiedMs === undefined && sizeBytes === undefined) return undefined
   return (existing) => {
-    // S3 has a removal of nothing succeed, but for one that asks for something.
-    if (existing === undefined) throw new S3Error('NoSuchKey', 'The specified key does not exist, but a condition asks for it')
-    if (etag !== undefined && etag.trim() !== '*' && unquoted(etag) !== existing.etag) throw preconditionFailed('If-Match')
+    if (existing === undefined) {
+      // A delete marker: it has no contents that a condition could be about.
+      if (etag?.trim() === '*') return
+      throw preconditionFailed('If-Match')
+    }
+    if (etag !== undefined && !matches(etag, existing)) throw preconditionFailed('If-Match')
     if (sizeBytes !== undefined && sizeBytes !== existing.sizeBytes) throw preconditionFailed('x-amz-if-match-size')
     const existingMs = Number(existing.modifiedNs / 1_000_000_000n) * 1_000
     if (modifiedMs !== undefined && Math.floor(modifiedMs / 1_000) * 1_000 !== existingMs)

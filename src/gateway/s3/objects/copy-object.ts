@@ -8,7 +8,7 @@ import { checksumElement, parseAlgorithm } from './checksum.ts'
 import { checksumOf } from './read-checksum.ts'
 import { writeCheck } from './conditions.ts'
 import { type CopySource, openCopySource, readCopySource } from './copy-source.ts'
-import { isVersioned, openBucket } from './find-object.ts'
+import { namesVersions, openBucket } from './find-object.ts'
 import { readMetadata, readStorageClass } from './object-headers.ts'
 import { MAX_SINGLE_BYTES } from './store-object.ts'
 import { parseTagging } from './tag-set.ts'
@@ -35,7 +35,7 @@ export const copyObject: S3Operation = {
       const headers: string[] = []
       if (source.versionId !== undefined) headers.push('x-amz-copy-source-version-id', object.versionId)
       else if (object.versionId !== 'null') headers.push('x-amz-copy-source-version-id', object.versionId)
-      if (isVersioned(objects)) headers.push('x-amz-version-id', copied.versionId)
+      if (namesVersions(objects)) headers.push('x-amz-version-id', copied.versionId)
       call.sendXml(200, describeCopy(copied), headers)
     } finally {
       open.file.close()

@@ -13,8 +13,11 @@ export function openBucket(call: S3Call): Promise<Objects> {
   return call.services.volumes.openObjects(call.bucket)
 }
 
-/** Whether answers name versions. */
+/** Whether the answers to reads and removals name versions. */
 export const isVersioned = (objects: Objects): boolean => objects.info.policy.versioning !== 'off'
+
+/** Whether the answer to a write names the version that it made: it does where it is one of its own. */
+export const namesVersions = (objects: Objects): boolean => objects.info.policy.versioning === 'enabled'
 
 /** The object and version of a request. @throws InvalidArgument for an empty version */
 export function targetOf(call: S3Call): Target {
@@ -56,7 +59,8 @@ export function missing({ key, versionId }: Target, found: Exclude<FoundObject, 
       headers,
     })
   }
-  if (versionId === undefined) return new S3Error('NoSuchKey', 'The specified key does not exist.', { elements })
+  if (versionId === undefined)
+    return new S3Error('NoSuchKey', 'The specified key does not exist.', { elements, headers: ['x-amz-delete-marker', 'false'] })
   if (versionId !== 'null' && !/^[\x21-\x7e]{1,64}$/.test(versionId)) return invalidVersion(versionId)
   return new S3Error('NoSuchVersion', 'The specified version does not exist.', {
     elements: { Key: key, VersionId: versionId },

@@ -60,22 +60,18 @@ function writeParts(xml: XmlWriter, call: S3Call, { properties, parts }: ObjectI
   const limit = Math.min(readNumber(call, 'x-amz-max-parts') ?? MAX_PARTS, MAX_PARTS)
   const sizes = partSizes.flatMap(([count, sizeBytes]) => Array.from({ length: count }, () => sizeBytes))
   const page = sizes.slice(marker, marker + limit)
-  xml.start('ObjectParts').leaf('TotalPartsCount', parts).leaf('PartNumberMarker', marker)
+  xml.start('ObjectParts').leaf('PartsCount', parts).leaf('PartNumberMarker', marker)
   xml.leaf('NextPartNumberMarker', marker + page.length).leaf('MaxParts', limit)
   xml.leaf('IsTruncated', marker + page.length < sizes.length)
-  const values = checksum?.parts === undefined ? undefined : Buffer.from(checksum.parts, 'base64')
-  if (values !== undefined && checksum !== undefined) {
-    // S3 tells of single parts only where they have checksums.
-    const lengthBytes = values.length / Math.max(1, sizes.length)
-    for (const [index, sizeBytes] of page.entries()) {
-      const at = (marker + index) * lengthBytes
-      const value = values.subarray(at, at + lengthBytes).toString('base64')
-      xml
-        .start('Part')
-        .leaf('PartNumber', marker + index + 1)
-        .leaf('Size', sizeBytes)
-      xml.leaf(checksumElement(checksum.algorithm), value).end()
-    }
+  const values = Buffer.from(checksum?.parts ?? '', 'base64')
+  const lengthBytes = values.length / Math.max(1, sizes.length)
+  for (const [index, sizeBytes] of page.entries()) {
+    const at = (marker + index) * lengthBytes
+    xml.start('Part').leaf('PartNumber', marker + index + 1)
+    xml.leaf('Size', sizeBytes)
+    if (checksum !== undefined && lengthBytes > 0)
+      xml.leaf(checksumElement(checksum.algorithm), values.subarray(at, at + lengthBytes).toString('base64'))
+    xml.end()
   }
   xml.end()
 }

@@ -15,7 +15,7 @@ export const listObjectsV2: S3Operation = {
     const { prefix, delimiter, limit, encode, encodingType } = readListing(call, 'max-keys')
     const token = query.get('continuation-token')
     const startAfter = query.get('start-after') ?? ''
-    const after = token === undefined ? startAfter : decodeToken(token)
+    const after = token === undefined || token === '' ? startAfter : decodeToken(token)
     const { items, isTruncated } = await objects.list({ prefix, delimiter, limit, after: after === '' ? undefined : after })
     const xml = new XmlWriter('ListBucketResult', { xmlns: S3_NAMESPACE })
     xml.leaf('Name', call.bucket).leaf('Prefix', encode(prefix)).leaf('MaxKeys', limit).leaf('KeyCount', items.length)

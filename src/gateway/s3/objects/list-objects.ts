@@ -13,7 +13,12 @@ export const listObjects: S3Operation = {
     const marker = call.query.get('marker') ?? ''
     const { items, isTruncated } = await objects.list({ prefix, delimiter, limit, after: marker === '' ? undefined : marker })
     const xml = new XmlWriter('ListBucketResult', { xmlns: S3_NAMESPACE })
-    xml.leaf('Name', call.bucket).leaf('Prefix', encode(prefix)).leaf('Marker', encode(marker)).leaf('MaxKeys', limit)
+    // S3's own clients decode every name of this document but the prefix.
+    xml
+      .leaf('Name', call.bucket)
+      .leaf('Prefix', isXmlText(prefix) ? prefix : encode(prefix))
+      .leaf('Marker', encode(marker))
+      .leaf('MaxKeys', limit)
     if (delimiter !== '') xml.leaf('Delimiter', encode(delimiter))
     xml.leaf('EncodingType', encodingType).leaf('IsTruncated', isTruncated)
     const last = items.at(-1)
@@ -29,3 +34,6 @@ export const listObjects: S3Operation = {
     call.sendXml(200, xml)
   },
 }
+
+// eslint-disable-next-line no-control-regex
+const isXmlText = (text: string): boolean => text.isWellFormed() && !/[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]/.test(text)

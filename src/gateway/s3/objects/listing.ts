@@ -24,6 +24,8 @@ export interface ListingParameters {
 export function readListing(call: S3Call, limitName: string): ListingParameters {
   const { query } = call
   const asked = query.integer(limitName, { min: 0, max: 2 ** 31 - 1 }) ?? MAX_KEYS
+  if (query.get('allow-unordered')?.toLowerCase() === 'true' && query.has('delimiter'))
+    throw new S3Error('InvalidArgument', 'A listing with a delimiter is ordered: allow-unordered cannot be asked for with it')
   const encodingType = query.get('encoding-type')
   if (encodingType !== undefined && encodingType.toLowerCase() !== 'url') {
     throw new S3Error('InvalidArgument', 'Invalid Encoding Method specified in Request: only "url" is known', {

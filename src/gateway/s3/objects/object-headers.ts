@@ -83,7 +83,7 @@ function contentEncoding(value: string | undefined): string | undefined {
   if (value === undefined) return undefined
   const codings = value.split(',').map((coding) => coding.trim())
   const kept = codings.filter((coding) => coding !== '' && coding.toLowerCase() !== 'aws-chunked')
-  return kept.length === 0 ? undefined : kept.join(',')
+  return kept.length === 0 ? undefined : kept.join(', ')
 }
 
 function userMetadata(headers: Headers): Record<string, string> | undefined {
@@ -149,10 +149,16 @@ export function lastModified({ modifiedNs }: Pick<ObjectInfo, 'modifiedNs'>): st
   return formatHttpDate(Number(modifiedNs / 1_000_000n))
 }
 
-/** Headers that tell an object's checksum. */
-export function describeChecksum({ properties, parts }: ObjectInfo): string[] {
+/** Headers that tell the checksum of an object, or of a part that it was uploaded in. */
+export function describeChecksum({ properties, parts }: ObjectInfo, part?: number): string[] {
   const { checksum } = properties
   if (checksum === undefined) return []
+  if (part !== undefined && checksum.parts !== undefined) {
+    const own = Buffer.from(checksum.parts, 'base64')
+    const lengthBytes = own.length / parts
+    const ofPart = own.subarray((part - 1) * lengthBytes, part * lengthBytes).toString('base64')
+    return [checksumHeader(checksum.algorithm), ofPart, 'x-amz-checksum-type', checksum.type]
+  }
   const value = checksum.type === 'COMPOSITE' ? `${checksum.value}-${parts}` : checksum.value
   return [checksumHeader(checksum.algorithm), value, 'x-amz-checksum-type', checksum.type]
 }

@@ -8,6 +8,15 @@ import { S3Error } from '../s3-error.ts'
 import { checkRead } from './conditions.ts'
 import { describeChecksum, describeObject, lastModified } from './object-headers.ts'
 
+const OVERRIDES = [
+  'response-cache-control',
+  'response-content-disposition',
+  'response-content-encoding',
+  'response-content-language',
+  'response-content-type',
+  'response-expires',
+]
+
 export interface Reading {
   readonly status: 200 | 206
   readonly headers: string[]
@@ -21,13 +30,15 @@ export function planReading(call: S3Call, object: ObjectInfo, isVersioned: boole
   const shown = ['ETag', `"${object.etag}"`, 'Last-Modified', lastModified(object)]
   checkRead(exchange.headers, object, { nowMs, headers: shown })
   const override = (name: string): string | undefined => query.get(name)
+  if (call.principal.kind === 'anonymous' && OVERRIDES.some((name) => query.has(name)))
+    throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.')
   const headers = describeObject(object, { isVersioned, override })
   const part = query.integer('partNumber', { min: 1, max: 10_000 })
   const range = part === undefined ? rangeOf(call, object, nowMs) : partOf(call, object, part)
   const isWhole = range === undefined
   if (part !== undefined && object.parts > 0) headers.push('x-amz-mp-parts-count', String(object.parts))
   const wantsChecksum = call.header('x-amz-checksum-mode')?.toUpperCase() === 'ENABLED'
-  if (wantsChecksum && (isWhole || part !== undefined)) headers.push(...describeChecksum(object))
+  if (wantsChecksum && (isWhole || part !== undefined)) headers.push(...describeChecksum(object, part))
   if (range === undefined) return { status: 200, headers, range: { offset: 0, length: object.sizeBytes } }
   if (object.sizeBytes === 0) return { status: 200, headers, range }
   headers.push('Content-Range', formatContentRange(range, object.sizeBytes))

@@ -5,7 +5,7 @@ import type { ObjectToStore, S3Call, StoredObject } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { announcedChecksum, CheckedBody } from './checked-body.ts'
 import { writeCheck } from './conditions.ts'
-import { isVersioned, openBucket } from './find-object.ts'
+import { namesVersions, openBucket } from './find-object.ts'
 import { describeChecksum, type Headers, headerText, readProperties } from './object-headers.ts'
 
 /** Amazon S3's limit for what comes, or is copied, in one piece: 5 GiB. */
@@ -36,7 +36,7 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
     },
     signal: call.exchange.signal,
   })
-  return describeStored(object, isVersioned(objects))
+  return describeStored(object, namesVersions(objects))
 }
 
 export function describeStored(object: ObjectInfo, hasVersions: boolean): StoredObject {

@@ -9,9 +9,9 @@ const MAX_TAGS = 10
 const MAX_KEY_LENGTH = 128
 const MAX_VALUE_LENGTH = 256
 
-/** @throws InvalidTag, BadRequest for too many */
+/** The same tags by their keys. @throws InvalidTag, also for too many */
 export function checkTags(tags: Tags): Tags {
-  if (tags.length > MAX_TAGS) throw new S3Error('BadRequest', `Object tags cannot be greater than ${MAX_TAGS}`)
+  if (tags.length > MAX_TAGS) throw new S3Error('InvalidTag', `Object tags cannot be greater than ${MAX_TAGS}`)
   const keys = new Set<string>()
   for (const [key, value] of tags) {
     if (key === '' || key.length > MAX_KEY_LENGTH) throw invalidTag('The TagKey you have provided is invalid', key)
@@ -19,7 +19,7 @@ export function checkTags(tags: Tags): Tags {
     if (keys.has(key)) throw invalidTag('Cannot provide multiple Tags with the same key', key)
     keys.add(key)
   }
-  return tags
+  return tags.toSorted(([a], [b]) => (a < b ? -1 : 1))
 }
 
 function invalidTag(message: string, key: string): S3Error {
