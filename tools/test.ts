@@ -13,10 +13,13 @@ const CONCURRENCY = 2
 
 /** Debian packages that tests run programs of. */
 const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: string }[] = [
+  { name: 'awscli', program: 'aws' },
   { name: 'cadaver', program: 'cadaver' },
   { name: 'davfs2', program: '/usr/sbin/mount.davfs' },
   { name: 'litmus', program: 'litmus' },
   { name: 'rclone', program: 'rclone' },
+  { name: 'restic', program: 'restic' },
+  { name: 's3cmd', program: 's3cmd' },
 ]
 
 const { values, positionals } = parseArgs({

@@ -1,9 +1,7 @@
 // WebDAV clients that people have, and a test suite of others, against a real node.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -11,8 +9,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { RestFiles } from '../crash/rest-files.ts'
 import { ACCESS_KEY, AUTHORIZATION, freePort, type NodeProcess, SECRET_KEY, startNodeProcess } from '../support/node-process.ts'
-
-const PROGRAM_MS_MAX = 120_000
+import { makeAwkwardTree, runProgram, type RunOptions } from './run-program.ts'
 
 let folder: string
 let node: NodeProcess
@@ -31,35 +28,10 @@ after(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** All that the program says. @throws if it doesn't end with 0 */
-async function run(
-  [program, ...args]: readonly [string, ...string[]],
-  { cwd = folder, input = '', environment = {} }: { cwd?: string; input?: string; environment?: Record<string, string> } = {},
-): Promise<string> {
-  // Certificates of the surroundings are none of rclone's business here.
-  const { AWS_CA_BUNDLE: _bundle, ...rest } = process.env
-  const env = { ...rest, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin`, HOME: folder, ...environment }
-  const child = spawn(program, args, { cwd, env, timeout: PROGRAM_MS_MAX })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => (said += piece))
-  child.stdin.end(input)
-  const [code] = (await once(child, 'close')) as [number | null]
-  assert.equal(code, 0, `${program} ${args.join(' ')} ended with ${code}:\n${said}`)
-  return said
-}
+const run = (command: readonly [string, ...string[]], options: Omit<RunOptions, 'folder'> = {}): Promise<string> =>
+  runProgram(command, { folder, ...options })
 
-async function makeTree(name: string): Promise<string> {
-  const top = join(folder, name)
-  const odd = ['with space', 'a&b #%+;=?!', 'Ünï©ødé', '日本語', "quote'", '[brackets]', '~tilde', '.hidden', 'naïve (1).html']
-  await mkdir(join(top, 'deep/er/still'), { recursive: true })
-  for (const each of odd) await writeFile(join(top, 'deep/er', each), each)
-  await mkdir(join(top, 'a folder & more'))
-  await writeFile(join(top, 'a folder & more/in it'), 'in it')
-  await writeFile(join(top, 'deep/er/still/large'), randomBytes(9_000_000))
-  await writeFile(join(top, 'empty'), '')
-  for (let index = 0; index < 60; index += 1) await writeFile(join(top, `file ${index}`), randomBytes(index * 700))
-  return top
-}
+const makeTree = (name: string): Promise<string> => makeAwkwardTree(join(folder, name))
 
 test('litmus passes whole', async (t) => {
   const said = await run(['litmus', '-k', `${url}/litmus/`, ACCESS_KEY, SECRET_KEY])
