@@ -1,3 +1,4 @@
+import { expirationHeaders } from '../expiration.ts'
 import type { S3Operation } from '../operation.ts'
 import { isVersioned, openBucket, openObject, targetOf } from './find-object.ts'
 import { planReading } from './read-object.ts'
@@ -11,6 +12,7 @@ export const getObject: S3Operation = {
     const { object, file } = await openObject(objects, targetOf(call))
     try {
       const { status, headers, range } = planReading(call, object, isVersioned(objects))
+      headers.push(...(await expirationHeaders(call, object)))
       const { offset, length } = range
       if (file.bytes !== undefined || length === 0) {
         const bytes = file.bytes?.subarray(offset, offset + length) ?? Buffer.alloc(0)

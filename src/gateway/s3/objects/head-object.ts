@@ -1,3 +1,4 @@
+import { expirationHeaders } from '../expiration.ts'
 import type { S3Operation } from '../operation.ts'
 import { findObject, isVersioned, openBucket, targetOf } from './find-object.ts'
 import { planReading } from './read-object.ts'
@@ -10,7 +11,7 @@ export const headObject: S3Operation = {
     const objects = await openBucket(call)
     const object = await findObject(objects, targetOf(call))
     const { status, headers, range } = planReading(call, object, isVersioned(objects))
-    headers.push('Content-Length', String(range.length))
+    headers.push(...(await expirationHeaders(call, object)), 'Content-Length', String(range.length))
     call.sendEmpty(status, headers)
   },
 }

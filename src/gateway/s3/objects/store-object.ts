@@ -1,5 +1,6 @@
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import { expirationHeaders } from '../expiration.ts'
 import { writtenProperties } from '../access/written-properties.ts'
 import type { ObjectToStore, S3Call, StoredObject } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
@@ -36,7 +37,8 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
     },
     signal: call.exchange.signal,
   })
-  return describeStored(object, namesVersions(objects))
+  const { etag, headers: stored } = describeStored(object, namesVersions(objects))
+  return { etag, headers: [...stored, ...(await expirationHeaders(call, object))] }
 }
 
 export function describeStored(object: ObjectInfo, hasVersions: boolean): StoredObject {
