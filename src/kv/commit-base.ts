@@ -2,6 +2,11 @@ import type { Interval } from './arguments.ts'
 import type { KeyValue } from './store.ts'
 import type { WriteSet } from './write-set.ts'
 
+export interface CommitOptions {
+  /** Write it where it is to stay at once, rather than note it down first. */
+  readonly direct?: boolean
+}
+
 /** Something flushed that can be read. */
 export interface FlushedState {
   /** The caller owns what comes out. */
@@ -24,7 +29,7 @@ export interface CommitBase extends FlushedState {
   /** Writes all of `writes` or nothing, in one step. When it resolves, the writes are durable, and `get` and `range` show
    *  them. It is called again only when the promise has settled. It may keep the buffers.
    *  @throws NO_SPACE when nothing was written and later commits may succeed; any other error is the end of all writing. */
-  commit(writes: WriteSet): Promise<void>
+  commit(writes: WriteSet, options?: CommitOptions): Promise<void>
   /** Called once, with no commit under way; nothing is called after it. */
   close(): Promise<void>
 }

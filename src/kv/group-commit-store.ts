@@ -5,7 +5,7 @@ import type { CommitBase } from './commit-base.ts'
 import { GroupCommit } from './group-commit.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
 import { pagedRange } from './paged-range.ts'
-import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
+import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction, TransactOptions } from './store.ts'
 import { BaseView, LongView, refusePromise, TransactionView } from './views.ts'
 
 /** The promises of `KeyValueStore`, kept over any base that can commit a set of writes in one step. Transactions run at
@@ -49,7 +49,7 @@ export class GroupCommitStore implements KeyValueStore {
     return pagedRange(this, toInterval(options))
   }
 
-  async transact<T>(fn: (transaction: Transaction) => T): Promise<T> {
+  async transact<T>(fn: (transaction: Transaction) => T, { direct = false }: TransactOptions = {}): Promise<T> {
     this.#checkOpen()
     const refusal = this.#commits.refusal()
     if (refusal !== undefined) throw refusal
@@ -63,7 +63,7 @@ export class GroupCommitStore implements KeyValueStore {
       await this.#commits.flushed()
       throw error
     }
-    await (view.writes.size === 0 ? this.#commits.flushed() : this.#commits.add(view.writes))
+    await (view.writes.size === 0 ? this.#commits.flushed() : this.#commits.add(view.writes, { direct }))
     return result
   }
 

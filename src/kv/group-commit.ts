@@ -1,5 +1,5 @@
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
-import type { CommitBase } from './commit-base.ts'
+import type { CommitBase, CommitOptions } from './commit-base.ts'
 import { WriteSet } from './write-set.ts'
 
 /** A batch beyond either figure is full, and the next one begins: a commit stays well under a second on a slow disk. */
@@ -24,6 +24,8 @@ export interface GroupCommitOptions {
 
 interface Batch {
   writes: WriteSet
+  /** Whether one of them asked for it. */
+  direct: boolean
   /** One for each transaction that waits. */
   readonly settle: ((failure: ShoalError | undefined) => void)[]
 }
@@ -64,8 +66,9 @@ export class GroupCommit {
 
   /** Adds the writes of one transaction. Resolves when they and everything before them are durable.
    *  @throws NO_SPACE, STORAGE_FAILED */
-  add(writes: WriteSet): Promise<void> {
+  add(writes: WriteSet, { direct = false }: CommitOptions = {}): Promise<void> {
     const batch = this.#collecting(writes)
+    batch.direct ||= direct
     this.#waitingBytes -= batch.writes.bytes
     // A whole group of changes is often all that a batch gets: then it is taken as it is.
     if (batch.writes.size === 0) batch.writes = writes
@@ -93,7 +96,7 @@ export class GroupCommit {
       const fits = last.writes.bytes + writes.bytes <= BATCH_BYTES_MAX && last.writes.size + writes.size <= BATCH_WRITES_MAX
       if (fits) return last
     }
-    const batch: Batch = { writes: new WriteSet(), settle: [] }
+    const batch: Batch = { writes: new WriteSet(), direct: false, settle: [] }
     this.#batches.push(batch)
     return batch
   }
@@ -120,7 +123,7 @@ export class GroupCommit {
 
   async #commit(batch: Batch): Promise<ShoalError | undefined> {
     try {
-      await this.#base.commit(batch.writes)
+      await this.#base.commit(batch.writes, { direct: batch.direct })
     } catch (cause) {
       if (isShoalError(cause, 'NO_SPACE')) return cause
       this.#failure = new ShoalError(

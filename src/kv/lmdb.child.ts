@@ -1,10 +1,12 @@
-// A process for `lmdb.test.ts` to kill, and to break the disk of: lmdb.child.ts load|no-space|io-error FOLDER [FIRST].
+// A process for `lmdb.test.ts` to kill, and to break the disk of: lmdb.child.ts load|journaled-load|no-space|io-error FOLDER [FIRST].
 import { closeSync, openSync, readdirSync, readlinkSync, writeSync } from 'node:fs'
 import { isShoalError } from '#foundation/errors.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeFiles } from '#platform/node-files.ts'
 import { openLmdbStore } from './lmdb.ts'
 import type { KeyValueStore } from './store.ts'
 
-const [mode, folder = '', first = '0'] = process.argv.slice(2)
+const [mode = 'load', folder = '', first = '0'] = process.argv.slice(2)
 
 /** How many keys the transaction `number` writes; now and then there are thousands. */
 export function keysOf(number: number): number {
@@ -89,7 +91,8 @@ function targetOf(fd: string): string | undefined {
 }
 
 if (import.meta.main) {
-  const store = await openLmdbStore({ path: `${folder}` })
-  const report = mode === 'load' ? await load(store) : mode === 'no-space' ? await noSpace(store) : await ioError(store)
+  const journal = { files: nodeFiles, clock: nodeClock }
+  const store = await openLmdbStore({ path: `${folder}`, ...(mode === 'journaled-load' ? { journal } : {}) })
+  const report = mode.endsWith('load') ? await load(store) : mode === 'no-space' ? await noSpace(store) : await ioError(store)
   process.stdout.write(JSON.stringify(report))
 }

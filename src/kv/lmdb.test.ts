@@ -10,17 +10,29 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { isShoalError } from '#foundation/errors.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeFiles } from '#platform/node-files.ts'
 import { keyOf, keysOf } from './lmdb.child.ts'
 import { openLmdbStore } from './lmdb.ts'
+import type { LmdbStoreOptions } from './lmdb.ts'
+import type { StoreFixture } from './store-fixture.suite.ts'
 import { storeSuite } from './store.suite.ts'
 
 const run = promisify(execFile)
 const CHILD = fileURLToPath(new URL('lmdb.child.ts', import.meta.url))
 
-storeSuite('lmdb', async () => {
+const journal = { files: nodeFiles, clock: nodeClock }
+
+for (const [name, options] of [
+  ['lmdb', {}],
+  ['journaled lmdb', { journal }],
+] as const)
+  storeSuite(name, () => freshStore(options))
+
+async function freshStore(options: Omit<LmdbStoreOptions, 'path'>): Promise<StoreFixture> {
   const path = await makeFolder()
   let commits = 0
-  const open = () => openLmdbStore({ path, onCommit: () => (commits += 1) })
+  const open = () => openLmdbStore({ path, onCommit: () => (commits += 1), ...options })
   let store = await open()
   return {
     store,
@@ -35,7 +47,7 @@ storeSuite('lmdb', async () => {
       await rm(path, { recursive: true })
     },
   }
-})
+}
 
 function makeFolder(): Promise<string> {
   return mkdtemp(join(tmpdir(), 'shoal-kv-'))
@@ -76,21 +88,27 @@ test('the file grows by itself far beyond its first size, while walks are open',
   await rm(path, { recursive: true })
 })
 
-test('after a kill at any moment every acknowledged transaction is there, and each is there whole or not at all', async () => {
+test('after a kill at any moment every acknowledged transaction is there, and each is there whole or not at all', () =>
+  killAgainAndAgain('load'))
+
+test('with a journal, after a kill at any moment every acknowledged transaction is there, whole', () =>
+  killAgainAndAgain('journaled-load'))
+
+async function killAgainAndAgain(mode: 'load' | 'journaled-load'): Promise<void> {
   const path = await makeFolder()
   let first = 0
   for (let round = 0; round < 6; round += 1) {
-    const child = spawn(process.execPath, [CHILD, 'load', path, String(first)], { stdio: ['ignore', 'ignore', 'inherit'] })
+    const child = spawn(process.execPath, [CHILD, mode, path, String(first)], { stdio: ['ignore', 'ignore', 'inherit'] })
     const exit = once(child, 'exit')
     while (!(await isUnderLoad(path, first))) await delay(5)
     await delay(Math.random() * 250)
     child.kill('SIGKILL')
     assert.deepEqual(await exit, [null, 'SIGKILL'])
-    first = (await checkAfterKill(path)) + 1
+    first = (await checkAfterKill(path, mode === 'load' ? {} : { journal })) + 1
   }
   assert.ok(first > 500, `only ${first} transactions were run`)
   await rm(path, { recursive: true })
-})
+}
 
 async function acknowledgedIn(path: string): Promise<number[]> {
   const text = existsSync(join(path, 'acknowledged')) ? await readFile(join(path, 'acknowledged'), 'utf8') : ''
@@ -102,9 +120,9 @@ async function isUnderLoad(path: string, first: number): Promise<boolean> {
 }
 
 /** Checks the store and gives the number of its last transaction: those before it must all be there, since they came first. */
-async function checkAfterKill(path: string): Promise<number> {
+async function checkAfterKill(path: string, options: Omit<LmdbStoreOptions, 'path'>): Promise<number> {
   const acknowledged = await acknowledgedIn(path)
-  const store = await openLmdbStore({ path })
+  const store = await openLmdbStore({ path, ...options })
   const last = Number(await store.get(Buffer.from('last')))
   assert.ok(last >= Math.max(...acknowledged), `${Math.max(...acknowledged)} was acknowledged, ${last} is the last one kept`)
   const found = await store.read((snapshot) => [...snapshot.range({ start: Buffer.from('t/') })])

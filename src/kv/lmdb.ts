@@ -2,31 +2,53 @@ import { mkdir, open as openFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { open } from 'lmdb'
 import type { RangeOptions as LmdbRangeOptions, RootDatabase } from 'lmdb'
-import { ShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Clock } from '#platform/clock.ts'
 import type { Interval } from './arguments.ts'
 import type { CommitBase, KeptState } from './commit-base.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
+import { Journal } from './journal.ts'
+import type { JournalOptions } from './journal.ts'
+import { JournaledBase } from './journaled-base.ts'
 import type { KeyValue, KeyValueStore } from './store.ts'
 import type { WriteSet } from './write-set.ts'
 
 export interface LmdbStoreOptions extends GroupCommitOptions {
   /** The folder of the store. It is made if it is missing, durably. Only one process may have it open. */
   readonly path: string
+  /** Commits become durable in a journal first, in two files of 4 MiB in the same folder; without room for them they don't.
+   *  Without it, the folder must have none: its changes would be taken for newer ones. */
+  readonly journal?: JournalOptions & { readonly clock: Clock }
 }
 
 /** A store in the LMDB files `data.mdb` and `lock.mdb` of a folder. The file grows as needed and never shrinks; pages of
  *  removed entries are used again. @throws STORAGE_FAILED when the folder can't be opened */
-export async function openLmdbStore({ path, onCommit }: LmdbStoreOptions): Promise<KeyValueStore> {
+export async function openLmdbStore({ path, journal, onCommit }: LmdbStoreOptions): Promise<KeyValueStore> {
   const folder = resolve(path)
   try {
     await makeFolder(folder)
     const base = new LmdbBase(openEnvironment(folder), folder)
     await syncPath(`${folder}/data.mdb`)
     await syncPath(folder)
-    return new GroupCommitStore(base, { onCommit })
+    return new GroupCommitStore(journal === undefined ? base : await journaled(base, { folder, ...journal }), { onCommit })
   } catch (cause) {
     throw new ShoalError('STORAGE_FAILED', `Cannot open the key-value store in "${folder}": ${String(cause)}`, { cause })
+  }
+}
+
+async function journaled(
+  base: CommitBase,
+  { folder, clock, ...options }: JournalOptions & { folder: string; clock: Clock },
+): Promise<CommitBase> {
+  try {
+    const opened = await Journal.open(folder, options)
+    const freeBytes = async (): Promise<number> => (await options.files.space(folder)).freeBytes
+    return new JournaledBase(base, { ...opened, clock, freeBytes })
+  } catch (error) {
+    if (isShoalError(error, 'NO_SPACE')) return base
+    await base.close()
+    throw error
   }
 }
 

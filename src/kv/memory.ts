@@ -37,11 +37,12 @@ export function openMemoryStore({ disk = new MemoryDisk(), beforeCommit, onCommi
   return new GroupCommitStore(new MemoryBase(disk, beforeCommit), { onCommit })
 }
 
-class MemoryBase implements CommitBase {
+/** What is on a `MemoryDisk`, as a base of other stores too. */
+export class MemoryBase implements CommitBase {
   readonly #disk: MemoryDisk
   readonly #beforeCommit: ((writes: WriteSet) => Promise<void> | void) | undefined
 
-  constructor(disk: MemoryDisk, beforeCommit: ((writes: WriteSet) => Promise<void> | void) | undefined) {
+  constructor(disk: MemoryDisk, beforeCommit?: (writes: WriteSet) => Promise<void> | void) {
     this.#disk = disk
     this.#beforeCommit = beforeCommit
     disk.attach(this)

@@ -48,6 +48,8 @@ export interface TransactOptions {
   readonly frees?: boolean
   /** How many changes it carries at most, where it is more than one: for whoever estimates how much room it takes. */
   readonly changes?: number
+  /** Room is short: nothing is to wait for its place in the store, where it might not fit. */
+  readonly direct?: boolean
 }
 
 /** What a key or value may be at most. LMDB's page size gives the first; the second keeps commits short. */

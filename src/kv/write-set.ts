@@ -33,6 +33,11 @@ export class WriteSet {
     return this.#bytes
   }
 
+  /** Bytes of all keys and values together. */
+  get dataBytes(): number {
+    return this.#bytes - this.size * WRITE_OVERHEAD_BYTES
+  }
+
   get(name: string): Write | undefined {
     return this.#writes.get(name)
   }
@@ -73,6 +78,13 @@ export class WriteSet {
   /** Takes over all writes of `later`, which win over those that are here. */
   merge(later: WriteSet): void {
     for (const [name, write] of later.#writes.entries()) this.set(name, write)
+  }
+
+  /** Another set with the same writes. */
+  copy(): WriteSet {
+    const copy = new WriteSet()
+    copy.merge(this)
+    return copy
   }
 
   /** The writes in no particular order. */

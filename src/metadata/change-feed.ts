@@ -118,7 +118,11 @@ function encodeChange({ kind, inode, parent, type, path, from }: ChangeFields, o
 }
 
 function trim(tx: Transaction, before: number): void {
-  const old = [...tx.range({ start: changeKey(0), end: changeKey(before), limit: TRIM_STRIDE * 2 })]
+  const from = Math.max(1, before - TRIM_STRIDE)
+  for (let number = from; number < before; number += 1) tx.delete(changeKey(number))
+  // Older ones are there only after the ring was made smaller; to look for them costs more than to remove a known row.
+  if (from === 1 || tx.get(changeKey(from - 1)) === undefined) return
+  const old = [...tx.range({ start: changeKey(0), end: changeKey(from), limit: TRIM_STRIDE * 2 })]
   for (const { key } of old) tx.delete(key)
 }
 

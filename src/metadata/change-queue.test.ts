@@ -28,7 +28,9 @@ async function openVolume(policy: Partial<VolumePolicy> = {}): Promise<Fixture> 
   const kv = openMemoryStore({ onCommit: (facts) => void commits.push(facts) })
   const clock = new ManualClock()
   const metadata = new Metadata({ kv, clock, changeRingEntries: 1_000, isOpen: () => false })
-  const volume = await metadata.transactSystem((tx) => createVolume(tx, { tenant: 1 as never, name: 'docs', policy, owner: 'root' }, 1n))
+  const volume = await metadata.transactSystem((tx) =>
+    createVolume(tx, { tenant: 1 as never, name: 'docs', policy, owner: 'root' }, 1n),
+  )
   commits.length = 0
   return { kv, metadata, volume, commits }
 }

@@ -49,7 +49,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     const folder = await openDataFolder(dataPath, { files, random, version })
     opened.push(folder)
     const reserve = await SpaceReserve.open(join(folder.path, 'reserve'), { files, clock, random, log })
-    const store = await openLmdbStore({ path: join(folder.path, 'meta') })
+    const store = await openLmdbStore({ path: join(folder.path, 'meta'), journal: { files, clock } })
     opened.push(store)
     const disk = await openDiskChunkStore({
       path: join(folder.path, 'chunks'),

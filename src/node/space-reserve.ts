@@ -71,7 +71,9 @@ export class SpaceReserve {
     return withTransact(store, (fn, options) =>
       options?.frees === true
         ? this.#transactFreeing(store, fn, options)
-        : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), () => store.transact(fn, options)),
+        : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), (isShort) =>
+            store.transact(fn, isShort ? { ...options, direct: true } : options),
+          ),
     )
   }
 
@@ -80,17 +82,18 @@ export class SpaceReserve {
     return withWrite(store, (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)))
   }
 
-  #guarded<T>(bytes: number, write: () => Promise<T>): Promise<T> {
+  /** `write` is told whether room is short. */
+  #guarded<T>(bytes: number, write: (isShort: boolean) => Promise<T>): Promise<T> {
     if (this.#isGone || this.#left(bytes) < PLENTY_BYTES) return this.#guardedClosely(bytes, write)
     this.#admittedBytes += bytes
     if (this.#options.clock.monotonicMs() - this.#free.askedAtMs > BELIEVED_MS) {
       // Where there is plenty nobody waits for the answer; one that fails is asked for again.
       this.#ask().catch(() => undefined)
     }
-    return write()
+    return write(false)
   }
 
-  async #guardedClosely<T>(bytes: number, write: () => Promise<T>): Promise<T> {
+  async #guardedClosely<T>(bytes: number, write: (isShort: boolean) => Promise<T>): Promise<T> {
     if (this.#isGone) await this.#tryToFill()
     if (!this.#isGone) await this.#ask()
     if (this.#isGone || this.#left(bytes) < 0)
@@ -98,7 +101,7 @@ export class SpaceReserve {
     this.#admittedBytes += bytes
     this.#pendingBytes += bytes
     try {
-      return await write()
+      return await write(true)
     } finally {
       this.#pendingBytes -= bytes
     }
@@ -129,18 +132,19 @@ export class SpaceReserve {
   }
 
   async #transactFreeing<T>(store: KeyValueStore, fn: (transaction: Transaction) => T, options: TransactOptions): Promise<T> {
-    if (!this.#isGone && this.#left(0) < PLENTY_BYTES) {
+    const isShort = this.#isGone || this.#left(0) < PLENTY_BYTES
+    if (isShort && !this.#isGone) {
       await this.#ask()
       if (this.#free.bytes < this.#sizeBytes / 2) await this.#letGo()
     }
     const wasGone = this.#isGone
     try {
-      return await store.transact(fn, options)
+      return await store.transact(fn, isShort ? { ...options, direct: true } : options)
     } catch (error) {
       if (wasGone || !isShoalError(error, 'NO_SPACE')) throw error
     }
     await this.#letGo()
-    return store.transact(fn, options)
+    return store.transact(fn, { ...options, direct: true })
   }
 
   #letGo(): Promise<void> {

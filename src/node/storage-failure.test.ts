@@ -25,7 +25,11 @@ interface Plan {
 async function start(name: string, plan: Plan): Promise<RunningNode> {
   const flags = { data: join(data, name), port: '0', 'shutdown-grace-ms': '500ms' }
   const { config } = await loadConfig({ flags, env: {}, cwd: '/', files: nodeFiles })
-  const files = faultyFiles(nodeFiles, (operation) => (operation === plan.fault?.operation ? plan.fault.fault : undefined))
+  // The journal's room was taken when it was made.
+  const isSpared = (path: string): boolean => path.includes('/journal.') && plan.fault?.fault === 'no-space'
+  const files = faultyFiles(nodeFiles, (operation, path) =>
+    operation === plan.fault?.operation && !isSpared(path) ? plan.fault.fault : undefined,
+  )
   return startNode(config, { log: silentLog, version: '1', files })
 }
 

@@ -44,10 +44,10 @@ test('a new folder is private, has ids of its own, and keeps them', async (conte
   const second = await open(path)
   assert.deepEqual(
     { nodeId: second.nodeId, clusterId: second.clusterId, format: second.format, path: second.path },
-    { nodeId: first.nodeId, clusterId: first.clusterId, format: 2, path },
+    { nodeId: first.nodeId, clusterId: first.clusterId, format: 3, path },
   )
   const format: unknown = JSON.parse(await readFile(join(path, 'format.json'), 'utf8'))
-  assert.deepEqual(format, { format: 2, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
+  assert.deepEqual(format, { format: 3, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
   await second.close()
 })
 
@@ -80,8 +80,8 @@ test('a folder in use by another process is refused until that process dies, eve
 test('a newer format is refused, and the message says what to do', async (context) => {
   const path = await newPath(context)
   await (await open(path)).close()
-  await writeFile(join(path, 'format.json'), '{"format":3}')
-  await refused('DATA_FORMAT', /has format 3.*formats up to 2.*newer version/, open(path))
+  await writeFile(join(path, 'format.json'), '{"format":4}')
+  await refused('DATA_FORMAT', /has format 4.*formats up to 3.*newer version/, open(path))
   await writeFile(join(path, 'format.json'), '{"format":1,"clusterId":"x"}')
   await refused('DATA_FORMAT', /damaged/, open(path))
   await writeFile(join(path, 'format.json'), 'nonsense')

@@ -80,7 +80,7 @@ export function faultyFiles(files: Files, plan: FaultPlan): Files {
 
 function faultyFile(file: OpenFile, plan: FaultPlan, check: (operation: FaultyOperation, path: string) => void): OpenFile {
   const { path } = file
-  return {
+  const faulty: OpenFile = {
     path,
     async read(target, position) {
       check('read', path)
@@ -95,6 +95,10 @@ function faultyFile(file: OpenFile, plan: FaultPlan, check: (operation: FaultyOp
       if (fault !== undefined) throw failure(fault, 'write', path)
       return file.write(pieces, position)
     },
+    async writeThrough(pieces, position) {
+      await faulty.write(pieces, position)
+      await faulty.datasync()
+    },
     async datasync() {
       check('datasync', path)
       return file.datasync()
@@ -108,4 +112,5 @@ function faultyFile(file: OpenFile, plan: FaultPlan, check: (operation: FaultyOp
     tryLock: () => file.tryLock(),
     close: () => file.close(),
   }
+  return faulty
 }

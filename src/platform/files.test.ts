@@ -53,6 +53,17 @@ for (const [name, setUp] of [
       assert.deepEqual(await files.list(root), ['a'])
     })
 
+    test('writing through puts pieces at their positions, among other writes', async (context) => {
+      const { files, root } = await setUp(context)
+      const file = await files.open(join(root, 'a'), 'create')
+      await file.write([Buffer.alloc(12, '.')], 0)
+      await file.writeThrough([Buffer.from('on'), Buffer.from('e')], 1)
+      await file.writeThrough([Buffer.from('two')], 8)
+      await file.write([Buffer.from('-')], 5)
+      await file.close()
+      assert.equal(String(await files.read(join(root, 'a'))), '.one.-..two.')
+    })
+
     test('reads and writes happen at their positions, many pieces at once', async (context) => {
       const { files, root } = await setUp(context)
       const file = await files.open(join(root, 'a'), 'create')

@@ -30,6 +30,8 @@ export interface OpenFile {
    *  name is another matter: see `syncFolder`. After a failure nobody can say what the medium holds, and a repetition
    *  that succeeds proves nothing: the kernel reports a lost page once (the "fsyncgate" of PostgreSQL, 2018). */
   datasync(): Promise<void>
+  /** As `write` and `datasync` after it, in one step where the system has that: for one small write after another. */
+  writeThrough(pieces: readonly Uint8Array[], position: number): Promise<void>
   truncate(sizeBytes: number): Promise<void>
   facts(): Promise<FileFacts>
   setModified(modifiedMs: number): Promise<void>

@@ -169,6 +169,11 @@ export class MemoryFile implements OpenFile {
     if (missing > 0) throw systemError('ENOSPC', `write "${this.path}"`)
   }
 
+  async writeThrough(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    await this.write(pieces, position)
+    await this.datasync()
+  }
+
   async datasync(): Promise<void> {
     const known = this.#inode.changes
     await this.#step(true)

@@ -38,6 +38,8 @@ async function orAbsent<T, A>(promise: Promise<T>, absent: A, codes: readonly st
 class NodeFile implements OpenFile {
   readonly path: string
   readonly #fd: number
+  /** The same file, where each write is durable when it ends. */
+  #throughFd: Promise<number> | undefined
   #closed = false
 
   constructor(path: string, fd: number) {
@@ -55,14 +57,13 @@ class NodeFile implements OpenFile {
     return filled
   }
 
-  async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
-    let rest = pieces
-    let at = position
-    while (rest.length > 0) {
-      const written = await this.#writeSome(firstOf(rest, MAX_WRITE_BYTES), at)
-      at += written
-      rest = withoutFirst(rest, written)
-    }
+  write(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    return this.#writeTo(this.#fd, pieces, position)
+  }
+
+  async writeThrough(pieces: readonly Uint8Array[], position: number): Promise<void> {
+    this.#throughFd ??= call((done) => fs.open(this.path, fs.constants.O_WRONLY | fs.constants.O_DSYNC, done))
+    await this.#writeTo(await this.#throughFd, pieces, position)
   }
 
   datasync(): Promise<void> {
@@ -88,16 +89,28 @@ class NodeFile implements OpenFile {
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
+    const throughFd = await this.#throughFd?.catch(() => undefined)
+    if (throughFd !== undefined) await call<void>((done) => fs.close(throughFd, done))
     await call<void>((done) => fs.close(this.#fd, done))
   }
 
-  #writeSome(pieces: readonly Uint8Array[], position: number): Promise<number> {
-    const [first] = pieces
-    if (pieces.length === 1 && first !== undefined) {
-      return call((done) => fs.write(this.#fd, first, 0, first.length, position, done))
+  async #writeTo(fd: number, pieces: readonly Uint8Array[], position: number): Promise<void> {
+    let rest = pieces
+    let at = position
+    while (rest.length > 0) {
+      const written = await writeSome(fd, firstOf(rest, MAX_WRITE_BYTES), at)
+      at += written
+      rest = withoutFirst(rest, written)
     }
-    return call((done) => fs.writev(this.#fd, pieces as Uint8Array[], position, done))
   }
+}
+
+function writeSome(fd: number, pieces: readonly Uint8Array[], position: number): Promise<number> {
+  const [first] = pieces
+  if (pieces.length === 1 && first !== undefined) {
+    return call((done) => fs.write(fd, first, 0, first.length, position, done))
+  }
+  return call((done) => fs.writev(fd, pieces as Uint8Array[], position, done))
 }
 
 /** The pieces up to `count` bytes, the last one cut if need be. */

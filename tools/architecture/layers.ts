@@ -14,7 +14,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
   { name: 'platform', purpose: 'ports to clock, random and files, and their Node adapters', imports: ['foundation'] },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
-  { name: 'kv', purpose: 'the ordered transactional key-value port; memory and LMDB', imports: GROUND },
+  { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
@@ -90,7 +90,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:timers/promises': /^src\/(platform|kv)\//,
   'node:tls': /^src\/(gateway\/http|client|cli)\//,
   'node:worker_threads': /^src\/platform\//,
-  '@node-rs/crc32': /^src\/(chunk|platform|gateway\/s3)\//,
+  '@node-rs/crc32': /^src\/(chunk|kv|platform|gateway\/s3)\//,
   '@peculiar/x509': /^src\/node\/make-certificate/,
   'fs-native-extensions': /^src\/platform\//,
   lmdb: /^src\/kv\/lmdb/,

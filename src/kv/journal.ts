@@ -1,0 +1,221 @@
+import { dirname } from 'node:path'
+import { ShoalError } from '#foundation/errors.ts'
+import { storageError, systemErrorCode } from '#platform/files.ts'
+import type { Files, OpenFile } from '#platform/files.ts'
+import { decodeRecord, encodeRecord, PAGE_BYTES, recordBytes } from './journal-format.ts'
+import type { JournalRecord, Writes } from './journal-format.ts'
+import { nameOfKey } from './key-name.ts'
+import { WriteSet } from './write-set.ts'
+
+/** Of each of the two files: what one of them holds is in memory until the store has it, and so is what the other holds. */
+const SEGMENT_BYTES = 4 * 1024 * 1024
+/** On a disk with less room than this, changes go where they stay at once, so that a journal would be of no use. */
+const WORTHWHILE_FREE_BYTES = 1024 * 1024 * 1024
+/** Most records are shorter; the buffer for them is kept. */
+const BUFFER_BYTES = 256 * 1024
+const NOTHING: Writes = { size: 0, dataBytes: 0, writes: () => [] }
+
+interface Segment {
+  readonly file: OpenFile
+  readonly records: readonly JournalRecord[]
+}
+
+export interface JournalOptions {
+  readonly files: Files
+  /** Of each file; tests have short ones. */
+  readonly segmentBytes?: number
+}
+
+interface JournalState {
+  readonly segmentBytes: number
+  readonly files: readonly [OpenFile, OpenFile]
+  readonly active: 0 | 1
+  /** Where the next record goes. */
+  readonly offset: number
+  readonly sequence: number
+  readonly applied: number
+}
+
+/** Two files of fixed length in which write sets become durable in one sequential write. One is appended to while the
+ *  store takes over what the other holds; then they change places. All calls but `setApplied` come one after another. */
+export class Journal {
+  readonly #segmentBytes: number
+  readonly #files: readonly [OpenFile, OpenFile]
+  #active: 0 | 1
+  #offset: number
+  #sequence: number
+  #applied: number
+  /** What the newest record says of `#applied`. */
+  #recordedApplied: number
+  #failure: ShoalError | undefined
+  /** Behind the newest record there may be one that was refused. */
+  #isUncertain = false
+  readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
+
+  private constructor({ segmentBytes, files, active, offset, sequence, applied }: JournalState) {
+    this.#segmentBytes = segmentBytes
+    this.#files = files
+    this.#active = active
+    this.#offset = offset
+    this.#sequence = sequence
+    this.#applied = applied
+    this.#recordedApplied = applied
+  }
+
+  /** Opens the files `journal.0` and `journal.1` of a folder, and makes them if they are missing. `unapplied` is what was
+   *  acknowledged and may not be in the store. @throws NO_SPACE when they can't be made, STORAGE_FAILED */
+  static async open(
+    folder: string,
+    { files, segmentBytes = SEGMENT_BYTES }: JournalOptions,
+  ): Promise<{ journal: Journal; unapplied: WriteSet }> {
+    const segments: Segment[] = []
+    try {
+      for (const name of ['journal.0', 'journal.1'])
+        segments.push(await openSegment(`${folder}/${name}`, { files, segmentBytes }))
+      await files.syncFolder(folder)
+      const { state, unapplied } = recover(segments as [Segment, Segment])
+      return { journal: new Journal({ ...state, segmentBytes }), unapplied }
+    } catch (error) {
+      for (const { file } of segments) await file.close()
+      throw storageError(error, `open the journal in "${folder}"`)
+    }
+  }
+
+  /** The number of the newest record. */
+  get sequence(): number {
+    return this.#sequence
+  }
+
+  /** Whether the active file has room for a record, and for the one that ends it. */
+  fits(writes: Writes): boolean {
+    return this.#offset + recordBytes(writes) + PAGE_BYTES <= this.#segmentBytes
+  }
+
+  /** Makes `writes` durable; they must fit.
+   *  @throws NO_SPACE, after which it can be tried again; anything else is the end, since nobody can say what the files hold */
+  async append(writes: Writes): Promise<void> {
+    const lengthBytes = recordBytes(writes)
+    const target = lengthBytes <= BUFFER_BYTES ? this.#buffer : Buffer.allocUnsafeSlow(lengthBytes)
+    const head = { sequence: this.#sequence + 1, applied: this.#applied }
+    encodeRecord(target, head, writes)
+    if (this.#failure !== undefined) throw this.#failure
+    try {
+      await this.#files[this.#active].writeThrough([target.subarray(0, lengthBytes)], this.#offset)
+    } catch (cause) {
+      const error = storageError(cause, `write to "${this.#files[this.#active].path}"`)
+      // Only file systems that write everything anew elsewhere need room here. The next record will replace this one.
+      if (error.code === 'NO_SPACE') this.#isUncertain = true
+      else this.#failure = error
+      await this.#unwrite()
+      throw error
+    }
+    this.#isUncertain = false
+    this.#sequence = head.sequence
+    this.#recordedApplied = head.applied
+    this.#offset += lengthBytes
+  }
+
+  /** The store has everything up to the record `sequence`, durably. */
+  setApplied(sequence: number): void {
+    this.#applied = sequence
+  }
+
+  /** Notes durably how far the store is: from then on it may get ahead of the journal. */
+  async recordApplied(): Promise<void> {
+    if (this.#recordedApplied === this.#applied && !this.#isUncertain) return
+    if (this.#offset + PAGE_BYTES > this.#segmentBytes) this.#swap()
+    // There is nothing of this record that the store could lack: with all before it, it is done itself.
+    if (this.#applied === this.#sequence) this.#applied += 1
+    await this.append(NOTHING)
+  }
+
+  /** Goes on in the other file, whose records must all be in the store. */
+  async switchFiles(): Promise<void> {
+    await this.recordApplied()
+    this.#swap()
+  }
+
+  async close(): Promise<void> {
+    for (const file of this.#files) await file.close()
+  }
+
+  /** What was refused may be in the file all the same: as well as the disk still does, it is made no record. */
+  async #unwrite(): Promise<void> {
+    try {
+      await this.#files[this.#active].writeThrough([Buffer.alloc(PAGE_BYTES)], this.#offset)
+    } catch {
+      // Then a restart may show that one step as done. Nobody was told that it is, or built on it.
+    }
+  }
+
+  #swap(): void {
+    this.#active = this.#active === 0 ? 1 : 0
+    this.#offset = 0
+  }
+}
+
+async function openSegment(path: string, { files, segmentBytes }: Required<JournalOptions>): Promise<Segment> {
+  const file = await openOrMake(path, files)
+  try {
+    const { sizeBytes } = await file.facts()
+    if (sizeBytes < segmentBytes) {
+      // Its blocks are there from now on: later no write has to find room or to change anything but contents.
+      await file.write([Buffer.alloc(segmentBytes - sizeBytes)], sizeBytes)
+      await file.datasync()
+    }
+    // Whatever the system needs to be ready for it, it gets now.
+    await file.writeThrough([], 0)
+    const bytes = Buffer.allocUnsafeSlow(segmentBytes)
+    return { file, records: readRecords(bytes.subarray(0, await file.read(bytes, 0))) }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+async function openOrMake(path: string, files: Files): Promise<OpenFile> {
+  try {
+    return await files.open(path, 'update')
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error
+    const { freeBytes } = await files.space(dirname(path))
+    if (freeBytes < WORTHWHILE_FREE_BYTES)
+      throw new ShoalError('NO_SPACE', 'There is too little room for a journal', { cause: error })
+    return files.open(path, 'create', 0o600)
+  }
+}
+
+function readRecords(bytes: Buffer): JournalRecord[] {
+  const records: JournalRecord[] = []
+  for (let at = 0; at < bytes.length;) {
+    const record = decodeRecord(bytes, at)
+    const previous = records.at(-1)
+    if (record === undefined || (previous !== undefined && record.sequence !== previous.sequence + 1)) break
+    records.push(record)
+    at += record.lengthBytes
+  }
+  return records
+}
+
+function recover([first, second]: readonly [Segment, Segment]): {
+  state: Omit<JournalState, 'segmentBytes'>
+  unapplied: WriteSet
+} {
+  const newest = (segment: Segment): number => segment.records.at(-1)?.sequence ?? 0
+  const active = newest(second) > newest(first) ? 1 : 0
+  const [older, newer] = active === 1 ? [first, second] : [second, first]
+  const all = [...older.records, ...newer.records]
+  const applied = all.reduce((most, record) => Math.max(most, record.applied), 0)
+  const needed = all.filter((record) => record.sequence > applied)
+  const isWhole = needed.every((record, index) => record.sequence === applied + 1 + index)
+  if (!isWhole) {
+    throw new ShoalError(
+      'STORAGE_FAILED',
+      `The journal is damaged: changes from number ${applied + 1} on were acknowledged, and not all of them are in it. Restore the data folder from a backup`,
+    )
+  }
+  const unapplied = new WriteSet()
+  for (const { writes } of needed) for (const write of writes) unapplied.set(nameOfKey(write.key), write)
+  const offset = newer.records.reduce((sum, record) => sum + record.lengthBytes, 0)
+  return { state: { files: [first.file, second.file], active, offset, sequence: newest(newer), applied }, unapplied }
+}
