@@ -5,7 +5,17 @@ import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import type { Snapshot } from '#kv/store.ts'
 import type { FsckProblem } from './fsck-problems.ts'
 import { IdSet } from './id-set.ts'
-import { contentBytes, inodeKey, KIND, type KeyPrefix, parentOfEntryKey, readEntryKey } from './keys.ts'
+import {
+  contentBytes,
+  inodeKey,
+  KIND,
+  type KeyPrefix,
+  keyOfVersionKey,
+  parentOfEntryKey,
+  readEntryKey,
+  sequenceOfVersionKey,
+} from './keys.ts'
+import { sequenceOf } from './object-part.ts'
 import { decodeLink, decodePointer, decodeRecord, type InodeRecord } from './record.ts'
 import type { Repair } from './repair.ts'
 import { VolumeView, type VolumeTransaction } from './transaction.ts'
@@ -80,6 +90,7 @@ export class VolumeCheck extends VolumeView {
     if (record.type === 'file') this.bytes += record.sizeBytes
     this.seeId(record.inode)
     this.seeId(record.content)
+    this.seeId(sequenceOf(record.object))
   }
 
   seeId(id: number): void {
@@ -133,7 +144,7 @@ export function findInodeState(check: VolumeCheck, inode: InodeId): InodeState {
 }
 
 export function isEntryKey(key: Buffer, prefix: KeyPrefix): boolean {
-  return key.length > 17 && key[8] === KIND.entry && key.subarray(0, 8).equals(prefix)
+  return key.length >= 17 && key[8] === KIND.entry && key.subarray(0, 8).equals(prefix)
 }
 
 export function embeddedRecord(view: VolumeView, entry: Buffer): InodeRecord | undefined {
@@ -171,6 +182,11 @@ export function placeOfInode(check: VolumeCheck, inode: InodeId): string {
     at = parentOfEntryKey(entry)
   }
   return `${check.record.name}:/${names.toReversed().join('/')}`
+}
+
+/** The key and number of a version that is not current. */
+export function placeOfVersion(check: VolumeCheck, slot: Buffer): string {
+  return `${check.record.name}:/${keyOfVersionKey(slot).toString()} (version ${sequenceOfVersionKey(slot)})`
 }
 
 export function placeOfEntry(check: VolumeCheck, entry: Buffer): string {

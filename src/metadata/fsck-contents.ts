@@ -9,6 +9,7 @@ import {
   findInodeState,
   placeOfEntry,
   placeOfInode,
+  placeOfVersion,
   type Steps,
   tryDecodeRecord,
   type VolumeCheck,
@@ -45,6 +46,7 @@ export function* checkContents(check: VolumeCheck, record: InodeRecord, slot: Bu
 }
 
 export function placeOf(check: VolumeCheck, record: InodeRecord, slot: Buffer): string {
+  if (slot[8] === KIND.version) return placeOfVersion(check, slot)
   return slot[8] === KIND.entry ? placeOfEntry(check, slot) : placeOfInode(check, record.inode)
 }
 

@@ -9,6 +9,7 @@ import { checkInodes } from './fsck-inodes.ts'
 import { checkLocks } from './fsck-locks.ts'
 import { checkSettings } from './fsck-settings.ts'
 import { checkUploads } from './fsck-uploads.ts'
+import { checkVersions } from './fsck-versions.ts'
 import { countersKey, idOfKey, kindRange, KIND } from './keys.ts'
 
 export function* checkVolume(check: VolumeCheck): Steps {
@@ -19,6 +20,7 @@ export function* checkVolume(check: VolumeCheck): Steps {
   yield* checkUploads(check)
   yield* checkEntries(check)
   yield* checkInodes(check)
+  yield* checkVersions(check)
   yield* checkStrayRows(check)
   yield* checkLocks(check)
   yield* checkSettings(check)

@@ -65,6 +65,15 @@ export function readVersionRow(slot: Buffer, value: Buffer): VersionRow {
   return { sequence: sequenceOfVersionKey(slot), slot, record, marker }
 }
 
+/** The version in a row, or `undefined` for bytes that are none. */
+export function tryReadVersionRow(slot: Buffer, value: Buffer): VersionRow | undefined {
+  try {
+    return readVersionRow(slot, value)
+  } catch {
+    return undefined
+  }
+}
+
 export const isNullRow = ({ record, marker }: VersionRow): boolean => marker?.isNull ?? isNullVersion(record?.object)
 
 /** The S3 key of what an entry names, as bytes; `undefined` where it would be longer than S3's keys: such files have no

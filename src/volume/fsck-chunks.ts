@@ -4,7 +4,15 @@
 import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import type { LongSnapshot } from '#kv/store.ts'
-import { discardedKey, type Finding, placeOfEntry, placeOfInode, tryDecodeRecord, VolumeCheck } from '#metadata/fsck-check.ts'
+import {
+  discardedKey,
+  type Finding,
+  placeOfEntry,
+  placeOfInode,
+  placeOfVersion,
+  tryDecodeRecord,
+  VolumeCheck,
+} from '#metadata/fsck-check.ts'
 import { type ChunkUse, owningRows } from '#metadata/fsck-references.ts'
 import type { Survey } from '#metadata/fsck-survey.ts'
 import {
@@ -141,7 +149,7 @@ async function* placeContents(
     if (value.length === EXTENT_BYTES && faults.has(decodeExtent(value, offsetOfExtentKey(key)).chunk)) faulty.add(idOfKey(key))
   }
   const owners = new Map<number, Buffer>()
-  for (const kind of [KIND.inode, KIND.entry]) {
+  for (const kind of [KIND.inode, KIND.entry, KIND.version]) {
     for (const { key, value } of snapshot.range(kindRange(prefix, kind))) {
       yield undefined
       const link = decodeLink(value)
@@ -151,7 +159,11 @@ async function* placeContents(
     }
   }
   const placeOfSlot = (slot: Buffer): string =>
-    slot[8] === KIND.entry ? placeOfEntry(check, slot) : placeOfInode(check, idOfKey(slot) as InodeId)
+    slot[8] === KIND.version
+      ? placeOfVersion(check, slot)
+      : slot[8] === KIND.entry
+        ? placeOfEntry(check, slot)
+        : placeOfInode(check, idOfKey(slot) as InodeId)
   return {
     placeOf(key) {
       if (key[8] === KIND.partExtent && check.discarded.rows.has(discardedKey(prefix, key.subarray(9, 25)))) return undefined

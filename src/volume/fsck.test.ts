@@ -14,9 +14,10 @@ import { CONTENT_CASES } from './fsck-content-cases.suite.ts'
 import { COUNT_CASES } from './fsck-count-cases.suite.ts'
 import { Damaged, inOrder, runFsck } from './fsck-damage.suite.ts'
 import { NAMESPACE_CASES } from './fsck-namespace-cases.suite.ts'
+import { VERSION_CASES } from './fsck-version-cases.suite.ts'
 import { caller } from './volume-fixture.suite.ts'
 
-const CASES = [...NAMESPACE_CASES, ...CONTENT_CASES, ...COUNT_CASES]
+const CASES = [...NAMESPACE_CASES, ...CONTENT_CASES, ...COUNT_CASES, ...VERSION_CASES]
 
 for (const { name, finds, damage, after } of CASES) {
   test(`${name}: found as ${finds.join(' and ')}, mended, clean then`, async () => {
