@@ -53,7 +53,8 @@ test('the escape is what docs/formats/metadata.md says', () => {
 })
 
 test('names that no escape makes are what they are', () => {
-  for (const name of ['\u2044abc', '\u2044.x', '\u2044a\u2044b', 'plain', '\u20440x\u2044']) assert.equal(segmentOfName(name), name)
+  for (const name of ['\u2044abc', '\u2044.x', '\u2044a\u2044b', 'plain', '\u20440x\u2044'])
+    assert.equal(segmentOfName(name), name)
 })
 
 function isName(text: string): boolean {

@@ -21,6 +21,8 @@ import {
   volumePrefix,
   writeU64,
 } from './keys.ts'
+import { scanTree } from './listing.ts'
+import { ObjectWalk } from './object-walk.ts'
 import { DEFAULT_POLICY, MIN_CHUNK_BYTES, VERSIONING, type VolumeInfo, type VolumePolicy } from './policy.ts'
 import { VolumeTransaction, type VolumeView } from './transaction.ts'
 import { discardPrepared, listUploads } from './uploads.ts'
@@ -209,15 +211,17 @@ export function updateVolume(tx: Transaction, record: VolumeRecord, changes: Par
   return updated
 }
 
-/** Takes the name away at once; the collector removes what the volume holds. @throws VOLUME_NOT_EMPTY unless `force` */
+/** Takes the name away at once; the collector removes what the volume holds. Directories don't count in a bucket.
+ *  @throws VOLUME_NOT_EMPTY unless `force` */
 export function removeVolume(
   tx: Transaction,
   view: VolumeView,
-  removal: { record: VolumeRecord; force: boolean; nowMs: number },
+  removal: { record: VolumeRecord; force: boolean; isBucket?: boolean; nowMs: number },
 ): void {
-  const { record, force, nowMs } = removal
+  const { record, force, isBucket = false, nowMs } = removal
   const isLocked = readSettings(view.snapshot, view.prefix).objectLock !== undefined
-  if ((!force || isLocked) && !(isEmptyDirectory(view, ROOT_INODE) && !hasVersions(view))) {
+  const isEmpty = isEmptyDirectory(view, ROOT_INODE) || (isBucket && holdsDirectoriesAlone(view))
+  if ((!force || isLocked) && !(isEmpty && !hasVersions(view))) {
     throw new ShoalError(
       'VOLUME_NOT_EMPTY',
       `Volume "${record.name}" is not empty: remove what is in it first${isLocked ? "; having object lock, it can't be forced" : ', or force the removal'}`,
@@ -230,6 +234,21 @@ export function removeVolume(
   for (const { session } of listUploads(view))
     if (session.committing !== undefined) discardPrepared(tx, view.prefix, { content: session.committing.content, nowMs })
   discardRows(tx, { prefix: view.prefix, what: Buffer.alloc(0), nowMs })
+}
+
+/** Looked at before a bucket with something in it counts as one. */
+const DIRECTORIES_MAX = 10_000
+
+function holdsDirectoriesAlone(view: VolumeView): boolean {
+  const objects = new ObjectWalk(view)
+  objects.seek('')
+  if (objects.peek() !== undefined) return false
+  let lookedAt = 0
+  for (const { record } of scanTree(view, ROOT_INODE)) {
+    lookedAt += 1
+    if (record.type !== 'directory' || lookedAt > DIRECTORIES_MAX) return false
+  }
+  return true
 }
 
 export function describeVolume(snapshot: Snapshot, record: VolumeRecord): VolumeInfo {

@@ -199,4 +199,7 @@ export interface Objects {
 export interface ObjectVolumes {
   /** @throws VOLUME_NOT_FOUND */
   openObjects(name: string): Promise<Objects>
+  /** Removes a volume in which there is nothing but directories, which S3 doesn't see. @throws VOLUME_NOT_EMPTY,
+   *  VOLUME_NOT_FOUND */
+  removeBucket(name: string, caller: Caller): Promise<void>
 }

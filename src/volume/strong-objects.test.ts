@@ -235,6 +235,18 @@ test('a bucket with nothing but versions is not empty, and usage counts them', a
   await volumes.remove('docs', { caller })
 })
 
+test('a bucket with nothing but directories counts as empty through S3, and one with a link in it does not', async () => {
+  const { objects, volumes, volume } = await openBucket()
+  await volume.makeDirectory(p('a'), { caller })
+  await assert.rejects(volumes.remove('docs', { caller }), (error) => isShoalError(error, 'VOLUME_NOT_EMPTY'))
+  await volume.makeSymlink(p('a/link'), Buffer.from('nowhere'), { caller })
+  assert.deepEqual((await keysOf(objects)).names, [])
+  await assert.rejects(volumes.removeBucket('docs', caller), (error) => isShoalError(error, 'VOLUME_NOT_EMPTY'))
+  await volume.remove(p('a/link'), { caller })
+  await volumes.removeBucket('docs', caller)
+  assert.equal(await volumes.find('docs'), undefined)
+})
+
 test('what is on hold can not be changed, moved or removed through any door until it is released', async () => {
   const { objects, volume, volumes } = await openBucket()
   await volumes.update('docs', { versioning: 'enabled' }, caller)

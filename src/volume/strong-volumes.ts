@@ -223,11 +223,20 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {
+    return this.#remove(name, options)
+  }
+
+  removeBucket(name: string, caller: Caller): Promise<void> {
+    return this.#remove(name, { caller, isBucket: true })
+  }
+
+  #remove(name: string, options: { caller: Caller; force?: boolean; isBucket?: boolean }): Promise<void> {
+    const { force = false, isBucket = false } = options
     return this.#changeVolumes(
       (tx, onAppend) => {
         const record = requireVolume(tx, this.#tenant, name)
         const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
-        removeVolume(tx, view, { record, force: options.force === true, nowMs: this.#clock.nowMs() })
+        removeVolume(tx, view, { record, force, isBucket, nowMs: this.#clock.nowMs() })
         this.#report(tx, { kind: 'volume-remove', volume: name, caller: options.caller }, onAppend)
       },
       { frees: true },

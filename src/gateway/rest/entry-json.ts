@@ -46,6 +46,7 @@ export function volumeJson(info: VolumeInfo): Record<string, unknown> {
     quotaBytes: policy.quotaBytes ?? null,
     quotaFiles: policy.quotaFiles ?? null,
     durability: policy.durability,
+    versioning: policy.versioning,
     usage: { bytes: usage.bytes, files: usage.files },
     created: formatTimestamp(info.createdNs),
   }

@@ -56,6 +56,7 @@ export const VolumeSchema = z.object({
   quotaBytes: z.int().nullable(),
   quotaFiles: z.int().nullable(),
   durability: z.string(),
+  versioning: z.string(),
   usage: z.object({ bytes: z.int(), files: z.int() }),
   created: z.string(),
 })
@@ -69,6 +70,7 @@ export const PolicySchema = z.strictObject({
   quotaBytes: SizeSchema.nullable().optional(),
   quotaFiles: SizeSchema.nullable().optional(),
   durability: z.enum(['durable']).optional(),
+  versioning: z.enum(['off', 'enabled', 'suspended']).optional(),
 })
 
 export const KeySchema = z.object({

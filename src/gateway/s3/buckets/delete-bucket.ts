@@ -5,7 +5,7 @@ export const deleteBucket: S3Operation = {
   method: 'DELETE',
   where: 'bucket',
   async handle(call) {
-    await call.services.volumes.remove(call.bucket, { caller: call.caller })
+    await call.services.volumes.removeBucket(call.bucket, call.caller)
     call.sendEmpty(204)
   },
 }
