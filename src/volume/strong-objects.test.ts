@@ -256,7 +256,7 @@ test('what is on hold can not be changed, moved or removed through any door unti
   await assert.rejects(volume.truncate(p('k'), 0, caller), isRefused)
   await assert.rejects(volume.rename(p('k'), p('l'), { caller }), isRefused)
   await assert.rejects(objects.remove('k', { caller, versionId }), isRefused)
-  await objects.change('k', { caller, change: ({ legalHold: _, ...rest }) => rest })
+  await objects.change('k', { caller, change: () => ({}) })
   await objects.remove('k', { caller, versionId })
   assert.equal(await objects.find('k'), undefined)
 })

@@ -48,8 +48,10 @@ export const deleteObjectTagging: S3Operation = {
 async function changeTags(call: S3Call, tags: Tags): Promise<string[]> {
   const objects = await openBucket(call)
   const target = targetOf(call)
-  const change = ({ tags: _, ...others }: ObjectProperties): ObjectProperties =>
-    tags.length === 0 ? others : { ...others, tags }
+  const change = (properties: ObjectProperties): ObjectProperties => {
+    const { tags: _before, ...others } = properties
+    return tags.length === 0 ? others : { ...others, tags }
+  }
   const found = await objects.change(target.key, { caller: call.caller, versionId: target.versionId, change })
   if (found === undefined || 'marker' in found) throw missing(target, found)
   return isVersioned(objects) ? ['x-amz-version-id', found.object.versionId] : []
