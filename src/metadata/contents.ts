@@ -5,7 +5,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
 import { contentBytes, extentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
-import { refuseHeld, withoutDigests } from './object-part.ts'
+import { refuseEncrypted, refuseHeld, withoutDigests } from './object-part.ts'
 import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -65,6 +65,7 @@ export function storeChanged(t: VolumeTransaction, located: Located, record: Ino
   t.countBytes(record.sizeBytes - located.record.sizeBytes)
   if (record.object !== undefined && record.object === located.record.object) {
     refuseHeld(record.object, t.nowMs)
+    refuseEncrypted(record.object)
     return storeRecord(t, located, { ...changed(t, record), object: withoutDigests(record.object) })
   }
   return storeRecord(t, located, changed(t, record))

@@ -42,7 +42,15 @@ export interface ObjectProperties {
   readonly owner?: string
   /** Kept for the S3 door as it was given. */
   readonly acl?: unknown
-  readonly encryption?: unknown
+  /** Its chunks are encrypted: `src/volume/content-cipher.ts`. */
+  readonly encryption?: ObjectEncryption
+}
+
+export interface ObjectEncryption {
+  /** Whose key seals the key of the contents: the node's own, or one that its client brings each time. */
+  readonly kind: 'node' | 'customer'
+  /** The sealed key, in base64. */
+  readonly key: string
 }
 
 /** An object part, taken apart. */
@@ -60,6 +68,7 @@ export interface ObjectPart {
   readonly properties: Buffer
   readonly isHeld: boolean
   readonly hasStorageClass: boolean
+  readonly isEncrypted: boolean
 }
 
 const HEAD_BYTES = 16
@@ -71,6 +80,7 @@ const FLAG_MD5 = 0x02
 const FLAG_NULL = 0x04
 const FLAG_HELD = 0x08
 const FLAG_STORAGE_CLASS = 0x10
+const FLAG_ENCRYPTED = 0x20
 
 export const NO_OBJECT_PART: ObjectPart = {
   sequence: 0,
@@ -81,6 +91,7 @@ export const NO_OBJECT_PART: ObjectPart = {
   properties: NOTHING,
   isHeld: false,
   hasStorageClass: false,
+  isEncrypted: false,
 }
 
 export function encodeObjectPart(part: ObjectPart): Buffer {
@@ -92,7 +103,8 @@ export function encodeObjectPart(part: ObjectPart): Buffer {
     (part.md5 === undefined ? 0 : FLAG_MD5) |
     (part.isNull ? FLAG_NULL : 0) |
     (part.isHeld ? FLAG_HELD : 0) |
-    (part.hasStorageClass ? FLAG_STORAGE_CLASS : 0)
+    (part.hasStorageClass ? FLAG_STORAGE_CLASS : 0) |
+    (part.isEncrypted ? FLAG_ENCRYPTED : 0)
   bytes[1] = 0
   bytes.writeUInt16BE(part.parts, 2)
   bytes.writeUInt32BE(part.properties.length, 4)
@@ -121,6 +133,7 @@ export function decodeObjectPart(bytes: Buffer | undefined): ObjectPart {
     properties: bytes.subarray(HEAD_BYTES + (tag === undefined ? 0 : TAG_BYTES)),
     isHeld: hasFlag(bytes, FLAG_HELD),
     hasStorageClass: hasFlag(bytes, FLAG_STORAGE_CLASS),
+    isEncrypted: hasFlag(bytes, FLAG_ENCRYPTED),
   }
 }
 
@@ -182,6 +195,7 @@ export function withProperties(part: ObjectPart, properties: ObjectProperties): 
     properties: encodeProperties(properties),
     isHeld: properties.retention !== undefined || properties.legalHold === true,
     hasStorageClass: properties.storageClass !== undefined,
+    isEncrypted: properties.encryption !== undefined,
   }
 }
 
@@ -196,6 +210,26 @@ export function withoutDigests(bytes: Buffer | undefined): Buffer | undefined {
 
 function isBare(part: ObjectPart): boolean {
   return part.sequence === 0 && part.isNull && part.properties.length === 0 && part.md5 === undefined
+}
+
+/** How a file's chunks are encrypted; `undefined` if they aren't. */
+export function encryptionOf(object: Buffer | undefined): ObjectEncryption | undefined {
+  return object !== undefined && hasFlag(object, FLAG_ENCRYPTED) ? readProperties(object).encryption : undefined
+}
+
+/** For changes that know nothing of encryption. @throws NOT_PERMITTED for a file whose chunks are encrypted */
+export function refuseEncrypted(object: Buffer | undefined): void {
+  if (object === undefined || !hasFlag(object, FLAG_ENCRYPTED)) return
+  throw new ShoalError(
+    'NOT_PERMITTED',
+    'The file is encrypted: a part of it can neither be changed nor copied from. Write or copy it whole',
+  )
+}
+
+/** What a copy by reference has to know of its source, beside the contents. */
+export function encryptionPart(object: Buffer | undefined): Buffer | undefined {
+  const encryption = encryptionOf(object)
+  return encryption === undefined ? undefined : encodeObjectPart(withProperties(NO_OBJECT_PART, { encryption }))
 }
 
 /** `bypass` passes a retention in governance mode by. @throws NOT_PERMITTED for a version under legal hold or retention */

@@ -49,6 +49,7 @@ const objectPart: fc.Arbitrary<ObjectPart> = fc
       properties: fc.uint8Array({ maxLength: 40 }).map((bytes) => Buffer.from(bytes)),
       isHeld: fc.boolean(),
       hasStorageClass: fc.boolean(),
+      isEncrypted: fc.boolean(),
     },
     PLAIN,
   )

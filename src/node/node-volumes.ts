@@ -3,6 +3,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
+import type { ContentKeys } from '#volume/content-cipher.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { Storage } from './open-storage.ts'
 
@@ -16,7 +17,7 @@ export type VolumeSettings = Pick<Config, 'changes' | 'uploads' | 'gc'> & {
 export function assembleVolumes(
   storage: Storage,
   settings: VolumeSettings,
-  ports: { readonly clock: Clock; readonly random: Random; readonly log: Log },
+  ports: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly contentKeys?: ContentKeys },
 ): StrongVolumes {
   return new StrongVolumes({
     ...ports,

@@ -19,6 +19,8 @@ import { nodeFiles } from '#platform/node-files.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { Random } from '#platform/random.ts'
+import { openContentKeys } from '#volume/content-cipher.ts'
+import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
@@ -72,7 +74,9 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const seal = await openKeySeal(storage.folder.path, { files, random })
     const access = await openAccess({ storage, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
-    const node = new Node({ config, storage, credentials, access, tls, ports: { log, version, clock, random, metrics } })
+    const contentKeys = await openContentKeys(storage.folder.path, { files, random })
+    const shared = { log, version, clock, random, metrics }
+    const node = new Node({ config, storage, credentials, access, tls, contentKeys, ports: shared })
     await node.listen()
     return node
   } catch (error) {
@@ -112,6 +116,7 @@ interface NodeParts {
   readonly credentials: RootCredentials
   readonly access: Access
   readonly tls: NodeTls | undefined
+  readonly contentKeys: ContentKeys
   readonly ports: {
     readonly log: Log
     readonly version: string
@@ -146,7 +151,7 @@ class Node implements RunningNode {
     this.nodeId = storage.folder.nodeId
     this.#startedMs = clock.monotonicMs()
     this.#startedNs = clock.nowNs()
-    this.volumes = assembleVolumes(storage, config, ports)
+    this.volumes = assembleVolumes(storage, config, { ...ports, contentKeys: parts.contentKeys })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#servers = this.#assembleServers()
   }

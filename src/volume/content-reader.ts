@@ -6,9 +6,11 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { extentsIn, readInline } from '#metadata/contents.ts'
 import { contentBytes } from '#metadata/keys.ts'
 import type { Metadata } from '#metadata/metadata.ts'
+import { encryptionOf, type ObjectEncryption } from '#metadata/object-part.ts'
 import type { Extent, InodeRecord } from '#metadata/record.ts'
 import { resolvePath } from '#metadata/resolve.ts'
 import type { VolumeView } from '#metadata/transaction.ts'
+import { type ContentKeys, NONCE_BYTES, openChunk } from './content-cipher.ts'
 import { contentPin, type Pins } from './pins.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { OpenFile } from './volume.ts'
@@ -26,6 +28,8 @@ const READ_AHEAD = 2
 const EXTENTS_PER_PAGE = 256
 
 export interface ReaderStores {
+  /** Opens files that are encrypted with the node's own key. */
+  readonly contentKeys?: ContentKeys | undefined
   readonly metadata: Metadata
   readonly chunks: ChunkStore
   readonly pins: Pins
@@ -56,15 +60,31 @@ export class ContentReader implements OpenFile {
   readonly #stores: ReaderStores
   readonly #captured: Captured
   readonly #pins: string[] = []
+  readonly #encryption: ObjectEncryption | undefined
+  #key: Buffer | undefined
 
   constructor(stores: ReaderStores, captured: Captured) {
     this.#stores = stores
     this.#captured = captured
     this.attributes = captured.record
     this.bytes = captured.inline
+    this.#encryption = encryptionOf(captured.record.object)
+    if (this.#encryption?.kind === 'node') this.unlock()
     const { record } = captured
     if (record.form === 'table') this.#pin(contentPin(captured.prefix, contentBytes(record.content)))
     for (const extent of record.extents) this.#pin(extent.chunk)
+  }
+
+  /** Whether it is encrypted with a key that has still to be brought. */
+  get isLocked(): boolean {
+    return this.#encryption !== undefined && this.#key === undefined
+  }
+
+  /** False if that isn't the key. */
+  unlock(customerKey?: Buffer): boolean {
+    if (this.#encryption === undefined) return true
+    this.#key = this.#stores.contentKeys?.open(this.#encryption, customerKey)?.key
+    return this.#key !== undefined
   }
 
   #pin(key: string): void {
@@ -80,6 +100,7 @@ export class ContentReader implements OpenFile {
   async *read({ offset, length }: { offset: number; length: number }, signal?: AbortSignal): AsyncIterableIterator<Buffer> {
     const end = Math.min(offset + length, this.#captured.record.sizeBytes)
     if (offset >= end) return
+    if (this.isLocked) throw locked()
     const { inline } = this.#captured
     if (inline !== undefined) {
       yield inline.subarray(offset, end)
@@ -111,13 +132,22 @@ export class ContentReader implements OpenFile {
 
   #load(piece: Piece, canReuse: boolean): Loading {
     const buffer =
-      canReuse && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN ? this.#stores.readBuffers.take() : undefined
+      canReuse && this.#key === undefined && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN
+        ? this.#stores.readBuffers.take()
+        : undefined
     return { bytes: this.#read(piece, buffer), buffer }
   }
 
   async #read(piece: Piece, into: Buffer | undefined): Promise<Buffer> {
     if (piece.extent === undefined) return Buffer.alloc(piece.length)
     const { chunk, chunkOffset, offset } = piece.extent
+    if (this.#key !== undefined) {
+      // Only a whole chunk can be held against its tag.
+      const opened = openChunk(await this.#stores.chunks.read(chunk), this.#key)
+      const from = chunkOffset - NONCE_BYTES + piece.offset - offset
+      assert(from >= 0 && from + piece.length <= opened.length, 'An extent of an encrypted file is within its chunk')
+      return opened.subarray(from, from + piece.length)
+    }
     const range = { offset: chunkOffset + piece.offset - offset, length: piece.length }
     const bytes = await this.#stores.chunks.read(chunk, range, into)
     assert(bytes.length === piece.length, 'A chunk store answers with exactly the range')
@@ -135,7 +165,7 @@ export class ContentReader implements OpenFile {
       const extentEnd = Math.min(extent.offset + extent.length, end)
       while (at < extentEnd) {
         const inChunk = extent.chunkOffset + at - extent.offset
-        const length = Math.min(extentEnd - at, PIECE_BYTES - (inChunk % PIECE_BYTES))
+        const length = this.#key === undefined ? Math.min(extentEnd - at, PIECE_BYTES - (inChunk % PIECE_BYTES)) : extentEnd - at
         yield { offset: at, length, extent }
         at += length
       }
@@ -159,6 +189,10 @@ export class ContentReader implements OpenFile {
       from = last.offset + last.length
     }
   }
+}
+
+export function locked(): ShoalError {
+  return new ShoalError('NOT_PERMITTED', "The file is encrypted with a key of its client's: only S3 can read it, with that key")
 }
 
 function takeExtents(view: VolumeView, record: InodeRecord, range: { start: number; end: number }): Extent[] {

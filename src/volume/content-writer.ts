@@ -7,6 +7,7 @@ import type { ChunkId } from '#foundation/ids.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
+import { type ContentKey, NONCE_BYTES, SEAL_BYTES, sealChunk } from './content-cipher.ts'
 import { checkDigests, checkNotLonger, checkNotShorter } from './expected-content.ts'
 import type { Pins } from './pins.ts'
 import type { BodyStream, ExpectedContent } from './volume.ts'
@@ -26,6 +27,8 @@ export interface WriterOptions {
   /** Compute the digest of the whole even when there are several chunks. */
   readonly digest: boolean
   readonly signal: AbortSignal | undefined
+  /** Encrypts the chunks; nothing stays inline then, and the digest of the whole isn't told. */
+  readonly key?: ContentKey | undefined
   /** Takes extents over as they become many, so that a file of any size needs a bounded memory. */
   readonly onExtents?: (extents: readonly Extent[], startsAt: number) => Promise<void>
 }
@@ -64,13 +67,19 @@ export class ContentWriter {
   #failure: { error: unknown } | undefined
   #small: Uint8Array[] | undefined = []
   #buffer: Buffer | undefined
-  #filled = 0
+  /** Where in a buffer the bytes of the file begin, and how much room is left behind them. */
+  readonly #head: number
+  readonly #tail: number
+  #filled: number
 
   constructor(stores: ContentStores, options: WriterOptions) {
     this.#stores = stores
     this.#options = options
     this.#sha256 = options.digest || options.expected.sha256 !== undefined ? createHash('sha256') : undefined
     this.#md5 = options.expected.md5 === undefined ? undefined : createHash('md5')
+    this.#head = options.key === undefined ? 0 : NONCE_BYTES
+    this.#tail = options.key === undefined ? 0 : SEAL_BYTES - NONCE_BYTES
+    this.#filled = this.#head
   }
 
   /** Chunks that this stream has written, to be discarded if they never become part of a file. */
@@ -118,11 +127,12 @@ export class ContentWriter {
     this.#sha256?.update(piece)
     for (let at = 0; at < piece.length;) {
       this.#buffer ??= await this.#stores.buffers.borrow(this.#options.chunkSizeBytes, this.#options.signal)
-      const end = Math.min(piece.length, at + this.#buffer.length - this.#filled)
+      const room = this.#buffer.length - this.#tail
+      const end = Math.min(piece.length, at + room - this.#filled)
       this.#buffer.set(at === 0 && end === piece.length ? piece : piece.subarray(at, end), this.#filled)
       this.#filled += end - at
       at = end
-      if (this.#filled === this.#buffer.length) await this.#flush()
+      if (this.#filled === room) await this.#flush()
     }
     body.release?.(piece)
   }
@@ -130,14 +140,15 @@ export class ContentWriter {
   /** Sends the filled buffer on its way; waits only when too many are under way. */
   async #flush(): Promise<void> {
     const buffer = this.#buffer as Buffer
-    const length = this.#filled
+    const length = this.#filled - this.#head
     this.#buffer = undefined
-    this.#filled = 0
+    this.#filled = this.#head
     const offset = this.#sizeOfExtents()
-    const index = this.#extents.push({ offset, length, chunk: '' as ChunkId, chunkOffset: 0 }) - 1
-    const work = this.#store(buffer.subarray(0, length))
+    const chunkOffset = this.#head
+    const index = this.#extents.push({ offset, length, chunk: '' as ChunkId, chunkOffset }) - 1
+    const work = this.#store(this.#sealed(buffer, length))
       .then((chunk) => {
-        this.#extents[index] = { offset, length, chunk, chunkOffset: 0 }
+        this.#extents[index] = { offset, length, chunk, chunkOffset }
       })
       .catch((error: unknown) => {
         this.#failure ??= { error }
@@ -169,6 +180,12 @@ export class ContentWriter {
     this.release()
   }
 
+  /** The chunk of the `length` bytes behind the head of `buffer`. */
+  #sealed(buffer: Buffer, length: number): Buffer {
+    const { key } = this.#options
+    return key === undefined ? buffer.subarray(0, length) : sealChunk(buffer, length, key)
+  }
+
   async #store(bytes: Buffer): Promise<ChunkId> {
     const chunk = (await this.#stores.digests.sha256(bytes)).toString('hex') as ChunkId
     this.#stores.pins.pin(chunk)
@@ -180,14 +197,14 @@ export class ContentWriter {
   async #finish(): Promise<Written> {
     checkNotShorter(this.#options.expected, this.#sizeBytes)
     if (this.#small !== undefined) return this.#finishSmall(this.#small)
-    if (this.#filled > 0) await this.#flush()
+    if (this.#filled > this.#head) await this.#flush()
     await Promise.all(this.#inFlight)
     this.#throwFailure()
     const sha256 = this.#sha256?.digest() ?? this.#onlyChunk()
     this.#check(sha256)
     return {
       sizeBytes: this.#sizeBytes,
-      sha256,
+      sha256: this.#options.key === undefined ? sha256 : undefined,
       inline: undefined,
       extents: this.#extents,
       handedOverBytes: this.#handedOverBytes,
@@ -197,7 +214,7 @@ export class ContentWriter {
   /** The one chunk's id is the digest of the whole. */
   #onlyChunk(): Buffer | undefined {
     const only = this.#extents[0]
-    return this.#handedOverBytes === 0 && this.#extents.length === 1 && only !== undefined
+    return this.#handedOverBytes === 0 && this.#extents.length === 1 && only !== undefined && this.#options.key === undefined
       ? Buffer.from(only.chunk, 'hex')
       : undefined
   }
@@ -209,10 +226,15 @@ export class ContentWriter {
     const sha256 = await this.#stores.digests.sha256(bytes)
     this.#check(sha256)
     const written = { sizeBytes: bytes.length, sha256, handedOverBytes: 0 }
-    if (bytes.length === 0 || (this.#options.allowInline && bytes.length <= MAX_INLINE_BYTES))
-      return { ...written, inline: bytes, extents: [] }
-    const chunk = await this.#store(bytes)
-    return { ...written, inline: undefined, extents: [{ offset: 0, length: bytes.length, chunk, chunkOffset: 0 }] }
+    const { key, allowInline } = this.#options
+    const isInline = allowInline && key === undefined && bytes.length <= MAX_INLINE_BYTES
+    if (bytes.length === 0 || isInline) return { ...written, inline: bytes, extents: [] }
+    const extent = { offset: 0, length: bytes.length, chunkOffset: this.#head }
+    if (key === undefined) return { ...written, inline: undefined, extents: [{ ...extent, chunk: await this.#store(bytes) }] }
+    const buffer = Buffer.alloc(bytes.length + SEAL_BYTES)
+    bytes.copy(buffer, NONCE_BYTES)
+    const chunk = await this.#store(sealChunk(buffer, bytes.length, key))
+    return { ...written, sha256: undefined, inline: undefined, extents: [{ ...extent, chunk }] }
   }
 
   #check(sha256: Buffer | undefined): void {

@@ -6,7 +6,7 @@ import type { UploadId } from '#foundation/ids.ts'
 import { keyOfPath, pathOfKey } from '#foundation/object-key.ts'
 import type { FileWritten } from '#metadata/files.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
-import { encodeObjectPart, NO_OBJECT_PART, type ObjectProperties, withProperties } from '#metadata/object-part.ts'
+import { encodeObjectPart, encryptionOf, NO_OBJECT_PART, type ObjectProperties, withProperties } from '#metadata/object-part.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Extent, InodeRecord } from '#metadata/record.ts'
 import {
@@ -81,8 +81,8 @@ export class ObjectUploads {
   }
 
   putPart(upload: port.ObjectUpload, body: BodyStream, options: port.PutPartOptions): Promise<port.ObjectPartInfo> {
-    const { caller, expected, signal } = options
-    const store = { caller, expected, signal, allowInline: false, chunkSizeBytes: this.#chunkSizeBytes }
+    const { caller, expected, signal, key } = options
+    const store = { caller, expected, signal, allowInline: false, chunkSizeBytes: this.#chunkSizeBytes, key }
     return this.#writes.store(body, store, ({ contents, sizeBytes, sha256, md5 }) => {
       const extents = contents.kind === 'extents' ? contents.extents : []
       return this.#addPart(upload, options, { sizeBytes, sha256, md5, extents })
@@ -124,7 +124,8 @@ export class ObjectUploads {
     const coveredBytes = extents.reduce((sum, extent) => sum + extent.length, 0)
     // Holes and bytes that lie in the metadata have no chunks to refer to.
     const bytes = watched(file.read({ offset, length }, signal), options.onBytes)
-    if (coveredBytes !== length) return this.putPart(upload, bytes, options)
+    const isPlain = options.key === undefined && encryptionOf(object.record.object) === undefined
+    if (coveredBytes !== length || !isPlain) return this.putPart(upload, bytes, options)
     const md5 = createHash('md5')
     for await (const piece of bytes) md5.update(piece)
     return this.#addPart(upload, options, { sizeBytes: length, sha256: undefined, md5: md5.digest(), extents })

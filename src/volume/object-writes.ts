@@ -9,6 +9,7 @@ import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/recor
 import { discardUnused } from '#metadata/references.ts'
 import { extentsOfPieces } from '#metadata/rewrite.ts'
 import type { Snapshot } from '#kv/store.ts'
+import { blindTag, type ContentKey } from './content-cipher.ts'
 import { type ContentStores, ContentWriter } from './content-writer.ts'
 import { checkBytes, checkDigests } from './expected-content.ts'
 import type { BodyStream, Caller, ExpectedContent } from './volume.ts'
@@ -33,6 +34,7 @@ export interface StoreOptions {
   /** Keep up to 4 KiB as bytes. */
   readonly allowInline: boolean
   readonly chunkSizeBytes: number
+  readonly key?: ContentKey | undefined
 }
 
 export class ObjectWrites {
@@ -48,14 +50,16 @@ export class ObjectWrites {
 
   /** Stores `body`, and what `publish` makes of it is published while its chunks are pinned. */
   async store<T>(body: BodyStream | Buffer, options: StoreOptions, publish: (stored: StoredContents) => Promise<T>): Promise<T> {
-    const { expected = {}, allowInline, signal, caller, chunkSizeBytes } = options
-    if (Buffer.isBuffer(body) && body.length <= MAX_INLINE_BYTES && (allowInline || body.length === 0)) {
+    const { expected = {}, allowInline, signal, caller, chunkSizeBytes, key } = options
+    const tagOf = (md5: Buffer) => (key?.isBlind === true ? blindTag(md5, key.key) : md5)
+    const canStay = allowInline && key === undefined
+    if (Buffer.isBuffer(body) && body.length <= MAX_INLINE_BYTES && (canStay || body.length === 0)) {
       const sha256 = checkBytes(expected, body)
-      const md5 = hash('md5', body, 'buffer')
+      const md5 = tagOf(hash('md5', body, 'buffer'))
       return publish({ contents: { kind: 'inline', bytes: body }, sizeBytes: body.length, sha256, md5 })
     }
     const { md5: announced, ...rest } = expected
-    const writer = new ContentWriter(this.#stores, { chunkSizeBytes, allowInline, expected: rest, digest: false, signal })
+    const writer = new ContentWriter(this.#stores, { chunkSizeBytes, allowInline, expected: rest, digest: false, signal, key })
     try {
       const digested = new DigestedBody(Buffer.isBuffer(body) ? once(body) : body)
       const written = await writer.write(digested)
@@ -64,7 +68,7 @@ export class ObjectWrites {
       const { sizeBytes, sha256, inline, extents } = written
       const contents: NewContents =
         inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
-      return await publish({ contents, sizeBytes, sha256, md5 })
+      return await publish({ contents, sizeBytes, sha256, md5: tagOf(md5) })
     } catch (error) {
       await this.#discard(writer.chunks, caller)
       throw error

@@ -1,9 +1,10 @@
-import type { ChecksumAlgorithm, ObjectChecksum, ObjectProperties } from '#metadata/object-part.ts'
+import type { ChecksumAlgorithm, ObjectChecksum, ObjectEncryption, ObjectProperties } from '#metadata/object-part.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
+import type { ContentKey } from './content-cipher.ts'
 import type { BodyStream, Caller, ExpectedContent, OpenFile } from './volume.ts'
 
-export type { ChecksumAlgorithm, ObjectChecksum, ObjectProperties }
+export type { ChecksumAlgorithm, ContentKey, ObjectChecksum, ObjectEncryption, ObjectProperties }
 export { CHECKSUM_ALGORITHMS } from '#metadata/object-part.ts'
 
 /** `null`, or 16 hexadecimal digits: of two versions of a key the later one is greater. */
@@ -40,6 +41,8 @@ export type FoundObject = { readonly object: ObjectInfo } | { readonly marker: D
 export interface OpenObject {
   readonly object: ObjectInfo
   readonly file: OpenFile
+  /** For contents that are encrypted with a key of their client's: false if that isn't the key. */
+  unlock(customerKey: Buffer): boolean
 }
 
 /** Judges what is there, inside the step that changes it; what it throws is what the call throws. */
@@ -51,11 +54,16 @@ export interface PutOptions {
   readonly properties: () => ObjectProperties
   readonly check?: CheckObject | undefined
   readonly expected?: ExpectedContent | undefined
+  /** Encrypts the contents; the properties say so too. */
+  readonly key?: ContentKey | undefined
   readonly signal?: AbortSignal | undefined
 }
 
 export interface CopyOptions {
   readonly caller: Caller
+  /** Writes the contents anew, encrypted otherwise than the source. Without it they are shared, and the properties must
+   *  have the source's encryption. */
+  readonly rewrite?: { readonly key: ContentKey | undefined; readonly signal?: AbortSignal } | undefined
   readonly properties: ObjectProperties
   readonly check?: CheckObject | undefined
 }
@@ -130,6 +138,8 @@ export interface PutPartOptions {
   readonly expected?: ExpectedContent | undefined
   /** Asked once all contents have come. */
   readonly checksum: () => ObjectPartInfo['checksum']
+  /** That of the upload's encryption. */
+  readonly key?: ContentKey | undefined
   readonly signal?: AbortSignal | undefined
 }
 
@@ -157,6 +167,11 @@ export interface CompleteOptions {
 export interface Objects {
   readonly info: VolumeInfo
 
+  /** A key for new contents, to be kept with them as `encryption`: sealed by the node, or by what its client brings each
+   *  time. @throws UNSUPPORTED where there is no master key */
+  makeKey(customerKey?: Buffer): { readonly key: ContentKey; readonly encryption: ObjectEncryption }
+  /** `undefined` if it was sealed otherwise. */
+  openKey(encryption: ObjectEncryption, customerKey?: Buffer): ContentKey | undefined
   /** Makes or replaces the object in one step. Directories on the way are made; they go with the last object in them. */
   put(key: string, body: BodyStream | Buffer, options: PutOptions): Promise<ObjectInfo>
   /** A delete marker, where that is the version asked for or the newest one. */

@@ -9,6 +9,7 @@ import { reportChange } from '#metadata/files.ts'
 import type { Located } from '#metadata/inodes.ts'
 import type { VolumeHandle } from '#metadata/metadata.ts'
 import { looseContents, type RangeWriteResult, type Spilled, truncateRange, writeRange } from '#metadata/range-writes.ts'
+import { refuseEncrypted } from '#metadata/object-part.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
 import { resolveExisting } from '#metadata/resolve.ts'
@@ -186,6 +187,7 @@ export class RangeWrites {
     if (located.record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
     if (located.record.type !== 'file')
       throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${located.record.type} and has no contents`)
+    refuseEncrypted(located.record.object)
     return located
   }
 

@@ -1,4 +1,6 @@
 import type { ChunkStore } from '#chunk/store.ts'
+import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { TransactOptions } from '#kv/store.ts'
 import { type NewContents, readInline } from '#metadata/contents.ts'
 import type { VolumeHandle } from '#metadata/metadata.ts'
@@ -13,7 +15,14 @@ import {
   requireKeyBytes,
   type VersionName,
 } from '#metadata/objects.ts'
-import { encodeObjectPart, NO_OBJECT_PART, type ObjectPart, withProperties, decodeObjectPart } from '#metadata/object-part.ts'
+import {
+  encodeObjectPart,
+  encryptionOf,
+  NO_OBJECT_PART,
+  type ObjectPart,
+  withProperties,
+  decodeObjectPart,
+} from '#metadata/object-part.ts'
 import { decodeKey, encodeKey } from '#metadata/object-walk.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { InodeRecord } from '#metadata/record.ts'
@@ -22,6 +31,7 @@ import { describeVersion, formatVersion, parseVersion, RecordObject, type Strong
 import { ObjectUploads } from './object-uploads.ts'
 import { extentsOfRange, ObjectWrites } from './object-writes.ts'
 import type * as port from './objects.ts'
+import type { ContentKey, ContentKeys } from './content-cipher.ts'
 import { openContents } from './open-contents.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { BodyStream, Caller } from './volume.ts'
@@ -31,6 +41,7 @@ import type { WriteStores } from './file-writes.ts'
 const STEPS_PER_READ = 20_000
 
 export interface StrongObjectsStores extends WriteStores {
+  readonly contentKeys?: ContentKeys | undefined
   readonly chunks: ChunkStore
   readonly readBuffers: ReadBuffers
 }
@@ -53,9 +64,10 @@ export class StrongObjects implements port.Objects {
 
   put(key: string, body: BodyStream | Buffer, options: port.PutOptions): Promise<port.ObjectInfo> {
     requireKeyBytes(key)
-    const { caller, properties, check, expected, signal } = options
+    const { caller, properties, check, expected, signal, key: contentKey } = options
     const { chunkSizeBytes } = this.info.policy
-    return this.#writes.store(body, { caller, expected, signal, allowInline: true, chunkSizeBytes }, (stored) => {
+    const store = { caller, expected, signal, allowInline: true, chunkSizeBytes, key: contentKey }
+    return this.#writes.store(body, store, (stored) => {
       const { contents, sha256, md5 } = stored
       return this.#publish(caller, key, {
         contents,
@@ -105,7 +117,8 @@ export class StrongObjects implements port.Objects {
     const described = found === undefined ? undefined : describeVersion(key, found)
     if (file === undefined || described === undefined)
       return described !== undefined && 'marker' in described ? described : undefined
-    return { object: (described as { object: RecordObject }).object, file, prefix }
+    const { object } = described as { object: RecordObject }
+    return { object, file, prefix, unlock: (customerKey) => file.unlock(customerKey) }
   }
 
   async remove(key: string, options: port.RemoveOptions & { caller: Caller }): Promise<port.RemovedObject> {
@@ -140,6 +153,9 @@ export class StrongObjects implements port.Objects {
     const { object, file, prefix } = source as StrongOpenObject
     const { record } = object
     const { sizeBytes, sha256 } = record
+    if (options.rewrite !== undefined) return this.#rewrite(source, key, options)
+    const shared = encryptionOf(record.object)?.key
+    assert(shared === options.properties.encryption?.key, 'Shared contents are encrypted as their source is')
     const contents: NewContents =
       file.bytes !== undefined
         ? { kind: 'inline', bytes: file.bytes }
@@ -150,6 +166,24 @@ export class StrongObjects implements port.Objects {
     const { md5, parts } = decodeObjectPart(record.object)
     const part = withProperties({ ...NO_OBJECT_PART, md5, parts }, options.properties)
     return this.#publish(options.caller, key, { contents, sha256, object: part, check: options.check })
+  }
+
+  /** A copy whose bytes are encrypted otherwise than those of its source. */
+  #rewrite({ object, file }: port.OpenObject, key: string, options: port.CopyOptions): Promise<port.ObjectInfo> {
+    const { caller, properties, check, rewrite } = options
+    const bytes = file.read({ offset: 0, length: object.sizeBytes }, rewrite?.signal)
+    const expected = { sizeBytes: object.sizeBytes }
+    return this.put(key, bytes, { caller, properties: () => properties, check, expected, ...rewrite })
+  }
+
+  makeKey(customerKey?: Buffer): { key: ContentKey; encryption: port.ObjectEncryption } {
+    const { contentKeys } = this.#stores
+    if (contentKeys === undefined) throw new ShoalError('UNSUPPORTED', "This node has no master key: contents can't be encrypted")
+    return contentKeys.make(customerKey)
+  }
+
+  openKey(encryption: port.ObjectEncryption, customerKey?: Buffer): ContentKey | undefined {
+    return this.#stores.contentKeys?.open(encryption, customerKey)
   }
 
   change(key: string, options: Parameters<port.Objects['change']>[1]): Promise<port.FoundObject | undefined> {
@@ -213,11 +247,7 @@ export class StrongObjects implements port.Objects {
     return this.#uploads.putPart(upload, body, options)
   }
 
-  copyPart(
-    upload: port.ObjectUpload,
-    source: port.OpenObject,
-    options: port.CopyPartOptions,
-  ): Promise<port.ObjectPartInfo> {
+  copyPart(upload: port.ObjectUpload, source: port.OpenObject, options: port.CopyPartOptions): Promise<port.ObjectPartInfo> {
     return this.#uploads.copyPart(upload, source as StrongOpenObject, options)
   }
 

@@ -26,7 +26,8 @@ import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from 
 import type { Clock } from '#platform/clock.ts'
 import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { checkAttributes } from './check-attributes.ts'
-import { captureFile } from './content-reader.ts'
+import type { ContentKeys } from './content-cipher.ts'
+import { captureFile, locked } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
@@ -47,6 +48,7 @@ const LIST_LIMIT_MAX = 10_000
 export interface StrongVolumeStores extends WriteStores {
   readonly chunks: ChunkStore
   readonly readBuffers: ReadBuffers
+  readonly contentKeys?: ContentKeys | undefined
   readonly metadata: Metadata
   readonly clock: Clock
   readonly nodeId: string
@@ -99,8 +101,11 @@ export class StrongVolume implements GuardedVolume, Bucket {
     })
   }
 
-  openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
-    return openContents(this.#stores, this.#volume, (view) => captureFile(view, path, options))
+  async openFile(path: Path, options: { follow?: boolean } = {}): Promise<port.OpenFile | undefined> {
+    const file = await openContents(this.#stores, this.#volume, (view) => captureFile(view, path, options))
+    if (file?.isLocked !== true) return file
+    file.close()
+    throw locked()
   }
 
   locate(path: Path): Promise<port.Locations | undefined> {

@@ -24,6 +24,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { Random } from '#platform/random.ts'
 import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
+import type { ContentKeys } from './content-cipher.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { READ_BUFFER_BYTES } from './content-reader.ts'
@@ -57,6 +58,8 @@ export interface StrongVolumesOptions {
   readonly sweepIntervalMs: number
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
+  /** For contents that are to be encrypted; without, none can be. */
+  readonly contentKeys?: ContentKeys | undefined
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
   readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
 }
@@ -110,6 +113,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       pins,
       buffers,
       readBuffers,
+      contentKeys: options.contentKeys,
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({

@@ -10,6 +10,7 @@ import { checkGuard, withoutConditions, type WriteGuard } from '#metadata/lock-g
 import { listDirectory, scanTree } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { EXTENTS_AT_ONCE_MAX } from '#metadata/range-writes.ts'
+import { encryptionPart } from '#metadata/object-part.ts'
 import type { InodeRecord } from '#metadata/record.ts'
 import { notFound, resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
@@ -165,7 +166,7 @@ async function copyEntries(
       publish: (t, take) => {
         beforeStep(t)
         if (resolvePath(t, paths.source) !== undefined)
-          last = copyEntry(t, paths, options, { sha256: large?.sha256, contents: take })
+          last = copyEntry(t, paths, options, { sha256: large?.sha256, object: large?.object, contents: take })
         return at + 1
       },
     })
@@ -186,6 +187,7 @@ function countExtents(view: VolumeView, record: InodeRecord, limit: number): num
 /** Contents of a file that are made already, as it had them then. */
 interface MadeContents {
   readonly sha256: Buffer | undefined
+  readonly object: Buffer | undefined
   readonly contents: () => NewContents
 }
 
@@ -198,10 +200,12 @@ function copyEntry(t: VolumeTransaction, { source, target }: EntryPaths, options
   if (existing !== undefined && existing.record.inode === record.inode) return existing
   if (existing !== undefined && options.replace === false)
     throw new ShoalError('ALREADY_EXISTS', `There is something at "/${formatPath(target)}" already`)
+  const object = encryptionPart((made ?? record).object)
   if (record.type === 'file' && (existing === undefined || existing.record.type === 'file')) {
     const attributes = { mode: record.mode, uid: record.uid, gid: record.gid, mtimeNs: record.mtimeNs }
     const { sha256 } = made ?? record
-    const { located } = putFile(t, target, { contents: made?.contents() ?? contentsOf(t, from), sha256, attributes })
+    const contents = made?.contents() ?? contentsOf(t, from)
+    const { located } = putFile(t, target, { contents, sha256, attributes, object })
     return copyXattrs(t, from, options.exact === true ? withoutXattrs(t, located) : located)
   }
   if (existing !== undefined) removeEntry(t, parent, { name, target: existing })
@@ -210,7 +214,7 @@ function copyEntry(t: VolumeTransaction, { source, target }: EntryPaths, options
     record.type === 'file' || record.type === 'symlink' ? storeContents(t, contents ?? contentsOf(t, from)) : NO_CONTENT
   const { type, mode, uid, gid, rdev, mtimeNs } = record
   const { sha256 } = made ?? record
-  const inode: NewInode = { type, mode, uid, gid, rdev, mtimeNs, sha256, contents: fields }
+  const inode: NewInode = { type, mode, uid, gid, rdev, mtimeNs, sha256, contents: fields, object }
   return copyXattrs(t, from, createEntry(t, parent, { name, inode }))
 }
 
