@@ -160,17 +160,25 @@ async function openSegment(path: string, { files, segmentBytes }: Required<Journ
     const { sizeBytes } = await file.facts()
     if (sizeBytes < segmentBytes) {
       // Its blocks are there from now on: later no write has to find room or to change anything but contents.
-      await file.write([Buffer.alloc(segmentBytes - sizeBytes)], sizeBytes)
+      await file.write(zeros(segmentBytes - sizeBytes), sizeBytes)
       await file.datasync()
     }
     // Whatever the system needs to be ready for it, it gets now.
     await file.writeThrough([], 0)
-    const bytes = Buffer.allocUnsafeSlow(segmentBytes)
+    // A file that is new has no records, and no memory is spent on looking for them.
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
     return { file, records: readRecords(bytes.subarray(0, await file.read(bytes, 0))) }
   } catch (error) {
     await file.close()
     throw error
   }
+}
+
+/** The same few zeros again and again. */
+function zeros(lengthBytes: number): Buffer[] {
+  const piece = Buffer.alloc(Math.min(lengthBytes, PAGE_BYTES))
+  const pieces = Array.from({ length: Math.floor(lengthBytes / piece.length) }, () => piece)
+  return [...pieces, piece.subarray(0, lengthBytes % piece.length)].filter(({ length }) => length > 0)
 }
 
 async function openOrMake(path: string, files: Files): Promise<OpenFile> {
