@@ -51,6 +51,12 @@ function addressOf(bucket: string, rawKey: string): Address {
   checkBucketName(bucket)
   if (rawKey === '') return { where: 'bucket', bucket, key: '' }
   const key = percentDecode(rawKey)
+  checkKey(key)
+  return { where: 'object', bucket, key }
+}
+
+/** @throws InvalidURI, KeyTooLongError */
+export function checkKey(key: string): void {
   if (!key.isWellFormed()) throw new S3Error('InvalidURI', "The key is not UTF-8: S3's keys are")
   if (key.includes('\0')) throw new S3Error('InvalidURI', 'The key has a NUL in it, which no name here can have')
   if (key.length * 3 > MAX_KEY_BYTES && Buffer.byteLength(key) > MAX_KEY_BYTES) {
@@ -58,7 +64,6 @@ function addressOf(bucket: string, rawKey: string): Address {
       elements: { Size: Buffer.byteLength(key), MaxSizeAllowed: MAX_KEY_BYTES },
     })
   }
-  return { where: 'object', bucket, key }
 }
 
 /** @throws InvalidBucketName */

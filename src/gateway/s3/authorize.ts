@@ -24,6 +24,11 @@ export class Access implements S3Access {
     this.#request = request
   }
 
+  /** The same request, as if it had come from somebody else, and with other headers. */
+  as(other: Pick<RequestFacts, 'principal' | 'header'>): Access {
+    return new Access(this.#services, { ...this.#request, ...other })
+  }
+
   /** @throws AccessDenied; VOLUME_NOT_FOUND */
   async require(wish: Wish): Promise<void> {
     if (!(await this.allows(wish))) throw accessDenied(this.#request, wish)

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { Principal } from '#access/principal.ts'
+import type { FindKey, Principal } from '#access/principal.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { XmlElement, XmlLimits } from '#gateway/xml/parse-xml.ts'
 import type { XmlWriter } from '#gateway/xml/write-xml.ts'
@@ -16,6 +16,7 @@ import type { S3Query } from './s3-query.ts'
 /** What the operations need of the node. */
 export interface S3Services {
   readonly volumes: Volumes & ObjectVolumes & BucketVolumes
+  readonly findKey: FindKey
   /** Whom access control lists can name. */
   readonly names: PrincipalNames
   /** Of buckets that have no ownership controls of their own. */
@@ -108,6 +109,9 @@ export interface S3Call {
   readXml(root: string, limits?: XmlLimits): Promise<XmlElement>
   /** A small payload whole, and its Content-MD5 verified if there is one. @throws EntityTooLarge past `maxBytes` */
   readBytes(maxBytes: number): Promise<Buffer>
+  /** The call that an upload by form stands for: as if `principal` had sent its fields as headers. Judged anew.
+   *  @throws AccessDenied */
+  putAs(put: PutByForm): Promise<S3Call>
   /** Answers. `headers` are names and values in turn; the list is taken over. x-amz-request-id and x-amz-id-2 are added. */
   sendXml(status: number, xml: XmlWriter, headers?: string[]): void
   sendEmpty(status: number, headers?: string[]): void
@@ -118,6 +122,13 @@ export interface S3Call {
     headers: string[],
     source: { readonly bytes: AsyncIterator<Buffer>; readonly lengthBytes: number },
   ): Promise<void>
+}
+
+export interface PutByForm {
+  readonly operation: S3Operation
+  readonly principal: Principal
+  readonly key: string
+  readonly headers: IncomingHttpHeaders
 }
 
 /** An object to store, whether it comes by PUT or as the file of a form. */
@@ -135,10 +146,6 @@ export interface StoredObject {
   /** x-amz-version-id, checksums and what else the answer to a PUT says of it, names and values in turn. */
   readonly headers: readonly string[]
 }
-
-/** Stores an object in `call.bucket`, judging conditions, digests and checksums: implemented by the object operations,
- *  and used by PutObject and by forms. */
-export type StoreObject = (call: S3Call, object: ObjectToStore) => Promise<StoredObject>
 
 /** The namespace of S3's documents. */
 export const S3_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/'

@@ -11,7 +11,9 @@ import type { Caller } from '#volume/volume.ts'
 import type { Address } from './address.ts'
 import type { Authenticated } from './auth/authenticate.ts'
 import { corsHeadersOf } from './cors.ts'
-import type { S3Access, S3Call, S3Operation, S3Payload, S3Services } from './operation.ts'
+import { admit } from './authorize.ts'
+import type { Access } from './authorize.ts'
+import type { PutByForm, S3Call, S3Operation, S3Payload, S3Services } from './operation.ts'
 import { MAX_PAYLOAD_BYTES, openPayload } from './payload/open-payload.ts'
 import { S3Error } from './s3-error.ts'
 import type { S3Query } from './s3-query.ts'
@@ -25,7 +27,7 @@ export interface CallParts {
   readonly address: Address
   readonly query: S3Query
   readonly authenticated: Authenticated
-  readonly access: S3Access
+  readonly access: Access
   readonly gate: BodyGate
 }
 
@@ -38,13 +40,15 @@ export class RequestCall implements S3Call {
   readonly query: S3Query
   readonly principal: Principal
   readonly caller: Caller
-  readonly access: S3Access
+  readonly access: Access
+  readonly #parts: CallParts
   readonly #authenticated: Authenticated
   readonly #gate: BodyGate
   #entered = false
 
   constructor(parts: CallParts) {
     const { exchange, address, authenticated } = parts
+    this.#parts = parts
     this.exchange = exchange
     this.services = parts.services
     this.operation = parts.operation
@@ -59,8 +63,7 @@ export class RequestCall implements S3Call {
   }
 
   header(name: string): string | undefined {
-    const value = this.exchange.headers[name]
-    return Array.isArray(value) ? value.join(',') : value
+    return textOf(this.exchange.headers[name])
   }
 
   body(options: { readonly maxBytes?: number } = {}): S3Payload {
@@ -97,6 +100,15 @@ export class RequestCall implements S3Call {
       throw new S3Error('InvalidDigest', 'The Content-MD5 you specified is not valid: 16 bytes in base64 are expected')
     if (!announced.equals(hash('md5', bytes, 'buffer')))
       throw new S3Error('BadDigest', 'The Content-MD5 you specified did not match what we received')
+  }
+
+  async putAs({ operation, principal, key, headers }: PutByForm): Promise<S3Call> {
+    const header = (name: string) => textOf(headers[name])
+    const access = this.access.as({ principal, header })
+    const address: Address = { where: 'object', bucket: this.bucket, key }
+    await admit(access, { operation, bucket: this.bucket, key })
+    this.exchange.principal = principal.name
+    return new RequestCall({ ...this.#parts, operation, address, access, authenticated: { ...this.#authenticated, principal } })
   }
 
   sendXml(status: number, xml: XmlWriter, headers: string[] = []): void {
@@ -142,6 +154,10 @@ export function addRequestIds(exchange: Exchange, headers: string[]): void {
 export function sendEmpty(exchange: Exchange, headers: string[]): void {
   addRequestIds(exchange, headers)
   exchange.send(200, headers)
+}
+
+function textOf(value: string | string[] | undefined): string | undefined {
+  return Array.isArray(value) ? value.join(',') : value
 }
 
 function parse(bytes: Buffer, limits: XmlLimits): XmlElement {

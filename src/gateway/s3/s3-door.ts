@@ -1,5 +1,5 @@
 import { FailureTable } from '#access/failure-table.ts'
-import type { FindKey, Principal } from '#access/principal.ts'
+import type { Principal } from '#access/principal.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { BodyGate } from '#gateway/http/body-gate.ts'
 import type { Door } from '#gateway/http/door.ts'
@@ -19,7 +19,6 @@ import { S3Query } from './s3-query.ts'
 import { sendError } from './send-error.ts'
 
 export interface S3DoorOptions extends S3Services {
-  readonly findKey: FindKey
   /** Names below which buckets are hosts of their own: `photos.s3.example.com`. */
   readonly domains: readonly string[]
 }
@@ -45,6 +44,16 @@ export class S3Door implements Door {
   }
 
   async handle(exchange: Exchange): Promise<void> {
+    try {
+      await this.#handle(exchange)
+    } catch (error) {
+      // Whoever keeps sending wrong signatures waits longer and longer; right ones never wait.
+      if (error instanceof S3Error && GUESSES.has(error.s3Code)) await this.#slowDown(exchange.remoteAddress)
+      throw error
+    }
+  }
+
+  async #handle(exchange: Exchange): Promise<void> {
     const { headers, method } = exchange
     const address = this.#addresses.read(headers.host, exchange.path)
     const query = S3Query.parse(exchange.query)
@@ -53,20 +62,12 @@ export class S3Door implements Door {
       if (isAnswered) return
     }
     const operation = this.#operations.find({ method, where: address.where, query, headers })
-    const authenticated = await this.#authenticate(exchange, query)
+    const authenticated = this.#authenticate(exchange, query)
     exchange.principal = authenticated.principal.name
     const access = this.#accessOf(exchange, query, authenticated.principal)
     await admit(access, { operation, bucket: address.bucket, key: address.key })
-    const call = new RequestCall({
-      exchange,
-      services: this.#options,
-      operation,
-      address,
-      query,
-      authenticated,
-      access,
-      gate: this.#gate,
-    })
+    const services = this.#options
+    const call = new RequestCall({ exchange, services, operation, address, query, authenticated, access, gate: this.#gate })
     try {
       await operation.handle(call)
     } catch (error) {
@@ -109,16 +110,10 @@ export class S3Door implements Door {
     sendError(exchange, error)
   }
 
-  /** Whoever keeps sending wrong signatures waits longer and longer; right ones never wait. */
-  async #authenticate(exchange: Exchange, parameters: S3Query): Promise<Authenticated> {
+  #authenticate(exchange: Exchange, parameters: S3Query): Authenticated {
     const { method, path, query, headers } = exchange
     const request = { method, path, query, headers, parameters, rawHeaders: exchange.request.rawHeaders }
-    try {
-      return authenticate(request, { find: this.#options.findKey, keys: this.#keys, nowMs: this.#options.clock.nowMs() })
-    } catch (error) {
-      if (error instanceof S3Error && GUESSES.has(error.s3Code)) await this.#slowDown(exchange.remoteAddress)
-      throw error
-    }
+    return authenticate(request, { find: this.#options.findKey, keys: this.#keys, nowMs: this.#options.clock.nowMs() })
   }
 
   async #slowDown(remoteAddress: string): Promise<void> {

@@ -92,10 +92,13 @@ function readParameters(query: S3Query): ClaimedSignature {
   const expires = get('X-Amz-Expires')
   const timeMs = parseAmzDate(get('X-Amz-Date'))
   if (timeMs === undefined) throw malformedQuery('X-Amz-Date has to be like 20130524T000000Z')
-  const expiresSeconds = /^\d{1,9}$/.test(expires) ? Number(expires) : -1
-  if (expiresSeconds < 0) throw malformedQuery(`X-Amz-Expires "${expires.slice(0, 20)}" is not a number of seconds`)
-  if (expiresSeconds > MAX_EXPIRES_SECONDS)
-    throw malformedQuery(`X-Amz-Expires has to be less than a week (${MAX_EXPIRES_SECONDS} seconds)`)
+  if (!/^-?\d{1,15}$/.test(expires)) throw malformedQuery(`X-Amz-Expires "${expires.slice(0, 20)}" is not a number of seconds`)
+  const expiresSeconds = Number(expires)
+  if (expiresSeconds < 0 || expiresSeconds > MAX_EXPIRES_SECONDS)
+    throw new S3Error(
+      'AccessDenied',
+      `X-Amz-Expires is ${expires}: it has to be from 0 to ${MAX_EXPIRES_SECONDS} seconds, a week`,
+    )
   const common = {
     credential: get('X-Amz-Credential'),
     signedHeaders: get('X-Amz-SignedHeaders'),
