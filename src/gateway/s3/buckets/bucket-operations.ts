@@ -1,6 +1,7 @@
 import type { S3Operation } from '../operation.ts'
 import { getBucketAcl, putBucketAcl } from './bucket-acl.ts'
 import { deleteBucketCors, getBucketCors, putBucketCors } from './bucket-cors.ts'
+import { deleteBucketEncryption, getBucketEncryption, putBucketEncryption } from './bucket-encryption.ts'
 import { deleteBucketLifecycle, getBucketLifecycleConfiguration, putBucketLifecycleConfiguration } from './bucket-lifecycle.ts'
 import { deleteBucketPolicy, getBucketPolicy, getBucketPolicyStatus, putBucketPolicy } from './bucket-policy.ts'
 import { deleteBucketTagging, getBucketTagging, putBucketTagging } from './bucket-tagging.ts'
@@ -53,6 +54,9 @@ export const BUCKET_OPERATIONS: readonly S3Operation[] = [
   getBucketTagging,
   putBucketTagging,
   deleteBucketTagging,
+  getBucketEncryption,
+  putBucketEncryption,
+  deleteBucketEncryption,
   getBucketLifecycleConfiguration,
   putBucketLifecycleConfiguration,
   deleteBucketLifecycle,

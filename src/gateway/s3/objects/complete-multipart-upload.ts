@@ -8,6 +8,7 @@ import {
   type Objects,
   type ObjectUpload,
 } from '#volume/objects.ts'
+import { checkBroughtKey, describeEncryption } from '../encryption.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { announcedChecksum } from './checked-body.ts'
@@ -41,6 +42,7 @@ export const completeMultipartUpload: S3Operation = {
     if (call.exchange.lengthBytes === 0) throw malformed()
     const wanted = readParts(await call.readXml('CompleteMultipartUpload', XML_LIMITS))
     const upload = await objects.findUpload(call.key, id)
+    if (upload !== undefined) checkBroughtKey(call, objects, upload)
     const object =
       upload === undefined
         ? await findCompleted(call, objects, { id, wanted })
@@ -51,7 +53,8 @@ export const completeMultipartUpload: S3Operation = {
     const { checksum } = object.properties
     if (checksum !== undefined) xml.leaf(checksumElement(checksum.algorithm), shownChecksum(checksum, object.parts))
     xml.leaf('ChecksumType', checksum?.type)
-    call.sendXml(200, xml, namesVersions(objects) ? ['x-amz-version-id', object.versionId] : [])
+    const version = namesVersions(objects) ? ['x-amz-version-id', object.versionId] : []
+    call.sendXml(200, xml, [...version, ...describeEncryption(call, object.properties.encryption)])
   },
 }
 

@@ -1,6 +1,7 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
-import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import type { CopyOptions, ObjectInfo, ObjectProperties, Objects, OpenObject } from '#volume/objects.ts'
 import { writtenProperties } from '../access/written-properties.ts'
+import { chooseEncryption, describeEncryption } from '../encryption.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { s3Timestamp } from '../s3-timestamp.ts'
@@ -30,17 +31,33 @@ export const copyObject: S3Operation = {
           'InvalidRequest',
           'The specified copy source is larger than the maximum allowable size for a copy source',
         )
-      const properties = await propertiesOf(call, { source, open })
-      const copied = await objects.copy(open, call.key, { caller: call.caller, properties, check })
+      const { encryption, rewrite } = await encryptionOf(call, objects, open)
+      const properties = { ...(await propertiesOf(call, { source, open })), ...encryption }
+      const copied = await objects.copy(open, call.key, { caller: call.caller, properties, check, rewrite })
       const headers: string[] = []
       if (source.versionId !== undefined) headers.push('x-amz-copy-source-version-id', object.versionId)
       else if (object.versionId !== 'null') headers.push('x-amz-copy-source-version-id', object.versionId)
       if (namesVersions(objects)) headers.push('x-amz-version-id', copied.versionId)
+      headers.push(...describeEncryption(call, properties.encryption))
       call.sendXml(200, describeCopy(copied), headers)
     } finally {
       open.file.close()
     }
   },
+}
+
+/** A copy shares the chunks of its source, with their encryption, where nothing else is asked for. */
+async function encryptionOf(
+  call: S3Call,
+  objects: Objects,
+  { object }: OpenObject,
+): Promise<{ readonly encryption: Pick<ObjectProperties, 'encryption'>; readonly rewrite: CopyOptions['rewrite'] }> {
+  const { settings } = await call.services.volumes.openBucket(call.bucket)
+  const { key, properties } = chooseEncryption((name) => call.header(name), settings, objects)
+  const { encryption: before } = object.properties
+  const isAlike = before?.kind === properties.encryption?.kind && before?.kind !== 'customer'
+  if (isAlike) return { encryption: before === undefined ? {} : { encryption: before }, rewrite: undefined }
+  return { encryption: properties, rewrite: { key, signal: call.exchange.signal } }
 }
 
 function describeCopy(copied: ObjectInfo): XmlWriter {

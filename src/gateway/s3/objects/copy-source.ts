@@ -1,5 +1,6 @@
 import { percentDecode } from '#gateway/http/target.ts'
 import type { OpenObject } from '#volume/objects.ts'
+import { requireReadableSource } from '../encryption.ts'
 import type { S3Call } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { checkSource } from './conditions.ts'
@@ -52,6 +53,7 @@ export async function openCopySource(call: S3Call, source: CopySource): Promise<
   })
   try {
     checkSource(call.exchange.headers, open.object, call.services.clock.nowMs())
+    requireReadableSource(call, open)
     return open
   } catch (error) {
     open.file.close()

@@ -1,6 +1,7 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { UploadStart } from '#volume/objects.ts'
 import { writtenProperties } from '../access/written-properties.ts'
+import { chooseEncryption, describeEncryption } from '../encryption.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { parseAlgorithm } from './checksum.ts'
@@ -14,13 +15,16 @@ export const createMultipartUpload: S3Operation = {
   markers: ['uploads'],
   async handle(call) {
     const objects = await openBucket(call)
-    const properties = { ...readProperties(call.exchange.headers), ...(await writtenProperties(call)) }
+    const { settings } = await call.services.volumes.openBucket(call.bucket)
+    const encryption = chooseEncryption((name) => call.header(name), settings, objects)
+    const properties = { ...readProperties(call.exchange.headers), ...(await writtenProperties(call)), ...encryption.properties }
     const checksum = readChecksum(call)
     const upload = await objects.beginUpload(call.key, { caller: call.caller, properties, checksum })
     const xml = new XmlWriter('InitiateMultipartUploadResult', { xmlns: S3_NAMESPACE })
     xml.leaf('Bucket', call.bucket).leaf('Key', call.key).leaf('UploadId', upload.id)
     const headers =
       checksum === undefined ? [] : ['x-amz-checksum-algorithm', checksum.algorithm, 'x-amz-checksum-type', checksum.type]
+    headers.push(...describeEncryption(call, properties.encryption))
     call.sendXml(200, xml, headers)
   },
 }

@@ -1,5 +1,6 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
 import type { ObjectInfo } from '#volume/objects.ts'
+import { requireReadable } from '../encryption.ts'
 import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { checksumElement } from './checksum.ts'
@@ -20,6 +21,7 @@ export const getObjectAttributes: S3Operation = {
     const wanted = readAttributes(call)
     const objects = await openBucket(call)
     const object = await findObject(objects, targetOf(call))
+    requireReadable(call, { object, objects })
     const xml = new XmlWriter('GetObjectAttributesResponse', { xmlns: S3_NAMESPACE })
     if (wanted.has('ETag')) xml.leaf('ETag', object.etag)
     if (wanted.has('Checksum')) writeChecksum(xml, object)

@@ -1,3 +1,4 @@
+import { describeEncryption, requireReadable } from '../encryption.ts'
 import { expirationHeaders } from '../expiration.ts'
 import type { S3Operation } from '../operation.ts'
 import { isVersioned, openBucket, openObject, targetOf } from './find-object.ts'
@@ -9,10 +10,12 @@ export const getObject: S3Operation = {
   where: 'object',
   async handle(call) {
     const objects = await openBucket(call)
-    const { object, file } = await openObject(objects, targetOf(call))
+    const open = await openObject(objects, targetOf(call))
+    const { object, file } = open
     try {
+      requireReadable(call, { object, objects, open })
       const { status, headers, range } = planReading(call, object, isVersioned(objects))
-      headers.push(...(await expirationHeaders(call, object)))
+      headers.push(...(await expirationHeaders(call, object)), ...describeEncryption(call, object.properties.encryption))
       const { offset, length } = range
       if (file.bytes !== undefined || length === 0) {
         const bytes = file.bytes?.subarray(offset, offset + length) ?? Buffer.alloc(0)

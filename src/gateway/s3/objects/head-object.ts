@@ -1,3 +1,4 @@
+import { describeEncryption, requireReadable } from '../encryption.ts'
 import { expirationHeaders } from '../expiration.ts'
 import type { S3Operation } from '../operation.ts'
 import { findObject, isVersioned, openBucket, targetOf } from './find-object.ts'
@@ -10,8 +11,10 @@ export const headObject: S3Operation = {
   async handle(call) {
     const objects = await openBucket(call)
     const object = await findObject(objects, targetOf(call))
+    requireReadable(call, { object, objects })
     const { status, headers, range } = planReading(call, object, isVersioned(objects))
-    headers.push(...(await expirationHeaders(call, object)), 'Content-Length', String(range.length))
+    headers.push(...(await expirationHeaders(call, object)), ...describeEncryption(call, object.properties.encryption))
+    headers.push('Content-Length', String(range.length))
     call.sendEmpty(status, headers)
   },
 }

@@ -13,6 +13,7 @@ import { nodeClock } from '#platform/node-clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { ObjectOwnership } from '#volume/bucket-settings.ts'
+import { ContentKeys } from '#volume/content-cipher.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import { PrincipalNames } from '../access/principal-names.ts'
 import { S3Door } from '../s3-door.ts'
@@ -69,6 +70,7 @@ export async function startObjectServer(options: ObjectServerOptions = {}): Prom
     gcIntervalMs: 60_000,
     sweepIntervalMs: 3_600_000,
     writeBufferBytes: 64 * 1024 * 1024,
+    contentKeys: new ContentKeys(nodeRandom.bytes(32), nodeRandom),
   })
   const door = new S3Door({
     volumes,

@@ -1,5 +1,6 @@
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import type { ObjectInfo, ObjectProperties } from '#volume/objects.ts'
+import { chooseEncryption, describeEncryption } from '../encryption.ts'
 import { expirationHeaders } from '../expiration.ts'
 import { writtenProperties } from '../access/written-properties.ts'
 import type { ObjectToStore, S3Call, StoredObject } from '../operation.ts'
@@ -17,7 +18,9 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
   const objects = await openBucket(call)
   refuseUnknown(headers)
   const announced = announcedChecksum(headers, payload.trailerNames)
-  const given = { ...readProperties(headers), ...(await writtenProperties(call, headers)) }
+  const { settings } = await call.services.volumes.openBucket(call.bucket)
+  const encryption = chooseEncryption((name) => headerText(headers, name), settings, objects)
+  const given = { ...readProperties(headers), ...(await writtenProperties(call, headers)), ...encryption.properties }
   const md5 = readMd5(headers)
   const check = writeCheck(headers)
   const body = announced === undefined ? payload : new CheckedBody(payload, announced)
@@ -35,10 +38,12 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
       ...(payload.lengthBytes === undefined ? {} : { sizeBytes: payload.lengthBytes }),
       ...(md5 === undefined ? {} : { md5 }),
     },
+    key: encryption.key,
     signal: call.exchange.signal,
   })
   const { etag, headers: stored } = describeStored(object, namesVersions(objects))
-  return { etag, headers: [...stored, ...(await expirationHeaders(call, object))] }
+  const encrypted = describeEncryption(call, object.properties.encryption)
+  return { etag, headers: [...stored, ...encrypted, ...(await expirationHeaders(call, object))] }
 }
 
 export function describeStored(object: ObjectInfo, hasVersions: boolean): StoredObject {

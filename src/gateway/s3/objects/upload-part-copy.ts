@@ -5,6 +5,7 @@ import { S3_NAMESPACE, type S3Call, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { s3Timestamp } from '../s3-timestamp.ts'
 import { checksumElement, createChecksum } from './checksum.ts'
+import { describeEncryption, keyOfUpload } from '../encryption.ts'
 import { openCopySource, readCopySource } from './copy-source.ts'
 import { isVersioned, openBucket } from './find-object.ts'
 import { findUpload, readPartNumber } from './find-upload.ts'
@@ -21,6 +22,7 @@ export const uploadPartCopy: S3Operation = {
     const source = readCopySource(call)
     const objects = await openBucket(call)
     const upload = await findUpload(call, objects)
+    const key = keyOfUpload(call, objects, upload)
     const open = await openCopySource(call, source)
     try {
       const { offset, length } = readRange(call, open)
@@ -35,6 +37,7 @@ export const uploadPartCopy: S3Operation = {
         offset,
         length,
         checksum,
+        key,
         onBytes: (bytes) => hash?.update(bytes),
         signal: call.exchange.signal,
       })
@@ -42,7 +45,8 @@ export const uploadPartCopy: S3Operation = {
       xml.leaf('ETag', `"${part.etag}"`).leaf('LastModified', s3Timestamp(part.modifiedNs))
       if (part.checksum !== undefined) xml.leaf(checksumElement(part.checksum.algorithm), part.checksum.value)
       const hasVersions = isVersioned(objects) && open.object.versionId !== 'null'
-      call.sendXml(200, xml, hasVersions ? ['x-amz-copy-source-version-id', open.object.versionId] : [])
+      const version = hasVersions ? ['x-amz-copy-source-version-id', open.object.versionId] : []
+      call.sendXml(200, xml, [...version, ...describeEncryption(call, upload.properties.encryption)])
     } finally {
       open.file.close()
     }

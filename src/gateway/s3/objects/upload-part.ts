@@ -1,4 +1,5 @@
 import type { ObjectPartInfo, ObjectUpload } from '#volume/objects.ts'
+import { describeEncryption, keyOfUpload } from '../encryption.ts'
 import type { S3Call, S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { type AnnouncedChecksum, announcedChecksum, CheckedBody } from './checked-body.ts'
@@ -16,6 +17,7 @@ export const uploadPart: S3Operation = {
     const number = readPartNumber(call)
     const objects = await openBucket(call)
     const upload = await findUpload(call, objects)
+    const key = keyOfUpload(call, objects, upload)
     const md5 = readMd5(call.exchange.headers)
     const payload = call.body()
     const announced = checksumOfPart(call, upload, payload.trailerNames)
@@ -33,9 +35,10 @@ export const uploadPart: S3Operation = {
         ...(payload.lengthBytes === undefined ? {} : { sizeBytes: payload.lengthBytes }),
         ...(md5 === undefined ? {} : { md5 }),
       },
+      key,
       signal: call.exchange.signal,
     })
-    const headers = ['ETag', `"${part.etag}"`]
+    const headers = ['ETag', `"${part.etag}"`, ...describeEncryption(call, upload.properties.encryption)]
     if (part.checksum !== undefined) headers.push(checksumHeader(part.checksum.algorithm), part.checksum.value)
     call.sendEmpty(200, headers)
   },
