@@ -9,6 +9,7 @@ import { get as getEncrypted } from 'node:https'
 import type { IncomingMessage } from 'node:http'
 import { createServer } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
+import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 
 export const ACCESS_KEY = 'crash-test'
 export const SECRET_KEY = 'not-a-secret-at-all'
@@ -56,7 +57,7 @@ export async function startNodeProcess(options: {
   tlsAuthority?: string
 }): Promise<NodeProcess> {
   const { data, port, environment = {}, flags = [], tlsAuthority } = options
-  const child = spawn(process.execPath, ['src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags], {
     env: {
       ...process.env,
       SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
