@@ -116,8 +116,8 @@ export function createRoot(t: VolumeTransaction): void {
 /** A directory's times and link count follow its entries. */
 function touchDirectory(t: VolumeTransaction, directory: Located, linksDelta: number): void {
   const { inode } = directory.record
-  if (linksDelta < 0) t.forgetDirectories()
-  else if (linksDelta === 0 && t.touched.has(inode)) return
+  if (linksDelta !== 0) t.forgetDirectories()
+  else if (t.touched.has(inode)) return
   const located = reload(t, directory)
   const { record } = located
   storeRecord(t, located, { ...record, links: record.links + linksDelta, mtimeNs: t.nowNs, ctimeNs: t.nowNs })

@@ -34,8 +34,8 @@ export interface AttributeChanges {
 export interface FileWrite {
   readonly contents: NewContents
   readonly sha256: Buffer | undefined
-  readonly conditions?: Conditions
-  readonly attributes?: AttributeChanges
+  readonly conditions?: Conditions | undefined
+  readonly attributes?: AttributeChanges | undefined
   readonly createParents?: boolean
   /** Lets a file and a directory of one name stand side by side, as S3 needs it. */
   readonly besideDirectory?: boolean
@@ -136,8 +136,9 @@ function findTarget(
   const directory = at.parent.record.inode
   const existing = findEntry(t, directory, { name: at.name, form: 'file' })
   if (existing === undefined) {
-    if (!at.besideDirectory && findEntry(t, directory, { name: at.name, form: 'directory' }) !== undefined)
-      throw isADirectory(path)
+    // Two links are a directory's own: where there are no more, no directory is in it.
+    const mayBeDirectory = !at.besideDirectory && at.parent.record.links > 2
+    if (mayBeDirectory && findEntry(t, directory, { name: at.name, form: 'directory' }) !== undefined) throw isADirectory(path)
     return undefined
   }
   if (existing.record.type === 'file') return existing

@@ -62,10 +62,12 @@ export function encodeRecord(record: InodeRecord): Buffer {
   bytes.writeUInt32BE(record.links, 12)
   writeU64(bytes, record.inode, 16)
   writeU64(bytes, record.sizeBytes, 24)
-  bytes.writeBigInt64BE(record.atimeNs, 32)
-  bytes.writeBigInt64BE(record.mtimeNs, 40)
-  bytes.writeBigInt64BE(record.ctimeNs, 48)
-  bytes.writeBigInt64BE(record.btimeNs, 56)
+  // A Buffer's own methods put a bigint together from two numbers, which takes ten times as long.
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FIXED_BYTES)
+  view.setBigInt64(32, record.atimeNs)
+  view.setBigInt64(40, record.mtimeNs)
+  view.setBigInt64(48, record.ctimeNs)
+  view.setBigInt64(56, record.btimeNs)
   writeU64(bytes, record.version, 64)
   bytes.writeUInt32BE(record.rdev, 72)
   bytes[76] =
@@ -97,6 +99,7 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
   const object = (flags & FLAG_OBJECT) === 0 ? undefined : bytes.subarray(lengthBytes)
   const isWhole = object === undefined ? bytes.length === lengthBytes : isObjectPart(object)
   if (!isWhole || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, FIXED_BYTES)
   return {
     inode: readU64(bytes, 16) as InodeId,
     type: FILE_TYPES[bytes[1] as number] ?? failType(bytes),
@@ -105,10 +108,10 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     gid: bytes.readUInt32BE(8),
     links: bytes.readUInt32BE(12),
     sizeBytes: readU64(bytes, 24),
-    atimeNs: bytes.readBigInt64BE(32),
-    mtimeNs: bytes.readBigInt64BE(40),
-    ctimeNs: bytes.readBigInt64BE(48),
-    btimeNs: bytes.readBigInt64BE(56),
+    atimeNs: view.getBigInt64(32),
+    mtimeNs: view.getBigInt64(40),
+    ctimeNs: view.getBigInt64(48),
+    btimeNs: view.getBigInt64(56),
     rdev: bytes.readUInt32BE(72),
     version: readU64(bytes, 64),
     sha256: hasDigest ? bytes.subarray(FIXED_BYTES, FIXED_BYTES + DIGEST_BYTES) : undefined,

@@ -93,20 +93,13 @@ export class FileWrites {
     })
   }
 
-  async #publish(path: Path, whole: Pick<FileWrite, 'contents' | 'sha256'>, options: WriteOptions): Promise<WriteResult> {
-    const { conditions, attributes, createParents } = options
-    const write: FileWrite = {
-      ...whole,
-      createParents: createParents === true,
-      ...(conditions === undefined ? {} : { conditions }),
-      ...(attributes === undefined ? {} : { attributes }),
-    }
-    return toResult(
-      await this.#transact(options.caller, (t) => {
-        checkWrite(t, path, options)
-        return putFile(t, path, write)
-      }),
-    )
+  #publish(path: Path, whole: Pick<FileWrite, 'contents' | 'sha256'>, options: WriteOptions): Promise<WriteResult> {
+    const { conditions, attributes, createParents = false } = options
+    const write: FileWrite = { ...whole, createParents, conditions, attributes }
+    return this.#transact(options.caller, (t) => {
+      checkWrite(t, path, options)
+      return toResult(putFile(t, path, write))
+    })
   }
 
   async #openSession(path: Path, options: WriteOptions): Promise<UploadId> {

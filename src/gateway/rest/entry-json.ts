@@ -31,6 +31,20 @@ export function entryJson(path: Path, attributes: Attributes): Record<string, un
   }
 }
 
+/** The text of `entryJson`, put together by hand: that costs half as much, and most answers to small writes are this. */
+export function entryText(path: Path, attributes: Attributes): string {
+  const { sha256 } = attributes
+  const mode = attributes.mode.toString(8).padStart(4, '0')
+  const digest = sha256 === undefined ? '' : `,"sha256":"${sha256.toString('hex')}"`
+  return (
+    `{"path":${JSON.stringify(formatPath(path))},"name":${JSON.stringify(path.at(-1) ?? '')},"type":"${attributes.type}"` +
+    `,"inode":${attributes.inode},"size":${attributes.sizeBytes},"mode":"${mode}","uid":${attributes.uid},"gid":${attributes.gid}` +
+    `,"links":${attributes.links},"mtime":"${formatTimestamp(attributes.mtimeNs)}","atime":"${formatTimestamp(attributes.atimeNs)}"` +
+    `,"ctime":"${formatTimestamp(attributes.ctimeNs)}","btime":"${formatTimestamp(attributes.btimeNs)}"` +
+    `,"etag":${JSON.stringify(entityTag(attributes))}${digest},"rdev":${attributes.rdev}}`
+  )
+}
+
 export function linkTarget(target: Buffer): string {
   return decodeName(target)
 }

@@ -9,12 +9,12 @@ import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { Conditions, Volume, WriteOptions, WriteResult } from '#volume/volume.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
-import { entryJson } from './entry-json.ts'
+import { entryText } from './entry-json.ts'
 import { callerOf, readAttributeHeaders, readQuery, single, volumeConditions, volumeName, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 import { EntrySchema, FlagSchema } from './schemas.ts'
-import { sendJson } from './send-json.ts'
+import { sendJsonText } from './send-json.ts'
 
 const QuerySchema = z.strictObject({
   parents: FlagSchema.optional().meta({ description: 'false refuses to make missing directories' }),
@@ -98,7 +98,7 @@ async function storeBody(exchange: Exchange, rest: RestContext, { volume, path, 
 export function sendWritten(exchange: Exchange, path: Path, { attributes, created }: WriteResult): void {
   const headers = ['ETag', entityTag(attributes)]
   if (attributes.sha256 !== undefined) headers.push('Repr-Digest', formatSha256Digest(attributes.sha256))
-  sendJson(exchange, created ? 201 : 200, entryJson(path, attributes), headers)
+  sendJsonText(exchange, created ? 201 : 200, entryText(path, attributes), headers)
 }
 
 /** Judges conditions before the body is asked for, and gives those that the volume has to judge again when the change
