@@ -57,16 +57,20 @@ export async function startNodeProcess(options: {
   tlsAuthority?: string
 }): Promise<NodeProcess> {
   const { data, port, environment = {}, flags = [], tlsAuthority } = options
-  const child = spawn(process.execPath, [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags], {
-    env: {
-      ...process.env,
-      SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
-      SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
-      SHOAL_LOG_LEVEL: 'warn',
-      ...environment,
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags],
+    {
+      env: {
+        ...process.env,
+        SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
+        SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
+        SHOAL_LOG_LEVEL: 'warn',
+        ...environment,
+      },
+      stdio: ['ignore', 'ignore', 'pipe'],
     },
-    stdio: ['ignore', 'ignore', 'pipe'],
-  })
+  )
   let log = ''
   child.stderr?.on('data', (piece: Buffer) => {
     log = (log + piece.toString()).slice(-65_536)
