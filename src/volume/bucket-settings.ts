@@ -12,7 +12,7 @@ export type {
   PublicAccessBlock,
   RetentionMode,
 } from '#metadata/bucket-settings.ts'
-export { NO_SETTINGS, OBJECT_OWNERSHIP } from '#metadata/bucket-settings.ts'
+export { OBJECT_OWNERSHIP } from '#metadata/bucket-settings.ts'
 
 /** A volume as S3 sees it. The same object for as long as nothing of it changes, so what is computed from it can be kept
  *  with it. */

@@ -12,7 +12,7 @@ import type { Random } from '#platform/random.ts'
 import type { AttributeChanges, Caller, Volume, Volumes } from './volume.ts'
 
 export type { Effect, LockTaken, PlacedLock, WriteGuard }
-export type { StateList, StateTerm } from '#metadata/lock-guard.ts'
+export type { StateTerm } from '#metadata/lock-guard.ts'
 
 /** What a client says of a lock's owner, in bytes: a name and an address, usually. */
 const MAX_OWNER_BYTES = 4096
