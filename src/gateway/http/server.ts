@@ -82,8 +82,10 @@ export class HttpServer implements Kernel {
     this.#server.on(this.#tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.#connected(socket))
     this.#server.on('request', (request, response) => this.#begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true))
-    this.#server.on('checkExpectation', (_request, response) => {
-      response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
+    this.#server.on('checkExpectation', (request, response) => {
+      // A list without members asks for nothing (RFC 9110, section 5.6.1).
+      if (/^[\s,]*$/.test(request.headers.expect ?? '')) this.#begin(request, response, false)
+      else response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
     })
     this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, `${this.#idPrefix}-t`))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))

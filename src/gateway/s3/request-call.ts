@@ -67,6 +67,13 @@ export class RequestCall implements S3Call {
   }
 
   body(options: { readonly maxBytes?: number } = {}): S3Payload {
+    const { headers } = this.exchange
+    if (headers['content-length'] === undefined && headers['transfer-encoding'] === undefined)
+      throw new S3Error('MissingContentLength', 'You must provide the Content-Length HTTP header')
+    return this.#open(options)
+  }
+
+  #open(options: { readonly maxBytes?: number }): S3Payload {
     const maxBytes = Math.min(options.maxBytes ?? MAX_PAYLOAD_BYTES, this.services.limits.maxBodyBytes)
     return openPayload(this.exchange, this.#authenticated, { maxBytes, enter: (lengthBytes) => this.#enter(lengthBytes) })
   }
@@ -87,7 +94,7 @@ export class RequestCall implements S3Call {
   }
 
   async readBytes(maxBytes: number): Promise<Buffer> {
-    const bytes = await this.body({ maxBytes }).collect()
+    const bytes = await this.#open({ maxBytes }).collect()
     this.#checkMd5(bytes)
     return bytes
   }

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { hash } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { formatAmzDate } from './auth/amz-date.ts'
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
@@ -31,7 +32,19 @@ interface Call {
 }
 
 /** Sends exactly this target and these headers, signed in the header. */
-function send({ method = 'GET', target, headers = {}, unsigned = {}, body, ...more }: Call): Promise<Answer> {
+function send({ unsigned = {}, body, ...call }: Call): Promise<Answer> {
+  const headers = { ...signedHeaders({ ...call, ...(body === undefined ? {} : { body }) }), ...unsigned }
+  return exchange({ method: call.method ?? 'GET', target: call.target, headers, ...(body === undefined ? {} : { body }) })
+}
+
+function signedLines(method: string, target: string): string {
+  return Object.entries(signedHeaders({ method, target }))
+    .filter(([name]) => name !== 'host')
+    .map(([name, value]) => `${name}: ${value}`)
+    .join('\r\n')
+}
+
+function signedHeaders({ method = 'GET', target, headers = {}, body, ...more }: Call): Record<string, string> {
   const { payload = hash('sha256', body ?? ''), timeMs = Date.now() } = more
   const time = formatAmzDate(timeMs)
   const scope = { date: time.slice(0, 8), region: 'mars-1', service: 's3' }
@@ -49,7 +62,7 @@ function send({ method = 'GET', target, headers = {}, unsigned = {}, body, ...mo
   const toSign = `AWS4-HMAC-SHA256\n${time}\n${formatScope(scope)}\n${hash('sha256', canonical.join('\n'))}`
   const signature = sign(deriveSigningKey(KEY.secretKey, scope), toSign)
   const authorization = `AWS4-HMAC-SHA256 Credential=${KEY.accessKey}/${formatScope(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}`
-  return exchange({ method, target, headers: { ...all, authorization, ...unsigned }, ...(body === undefined ? {} : { body }) })
+  return { ...all, authorization }
 }
 
 function exchange({ method = 'GET', target, headers = {}, body }: Call): Promise<Answer> {
@@ -146,6 +159,25 @@ test('a payload that is not what was announced is refused, and stores nothing', 
   assert.equal(right.status, 200, right.text)
   const read = await send({ target: '/photos/chunks' })
   assert.deepEqual([read.text, read.headers.get('content-encoding')], ['abc', null])
+})
+
+test('a payload needs a length, an operation without a payload none, and an empty Expect asks for nothing', async () => {
+  const raw = (text: string) =>
+    new Promise<string>((resolve, reject) => {
+      const socket = connect(server.port, '127.0.0.1', () =>
+        socket.write(`${text}\r\nHost: 127.0.0.1:${server.port}\r\nConnection: close\r\n\r\n`),
+      )
+      let answer = ''
+      socket
+        .on('data', (piece) => (answer += piece.toString()))
+        .on('error', reject)
+        .on('close', () => resolve(answer))
+    })
+  assert.match(
+    await raw(`PUT /photos/lengthless HTTP/1.1\r\n${signedLines('PUT', '/photos/lengthless')}`),
+    /^HTTP\/1\.1 411 .*<Code>MissingContentLength/s,
+  )
+  assert.match(await raw(`PUT /lengthless HTTP/1.1\r\nExpect: \r\n${signedLines('PUT', '/lengthless')}`), /^HTTP\/1\.1 200 /)
 })
 
 test('documents are read strictly: no entities, no other root, no surplus bytes', async () => {

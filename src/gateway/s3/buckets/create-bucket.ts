@@ -18,6 +18,7 @@ export const createBucket: S3Operation = {
   admits: 'signed',
   async handle(call) {
     const { bucket, services, caller } = call
+    checkNewName(bucket)
     const settings = readSettings(call, await readConfiguration(call))
     try {
       const policy = settings.objectLock === undefined ? {} : ({ versioning: 'enabled' } as const)
@@ -28,6 +29,15 @@ export const createBucket: S3Operation = {
     }
     call.sendEmpty(200, ['Location', `/${bucket}`])
   },
+}
+
+/** Each part between dots is a name of its own in a certificate and in the DNS. Volumes that are named otherwise can be used
+ *  all the same. @throws InvalidBucketName */
+function checkNewName(bucket: string): void {
+  if (!/-\.|\.-/.test(bucket)) return
+  throw new S3Error('InvalidBucketName', 'The specified bucket is not valid: "-" stands beside ".", and can not', {
+    elements: { BucketName: bucket },
+  })
 }
 
 /** The body may ask for a place, and there is one only: any name of a region will do. */
