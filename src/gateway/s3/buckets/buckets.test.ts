@@ -216,6 +216,22 @@ test('lists grant, to whoever they name, what they name', async () => {
   )
 })
 
+test('listings name the owner of each object, where lists are in force', async () => {
+  await using server = await open()
+  const policy = { Statement: { Effect: 'Allow', Principal: '*', Action: 's3:PutObject', Resource: 'arn:aws:s3:::bucket/*' } }
+  await server.other('PUT', '/bucket?policy', { body: JSON.stringify(policy) })
+  await server.request('PUT', '/bucket/a', { body: 'x' })
+  await server.other('PUT', '/bucket/b', { body: 'x' })
+  const [root, other] = [ownerId('root'), OTHER_ID]
+  for (const target of ['/bucket', '/bucket?list-type=2&fetch-owner=true', '/bucket?versions']) {
+    const owners = [...(await server.other('GET', target)).text.matchAll(/<Owner><ID>(\w+)/g)].map(([, id]) => id)
+    assert.deepEqual(owners, [root, other], target)
+  }
+  const enforced = '<OwnershipControls><Rule><ObjectOwnership>BucketOwnerEnforced</ObjectOwnership></Rule></OwnershipControls>'
+  await server.other('PUT', '/bucket?ownershipControls', { body: enforced })
+  assert.ok(!(await server.other('GET', '/bucket')).text.includes(root), 'then all is owned by the owner of the bucket')
+})
+
 test('a locked version stays until its time, whoever asks for its end', async () => {
   await using server = await open()
   const headers = { 'x-amz-bucket-object-lock-enabled': 'true' }

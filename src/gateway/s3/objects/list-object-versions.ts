@@ -1,4 +1,5 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
+import { listedOwner } from '../access/listed-owner.ts'
 import { S3_NAMESPACE, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { s3Timestamp } from '../s3-timestamp.ts'
@@ -41,6 +42,7 @@ export const listObjectVersions: S3Operation = {
         xml.leaf('NextKeyMarker', encode(key)).leaf('NextVersionIdMarker', versionId)
       }
     }
+    const ownerOf = await listedOwner(call)
     for (const item of items) {
       if ('commonPrefix' in item) continue
       const { key, versionId, isLatest, modifiedNs } = 'object' in item ? item.object : item.marker
@@ -48,7 +50,7 @@ export const listObjectVersions: S3Operation = {
       xml.leaf('Key', encode(key)).leaf('VersionId', versionId).leaf('IsLatest', isLatest)
       if ('object' in item) writeObject(xml, item.object)
       else xml.leaf('LastModified', s3Timestamp(modifiedNs))
-      writeOwner(xml, objects.info.owner)
+      writeOwner(xml, 'object' in item ? ownerOf(item.object) : objects.info.owner)
       xml.end()
     }
     for (const item of items) if ('commonPrefix' in item) writeCommonPrefix(xml, encode(item.commonPrefix))

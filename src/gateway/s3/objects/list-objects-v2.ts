@@ -1,4 +1,5 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
+import { listedOwner } from '../access/listed-owner.ts'
 import { S3_NAMESPACE, type S3Operation } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { openBucket } from './find-object.ts'
@@ -27,11 +28,12 @@ export const listObjectsV2: S3Operation = {
     if (isTruncated && last !== undefined)
       xml.leaf('NextContinuationToken', encodeToken('key' in last ? last.key : last.commonPrefix))
     const hasOwner = query.get('fetch-owner')?.toLowerCase() === 'true'
+    const ownerOf = await listedOwner(call)
     for (const item of items) {
       if ('commonPrefix' in item) continue
       xml.start('Contents').leaf('Key', encode(item.key))
       writeObject(xml, item)
-      if (hasOwner) writeOwner(xml, objects.info.owner)
+      if (hasOwner) writeOwner(xml, ownerOf(item))
       xml.end()
     }
     for (const item of items) if ('commonPrefix' in item) writeCommonPrefix(xml, encode(item.commonPrefix))

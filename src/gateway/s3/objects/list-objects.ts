@@ -1,4 +1,5 @@
 import { XmlWriter } from '#gateway/xml/write-xml.ts'
+import { listedOwner } from '../access/listed-owner.ts'
 import { S3_NAMESPACE, type S3Operation } from '../operation.ts'
 import { openBucket } from './find-object.ts'
 import { readListing, writeCommonPrefix, writeObject, writeOwner } from './listing.ts'
@@ -23,11 +24,12 @@ export const listObjects: S3Operation = {
     xml.leaf('EncodingType', encodingType).leaf('IsTruncated', isTruncated)
     const last = items.at(-1)
     if (isTruncated && last !== undefined) xml.leaf('NextMarker', encode('key' in last ? last.key : last.commonPrefix))
+    const ownerOf = await listedOwner(call)
     for (const item of items) {
       if ('commonPrefix' in item) continue
       xml.start('Contents').leaf('Key', encode(item.key))
       writeObject(xml, item)
-      writeOwner(xml, objects.info.owner)
+      writeOwner(xml, ownerOf(item))
       xml.end()
     }
     for (const item of items) if ('commonPrefix' in item) writeCommonPrefix(xml, encode(item.commonPrefix))
