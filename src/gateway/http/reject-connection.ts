@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ErrorCode } from '#foundation/errors.ts'
 
@@ -33,6 +34,14 @@ export function refusePlainText(socket: Socket, requestId: string): void {
     },
     requestId,
   )
+}
+
+/** Answers a request that expects what nobody here can do, and ends the connection. False for a list of expectations
+ *  without members, which asks for nothing (RFC 9110, section 5.6.1). */
+export function refuseExpectation(request: IncomingMessage, response: ServerResponse): boolean {
+  if (/^[\s,]*$/.test(request.headers.expect ?? '')) return false
+  response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
+  return true
 }
 
 function reject(socket: Socket, rejection: Rejection, requestId: string): void {

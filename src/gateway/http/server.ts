@@ -11,7 +11,7 @@ import type { Door, Kernel } from './door.ts'
 import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './exchange.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
-import { refuseTunnel, rejectConnection } from './reject-connection.ts'
+import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { splitTarget } from './target.ts'
 import type { TlsMaterial } from './tls-material.ts'
@@ -83,9 +83,7 @@ export class HttpServer implements Kernel {
     this.#server.on('request', (request, response) => this.#begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true))
     this.#server.on('checkExpectation', (request, response) => {
-      // A list without members asks for nothing (RFC 9110, section 5.6.1).
-      if (/^[\s,]*$/.test(request.headers.expect ?? '')) this.#begin(request, response, false)
-      else response.writeHead(417, ['Content-Length', '0', 'Connection', 'close']).end()
+      if (!refuseExpectation(request, response)) this.#begin(request, response, false)
     })
     this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, `${this.#idPrefix}-t`))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))
