@@ -7,4 +7,16 @@ export interface Digests {
   /** CRC32C of each block of `blockBytes` bytes (the last may be shorter), little-endian, one after another. `bytes` must
    *  not change meanwhile. */
   crc32c(bytes: Uint8Array, blockBytes: number): Promise<Buffer>
+  /** MD5 of what comes piece by piece. */
+  md5(): StreamDigest
+}
+
+/** The digest of a stream. Either `digest` or `drop` must be called in the end. */
+export interface StreamDigest {
+  /** Adds `bytes`, which must not change until the promise resolves. Calls need not wait for those before: their order
+   *  counts. */
+  update(bytes: Uint8Array): Promise<void>
+  digest(): Promise<Buffer>
+  /** Gives up. Repeating it is harmless, and so it is behind `digest`. */
+  drop(): void
 }

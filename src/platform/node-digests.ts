@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { blockChecksums } from './block-checksums.ts'
 import type { Digests } from './digests.ts'
+import { nodeMd5Threads } from './node-md5-threads.ts'
 import { sharedBytes } from './node-worker-jobs.ts'
 import { nodeWorkers } from './node-worker-pool.ts'
 
@@ -26,6 +27,8 @@ export const nodeDigests: Digests = {
     if (shared === undefined) return blockChecksums(bytes, blockBytes)
     return asBuffer(await nodeWorkers.run({ kind: 'crc32c', bytes: shared, blockBytes }))
   },
+
+  md5: () => nodeMd5Threads.open(),
 }
 
 function asBuffer(bytes: Uint8Array | undefined): Buffer {

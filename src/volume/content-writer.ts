@@ -1,11 +1,11 @@
 // From a stream of bytes to contents that a metadata transaction can publish: inline up to 4 KiB, else chunks, which are
 // durable before anything refers to them.
 
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, hash, type Hash } from 'node:crypto'
 import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
-import type { Digests } from '#platform/digests.ts'
+import type { Digests, StreamDigest } from '#platform/digests.ts'
 import type { ChunkBuffers } from './chunk-buffers.ts'
 import { type ContentKey, NONCE_BYTES, SEAL_BYTES, sealChunk } from './content-cipher.ts'
 import { checkDigests, checkNotLonger, checkNotShorter } from './expected-content.ts'
@@ -26,6 +26,8 @@ export interface WriterOptions {
   readonly expected: ExpectedContent
   /** Compute the digest of the whole even when there are several chunks. */
   readonly digest: boolean
+  /** Compute the MD5 of the whole. */
+  readonly md5?: boolean
   readonly signal: AbortSignal | undefined
   /** Encrypts the chunks; nothing stays inline then, and the digest of the whole isn't told. */
   readonly key?: ContentKey | undefined
@@ -39,6 +41,8 @@ const EXTENTS_PER_BATCH = 256
 export interface Written {
   readonly sizeBytes: number
   readonly sha256: Buffer | undefined
+  /** If it was asked for. */
+  readonly md5: Buffer | undefined
   readonly inline: Buffer | undefined
   /** Those not handed over yet. */
   readonly extents: readonly Extent[]
@@ -58,7 +62,9 @@ export class ContentWriter {
   readonly #stores: ContentStores
   readonly #options: WriterOptions
   readonly #sha256: Hash | undefined
-  readonly #md5: Hash | undefined
+  readonly #wantsMd5: boolean
+  /** Of a stream in chunks, beside the event loop. */
+  #md5: StreamDigest | undefined
   readonly #pinned: ChunkId[] = []
   readonly #inFlight = new Set<Promise<void>>()
   #extents: Extent[] = []
@@ -76,7 +82,7 @@ export class ContentWriter {
     this.#stores = stores
     this.#options = options
     this.#sha256 = options.digest || options.expected.sha256 !== undefined ? createHash('sha256') : undefined
-    this.#md5 = options.expected.md5 === undefined ? undefined : createHash('md5')
+    this.#wantsMd5 = options.md5 === true || options.expected.md5 !== undefined
     this.#head = options.key === undefined ? 0 : NONCE_BYTES
     this.#tail = options.key === undefined ? 0 : SEAL_BYTES - NONCE_BYTES
     this.#filled = this.#head
@@ -97,6 +103,7 @@ export class ContentWriter {
       return await this.#finish()
     } finally {
       await Promise.allSettled(this.#inFlight)
+      this.#md5?.drop()
       if (this.#buffer !== undefined) this.#stores.buffers.giveBack(this.#buffer)
       this.#buffer = undefined
     }
@@ -110,7 +117,6 @@ export class ContentWriter {
   async #take(piece: Uint8Array, body: BodyStream): Promise<void> {
     this.#sizeBytes += piece.length
     checkNotLonger(this.#options.expected, this.#sizeBytes)
-    this.#md5?.update(piece)
     if (this.#small !== undefined) {
       if (this.#sizeBytes <= SMALL_BYTES) {
         this.#small.push(piece)
@@ -146,7 +152,7 @@ export class ContentWriter {
     const offset = this.#sizeOfExtents()
     const chunkOffset = this.#head
     const index = this.#extents.push({ offset, length, chunk: '' as ChunkId, chunkOffset }) - 1
-    const work = this.#store(this.#sealed(buffer, length))
+    const work = this.#digestAndStore(buffer, length)
       .then((chunk) => {
         this.#extents[index] = { offset, length, chunk, chunkOffset }
       })
@@ -180,6 +186,16 @@ export class ContentWriter {
     this.release()
   }
 
+  async #digestAndStore(buffer: Buffer, length: number): Promise<ChunkId> {
+    if (!this.#wantsMd5) return this.#store(this.#sealed(buffer, length))
+    this.#md5 ??= this.#stores.digests.md5()
+    const digested = this.#md5.update(buffer.subarray(this.#head, this.#head + length))
+    // Encrypted in place, the bytes are no longer those that are digested.
+    if (this.#options.key !== undefined) await digested
+    const [chunk] = await Promise.all([this.#store(this.#sealed(buffer, length)), digested])
+    return chunk
+  }
+
   /** The chunk of the `length` bytes behind the head of `buffer`. */
   #sealed(buffer: Buffer, length: number): Buffer {
     const { key } = this.#options
@@ -201,9 +217,11 @@ export class ContentWriter {
     await Promise.all(this.#inFlight)
     this.#throwFailure()
     const sha256 = this.#sha256?.digest() ?? this.#onlyChunk()
-    this.#check(sha256)
+    const md5 = await this.#md5?.digest()
+    checkDigests(this.#options.expected, { sha256, md5 })
     return {
       sizeBytes: this.#sizeBytes,
+      md5,
       sha256: this.#options.key === undefined ? sha256 : undefined,
       inline: undefined,
       extents: this.#extents,
@@ -224,8 +242,9 @@ export class ContentWriter {
     const bytes =
       pieces.length === 1 && only !== undefined ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces)
     const sha256 = await this.#stores.digests.sha256(bytes)
-    this.#check(sha256)
-    const written = { sizeBytes: bytes.length, sha256, handedOverBytes: 0 }
+    const md5 = this.#wantsMd5 ? hash('md5', bytes, 'buffer') : undefined
+    checkDigests(this.#options.expected, { sha256, md5 })
+    const written = { sizeBytes: bytes.length, sha256, md5, handedOverBytes: 0 }
     const { key, allowInline } = this.#options
     const isInline = allowInline && key === undefined && bytes.length <= MAX_INLINE_BYTES
     if (bytes.length === 0 || isInline) return { ...written, inline: bytes, extents: [] }
@@ -235,10 +254,6 @@ export class ContentWriter {
     bytes.copy(buffer, NONCE_BYTES)
     const chunk = await this.#store(sealChunk(buffer, bytes.length, key))
     return { ...written, sha256: undefined, inline: undefined, extents: [{ ...extent, chunk }] }
-  }
-
-  #check(sha256: Buffer | undefined): void {
-    checkDigests(this.#options.expected, { sha256, md5: this.#md5?.digest() })
   }
 
   #throwFailure(): void {

@@ -1,6 +1,6 @@
 // The bytes of objects on their way in: digested as they pass, stored as chunks, published in one transaction.
 
-import { createHash, hash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { NewContents } from '#metadata/contents.ts'
@@ -11,7 +11,7 @@ import { extentsOfPieces } from '#metadata/rewrite.ts'
 import type { Snapshot } from '#kv/store.ts'
 import { blindTag, type ContentKey } from './content-cipher.ts'
 import { type ContentStores, ContentWriter } from './content-writer.ts'
-import { checkBytes, checkDigests } from './expected-content.ts'
+import { checkBytes } from './expected-content.ts'
 import type { BodyStream, Caller, ExpectedContent } from './volume.ts'
 
 /** The largest object that comes in one piece, and the largest part: Amazon S3's limit. */
@@ -58,14 +58,19 @@ export class ObjectWrites {
       const md5 = tagOf(hash('md5', body, 'buffer'))
       return publish({ contents: { kind: 'inline', bytes: body }, sizeBytes: body.length, sha256, md5 })
     }
-    const { md5: announced, ...rest } = expected
-    const writer = new ContentWriter(this.#stores, { chunkSizeBytes, allowInline, expected: rest, digest: false, signal, key })
+    const writer = new ContentWriter(this.#stores, {
+      chunkSizeBytes,
+      allowInline,
+      expected,
+      digest: false,
+      md5: true,
+      signal,
+      key,
+    })
     try {
-      const digested = new DigestedBody(Buffer.isBuffer(body) ? once(body) : body)
-      const written = await writer.write(digested)
-      const md5 = digested.md5()
-      checkDigests({ ...(announced === undefined ? {} : { md5: announced }) }, { sha256: undefined, md5 })
+      const written = await writer.write(Buffer.isBuffer(body) ? once(body) : bounded(body))
       const { sizeBytes, sha256, inline, extents } = written
+      const md5 = written.md5 as Buffer
       const contents: NewContents =
         inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
       return await publish({ contents, sizeBytes, sha256, md5: tagOf(md5) })
@@ -104,34 +109,20 @@ export function extentsOfRange(
   return extents
 }
 
-class DigestedBody implements BodyStream {
-  readonly #body: BodyStream
-  readonly #hash = createHash('md5')
-  #sizeBytes = 0
+function bounded(body: BodyStream): BodyStream {
+  const pieces: BodyStream = checkLength(body)
+  pieces.release = (piece) => body.release?.(piece)
+  return pieces
+}
 
-  constructor(body: BodyStream) {
-    this.#body = body
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<Uint8Array> {
-    for await (const piece of this.#body) {
-      this.#sizeBytes += piece.length
-      if (this.#sizeBytes > MAX_PIECE_BYTES)
-        throw new ShoalError(
-          'TOO_LARGE',
-          `What comes in one piece has ${MAX_PIECE_BYTES} bytes (5 GiB) at most: send it in parts`,
-        )
-      this.#hash.update(piece)
-      yield piece
+async function* checkLength(body: BodyStream): AsyncGenerator<Uint8Array> {
+  let sizeBytes = 0
+  for await (const piece of body) {
+    sizeBytes += piece.length
+    if (sizeBytes > MAX_PIECE_BYTES) {
+      throw new ShoalError('TOO_LARGE', `What comes in one piece has ${MAX_PIECE_BYTES} bytes (5 GiB) at most: send it in parts`)
     }
-  }
-
-  release(piece: Uint8Array): void {
-    this.#body.release?.(piece)
-  }
-
-  md5(): Buffer {
-    return this.#hash.digest()
+    yield piece
   }
 }
 
