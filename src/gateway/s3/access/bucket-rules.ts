@@ -17,6 +17,8 @@ export interface BucketRules {
   readonly isPolicyPublic: boolean
   readonly acl: Acl
   readonly ownership: ObjectOwnership
+  /** The bucket has been told so itself. */
+  readonly isOwnershipOwn: boolean
   readonly publicAccess: PublicAccessBlock
 }
 
@@ -42,6 +44,7 @@ export function rulesOf(bucket: Bucket, ownership: ObjectOwnership): BucketRules
       isPolicyPublic: policy !== undefined && isPublicPolicy(policy),
       acl: aclOf(settings, info.owner),
       ownership: settings.ownership ?? ownership,
+      isOwnershipOwn: settings.ownership !== undefined,
       publicAccess: settings.publicAccess ?? NO_BLOCK,
     }
     known.set(bucket, rules)

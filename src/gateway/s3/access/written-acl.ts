@@ -19,7 +19,8 @@ export interface Ownership {
 export function ownershipOf(asked: AskedAcl, rules: BucketRules, writer: string): Ownership {
   const bucketOwner = ownerId(rules.owner)
   if (rules.ownership === 'BucketOwnerEnforced') {
-    if (!isForBucketOwner(asked, bucketOwner)) throw listsOff()
+    const mayBePrivate = !rules.isOwnershipOwn && asked !== undefined && 'canned' in asked && asked.canned === 'private'
+    if (!mayBePrivate && !isForBucketOwner(asked, bucketOwner)) throw listsOff()
     return {}
   }
   const isGivenAway =
@@ -49,11 +50,11 @@ export function keptAcl(acl: Acl, { publicAccess }: Pick<BucketRules, 'publicAcc
   return isDefault ? undefined : { grants: acl.grants }
 }
 
-/** What may be said where lists count for nothing: nothing, or what is so anyway. Amazon refuses `private`, which means just
- *  that, and which rclone sends unasked. */
+/** What may be said where lists count for nothing: nothing, or what is so anyway. `private` means just that, and rclone and
+ *  others send it unasked; it is refused, as Amazon does, only where the bucket itself was told that lists are off. */
 function isForBucketOwner(asked: AskedAcl, bucketOwner: string): boolean {
   if (asked === undefined) return true
-  if ('canned' in asked) return asked.canned === 'bucket-owner-full-control' || asked.canned === 'private'
+  if ('canned' in asked) return asked.canned === 'bucket-owner-full-control'
   return asked.grants.every(({ to, permission }) => 'id' in to && to.id === bucketOwner && permission === 'FULL_CONTROL')
 }
 
