@@ -127,3 +127,17 @@ test('each part of an upload needs the key that it was begun with', async () => 
   const got = await server.request('GET', '/bucket/a', { headers: customer(KEY) })
   assert.deepEqual(got.bytes, Buffer.concat([BYTES, BYTES]))
 })
+
+test('who has begun an upload with a checksum brings the key to its end', async () => {
+  await using server = await open()
+  const begun = await server.request('POST', '/bucket/a?uploads', {
+    headers: { ...customer(KEY), 'x-amz-checksum-algorithm': 'CRC32' },
+  })
+  const id = /<UploadId>(\w+)<\/UploadId>/.exec(begun.text)?.[1] ?? ''
+  const part = await server.request('PUT', `/bucket/a?partNumber=1&uploadId=${id}`, { body: 'x', headers: customer(KEY) })
+  const sum = part.headers.get('x-amz-checksum-crc32')
+  const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${part.headers.get('etag')}</ETag><ChecksumCRC32>${sum}</ChecksumCRC32></Part></CompleteMultipartUpload>`
+  const complete = (headers: Record<string, string>) => server.request('POST', `/bucket/a?uploadId=${id}`, { body, headers })
+  assert.equal((await complete({})).status, 400)
+  assert.equal((await complete(customer(KEY))).status, 200)
+})

@@ -163,7 +163,8 @@ export function keyOfUpload(call: S3Call, objects: Objects, { properties }: Obje
   return key
 }
 
-/** Who completes an upload need not bring its key, since older clients don't; but a wrong one is refused. */
+/** Who completes an upload has to bring its key only if it was begun with a checksum, as the API reference says of
+ *  CompleteMultipartUpload: older clients send it with the parts alone. A wrong one is refused. */
 export function checkBroughtKey(call: S3Call, objects: Objects, upload: ObjectUpload): void {
-  if (call.header(`${CUSTOMER}algorithm`) !== undefined) keyOfUpload(call, objects, upload)
+  if (upload.checksum !== undefined || call.header(`${CUSTOMER}algorithm`) !== undefined) keyOfUpload(call, objects, upload)
 }
