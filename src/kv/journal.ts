@@ -11,6 +11,7 @@ import { WriteSet } from './write-set.ts'
 const SEGMENT_BYTES = 4 * 1024 * 1024
 /** On a disk with less room than this, changes go where they stay at once, so that a journal would be of no use. */
 const WORTHWHILE_FREE_BYTES = 1024 * 1024 * 1024
+const LARGEST_SHARE = 3 / 4
 /** Most records are shorter; the buffer for them is kept. */
 const BUFFER_BYTES = 256 * 1024
 const NOTHING: Writes = { size: 0, dataBytes: 0, writes: () => [] }
@@ -84,6 +85,11 @@ export class Journal {
   /** The number of the newest record. */
   get sequence(): number {
     return this.#sequence
+  }
+
+  /** Whether a record would take most of a file: that gains little from the journal. */
+  isTooLarge(writes: Writes): boolean {
+    return recordBytes(writes) > this.#segmentBytes * LARGEST_SHARE
   }
 
   /** Whether the active file has room for a record, and for the one that ends it. */

@@ -12,8 +12,6 @@ import { WriteSet } from './write-set.ts'
  *  which holds up the event loop for some milliseconds. */
 const APPLY_AFTER_MS = 250
 const APPLY_WRITES = 8_192
-/** A larger commit gains little from the journal, and goes into the base at once. */
-const JOURNALED_BYTES_MAX = 1024 * 1024
 /** With less room than this the base gets few writes at a time, so that it can use again the pages of those before; a full
  *  disk in the middle of a commit is nothing that LMDB is good at. */
 const AMPLE_BYTES = 256 * 1024 * 1024
@@ -84,7 +82,7 @@ export class JournaledBase implements CommitBase {
   async commit(writes: WriteSet, { direct = false }: CommitOptions = {}): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#refusal !== undefined) await this.#applied()
-      if (direct || writes.dataBytes > JOURNALED_BYTES_MAX) return this.#commitDirectly(writes)
+      if (direct || this.#journal.isTooLarge(writes)) return this.#commitDirectly(writes)
       if (!this.#journal.fits(writes)) await this.#seal()
       await this.#journal.append(writes)
       if (!this.#isWaiting) void this.#applySoon()

@@ -1,5 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
-import { parseJson } from './read-request.ts'
+import { checkJson, parseJson } from './read-request.ts'
 import { BatchHeaderSchema } from './schemas.ts'
 import type { BatchHeader } from './schemas.ts'
 
@@ -17,7 +17,7 @@ export type BatchRecord =
 export async function* readBatchRecords(body: AsyncIterator<Buffer>): AsyncGenerator<BatchRecord, void, undefined> {
   const reader = new ByteReader(body)
   for (let index = 0; ; index += 1) {
-    const prefix = await reader.take(4)
+    const prefix = reader.takeNow(4) ?? (await reader.take(4))
     if (prefix === undefined) return
     const headerBytes = prefix.readUInt32BE(0)
     if (headerBytes === 0 || headerBytes > MAX_HEADER_BYTES) {
@@ -26,11 +26,11 @@ export async function* readBatchRecords(body: AsyncIterator<Buffer>): AsyncGener
         `Record ${index} announces a header of ${headerBytes} bytes: 1 to ${MAX_HEADER_BYTES} are possible`,
       )
     }
-    const raw = await reader.takeAll(headerBytes, index)
-    const sizeBytes = sizeOf(raw, index)
+    const raw = reader.takeNow(headerBytes) ?? (await reader.takeAll(headerBytes, index))
+    const { value, sizeBytes } = readHeader(raw, index)
     let header: BatchHeader
     try {
-      header = parseJson(raw, BatchHeaderSchema)
+      header = value === undefined ? parseJson(raw, BatchHeaderSchema) : checkJson(value, BatchHeaderSchema)
       if (sizeBytes > MAX_BATCH_FILE_BYTES) {
         throw new ShoalError(
           'TOO_LARGE',
@@ -42,15 +42,17 @@ export async function* readBatchRecords(body: AsyncIterator<Buffer>): AsyncGener
       yield { kind: 'refused', problem: error as ShoalError }
       continue
     }
-    yield { kind: 'record', header, bytes: await reader.takeAll(sizeBytes, index) }
+    yield { kind: 'record', header, bytes: reader.takeNow(sizeBytes) ?? (await reader.takeAll(sizeBytes, index)) }
   }
 }
 
-/** How many bytes follow, even behind a header that is refused for something else. */
-function sizeOf(raw: Buffer, index: number): number {
+/** The header, and how many bytes follow, even behind one that is refused for something else. It is left out if it may not
+ *  be in UTF-8. */
+function readHeader(raw: Buffer, index: number): { value: unknown; sizeBytes: number } {
+  const text = raw.toString('utf8')
   let value: unknown
   try {
-    value = JSON.parse(raw.toString('utf8'))
+    value = JSON.parse(text)
   } catch (cause) {
     throw new ShoalError(
       'INVALID_ARGUMENT',
@@ -65,7 +67,7 @@ function sizeOf(raw: Buffer, index: number): number {
       `The size of record ${index} is not a length in bytes, and the batch can't be read any further`,
     )
   }
-  return size
+  return { value: text.includes('\ufffd') ? undefined : value, sizeBytes: size }
 }
 
 class ByteReader {
@@ -74,6 +76,11 @@ class ByteReader {
 
   constructor(source: AsyncIterator<Buffer>) {
     this.#source = source
+  }
+
+  /** Exactly `length` bytes, if they are here already. */
+  takeNow(length: number): Buffer | undefined {
+    return this.#rest.length >= length ? this.#cut(length) : undefined
   }
 
   /** Exactly `length` bytes; `undefined` at the end of the stream. @throws INCOMPLETE_BODY in between */

@@ -51,6 +51,11 @@ export function parseJson<S extends z.ZodType>(bytes: Uint8Array, schema: S): z.
       { cause },
     )
   }
+  return checkJson(value, schema)
+}
+
+/** JSON that was parsed already. @throws INVALID_ARGUMENT that names the field */
+export function checkJson<S extends z.ZodType>(value: unknown, schema: S): z.output<S> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   throw invalid('The field', parsed.error)

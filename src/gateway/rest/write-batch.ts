@@ -14,8 +14,17 @@ import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 
 /** Records being stored at once: enough to share the store's commits, few enough to bound the memory. */
-const MAX_IN_FLIGHT = 64
+const MAX_IN_FLIGHT = 256
 const MAX_IN_FLIGHT_BYTES = 8 * 1024 * 1024
+/** Lines that are there already go in one write, up to this length. */
+const LINES_PER_WRITE_BYTES = 16 * 1024
+
+interface InFlight {
+  /** Once it is there. */
+  line: string | undefined
+  readonly settled: Promise<void>
+  readonly sizeBytes: number
+}
 
 export const writeBatch: Route = {
   operation: 'writeBatch',
@@ -44,8 +53,10 @@ class Batch {
   readonly #base: Path
   readonly #caller: Caller
   /** Answers in the order of the records, and the bytes that each holds. */
-  readonly #inFlight: { readonly line: Promise<string>; readonly sizeBytes: number }[] = []
+  readonly #inFlight: InFlight[] = []
   #inFlightBytes = 0
+  /** Answered, but not written. */
+  #lines = ''
 
   constructor(exchange: Exchange, rest: RestContext, target: { readonly volume: Volume; readonly base: Path }) {
     this.#exchange = exchange
@@ -74,6 +85,7 @@ class Batch {
       return this.#exchange.send(200, ['Content-Type', 'application/x-ndjson'])
     }
     while (this.#inFlight.length > 0) await this.#answerFirst()
+    await this.#writeLines()
     if (failure === undefined || this.#exchange.aborted) return this.#exchange.end()
     this.#endWith(failure)
   }
@@ -81,16 +93,31 @@ class Batch {
   #begin(record: BatchRecord): void {
     const sizeBytes = record.kind === 'record' ? record.bytes.length : 0
     this.#inFlightBytes += sizeBytes
-    this.#inFlight.push({ line: this.#lineOf(record), sizeBytes })
+    const settled = this.#lineOf(record).then((line) => {
+      inFlight.line = line
+    })
+    const inFlight: InFlight = { line: undefined, settled, sizeBytes }
+    this.#inFlight.push(inFlight)
   }
 
   async #answerFirst(): Promise<void> {
     const first = this.#inFlight.shift()
     if (first === undefined) return
-    const line = await first.line
+    if (first.line === undefined) {
+      await this.#writeLines()
+      await first.settled
+    }
     this.#inFlightBytes -= first.sizeBytes
+    this.#lines += first.line ?? ''
+    if (this.#lines.length >= LINES_PER_WRITE_BYTES) await this.#writeLines()
+  }
+
+  async #writeLines(): Promise<void> {
+    const lines = this.#lines
+    this.#lines = ''
     // Whoever is gone gets no answer; what was begun is finished all the same.
-    if (!this.#exchange.aborted && !this.#exchange.write(line)) await this.#exchange.drained().catch(() => undefined)
+    if (lines === '' || this.#exchange.aborted || this.#exchange.write(lines)) return
+    await this.#exchange.drained().catch(() => undefined)
   }
 
   async #lineOf(record: BatchRecord): Promise<string> {
