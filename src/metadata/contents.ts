@@ -5,7 +5,6 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
 import { contentBytes, extentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
-import { refuseEncrypted, refuseHeld, withoutDigests } from './object-part.ts'
 import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
@@ -40,8 +39,8 @@ export function replaceContents(
   next: {
     contents: NewContents
     sha256: Buffer | undefined
-    /** What S3 shall know of them; without it, what it knows and wasn't computed from the contents stays. */
-    object?: Buffer | undefined
+    /** What S3 shall know of them. */
+    object: Buffer | undefined
     /** The contents before belong to a version now. */
     isSetAside?: boolean
   },
@@ -49,8 +48,7 @@ export function replaceContents(
   const before = located.record
   if (next.isSetAside !== true) discardContents(t, before)
   const fields = storeContents(t, next.contents)
-  const object = 'object' in next ? next.object : before.object
-  return storeChanged(t, located, { ...before, ...fields, sha256: next.sha256, object })
+  return storeChanged(t, located, { ...before, ...fields, sha256: next.sha256, object: next.object })
 }
 
 /** Lets go of the contents of a file that is removed or replaced. A table goes onto the garbage list as a whole, so that
@@ -63,16 +61,7 @@ export function discardContents(t: VolumeTransaction, record: InodeRecord): void
 
 export function storeChanged(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
   t.countBytes(record.sizeBytes - located.record.sizeBytes)
-  if (record.object !== undefined && record.object === located.record.object) {
-    refuseHeld(record.object, t.nowMs)
-    refuseEncrypted(record.object)
-    return storeRecord(t, located, { ...changed(t, record), object: withoutDigests(record.object) })
-  }
-  return storeRecord(t, located, changed(t, record))
-}
-
-function changed(t: VolumeTransaction, record: InodeRecord): InodeRecord {
-  return { ...record, version: record.version + 1, mtimeNs: t.nowNs, ctimeNs: t.nowNs }
+  return storeRecord(t, located, { ...record, version: record.version + 1, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
 }
 
 /** The extents that touch `[start, end)`, ascending, whole. */

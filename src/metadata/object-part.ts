@@ -69,6 +69,8 @@ export interface ObjectPart {
   readonly isHeld: boolean
   readonly hasStorageClass: boolean
   readonly isEncrypted: boolean
+  /** Parts of its contents have been changed in place since a version of it was kept. */
+  readonly isEdited: boolean
 }
 
 const HEAD_BYTES = 16
@@ -81,6 +83,7 @@ const FLAG_NULL = 0x04
 const FLAG_HELD = 0x08
 const FLAG_STORAGE_CLASS = 0x10
 const FLAG_ENCRYPTED = 0x20
+const FLAG_EDITED = 0x40
 
 export const NO_OBJECT_PART: ObjectPart = {
   sequence: 0,
@@ -92,6 +95,7 @@ export const NO_OBJECT_PART: ObjectPart = {
   isHeld: false,
   hasStorageClass: false,
   isEncrypted: false,
+  isEdited: false,
 }
 
 export function encodeObjectPart(part: ObjectPart): Buffer {
@@ -104,7 +108,8 @@ export function encodeObjectPart(part: ObjectPart): Buffer {
     (part.isNull ? FLAG_NULL : 0) |
     (part.isHeld ? FLAG_HELD : 0) |
     (part.hasStorageClass ? FLAG_STORAGE_CLASS : 0) |
-    (part.isEncrypted ? FLAG_ENCRYPTED : 0)
+    (part.isEncrypted ? FLAG_ENCRYPTED : 0) |
+    (part.isEdited ? FLAG_EDITED : 0)
   bytes[1] = 0
   bytes.writeUInt16BE(part.parts, 2)
   bytes.writeUInt32BE(part.properties.length, 4)
@@ -134,6 +139,7 @@ export function decodeObjectPart(bytes: Buffer | undefined): ObjectPart {
     isHeld: hasFlag(bytes, FLAG_HELD),
     hasStorageClass: hasFlag(bytes, FLAG_STORAGE_CLASS),
     isEncrypted: hasFlag(bytes, FLAG_ENCRYPTED),
+    isEdited: hasFlag(bytes, FLAG_EDITED),
   }
 }
 
@@ -143,6 +149,7 @@ function hasFlag(bytes: Buffer, flag: number): boolean {
 
 export const sequenceOf = (bytes: Buffer | undefined): number => (bytes === undefined ? 0 : readU64(bytes, 8))
 export const isNullVersion = (bytes: Buffer | undefined): boolean => bytes === undefined || hasFlag(bytes, FLAG_NULL)
+export const isEdited = (bytes: Buffer | undefined): boolean => bytes !== undefined && hasFlag(bytes, FLAG_EDITED)
 export const hasStorageClass = (bytes: Buffer | undefined): boolean => bytes !== undefined && hasFlag(bytes, FLAG_STORAGE_CLASS)
 
 export interface Tagged extends Pick<Attributes, 'inode' | 'version' | 'sha256'> {

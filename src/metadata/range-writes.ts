@@ -7,11 +7,13 @@ import {
   cut,
   discardContents,
   extentsIn,
+  type NewContents,
   readInline,
   replaceContents,
   storeChanged,
   storeContents,
 } from './contents.ts'
+import { beginEdit, isKeptByEdit } from './edits.ts'
 import type { Located } from './inodes.ts'
 import { extentKey, inlineKey } from './keys.ts'
 import { encodeExtent, type Extent, MAX_INLINE_BYTES } from './record.ts'
@@ -86,8 +88,10 @@ function writeInlineRange(
 
 function replaceInline(t: VolumeTransaction, located: Located, whole: Buffer): Located {
   const { record } = located
-  if (record.form === 'inline') t.tx.delete(inlineKey(t.prefix, record.content))
-  return storeChanged(t, located, { ...record, ...storeContents(t, { kind: 'inline', bytes: whole }), sha256: undefined })
+  const { isSetAside, object } = beginEdit(t, located)
+  if (record.form === 'inline' && !isSetAside) t.tx.delete(inlineKey(t.prefix, record.content))
+  const fields = storeContents(t, { kind: 'inline', bytes: whole })
+  return storeChanged(t, located, { ...record, ...fields, sha256: undefined, object })
 }
 
 /** Sets the length: what is beyond is cut off, what is missing is a hole. Past the inline limit the inline bytes are needed
@@ -98,14 +102,19 @@ export function truncateRange(
   { sizeBytes, spilled }: { sizeBytes: number; spilled?: Spilled | undefined },
 ): RangeWriteResult {
   const { record } = located
-  if (sizeBytes === 0)
-    return { done: replaceContents(t, located, { contents: { kind: 'inline', bytes: NOTHING }, sha256: undefined }) }
+  if (sizeBytes === 0) return { done: replaceEdited(t, located, { kind: 'inline', bytes: NOTHING }) }
   if (record.form === 'inline' && sizeBytes <= MAX_INLINE_BYTES) {
     const whole = Buffer.alloc(sizeBytes)
     readInline(t, record).copy(whole)
     return { done: replaceInline(t, located, whole) }
   }
   return place(t, located, { start: sizeBytes, end: Math.max(record.sizeBytes, sizeBytes), sizeBytes, spilled })
+}
+
+/** Gives a file whole contents that come of changing a part of those before. */
+export function replaceEdited(t: VolumeTransaction, located: Located, contents: NewContents): Located {
+  const edit = beginEdit(t, located)
+  return replaceContents(t, located, { ...edit, contents, sha256: undefined })
 }
 
 interface Placement {
@@ -124,9 +133,9 @@ function place(t: VolumeTransaction, located: Located, { start, end, middle, siz
     if (spilled?.version !== record.version) return { needs: 'spill', bytes: readInline(t, record), version: record.version }
     base = looseContents([spilled.extent])
   }
-  if (record.form === 'table') {
-    const isDone = changeTable(t, record, { start, end, middle })
-    if (isDone) return { done: storeChanged(t, located, { ...record, sizeBytes, sha256: undefined }) }
+  if (record.form === 'table' && !isKeptByEdit(t, located) && changeTable(t, record, { start, end, middle })) {
+    const { object } = beginEdit(t, located)
+    return { done: storeChanged(t, located, { ...record, sizeBytes, sha256: undefined, object }) }
   }
   const pieces: Piece[] = [
     { contents: base, start: 0, end: Math.min(start, record.sizeBytes), target: 0 },
@@ -136,9 +145,10 @@ function place(t: VolumeTransaction, located: Located, { start, end, middle, siz
   const whole = takeUpTo(EXTENTS_AT_ONCE_MAX, extentsOfPieces(t, pieces))
   if (whole === undefined) return { needs: 'steps', rewrite: { before: record, pieces, sizeBytes } }
   for (const extent of whole) t.retain(extent.chunk)
+  const { isSetAside, object } = beginEdit(t, located)
   // A table's readers go on with the old one, which keeps its references until the collector takes it.
-  discardContents(t, record)
-  return { done: storeChanged(t, located, { ...record, ...arrange(t, whole, sizeBytes), sha256: undefined }) }
+  if (!isSetAside) discardContents(t, record)
+  return { done: storeChanged(t, located, { ...record, ...arrange(t, whole, sizeBytes), sha256: undefined, object }) }
 }
 
 /** Changes a table of extents in place. False if somebody is reading it, or there is too much to change. */

@@ -50,6 +50,7 @@ const objectPart: fc.Arbitrary<ObjectPart> = fc
       isHeld: fc.boolean(),
       hasStorageClass: fc.boolean(),
       isEncrypted: fc.boolean(),
+      isEdited: fc.boolean(),
     },
     PLAIN,
   )

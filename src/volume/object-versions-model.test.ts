@@ -16,7 +16,9 @@ interface ModelVersion {
   /** As the bucket told it; `null` for one without an id of its own. */
   id: string
   /** `undefined` for a delete marker. */
-  readonly text: string | undefined
+  text: string | undefined
+  /** It has been changed in place. */
+  isEdited?: boolean
 }
 
 type Versioning = 'off' | 'enabled' | 'suspended'
@@ -42,6 +44,16 @@ class VersionsModel {
     return isKept ? version : undefined
   }
 
+  /** A change in place. Gives the version that is new by it. */
+  edit(key: string, text: string): ModelVersion | undefined {
+    const current = this.current(key) as ModelVersion
+    const isKept = this.versioning === 'enabled' && current.isEdited !== true
+    const edited = isKept ? (this.add(key, text) as ModelVersion) : current
+    edited.text = text
+    edited.isEdited = this.versioning === 'enabled'
+    return isKept ? edited : undefined
+  }
+
   removeVersion(key: string, id: string): void {
     this.keys.set(
       key,
@@ -63,6 +75,7 @@ const place = fc.record({ key, nth: fc.nat(3) })
 const operation = fc.oneof(
   { weight: 6, arbitrary: fc.record({ kind: fc.constant('put' as const), key, door: fc.constantFrom('s3', 'file') }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('remove' as const), key, door: fc.constantFrom('s3', 'file') }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant('edit' as const), key, sizeBytes: fc.nat(3) }) },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('removeVersion' as const), at: place }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('rename' as const), key, target: fc.constantFrom('a', 'b') }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('copy' as const), at: place, target: key }) },
@@ -111,6 +124,13 @@ class Run {
         const version = model.add(step.key, text) as ModelVersion
         if (version.id !== 'null') version.id = versionId
       }
+    } else if (step.kind === 'edit') {
+      const current = model.current(step.key)
+      if (current?.text === undefined || step.key.endsWith('/')) return
+      if ((await volume.stat(p(step.key)))?.type !== 'file') return
+      await volume.truncate(p(step.key), step.sizeBytes, caller)
+      const text = current.text.slice(0, step.sizeBytes).padEnd(step.sizeBytes, '\0')
+      await this.#learn(step.key, model.edit(step.key, text))
     } else if (step.kind === 'remove') {
       const current = model.current(step.key)
       if (step.door === 's3' || current === undefined || step.key.endsWith('/')) {

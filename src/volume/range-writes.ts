@@ -4,11 +4,18 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { TransactOptions } from '#kv/store.ts'
-import { readInline, replaceContents } from '#metadata/contents.ts'
+import { readInline } from '#metadata/contents.ts'
 import { reportChange } from '#metadata/files.ts'
 import type { Located } from '#metadata/inodes.ts'
 import type { VolumeHandle } from '#metadata/metadata.ts'
-import { looseContents, type RangeWriteResult, type Spilled, truncateRange, writeRange } from '#metadata/range-writes.ts'
+import {
+  looseContents,
+  type RangeWriteResult,
+  replaceEdited,
+  type Spilled,
+  truncateRange,
+  writeRange,
+} from '#metadata/range-writes.ts'
 import { refuseEncrypted } from '#metadata/object-part.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
@@ -127,7 +134,7 @@ export class RangeWrites {
         publish: (t, take) => {
           const located = this.#file(t, path)
           if (before === undefined || !isSameContent(located.record, before)) return undefined
-          return report(t, { done: replaceContents(t, located, { contents: take(), sha256: undefined }) }, located)
+          return report(t, { done: replaceEdited(t, located, take()) }, located)
         },
       })
       if (result !== undefined) return result

@@ -247,18 +247,48 @@ test('a bucket with nothing but directories counts as empty through S3, and one 
   assert.equal(await volumes.find('docs'), undefined)
 })
 
-test('what is on hold can not be changed, moved or removed through any door until it is released', async () => {
+test('what is on hold is kept until it is released, whatever is done through any door', async () => {
   const { objects, volume, volumes } = await openBucket()
   await volumes.update('docs', { versioning: 'enabled' }, caller)
-  const { versionId } = await objects.put('k', Buffer.from('1'), { caller, properties: () => ({ legalHold: true }) })
+  const { versionId } = await objects.put('k', Buffer.from('held'), { caller, properties: () => ({ legalHold: true }) })
   const isRefused = (error: unknown) => isShoalError(error, 'NOT_PERMITTED')
-  await assert.rejects(volume.writeAt(p('k'), { offset: 0, bytes: Buffer.from('x') }, caller), isRefused)
-  await assert.rejects(volume.truncate(p('k'), 0, caller), isRefused)
   await assert.rejects(volume.rename(p('k'), p('l'), { caller }), isRefused)
+  await volume.link(p('k'), p('m'), caller)
+  await assert.rejects(volume.writeAt(p('k'), { offset: 0, bytes: Buffer.from('x') }, caller), isRefused)
   await assert.rejects(objects.remove('k', { caller, versionId }), isRefused)
-  await objects.change('k', { caller, change: () => ({}) })
+  await volume.writeFile(p('k'), Buffer.from('new'), { caller })
+  await volume.remove(p('k'), { caller })
+  assert.equal(await contentsOf(objects, 'k', versionId), 'held')
+  await assert.rejects(objects.remove('k', { caller, versionId }), isRefused)
+  await objects.change('k', { caller, versionId, change: () => ({}) })
   await objects.remove('k', { caller, versionId })
-  assert.equal(await objects.find('k'), undefined)
+  assert.equal(await objects.find('k', versionId), undefined)
+})
+
+test('the first change in place keeps the contents as a version, and further ones are of the version that it made', async () => {
+  const { objects, volume, volumes } = await openBucket()
+  await volumes.update('docs', { versioning: 'enabled' }, caller)
+  const large = pattern(6 * 1024 * 1024)
+  for (const [key, bytes] of [
+    ['inline', Buffer.from('0123456789')],
+    ['embedded', large.subarray(0, 2_500_000)],
+    ['table', large],
+  ] as const) {
+    const held = { caller, properties: () => ({ legalHold: true }) }
+    const { versionId } = await objects.put(key, bodyOf(bytes), held)
+    await volume.writeAt(p(key), { offset: 3, bytes: Buffer.from('abc') }, caller)
+    await volume.writeAt(p(key), { offset: bytes.length, bytes: Buffer.from('end') }, caller)
+    await volume.truncate(p(key), 7, caller)
+    await volume.truncate(p(key), 0, caller)
+    const kept = await readAll(((await objects.open(key, versionId)) as OpenObject).file)
+    assert.equal(md5(kept), md5(bytes))
+    const versions = (await objects.listVersions({ prefix: key, limit: 10 })).items
+    assert.equal(versions.length, 2, key)
+    assert.deepEqual(((await objects.find(key)) as { object: ObjectInfo }).object.properties, {})
+  }
+  const findings = []
+  for await (const event of volumes.fsck({})) if (event.kind === 'finding') findings.push(event)
+  assert.deepEqual(findings, [])
 })
 
 test('a copy has the same chunks, and its own properties', async () => {
