@@ -233,10 +233,13 @@ export function refuseEncrypted(object: Buffer | undefined): void {
   )
 }
 
-/** What a copy by reference has to know of its source, beside the contents. */
-export function encryptionPart(object: Buffer | undefined): Buffer | undefined {
-  const encryption = encryptionOf(object)
-  return encryption === undefined ? undefined : encodeObjectPart(withProperties(NO_OBJECT_PART, { encryption }))
+/** The part of a copy that another door makes: all but what is of the one file and version. */
+export function copiedPart(object: Buffer | undefined): Buffer | undefined {
+  if (object === undefined) return undefined
+  const { md5, frozenTag, parts } = decodeObjectPart(object)
+  const { upload: _upload, retention: _retention, legalHold: _hold, owner: _owner, acl: _acl, ...kept } = readProperties(object)
+  const part = withProperties({ ...NO_OBJECT_PART, md5, frozenTag, parts }, kept)
+  return isBare(part) ? undefined : encodeObjectPart(part)
 }
 
 /** `bypass` passes a retention in governance mode by. @throws NOT_PERMITTED for a version under legal hold or retention */

@@ -304,6 +304,15 @@ test('a copy has the same chunks, and its own properties', async () => {
   assert.equal(md5(await readAll(((await other.open('to/here')) as OpenObject).file)), md5(bytes))
 })
 
+test('a copy that another door makes is as much of an object as its source', async () => {
+  const { objects, volume } = await openBucket()
+  const properties = { contentType: 'a/b', metadata: { c: 'd' } }
+  const { etag } = await objects.put('from', Buffer.from('text'), { caller, properties: () => ({ ...properties, owner: 'x' }) })
+  await volume.copy(p('from'), p('to'), { caller })
+  const copied = (await objects.find('to')) as { object: ObjectInfo }
+  assert.deepEqual([copied.object.etag, copied.object.properties], [etag, properties])
+})
+
 test('an upload in parts becomes one object of the parts chosen, by reference', async () => {
   const { objects, volumes } = await openBucket()
   const upload = await objects.beginUpload('m/p', { caller, properties: { contentType: 'x/z' } })

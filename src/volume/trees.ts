@@ -10,7 +10,7 @@ import { checkGuard, withoutConditions, type WriteGuard } from '#metadata/lock-g
 import { listDirectory, scanTree } from '#metadata/listing.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { EXTENTS_AT_ONCE_MAX } from '#metadata/range-writes.ts'
-import { encryptionPart } from '#metadata/object-part.ts'
+import { copiedPart } from '#metadata/object-part.ts'
 import type { InodeRecord } from '#metadata/record.ts'
 import { notFound, resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
@@ -200,7 +200,7 @@ function copyEntry(t: VolumeTransaction, { source, target }: EntryPaths, options
   if (existing !== undefined && existing.record.inode === record.inode) return existing
   if (existing !== undefined && options.replace === false)
     throw new ShoalError('ALREADY_EXISTS', `There is something at "/${formatPath(target)}" already`)
-  const object = encryptionPart((made ?? record).object)
+  const object = copiedPart((made ?? record).object)
   if (record.type === 'file' && (existing === undefined || existing.record.type === 'file')) {
     const attributes = { mode: record.mode, uid: record.uid, gid: record.gid, mtimeNs: record.mtimeNs }
     const { sha256 } = made ?? record
