@@ -93,7 +93,7 @@ test('a taken port is a clear error, and leaves the folder free', async () => {
     (error) => isShoalError(error, 'UNAVAILABLE') && /port is taken/.test(error.message),
   )
   await node.stop()
-  const other = await start(folder, settings)
+  const other = await start(folder, await config(folder))
   await other.stop()
 })
 
