@@ -44,7 +44,7 @@ export class TlsServer {
       ...http,
       ...secureContextOptions(material.pair),
       handshakeTimeout: handshakeTimeoutMs,
-      // HTTP/2 isn't offered: docs/adr/0008-no-http-2.md.
+      // HTTP/2 isn't offered: docs/adr/0009-no-http-2.md.
       ALPNProtocols: ['http/1.1'],
     })
     this.server = server
