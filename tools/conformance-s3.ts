@@ -35,7 +35,16 @@ const work = mkdtempSync(join(tmpdir(), 'shoal-conformance-'))
 const port = await freePort()
 // As Ceph's gateway has it, for which the suite is written: with Amazon's default of today there are no access control lists.
 // A day of a lifecycle rule is as long as the suite waits for one.
-const flags = ['--s3-object-ownership', 'ObjectWriter', '--lifecycle-interval-ms', '1s', '--lifecycle-day-ms', `${DAY_SECONDS}s`]
+const flags = [
+  '--s3-region',
+  'default',
+  '--s3-object-ownership',
+  'ObjectWriter',
+  '--lifecycle-interval-ms',
+  '1s',
+  '--lifecycle-day-ms',
+  `${DAY_SECONDS}s`,
+]
 const node = await startNodeProcess({ data: join(work, 'data'), port, flags })
 try {
   const configuration = join(work, 's3tests.conf')

@@ -212,7 +212,7 @@ test("Amazon's SDK: metadata, ranges, conditions, checksums, parts, copies, vers
   client.destroy()
 })
 
-test("MinIO's client: buckets, streams in parts, listings, presigned links", async () => {
+test("MinIO's client: buckets, streams in parts, listings, presigned links and posts", async () => {
   const client = new MinioClient({
     endPoint: '127.0.0.1',
     port: s3Port,
@@ -231,9 +231,19 @@ test("MinIO's client: buckets, streams in parts, listings, presigned links", asy
   assert.ok(Buffer.concat(pieces).equals(large))
   const link = await client.presignedPutObject('minio-js', 'linked', 60)
   assert.equal((await fetch(link, { method: 'PUT', body: 'by link' })).status, 200)
+  const policy = client.newPostPolicy()
+  policy.setBucket('minio-js')
+  policy.setKey('posted')
+  policy.setExpires(new Date(Date.now() + 60_000))
+  policy.setContentLengthRange(1, 100)
+  const { postURL, formData } = await client.presignedPostPolicy(policy)
+  const form = new FormData()
+  for (const [name, value] of Object.entries(formData as Record<string, string>)) form.append(name, value)
+  form.append('file', new Blob(['by form']))
+  assert.equal((await fetch(postURL, { method: 'POST', body: form })).status, 204)
   const names: string[] = []
   for await (const { name } of client.listObjectsV2('minio-js', '', true) as AsyncIterable<{ name: string }>) names.push(name)
-  assert.deepEqual(names, ['dir/large', 'linked'])
+  assert.deepEqual(names, ['dir/large', 'linked', 'posted'])
   await client.removeObjects('minio-js', names)
   await client.removeBucket('minio-js')
 })

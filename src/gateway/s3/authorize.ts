@@ -6,7 +6,8 @@ import { rulesOf } from './access/bucket-rules.ts'
 import type { BucketRules } from './access/bucket-rules.ts'
 import { conditionValues } from './access/condition-values.ts'
 import type { RequestFacts, Wish } from './access/condition-values.ts'
-import type { S3Access, S3Operation, S3Services } from './operation.ts'
+import type { OwnerHeader, S3Access, S3Operation, S3Services } from './operation.ts'
+import { ownerId } from './owner.ts'
 import { actionOf } from './access/s3-actions.ts'
 import { S3Error, s3CodeOf } from './s3-error.ts'
 
@@ -48,6 +49,19 @@ export class Access implements S3Access {
   async refuseDenied(wish: Wish): Promise<void> {
     if (this.#request.principal.kind === 'root') return
     if (isDenied(await this.#question(wish))) throw accessDenied(this.#request, wish)
+  }
+
+  /** A client can say in a header whose bucket it means, by the owner's canonical id, so that a bucket of that name that has
+   *  come to somebody else gets nothing of it. @throws AccessDenied if it is another's; VOLUME_NOT_FOUND */
+  async checkOwner(bucket: string, header: OwnerHeader): Promise<void> {
+    const expected = this.#request.header(header)
+    if (expected === undefined) return
+    const { info } = await this.#services.volumes.openBucket(bucket)
+    if (ownerId(info.owner) === expected) return
+    throw new S3Error(
+      'AccessDenied',
+      `Access Denied: the bucket "${bucket}" is not owned by "${expected.slice(0, 80)}", as ${header} says`,
+    )
   }
 
   /** The error to tell: that an object isn't there is only for those who may list the bucket. */
@@ -95,6 +109,7 @@ export async function admit(
   const versionId = request.query('versionId')
   const wish = { bucket, key, versionId }
   const action = actionOf(operation.name, versionId !== undefined)
+  if (bucket !== '' && operation.name !== 'CreateBucket') await access.checkOwner(bucket, 'x-amz-expected-bucket-owner')
   if (operation.admits === 'anyone') return
   if (operation.admits === 'signed') {
     if (request.principal.kind === 'anonymous') throw accessDenied(request, { action })

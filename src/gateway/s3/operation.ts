@@ -62,7 +62,11 @@ export interface S3Access {
   /** What comes along with something that is allowed, such as an object's tags: refused only where a policy denies it.
    *  @throws AccessDenied */
   refuseDenied(wish: Wish): Promise<void>
+  /** Whether the bucket belongs to whom a header says, if it is there. @throws AccessDenied; VOLUME_NOT_FOUND */
+  checkOwner(bucket: string, header: OwnerHeader): Promise<void>
 }
+
+export type OwnerHeader = 'x-amz-expected-bucket-owner' | 'x-amz-source-expected-bucket-owner'
 
 /** A request's contents, freed of S3's own coding (`aws-chunked`) and verified: signatures of chunks and trailers as they
  *  pass, the SHA-256 of a signed payload at its end. What doesn't hold throws from the iteration, before it is done, so

@@ -41,6 +41,7 @@ function invalidSource(header: string): S3Error {
  *  InvalidRequest for a delete marker, NoSuchBucket, AccessDenied */
 export async function openCopySource(call: S3Call, source: CopySource): Promise<OpenObject> {
   const action = source.versionId === undefined ? 's3:GetObject' : 's3:GetObjectVersion'
+  await call.access.checkOwner(source.bucket, 'x-amz-source-expected-bucket-owner')
   await call.access.require({ ...source, action })
   const objects = await call.services.volumes.openObjects(source.bucket)
   const open = await openObject(objects, source).catch((error: unknown) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { crc32 } from 'node:zlib'
+import { ownerId } from '../owner.ts'
 import { type ObjectServer, type RequestOptions, startObjectServer } from './object-server.suite.ts'
 
 let server: ObjectServer
@@ -158,6 +159,19 @@ test('a copy keeps or replaces metadata and tags, across buckets, on conditions'
   assert.equal((await send('PUT', `/${to}/no`, { headers: changed })).status, 412)
   const nowhere = { 'x-amz-copy-source': `${from}/none` }
   assert.equal(one((await send('PUT', `/${to}/no`, { headers: nowhere })).text, 'Code'), 'NoSuchKey')
+})
+
+test('a request that says whose a bucket is does nothing with the bucket of another', async () => {
+  const bucket = await newBucket()
+  const [own, other] = [ownerId('root'), ownerId('somebody')]
+  const status = async (method: string, key: string, headers: Record<string, string>): Promise<number> =>
+    (await send(method, `/${bucket}/${key}`, { headers, ...(method === 'PUT' ? { body: '' } : {}) })).status
+  assert.equal(await status('PUT', 'a', { 'x-amz-expected-bucket-owner': other }), 403)
+  assert.equal(await status('GET', 'a', { 'x-amz-expected-bucket-owner': own }), 404)
+  assert.equal(await status('PUT', 'a', { 'x-amz-expected-bucket-owner': own }), 200)
+  const source = { 'x-amz-copy-source': `${bucket}/a` }
+  assert.equal(await status('PUT', 'b', { ...source, 'x-amz-source-expected-bucket-owner': other }), 403)
+  assert.equal(await status('PUT', 'b', { ...source, 'x-amz-source-expected-bucket-owner': own }), 200)
 })
 
 test('several objects are removed in one request, each with its own result', async () => {
