@@ -3,7 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { REST_STATUS } from '../src/gateway/rest/problem.ts'
+import { ERROR_STATUS } from '../src/gateway/http/error-status.ts'
 import { WRITTEN_PARTS, withPart } from '../tools/documents.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
@@ -65,5 +65,5 @@ test('docs/guarantees.md names tests that exist', () => {
 test('docs/errors.md gives the status that REST answers with', () => {
   const page = readFileSync(join(ROOT, 'docs/errors.md'), 'utf8')
   const listed = [...page.matchAll(/^\| `([A-Z_]+)` \| (\d{3}) \|/gm)].map(([, code, status]) => [code, Number(status)])
-  assert.deepEqual(Object.fromEntries(listed), REST_STATUS)
+  assert.deepEqual(Object.fromEntries(listed), ERROR_STATUS)
 })

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { REST_STATUS, statusText } from './problem.ts'
+import { ERROR_STATUS } from '#gateway/http/error-status.ts'
+import { statusText } from './problem.ts'
 import { COMMON_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { NAMED_SCHEMAS } from './schemas.ts'
@@ -103,7 +104,7 @@ function responsesOf(route: Route): Json {
 export function errorsByStatus(route: Route): Map<string, string[]> {
   const byStatus = new Map<string, string[]>()
   for (const code of new Set([...route.errors, ...(route.open === true ? [] : COMMON_ERRORS)])) {
-    const status = String(REST_STATUS[code])
+    const status = String(ERROR_STATUS[code])
     byStatus.set(status, [...(byStatus.get(status) ?? []), code])
   }
   return byStatus

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { request } from 'undici'
-import { REST_STATUS } from './problem.ts'
+import { ERROR_STATUS } from '#gateway/http/error-status.ts'
 import { restCalls } from './rest-calls.suite.ts'
 import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
@@ -295,5 +295,5 @@ test('OpenAPI names every route, and docs/rest.md too', async () => {
 })
 
 test('every error code has a status', () => {
-  for (const [code, status] of Object.entries(REST_STATUS)) assert.ok(status >= 400 && status < 600, code)
+  for (const [code, status] of Object.entries(ERROR_STATUS)) assert.ok(status >= 400 && status < 600, code)
 })

@@ -1,5 +1,6 @@
 import type { ErrorCode, ShoalError } from '#foundation/errors.ts'
 import { parsePath } from '#foundation/path.ts'
+import { ERROR_STATUS, RETRY_AFTER_SECONDS } from '#gateway/http/error-status.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { XML_DECLARATION, XmlWriter } from '#gateway/xml/write-xml.ts'
 import { type DavTarget, formatHref, parseReference, parseTarget } from './dav-target.ts'
@@ -8,50 +9,11 @@ import { single } from './request-headers.ts'
 
 /** The HTTP status of each error code, where the method says nothing else. */
 const DAV_STATUS = {
-  INVALID_ARGUMENT: 400,
-  INVALID_PATH: 400,
-  NAME_TOO_LONG: 400,
-  UNAUTHENTICATED: 401,
-  FORBIDDEN: 403,
-  VOLUME_NOT_FOUND: 404,
-  VOLUME_EXISTS: 409,
-  VOLUME_NOT_EMPTY: 409,
-  NOT_FOUND: 404,
+  ...ERROR_STATUS,
   ALREADY_EXISTS: 412,
   NOT_A_DIRECTORY: 404,
   IS_A_DIRECTORY: 405,
-  DIRECTORY_NOT_EMPTY: 409,
   MOVE_INTO_ITSELF: 403,
-  TOO_MANY_LINKS: 409,
-  TOO_MANY_SYMLINKS: 409,
-  NOT_PERMITTED: 403,
-  PRECONDITION_FAILED: 412,
-  CONFLICT: 409,
-  LOCKED: 423,
-  DIGEST_MISMATCH: 400,
-  INCOMPLETE_BODY: 400,
-  RANGE_NOT_SATISFIABLE: 416,
-  UPLOAD_NOT_FOUND: 404,
-  UPLOAD_INCOMPLETE: 409,
-  XATTR_NOT_FOUND: 404,
-  QUOTA_EXCEEDED: 507,
-  NO_SPACE: 507,
-  TOO_LARGE: 413,
-  HEADERS_TOO_LARGE: 431,
-  LENGTH_REQUIRED: 411,
-  METHOD_NOT_ALLOWED: 405,
-  UNSUPPORTED: 501,
-  TIMEOUT: 408,
-  CANCELLED: 499,
-  BUSY: 503,
-  CURSOR_TOO_OLD: 410,
-  CORRUPT: 500,
-  CHUNK_MISSING: 500,
-  STORAGE_FAILED: 503,
-  UNAVAILABLE: 503,
-  DATA_IN_USE: 503,
-  DATA_FORMAT: 500,
-  INTERNAL: 500,
 } as const satisfies Record<ErrorCode, number>
 
 /** RFC 4918: what is to be made has no collection to be made in. */
@@ -64,9 +26,6 @@ const BY_METHOD: Readonly<Record<string, Partial<Record<ErrorCode, number>>>> = 
   MOVE: NO_PARENT,
   MKCOL: { ...NO_PARENT, ALREADY_EXISTS: 405, INVALID_ARGUMENT: 415, TOO_LARGE: 415 },
 }
-
-/** Seconds after which a client may try again, for codes that pass by themselves. */
-const RETRY_AFTER_SECONDS: Partial<Record<ErrorCode, string>> = { BUSY: '1', UNAVAILABLE: '2', STORAGE_FAILED: '30' }
 
 /** Answers with the error: as an `error` element of RFC 4918, section 14.5, with the condition that was not met and words
  *  for a person; a lock on something below the resource as a multistatus that names it. */
