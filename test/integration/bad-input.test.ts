@@ -35,7 +35,7 @@ before(async () => {
 })
 after(async () => {
   await rest.close()
-  assert.equal(await node.stop(), 0)
+  assert.equal(await node.stop(), 0, node.log())
   await rm(data, { recursive: true, force: true })
 })
 
@@ -120,7 +120,7 @@ test('bad input has its status and its code, changes nothing, and the node goes 
       assert.equal(expected, found)
     })
   }
-  assert.equal(node.child.exitCode, null)
+  assert.equal(node.child.exitCode, null, node.log())
   assert.doesNotMatch(node.log(), /unexpectedly/)
   assert.equal((await rest.expect('GET', `/volumes/${VOLUME}/files/a`)).toString(), 'hello')
 })

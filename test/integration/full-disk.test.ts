@@ -104,7 +104,7 @@ async function assertKept(): Promise<void> {
   assert.ok(clean, lines.join('\n'))
 }
 
-/** Removes every second file, and waits until a file of 2 MiB finds room again. */
+/** Removes every second file, and waits until a file of 2 MiB finds room again, and all that was removed is collected. */
 async function makeRoom(name: string): Promise<void> {
   for (const path of [...kept.keys()].filter((_, index) => index % 2 === 0)) {
     await rest.expect('DELETE', `${FILES}/${path}`)
@@ -115,6 +115,15 @@ async function makeRoom(name: string): Promise<void> {
     assert.ok(performance.now() < deadline, `there is no room within ${ROOM_WITHIN_MS} ms`)
     await delay(250)
   }
+  while ((await garbageChunks()) > 0) {
+    assert.ok(performance.now() < deadline, `the garbage is not collected within ${ROOM_WITHIN_MS} ms`)
+    await delay(250)
+  }
+}
+
+async function garbageChunks(): Promise<number> {
+  const { garbage } = JSON.parse((await rest.expect('GET', '/status')).toString()) as { garbage: { chunks: number } }
+  return garbage.chunks
 }
 
 describe('on a full disk', { concurrency: false }, () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { afterEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { AUTHORIZATION, startTestServer } from '#gateway/rest/rest-server.suite.ts'
@@ -135,6 +136,35 @@ test('a client that goes away in the middle of its upload leaves nothing behind'
   assert.equal(finished[0]?.signal.aborted, true)
   assert.equal(await (await volumes.open('docs')).stat(['gone']), undefined)
 })
+
+for (const [what, bytes] of [
+  ['a tunnel', 'CONNECT elsewhere:443 HTTP/1.1\r\nHost: localhost\r\n\r\n'],
+  ['something that is no request', 'hello, is anybody there?\r\n\r\n'],
+] as const) {
+  test(`a client that asks for ${what} and resets the connection harms nobody`, async () => {
+    const { dial, raw } = await start()
+    const socket = await dial()
+    socket.write(bytes)
+    await once(socket, 'data')
+    socket.resetAndDestroy()
+    await delay(20)
+    assert.deepEqual(statuses(await raw(message('GET /healthz', 'Connection: close\r\n'))), [200])
+  })
+
+  test(`a client that asks for ${what} and stays is put out after a while`, async () => {
+    const { dial } = await start({ limits: { handshakeTimeoutMs: 200 } })
+    const socket = await dial({ allowHalfOpen: true })
+    socket.write(bytes)
+    socket.resume()
+    await once(socket, 'end')
+    // Only a server that has let go of the connection answers further bytes with a reset, which the write after that meets.
+    for (let wait = 0; wait < 100 && !socket.destroyed; wait += 1) {
+      socket.write('still here')
+      await delay(20)
+    }
+    assert.ok(socket.destroyed)
+  })
+}
 
 test('a reader that stalls is cut off, and does not fill the memory', async () => {
   const { dial, raw, finished, volumes } = await start({ limits: { responseIdleMs: 500 } })

@@ -12,6 +12,7 @@ import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './excha
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
+import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { splitTarget } from './target.ts'
 import type { TlsMaterial } from './tls-material.ts'
@@ -85,7 +86,7 @@ export class HttpServer implements Kernel {
     this.#server.on('checkExpectation', (request, response) => {
       if (!refuseExpectation(request, response)) this.#begin(request, response, false)
     })
-    this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, `${this.#idPrefix}-t`))
+    this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, this.#parting('t')))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))
     this.#server.on('timeout', (socket) => this.#idle(socket))
     this.#server.on('drop', () =>
@@ -307,7 +308,12 @@ export class HttpServer implements Kernel {
     }
     // Behind a request that said "close" nothing is looked at any more, and nothing is answered.
     if (error.code === 'HPE_CLOSED_CONNECTION') socket.destroySoon()
-    else rejectConnection(socket, error, `${this.#idPrefix}-c`)
+    else rejectConnection(socket, error, this.#parting('c'))
+  }
+
+  #parting(kind: 't' | 'c'): Parting {
+    const { clock, limits } = this.#options
+    return { requestId: `${this.#idPrefix}-${kind}`, clock, lingerMs: limits.handshakeTimeoutMs }
   }
 
   /** `responseIdleMs` have passed without a byte in either direction. */

@@ -89,13 +89,7 @@ export class TlsServer {
 
   #refuse(socket: Socket): void {
     const { clock, handshakeTimeoutMs, plainRequestId } = this.#options
-    const closed = new AbortController()
-    socket.once('close', () => closed.abort())
-    refusePlainText(socket, plainRequestId)
-    clock.sleep(handshakeTimeoutMs, closed.signal).then(
-      () => socket.destroy(),
-      () => {},
-    )
+    refusePlainText(socket, { requestId: plainRequestId, clock, lingerMs: handshakeTimeoutMs })
   }
 
   /** The peer's fault, most often a scanner's, or of a client that doesn't trust the certificate: a line a minute will do. */

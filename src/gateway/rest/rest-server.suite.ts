@@ -50,7 +50,8 @@ export interface TestServer extends AsyncDisposable {
     text: string | Buffer | readonly (string | Buffer)[],
     options?: { readonly until?: RegExp; readonly keepOpen?: boolean },
   ): Promise<string>
-  dial(): Promise<Socket>
+  /** With `allowHalfOpen` our side stays open when the server has closed its own. */
+  dial(options?: { readonly allowHalfOpen: boolean }): Promise<Socket>
 }
 
 export async function startTestServer(
@@ -128,7 +129,7 @@ export async function startTestServer(
     state: 'serving',
     stopping: () => stopping.abort(),
     raw: (text, rawOptions = {}) => sendRaw(port, Array.isArray(text) ? text : [text as string], rawOptions),
-    dial: () => dial(port),
+    dial: (dialled) => dial(port, dialled),
     async [Symbol.asyncDispose]() {
       stopping.abort()
       await server.stop(0)
@@ -173,8 +174,8 @@ function recordingLog(lines: LogLine[], base: LogFields = {}): Log {
   }
 }
 
-async function dial(port: number): Promise<Socket> {
-  const socket = connect(port, '127.0.0.1')
+async function dial(port: number, options: { readonly allowHalfOpen?: boolean } = {}): Promise<Socket> {
+  const socket = connect({ port, host: '127.0.0.1', ...options })
   socket.on('error', () => {})
   await new Promise((resolve) => socket.once('connect', resolve))
   return socket
