@@ -1,5 +1,5 @@
 import { createServer } from 'node:http'
-import type { Server, ServerOptions } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
@@ -8,12 +8,14 @@ import type { Random } from '#platform/random.ts'
 import { AnswerQueue } from './answer-queue.ts'
 import { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
-import { Exchange, incompleteBody, KernelRequest, KernelResponse } from './exchange.ts'
+import { Exchange, incompleteBody } from './exchange.ts'
+import type { KernelRequest, KernelResponse } from './exchange.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
+import { serverOptions } from './server-options.ts'
 import { splitTarget } from './target.ts'
 import type { TlsMaterial } from './tls-material.ts'
 import { TlsServer } from './tls-server.ts'
@@ -360,26 +362,6 @@ export class HttpServer implements Kernel {
         }
       }
     }
-  }
-}
-
-function serverOptions(limits: HttpLimits): ServerOptions<typeof KernelRequest, typeof KernelResponse> {
-  return {
-    IncomingMessage: KernelRequest,
-    ServerResponse: KernelResponse,
-    maxHeaderSize: limits.maxHeaderBytes,
-    headersTimeout: limits.headersTimeoutMs,
-    // Uploads take as long as they take; `#sweep` finds the senders that stall.
-    requestTimeout: 0,
-    connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
-    keepAliveTimeout: limits.keepAliveMs,
-    noDelay: true,
-    keepAlive: true,
-    // `#begin` looks itself, and answers with a document.
-    requireHostHeader: false,
-    // A header that has no business being sent twice becomes a wrong one, instead of the first one winning.
-    joinDuplicateHeaders: true,
-    insecureHTTPParser: false,
   }
 }
 
