@@ -13,6 +13,8 @@ export type VolumeId = Branded<number, 'VolumeId'>
 export type TenantId = Branded<number, 'TenantId'>
 /** Name of an upload session: 32 lower-case hexadecimal characters. */
 export type UploadId = Branded<string, 'UploadId'>
+/** Name of a node, drawn when its data folder is made: 32 lower-case hexadecimal characters. */
+export type NodeId = Branded<string, 'NodeId'>
 
 export const ROOT_INODE = 1 as InodeId
 export const DEFAULT_TENANT = 1 as TenantId

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
 import { storageError, systemErrorCode } from './files.ts'
 import type { Files, OpenFile } from './files.ts'
 import { isTemporaryName } from './publish.ts'
@@ -18,8 +19,9 @@ const NEGLIGIBLE_NAMES = new Set([LOCK_NAME, 'lost+found', 'shoal.yaml'])
 export interface DataFolder {
   /** Absolute. */
   readonly path: string
-  /** 32 lower-case hexadecimal characters, as `clusterId`: drawn when the folder was made, and kept for good. */
-  readonly nodeId: string
+  /** Drawn when the folder was made, and kept for good. */
+  readonly nodeId: NodeId
+  /** 32 lower-case hexadecimal characters; drawn with it. */
   readonly clusterId: string
   readonly format: number
   /** Releases the lock. Repeating it is harmless. */
@@ -37,7 +39,7 @@ interface Format {
   readonly format: number
   readonly createdBy: string
   readonly clusterId: string
-  readonly nodeId: string
+  readonly nodeId: NodeId
 }
 
 /** Opens the folder in which a node keeps everything, and makes it (mode 0700) if it isn't there. The folder is locked
@@ -138,7 +140,7 @@ async function readFormat(files: Files, root: string): Promise<Format | undefine
   if (format < 1 || !isId(clusterId) || !isId(nodeId)) {
     throw new ShoalError('DATA_FORMAT', `"${path}" is damaged: "format", "clusterId" or "nodeId" has no meaning`)
   }
-  const known = { format: DATA_FORMAT, createdBy: String(createdBy), clusterId, nodeId }
+  const known = { format: DATA_FORMAT, createdBy: String(createdBy), clusterId, nodeId: nodeId as NodeId }
   // What older versions wrote is read as it is; from now on there may be what they would misread.
   if (format < DATA_FORMAT) await writeFormat(files, root, known)
   return known
@@ -149,7 +151,7 @@ async function makeFormat(root: string, { files, random, version }: DataFolderOp
     format: DATA_FORMAT,
     createdBy: version,
     clusterId: random.bytes(16).toString('hex'),
-    nodeId: random.bytes(16).toString('hex'),
+    nodeId: random.bytes(16).toString('hex') as NodeId,
   }
   await writeFormat(files, root, format)
   return format
