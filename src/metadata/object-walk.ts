@@ -12,7 +12,10 @@ import { readVersionRow, type VersionRow } from './versions.ts'
 export type KeyBytes = string
 
 export const encodeKey = (key: string): KeyBytes => encodeName(key).toString('latin1')
-export const decodeKey = (bytes: KeyBytes): string => decodeName(Buffer.from(bytes, 'latin1'))
+export const decodeKey = (bytes: KeyBytes): string => (ASCII.test(bytes) ? bytes : decodeName(Buffer.from(bytes, 'latin1')))
+
+// eslint-disable-next-line no-control-regex
+const ASCII = /^[\x00-\x7f]*$/
 
 /** The first key behind all that begin with `prefix`; `undefined` if there can be none. */
 export function behindPrefix(prefix: KeyBytes): KeyBytes | undefined {

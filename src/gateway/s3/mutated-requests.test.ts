@@ -7,7 +7,7 @@ import { SeededRandom } from '#platform/seeded-random.ts'
 import { formatAmzDate } from './auth/amz-date.ts'
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
 import { deriveSigningKey, formatScope } from './auth/signing-keys.ts'
-import { sign } from './auth/verify-signature.ts'
+import { Hmac } from './auth/hmac.ts'
 import { startObjectServer } from './objects/object-server.suite.ts'
 
 const SECRET = 'test-secret-with-40-characters-aaaaaaaaa'
@@ -33,7 +33,7 @@ function recorded(port: number, method: string, target: string, body: string): s
     payload,
   ]
   const toSign = `AWS4-HMAC-SHA256\n${time}\n${formatScope(scope)}\n${hash('sha256', text.join('\n'))}`
-  const signature = sign(deriveSigningKey(SECRET, scope), toSign)
+  const signature = new Hmac(deriveSigningKey(SECRET, scope)).sign(toSign)
   const lines = [
     `${method} ${target} HTTP/1.1`,
     ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),

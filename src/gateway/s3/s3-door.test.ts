@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test'
 import { formatAmzDate } from './auth/amz-date.ts'
 import { canonicalHeaders, canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
 import { deriveSigningKey, formatScope } from './auth/signing-keys.ts'
-import { sign } from './auth/verify-signature.ts'
+import { Hmac } from './auth/hmac.ts'
 import { startObjectServer } from './objects/object-server.suite.ts'
 import type { Answer, ObjectServer } from './objects/object-server.suite.ts'
 
@@ -60,7 +60,7 @@ function signedHeaders({ method = 'GET', target, headers = {}, body, ...more }: 
     payload,
   ]
   const toSign = `AWS4-HMAC-SHA256\n${time}\n${formatScope(scope)}\n${hash('sha256', canonical.join('\n'))}`
-  const signature = sign(deriveSigningKey(KEY.secretKey, scope), toSign)
+  const signature = new Hmac(deriveSigningKey(KEY.secretKey, scope)).sign(toSign)
   const authorization = `AWS4-HMAC-SHA256 Credential=${KEY.accessKey}/${formatScope(scope)}, SignedHeaders=${names.join(';')}, Signature=${signature}`
   return { ...all, authorization }
 }

@@ -80,6 +80,12 @@ export class XmlWriter {
     return this
   }
 
+  /** What has been escaped, and ends whatever it begins. */
+  markup(text: string): this {
+    this.#text += text
+    return this
+  }
+
   /** A whole element in its own namespace, whichever stands around it. */
   element(element: XmlToWrite): this {
     this.#text += elementText(element, undefined)

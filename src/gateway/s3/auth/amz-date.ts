@@ -1,16 +1,23 @@
 import { parseHttpDate } from '#gateway/http/http-date.ts'
 
+/** The time of the request before, which those of the same second share. */
+let last = { text: '', timeMs: Number.NaN }
+
 /** Reads `20130524T000000Z` to milliseconds, or `undefined`. */
 export function parseAmzDate(text: string): number | undefined {
+  if (text === last.text) return last.timeMs
   const match = /^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/.exec(text)
   if (match === null) return undefined
   const [year, month, day, hour, minute, second] = match.slice(1).map(Number) as [number, number, number, number, number, number]
   const timeMs = Date.UTC(year, month - 1, day, hour, minute, second)
-  return formatAmzDate(timeMs) === text ? timeMs : undefined
+  if (formatAmzDate(timeMs) !== text) return undefined
+  last = { text, timeMs }
+  return timeMs
 }
 
 /** `20130524T000000Z`. */
 export function formatAmzDate(timeMs: number): string {
+  if (timeMs === last.timeMs) return last.text
   return new Date(timeMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
 }
 

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import { S3Error } from '../s3-error.ts'
-import { sameSignature, sign } from './verify-signature.ts'
+import { sameSignature } from './verify-signature.ts'
 import type { Seed } from './verify-signature.ts'
 
 const EMPTY_SHA256 = hash('sha256', '')
@@ -28,7 +28,7 @@ export class ChunkSignatures {
 
   #check(algorithm: string, given: string, covered: string): void {
     const { signingKey, timeAndScope } = this.#seed
-    const computed = sign(signingKey, `${algorithm}\n${timeAndScope}\n${this.#before}\n${covered}`)
+    const computed = signingKey.sign(`${algorithm}\n${timeAndScope}\n${this.#before}\n${covered}`)
     if (!sameSignature(computed, given))
       throw new S3Error('SignatureDoesNotMatch', "The signature of a chunk or of the trailers doesn't match what came")
     this.#before = computed

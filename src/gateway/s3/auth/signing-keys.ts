@@ -1,4 +1,5 @@
 import { createHmac } from 'node:crypto'
+import { Hmac } from './hmac.ts'
 
 /** Where and when a signature counts: the middle of a credential. */
 export interface Scope {
@@ -18,15 +19,15 @@ const MAX_KEYS = 4_096
 /** The keys that requests are signed with, derived once for a key, date and region. */
 export class SigningKeys {
   /** By access key and scope; the oldest goes first. */
-  readonly #keys = new Map<string, { readonly secretKey: string; readonly signingKey: Buffer }>()
+  readonly #keys = new Map<string, { readonly secretKey: string; readonly signingKey: Hmac }>()
 
-  get(credentials: { readonly accessKey: string; readonly secretKey: string }, scope: Scope): Buffer {
+  get(credentials: { readonly accessKey: string; readonly secretKey: string }, scope: Scope): Hmac {
     const { accessKey, secretKey } = credentials
     const name = `${accessKey}/${formatScope(scope)}`
     const known = this.#keys.get(name)
     // A key whose secret was changed since signs with the new one.
     if (known !== undefined && known.secretKey === secretKey) return known.signingKey
-    const signingKey = deriveSigningKey(secretKey, scope)
+    const signingKey = new Hmac(deriveSigningKey(secretKey, scope))
     if (this.#keys.size >= MAX_KEYS) this.#keys.delete(this.#keys.keys().next().value as string)
     this.#keys.set(name, { secretKey, signingKey })
     return signingKey

@@ -1,4 +1,4 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import type { Credentials } from '#access/principal.ts'
 import { S3Error } from '../s3-error.ts'
 import { formatAmzDate } from './amz-date.ts'
@@ -6,6 +6,7 @@ import { canonicalPath, canonicalQuery, canonicalRequest } from './canonical-req
 import type { RequestToVerify } from './canonical-request.ts'
 import { ALGORITHM } from './claimed-signature.ts'
 import type { ClaimedSignature } from './claimed-signature.ts'
+import type { Hmac } from './hmac.ts'
 import { formatScope } from './signing-keys.ts'
 import type { SigningKeys } from './signing-keys.ts'
 
@@ -17,7 +18,7 @@ const QUOTED_MAX = 4_096
 /** The signature that the next one of a body signed in chunks continues from. */
 export interface Seed {
   readonly signature: string
-  readonly signingKey: Buffer
+  readonly signingKey: Hmac
   /** The lines of every string to sign behind its algorithm: time and scope. */
   readonly timeAndScope: string
 }
@@ -85,7 +86,7 @@ export function verifySignature(
   for (const form of path === request.path ? [path] : [request.path, path]) {
     canonical = canonicalRequest(request, { path: form, query, signed, payloadHash })
     stringToSign = `${ALGORITHM}\n${timeAndScope}\n${hash('sha256', Buffer.from(canonical, 'latin1'))}`
-    if (sameSignature(sign(signingKey, stringToSign), claimed.signature))
+    if (sameSignature(signingKey.sign(stringToSign), claimed.signature))
       return { signature: claimed.signature, signingKey, timeAndScope }
   }
   throw new S3Error(
@@ -100,10 +101,6 @@ export function verifySignature(
       },
     },
   )
-}
-
-export function sign(signingKey: Buffer, stringToSign: string): string {
-  return createHmac('sha256', signingKey).update(stringToSign).digest('hex')
 }
 
 /** In constant time. */

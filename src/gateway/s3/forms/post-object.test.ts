@@ -3,7 +3,7 @@ import { createHmac } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { ROOT } from '#access/principal.ts'
 import { deriveSigningKey } from '../auth/signing-keys.ts'
-import { sign } from '../auth/verify-signature.ts'
+import { Hmac } from '../auth/hmac.ts'
 import { startObjectServer } from '../objects/object-server.suite.ts'
 import type { ObjectServer } from '../objects/object-server.suite.ts'
 import { verifyPostSignature } from './post-signature.ts'
@@ -53,7 +53,7 @@ function signed(fields: Fields, options: { conditions?: unknown[]; version?: 2 |
   const signature: [string, string] =
     version === 2
       ? ['signature', createHmac('sha1', secretKey).update(policy).digest('base64')]
-      : ['x-amz-signature', sign(deriveSigningKey(secretKey, scope), policy)]
+      : ['x-amz-signature', new Hmac(deriveSigningKey(secretKey, scope)).sign(policy)]
   return [...all, ['policy', policy], signature]
 }
 

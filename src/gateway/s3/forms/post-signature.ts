@@ -4,7 +4,8 @@ import { parseAmzDate } from '../auth/amz-date.ts'
 import { unknownKey } from '../auth/authenticate.ts'
 import { ALGORITHM, parseCredential } from '../auth/claimed-signature.ts'
 import { deriveSigningKey } from '../auth/signing-keys.ts'
-import { sameSignature, sign } from '../auth/verify-signature.ts'
+import { Hmac } from '../auth/hmac.ts'
+import { sameSignature } from '../auth/verify-signature.ts'
 import { S3Error } from '../s3-error.ts'
 
 /** Who signed a form's policy; `undefined` for a form without one. Fields are by name in lower case.
@@ -47,7 +48,7 @@ function verifyFour(
     throw wrong('x-amz-date', 'a time like 20130524T000000Z of the day of the credential is expected')
   const key = find(accessKey)
   if (key === undefined) throw unknownKey(accessKey)
-  if (!sameSignature(sign(deriveSigningKey(key.secretKey, scope), policy), signature)) throw mismatch(accessKey)
+  if (!sameSignature(new Hmac(deriveSigningKey(key.secretKey, scope)).sign(policy), signature)) throw mismatch(accessKey)
   return key.principal
 }
 

@@ -5,6 +5,7 @@ import { Socket } from 'node:net'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { RequestBody } from '#gateway/http/request-body.ts'
+import { Hmac } from '../auth/hmac.ts'
 import { deriveSigningKey } from '../auth/signing-keys.ts'
 import type { Seed } from '../auth/verify-signature.ts'
 import type { S3Payload } from '../operation.ts'
@@ -51,7 +52,7 @@ const refused =
     error instanceof S3Error && error.s3Code === code && text.test(error.message)
 
 function seedOf(signature: string): Seed {
-  return { signature, signingKey, timeAndScope }
+  return { signature, signingKey: new Hmac(signingKey), timeAndScope }
 }
 
 function chunked(text: string | Buffer, facts: Partial<ChunkedFacts>, cuts?: readonly number[]): ChunkedPayload {
