@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { type EntryForm, entryKey, inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
 import type { Located } from './located.ts'
-import { decodeLink, decodePointer, decodeRecord, encodeRecord, type InodeRecord } from './record.ts'
+import { decodeLink, decodePointer, decodeRecord, encodeRecord, type InodeRecord, ListedRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
 export type { Located } from './located.ts'
@@ -21,6 +21,15 @@ export function readEntry(view: VolumeView, key: Buffer, value: Buffer): Located
   const row = view.snapshot.get(slot)
   if (row === undefined) throw danglingEntry(linked)
   return { record: decodeRecord(row), entry: key, slot }
+}
+
+/** The same, for listings. */
+export function readListed(view: VolumeView, value: Buffer): ListedRecord {
+  const linked = decodeLink(value)
+  if (linked === undefined) return new ListedRecord(value)
+  const row = view.snapshot.get(inodeKey(view.prefix, linked))
+  if (row === undefined) throw danglingEntry(linked)
+  return new ListedRecord(row)
 }
 
 export function findInode(view: VolumeView, inode: InodeId): Located | undefined {

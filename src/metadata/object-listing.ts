@@ -1,6 +1,6 @@
 // Pages of objects and of versions as S3 lists them: below a prefix, keys with a common prefix up to a delimiter as one.
 
-import type { InodeRecord } from './record.ts'
+import type { InodeRecord, ListedRecord } from './record.ts'
 import { nameOfRecord, nameOfRow, type VersionName } from './objects.ts'
 import { sequenceOf } from './object-part.ts'
 import { behindPrefix, type KeyBytes, ObjectWalk, VersionWalk } from './object-walk.ts'
@@ -20,7 +20,7 @@ export interface ObjectListRequest {
   readonly stepsMax: number
 }
 
-export type ListedObject = { readonly key: KeyBytes; readonly record: InodeRecord } | { readonly commonPrefix: KeyBytes }
+export type ListedObject = { readonly key: KeyBytes; readonly record: ListedRecord } | { readonly commonPrefix: KeyBytes }
 
 export interface ObjectPage {
   readonly items: readonly ListedObject[]
@@ -167,8 +167,10 @@ class MergedVersions {
     const object = this.#objects.peek()
     const version = this.#versions.peek()
     this.#takesObject = object !== undefined && (version === undefined || object.key <= version.key)
-    if (this.#takesObject && object !== undefined)
-      return { key: object.key, name: nameOfRecord(object.record), isLatest: true, record: object.record, marker: undefined }
+    if (this.#takesObject && object !== undefined) {
+      const { key, record } = object
+      return { key, name: nameOfRecord(record), isLatest: true, record: record.whole(), marker: undefined }
+    }
     return version === undefined ? undefined : this.#describe(version.key, version.row)
   }
 

@@ -3,9 +3,9 @@
 
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { decodeName, encodeName } from '#foundation/name.ts'
-import { readEntry } from './inodes.ts'
+import { readEntry, readListed } from './inodes.ts'
 import { entryRange, keyAfter, keyOfVersionKey, KIND, kindRange, versionStart } from './keys.ts'
-import type { InodeRecord } from './record.ts'
+import type { ListedRecord } from './record.ts'
 import type { VolumeView } from './transaction.ts'
 import { readVersionRow, type VersionRow } from './versions.ts'
 
@@ -28,7 +28,7 @@ export function behindPrefix(prefix: KeyBytes): KeyBytes | undefined {
 
 export interface WalkedObject {
   readonly key: KeyBytes
-  readonly record: InodeRecord
+  readonly record: ListedRecord
 }
 
 interface Level {
@@ -97,7 +97,7 @@ export class ObjectWalk {
         continue
       }
       const { key, value } = step.value
-      const { record } = readEntry(this.#view, key, value)
+      const record = readListed(this.#view, value)
       const path = level.path + key.toString('latin1', HEAD_BYTES)
       if (key.length > HEAD_BYTES && key[key.length - 1] === SLASH_CODE) {
         const rows = this.#view.snapshot.range(entryRange(this.#view.prefix, record.inode))

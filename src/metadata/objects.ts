@@ -71,7 +71,7 @@ export function findObject(view: VolumeView, key: string): Located | undefined {
   return found?.record.type === 'file' ? found : undefined
 }
 
-export const nameOfRecord = (record: InodeRecord): VersionName =>
+export const nameOfRecord = (record: Pick<InodeRecord, 'object'>): VersionName =>
   isNullVersion(record.object) ? 'null' : sequenceOf(record.object)
 
 export const nameOfRow = (row: VersionRow): VersionName => (isNullRow(row) ? 'null' : row.sequence)

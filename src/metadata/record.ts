@@ -3,7 +3,7 @@
 import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, InodeId } from '#foundation/ids.ts'
-import { type Attributes, FILE_TYPES } from './attributes.ts'
+import { type Attributes, FILE_TYPES, type FileType } from './attributes.ts'
 import { readU64, writeU64 } from './keys.ts'
 import { isObjectPart } from './object-part.ts'
 
@@ -31,6 +31,9 @@ export interface InodeRecord extends Attributes {
   /** What S3 knows of the file, as `object-part.ts` reads it. */
   readonly object?: Buffer | undefined
 }
+
+/** What a listing shows of a file. */
+export type Listed = Pick<InodeRecord, 'inode' | 'type' | 'sizeBytes' | 'mtimeNs' | 'version' | 'sha256' | 'object'>
 
 export const MAX_INLINE_BYTES = 4096
 export const MAX_EMBEDDED_EXTENTS = 4
@@ -95,8 +98,8 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
   const flags = bytes[76] as number
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
-  const lengthBytes = FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0) + count * (8 + EXTENT_BYTES)
-  const object = (flags & FLAG_OBJECT) === 0 ? undefined : bytes.subarray(lengthBytes)
+  const lengthBytes = objectOffset(bytes)
+  const object = objectOf(bytes)
   const isWhole = object === undefined ? bytes.length === lengthBytes : isObjectPart(object)
   if (!isWhole || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, FIXED_BYTES)
@@ -121,6 +124,62 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     hasXattrs: (flags & FLAG_XATTRS) !== 0,
     isImplicit: (flags & FLAG_IMPLICIT) !== 0,
     object,
+  }
+}
+
+/** Where the object part begins, if there is one, and else the record ends. */
+function objectOffset(bytes: Buffer): number {
+  const digestBytes = ((bytes[76] as number) & FLAG_DIGEST) === 0 ? 0 : DIGEST_BYTES
+  return FIXED_BYTES + digestBytes + (bytes[77] as number) * (8 + EXTENT_BYTES)
+}
+
+function objectOf(bytes: Buffer): Buffer | undefined {
+  return ((bytes[76] as number) & FLAG_OBJECT) === 0 ? undefined : bytes.subarray(objectOffset(bytes))
+}
+
+/** What a listing shows of a record, each field read when it is asked for: a page has a thousand of them, and whatever is
+ *  made of them while it is put together has to be cleared away again. */
+export class ListedRecord implements Listed {
+  readonly #bytes: Buffer
+
+  /** @throws CORRUPT */
+  constructor(bytes: Buffer) {
+    if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES || bytes.length < objectOffset(bytes)) throw corruptRecord(bytes)
+    this.#bytes = bytes
+  }
+
+  get inode(): InodeId {
+    return readU64(this.#bytes, 16) as InodeId
+  }
+
+  get type(): FileType {
+    return FILE_TYPES[this.#bytes[1] as number] ?? failType(this.#bytes)
+  }
+
+  get sizeBytes(): number {
+    return readU64(this.#bytes, 24)
+  }
+
+  get mtimeNs(): bigint {
+    return this.#bytes.readBigInt64BE(40)
+  }
+
+  get version(): number {
+    return readU64(this.#bytes, 64)
+  }
+
+  get sha256(): Buffer | undefined {
+    const isKnown = ((this.#bytes[76] as number) & FLAG_DIGEST) !== 0
+    return isKnown ? this.#bytes.subarray(FIXED_BYTES, FIXED_BYTES + DIGEST_BYTES) : undefined
+  }
+
+  get object(): Buffer | undefined {
+    return objectOf(this.#bytes)
+  }
+
+  /** All of it. @throws CORRUPT */
+  whole(): InodeRecord {
+    return decodeRecord(this.#bytes)
   }
 }
 

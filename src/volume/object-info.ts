@@ -1,6 +1,6 @@
 import { nameOfRecord, type FoundVersion, type VersionName } from '#metadata/objects.ts'
 import { decodeObjectPart, hasStorageClass, type ObjectProperties, objectTag, readProperties } from '#metadata/object-part.ts'
-import type { InodeRecord } from '#metadata/record.ts'
+import type { InodeRecord, Listed } from '#metadata/record.ts'
 import type { ContentReader } from './content-reader.ts'
 import type { DeleteMarkerInfo, FoundObject, ObjectInfo, OpenObject, VersionId } from './objects.ts'
 
@@ -16,13 +16,13 @@ export function parseVersion(id: VersionId): VersionName | undefined {
 }
 
 /** An object as its record tells it; what is in its properties is read when it is asked for. */
-export class RecordObject implements ObjectInfo {
+export class RecordObject<Record extends Listed = InodeRecord> implements ObjectInfo {
   readonly key: string
   readonly isLatest: boolean
-  readonly record: InodeRecord
+  readonly record: Record
   #properties: ObjectProperties | undefined
 
-  constructor(key: string, record: InodeRecord, isLatest = true) {
+  constructor(key: string, record: Record, isLatest = true) {
     this.key = key
     this.record = record
     this.isLatest = isLatest
