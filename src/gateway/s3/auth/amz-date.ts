@@ -21,11 +21,13 @@ export function formatAmzDate(timeMs: number): string {
   return new Date(timeMs).toISOString().replace(/[-:]|\.\d{3}/g, '')
 }
 
-/** The time that a request says of itself: x-amz-date in its own form or as an HTTP date, else Date. */
+/** The time that a request says of itself: x-amz-date in its own form or as an HTTP date, else Date. Some clients write
+ *  UTC as the zone `-0000` (RFC 5322). */
 export function requestTimeMs(
   dates: { readonly amzDate: string | undefined; readonly date: string | undefined },
   nowMs: number,
 ): number | undefined {
   const text = dates.amzDate ?? dates.date
-  return text === undefined ? undefined : (parseAmzDate(text) ?? parseHttpDate(text, nowMs))
+  if (text === undefined) return undefined
+  return parseAmzDate(text) ?? parseHttpDate(text.replace(/ [+-]0000$/, ' GMT'), nowMs)
 }
