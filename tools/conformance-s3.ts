@@ -1,4 +1,4 @@
-// npm run conformance:s3 -- CHECKOUT [--only PATTERN] [--list FILE]: runs ceph/s3-tests from a checkout of it against a node
+// npm run conformance:s3 -- CHECKOUT [--only PATTERN] [--list FILE] [--python PROGRAM]: runs ceph/s3-tests from a checkout of it against a node
 // of its own, and compares with test/conformance/s3-exceptions.yaml, which names every case that doesn't pass and why. Fails
 // when another case doesn't pass. A case named there that passes is reported too, so that the list can be shortened.
 // Needs python3 with boto3, pytest, munch and isodate: apt-get install python3-boto3 python3-pytest python3-munch python3-isodate python3-tz.
@@ -14,7 +14,6 @@ import { AUTHORIZATION, freePort, type NodeProcess, startNodeProcess } from '../
 
 const EXCEPTIONS = new URL('../test/conformance/s3-exceptions.yaml', import.meta.url)
 const SUITES = ['test_s3.py', 'test_headers.py']
-const PYTHON = '/usr/bin/python3'
 const MODULES = ['boto3', 'pytest', 'munch', 'isodate', 'pytz']
 const DAY_SECONDS = 4
 const RESULT_BYTES_MAX = 256 * 1024 * 1024
@@ -23,12 +22,17 @@ type Outcome = 'passed' | 'failed' | 'skipped'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { only: { type: 'string', short: 'k' }, list: { type: 'string' } },
+  options: {
+    only: { type: 'string', short: 'k' },
+    list: { type: 'string' },
+    // Debian's, unless one with a newer boto3 is at hand.
+    python: { type: 'string', default: '/usr/bin/python3' },
+  },
 })
 const checkout = resolve(positionals[0] ?? '.')
 if (positionals.length !== 1 || !existsSync(join(checkout, 's3tests', 'functional', 'test_s3.py')))
   stop('Say where a checkout of https://github.com/ceph/s3-tests is: npm run conformance:s3 -- ../s3-tests')
-if (spawnSync(PYTHON, ['-c', `import ${MODULES.join(', ')}`]).status !== 0)
+if (spawnSync(values.python, ['-c', `import ${MODULES.join(', ')}`]).status !== 0)
   stop('The suite needs: apt-get install python3-boto3 python3-pytest python3-munch python3-isodate python3-tz')
 
 const work = mkdtempSync(join(tmpdir(), 'shoal-conformance-'))
@@ -98,7 +102,7 @@ function runSuite(configuration: string): ReadonlyMap<string, Outcome> {
   const suites = SUITES.map((suite) => join('s3tests', 'functional', suite))
   const only = values.only === undefined ? [] : ['-k', values.only]
   const { status } = spawnSync(
-    PYTHON,
+    values.python,
     ['-m', 'pytest', '-q', '--tb=short', '-p', 'no:cacheprovider', `--junitxml=${results}`, ...only, ...suites],
     { cwd: checkout, stdio: 'inherit', env: { ...process.env, S3TEST_CONF: configuration, AWS_CA_BUNDLE: '' } },
   )

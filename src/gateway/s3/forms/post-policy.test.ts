@@ -33,11 +33,16 @@ test('a policy whose conditions all hold gives the bounds of the file', () => {
   })
 })
 
+test('a field that may begin with anything may be left out', () => {
+  assert.equal(check([['starts-with', '$x-amz-meta-tag', '']], {}), undefined)
+})
+
 test('a condition that does not hold, a field without one, and a policy past its end are refused', () => {
   const denied = refused('AccessDenied')
   assert.throws(() => check([{ bucket: 'b' }], { bucket: 'c' }), denied)
   assert.throws(() => check([['starts-with', '$key', 'user/']], { key: 'other/user/' }), denied)
   assert.throws(() => check([{ acl: 'private' }], {}), denied)
+  assert.throws(() => check([['starts-with', '$key', 'user/']], {}), denied)
   assert.throws(() => check([], { key: 'a' }), refused('AccessDenied', /Extra input fields: key/))
   assert.throws(() => check([], {}, NOW_MS + 86_400_000), refused('AccessDenied', /expired/))
   assert.equal(

@@ -88,7 +88,8 @@ export function checkPostPolicy(policy: PostPolicy, fields: ReadonlyMap<string, 
     const { field, value, kind } = condition
     covered.add(field)
     const given = fields.get(field)
-    const holds = given !== undefined && (kind === 'eq' ? given === value : given.startsWith(value))
+    // What begins with nothing may be left out.
+    const holds = kind === 'eq' ? given === value : (given ?? '').startsWith(value)
     if (!holds) throw denied(`Policy Condition failed: ${condition.text}`)
   }
   const extra = [...fields.keys()].filter((name) => !covered.has(name) && !FREE.test(name))
