@@ -13,7 +13,8 @@ const INLINE_CRC32C_BYTES = 512 * 1024
  *  its input first, on the event loop, and that copy costs a third as much as the digest. */
 export const nodeDigests: Digests = {
   allocate(sizeBytes) {
-    return Buffer.from(new SharedArrayBuffer(sizeBytes))
+    // Memory that could grow begins on a page, which writes past the page cache ask for. This never grows.
+    return Buffer.from(new SharedArrayBuffer(sizeBytes, { maxByteLength: sizeBytes }), 0, sizeBytes)
   },
 
   async sha256(bytes) {

@@ -1,5 +1,6 @@
 import * as fs from 'node:fs'
 import type { OpenMode } from './files.ts'
+import { writeDirectly } from './node-direct-write.ts'
 import type { PublishingFile, PublishingFiles } from './publish.ts'
 
 const { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } = fs.constants
@@ -11,16 +12,20 @@ export const FLAGS: Readonly<Record<OpenMode, number>> = { read: O_RDONLY, updat
 export const MAX_WRITE_BYTES = 1024 * 1024
 
 class SyncFile implements PublishingFile {
+  readonly #path: string
   readonly #fd: number
 
-  constructor(fd: number) {
+  constructor(path: string, fd: number) {
+    this.#path = path
     this.#fd = fd
   }
 
   async write(pieces: readonly Uint8Array[], position: number): Promise<void> {
     let at = position
     for (const piece of pieces) {
-      for (let from = 0; from < piece.length;) {
+      const direct = writeDirectly(this.#path, piece, at)
+      at += direct
+      for (let from = direct; from < piece.length;) {
         const written = fs.writeSync(this.#fd, piece, from, Math.min(MAX_WRITE_BYTES, piece.length - from), at)
         from += written
         at += written
@@ -44,7 +49,7 @@ class SyncFile implements PublishingFile {
 /** The machine's own file system for a thread that has nothing else to do: each call blocks. */
 export const nodeSyncFiles: PublishingFiles = {
   async open(path, how, mode = 0o644) {
-    return new SyncFile(fs.openSync(path, FLAGS[how], mode))
+    return new SyncFile(path, fs.openSync(path, FLAGS[how], mode))
   },
 
   async rename(from, to) {
