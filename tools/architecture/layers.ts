@@ -12,7 +12,7 @@ const GROUND = ['foundation', 'platform', 'observe']
 /** From the bottom up: a layer may import only layers above it in this list. */
 export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
-  { name: 'platform', purpose: 'ports to clock, random and files, and their Node adapters', imports: ['foundation'] },
+  { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
@@ -79,11 +79,12 @@ export const VOLUME_VOCABULARY = /^src\/metadata\/(attributes|policy)\.ts$/
 /** Modules that reach the machine or the world, with the files that may import them. A module that is not listed and not in
  *  `HARMLESS_MODULES` is refused. */
 export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
+  'node:dgram': /^src\/platform\//,
   'node:fs': /^src\/(platform|cli)\//,
   'node:fs/promises': /^src\/(cli\/|kv\/lmdb)/,
   'node:http': /^src\/gateway\//,
   'node:https': /^src\/gateway\/http\//,
-  'node:net': /^src\/gateway\/http\//,
+  'node:net': /^src\/(gateway\/http|platform)\//,
   'node:os': /^src\/(platform|cli)\//,
   'node:process': /^src\/cli\//,
   'node:stream': /^src\/cli\//,
