@@ -15,6 +15,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
+  { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
