@@ -60,6 +60,11 @@ export function decodeExchange(bytes: Buffer): ExchangedState {
   return { sender, members, removed }
 }
 
+/** Whose state it is. @throws INVALID_ARGUMENT */
+export function senderOf(bytes: Buffer): NodeId {
+  return new ByteReader(bytes).id()
+}
+
 function readMember(reader: ByteReader): MemberState {
   const id = reader.id()
   const flags = reader.byte()

@@ -12,7 +12,7 @@ export interface MemberView {
   readonly liveness: Liveness
   readonly incarnation: number
   readonly facts: NodeFacts
-  /** Since when it is in this liveness, by this node's monotonic clock. */
+  /** Since when it is in this liveness, by the clock that steps are given. */
   readonly sinceMs: number
 }
 
@@ -31,6 +31,7 @@ export type MemberChangeKind =
   /** Its end was long ago. */
   | 'forgotten'
 
+/** What became of a node, this one included. A change of facts may also come with another kind. */
 export interface MemberChange {
   readonly kind: MemberChangeKind
   readonly member: MemberView
@@ -48,8 +49,10 @@ export interface Member {
   factsIncarnation: number
 }
 
-export function viewOf({ id, liveness, incarnation, facts, sinceMs }: Member & { readonly facts: NodeFacts }): MemberView {
-  return { id, state: stateOf(liveness, facts), liveness, incarnation, facts, sinceMs }
+/** @param stoodStillMs what the clock of the view is ahead of that of the member */
+export function viewOf(member: Member & { readonly facts: NodeFacts }, stoodStillMs: number): MemberView {
+  const { id, liveness, incarnation, facts, sinceMs } = member
+  return { id, state: stateOf(liveness, facts), liveness, incarnation, facts, sinceMs: sinceMs + stoodStillMs }
 }
 
 export function isShown(member: Member): member is Member & { facts: NodeFacts } {

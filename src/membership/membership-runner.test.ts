@@ -183,6 +183,14 @@ test('a node that starts before its seeds finds them when they come', async () =
   assert.deepEqual(statesOf(early), { 1: 'alive', 2: 'alive' })
 })
 
+test('a node that is its own seed joins nobody, and still the others among its seeds', async () => {
+  await using cluster = new Cluster()
+  const first = await cluster.start(1)
+  await assert.rejects(first.join([addressOf(1)]), isRefused('UNAVAILABLE'))
+  await cluster.start(2)
+  assert.equal(await first.join([addressOf(1), addressOf(2)]), 1)
+})
+
 test('an exchange that hangs is given up after ten seconds, and a node that is stopped waits for none', async () => {
   await using cluster = new Cluster()
   const hang = (_to: Address, _bytes: Buffer, signal: AbortSignal) =>

@@ -6,7 +6,7 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Address, Datagrams, DatagramSocket } from '#platform/datagrams.ts'
 import type { Random } from '#platform/random.ts'
-import { EXCHANGE_BYTES_MAX } from './exchange.ts'
+import { EXCHANGE_BYTES_MAX, senderOf } from './exchange.ts'
 import type { NodeFacts } from './facts.ts'
 import { type GossipKeys, GossipSeal, type SealedKind } from './gossip-seal.ts'
 import type { MemberChange, MemberView } from './member.ts'
@@ -278,7 +278,11 @@ export class MembershipRunner {
     )
     try {
       const answer = await exchange(to, this.#seal.seal('exchange', bytes), signal)
-      this.#step({ kind: 'exchange-answered', bytes: this.#open('answer', answer) })
+      const answerBytes = this.#open('answer', answer)
+      // All nodes may be given the same list of seeds.
+      if (senderOf(answerBytes) === this.#core.self.id)
+        throw new ShoalError('UNAVAILABLE', `The address ${to.host}:${to.port} is this node's own`)
+      this.#step({ kind: 'exchange-answered', bytes: answerBytes })
     } finally {
       done.abort()
     }

@@ -92,7 +92,8 @@ export class Membership {
       removed,
       timing: this.#timing,
       random,
-      onChange: (change) => this.#onChange(change),
+      nowMs: this.#nowMs,
+      onChange: (kind, member) => this.#onChange({ kind, member: viewOf(member, this.#stoodStillMs) }),
       onRefuted: (suspected) => {
         this.counts.refutations += 1
         if (suspected) this.#health.worsen()
@@ -126,7 +127,7 @@ export class Membership {
   }
 
   get self(): MemberView {
-    return viewOf(this.#roster.self)
+    return viewOf(this.#roster.self, this.#stoodStillMs)
   }
 
   /** How slow the node finds itself; 0 is well. */
@@ -150,12 +151,12 @@ export class Membership {
 
   /** All that are known, this one included, and those that are gone as long as they are remembered. */
   members(): MemberView[] {
-    return [...this.#roster.members()].filter(isShown).map(viewOf)
+    return [...this.#roster.members()].filter(isShown).map((member) => viewOf(member, this.#stoodStillMs))
   }
 
   member(id: NodeId): MemberView | undefined {
     const member = this.#roster.get(id)
-    return member !== undefined && isShown(member) ? viewOf(member) : undefined
+    return member !== undefined && isShown(member) ? viewOf(member, this.#stoodStillMs) : undefined
   }
 
   get removed(): ReadonlySet<NodeId> {

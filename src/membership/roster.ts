@@ -4,7 +4,7 @@ import type { Random } from '#platform/random.ts'
 import { type MemberState, MEMBERS_MAX, REMOVED_MAX } from './exchange.ts'
 import { areSameFacts, checkFacts, type NodeFacts } from './facts.ts'
 import { GossipQueue } from './gossip-queue.ts'
-import { isRunning, isShown, type Member, type MemberChange, type MemberChangeKind, viewOf } from './member.ts'
+import { isRunning, isShown, type Member, type MemberChangeKind } from './member.ts'
 import { ProbeRing } from './probe-ring.ts'
 import { Suspicion } from './suspicion.ts'
 import type { Timing } from './timing.ts'
@@ -15,7 +15,8 @@ export interface RosterOptions {
   readonly removed: Iterable<NodeId>
   readonly timing: Timing
   readonly random: Random
-  readonly onChange: (change: MemberChange) => void
+  readonly nowMs: number
+  readonly onChange: (kind: MemberChangeKind, member: Member & { readonly facts: NodeFacts }) => void
   /** Told when this node had to contradict what others say of it, and whether they took it for slow or dead. */
   readonly onRefuted: (suspected: boolean) => void
   /** Told when somebody else goes by this node's id, with where that is. */
@@ -46,7 +47,7 @@ export class Roster {
     this.ring = new ProbeRing(options.random)
     this.#removed = new Set(options.removed)
     assert(this.#removed.size <= REMOVED_MAX, `At most ${REMOVED_MAX} removed ids are kept`)
-    this.self = { id, incarnation, liveness: 'alive', sinceMs: 0, facts, factsIncarnation: incarnation }
+    this.self = { id, incarnation, liveness: 'alive', sinceMs: options.nowMs, facts, factsIncarnation: incarnation }
     this.#members.set(id, this.self)
     this.#tellSelf()
   }
@@ -314,7 +315,7 @@ export class Roster {
   }
 
   #emit(kind: MemberChangeKind, member: Member): void {
-    if (isShown(member)) this.#options.onChange({ kind, member: viewOf(member) })
+    if (isShown(member)) this.#options.onChange(kind, member)
   }
 }
 
