@@ -10,6 +10,7 @@ import { MemoryDatagrams } from '#platform/memory-datagrams.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeDatagrams } from '#platform/node-datagrams.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
+import { REMOVED_MAX } from './exchange.ts'
 import type { MemberChange } from './member.ts'
 import { MembershipRunner, type MembershipRunnerOptions } from './membership-runner.ts'
 import { LONGEST_FACTS } from './update.suite.ts'
@@ -154,6 +155,15 @@ test('a node whose id was taken away is refused when it joins, and is told when 
   const again = await cluster.start(2)
   await assert.rejects(again.join([addressOf(1)]), isRefused('FORBIDDEN', idOf(2), 'new data folder'))
   assert.deepEqual(statesOf(first), { 1: 'alive' })
+})
+
+test('past the limit of removed ids one more is refused', async () => {
+  await using cluster = new Cluster()
+  const ids = Array.from({ length: REMOVED_MAX + 1 }, (_, index) => idOf(index + 100))
+  await assert.rejects(cluster.start(1, { removed: ids }), isRefused('INVALID_ARGUMENT', String(REMOVED_MAX)))
+  const runner = await cluster.start(2, { removed: ids.slice(1) })
+  assert.throws(() => runner.remove(idOf(100)), isRefused('TOO_LARGE', idOf(100)))
+  runner.remove(idOf(101))
 })
 
 test('the gossip key is exchanged without anybody being missed', async () => {

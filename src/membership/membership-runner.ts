@@ -6,11 +6,12 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Address, Datagrams, DatagramSocket } from '#platform/datagrams.ts'
 import type { Random } from '#platform/random.ts'
-import { EXCHANGE_BYTES_MAX, senderOf } from './exchange.ts'
+import { EXCHANGE_BYTES_MAX, REMOVED_MAX, senderOf } from './exchange.ts'
 import type { NodeFacts } from './facts.ts'
 import { type GossipKeys, GossipSeal, type SealedKind } from './gossip-seal.ts'
 import type { MemberChange, MemberView } from './member.ts'
-import { Membership, type MembershipAction, type MembershipEvent } from './membership.ts'
+import type { MembershipAction, MembershipEvent } from './membership-event.ts'
+import { Membership } from './membership.ts'
 import { MembershipMetrics } from './membership-metrics.ts'
 import { PACKET_BYTES_MAX } from './message.ts'
 import type { Timing } from './timing.ts'
@@ -139,9 +140,11 @@ export class MembershipRunner {
   }
 
   /** The cluster has taken an id away: its node, if it still runs, is told so, and is refused from now on. The caller
-   *  keeps the list. */
+   *  keeps the list. @throws TOO_LARGE past 4,096 such ids */
   remove(id: NodeId): void {
     this.#step({ kind: 'remove', id })
+    if (!this.#core.removed.has(id))
+      throw new ShoalError('TOO_LARGE', `The id ${id} can't be taken away: ${REMOVED_MAX} removed ids are kept already`)
   }
 
   /** Exchanges the keys; see docs/formats/gossip.md for the order in a cluster. @throws INVALID_ARGUMENT */

@@ -5,11 +5,12 @@ import { isShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { Address } from '#platform/datagrams.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
-import { MEMBERS_MAX, REMOVED_MAX } from './exchange.ts'
+import { encodeExchange, MEMBERS_MAX, REMOVED_MAX } from './exchange.ts'
 import type { NodeFacts } from './facts.ts'
-import { Membership, type MembershipAction } from './membership.ts'
+import type { MembershipAction } from './membership-event.ts'
+import { Membership } from './membership.ts'
 import { decodePacket, encodePacket, type Message, type Packet } from './message.ts'
-import { encodeUpdate, type Update } from './update.ts'
+import { encodeUpdate, type Liveness, type Update } from './update.ts'
 import { anyMutation, anyUpdate, LONGEST_FACTS } from './update.suite.ts'
 
 const idOf = (index: number) => index.toString(16).padStart(32, '0') as NodeId
@@ -40,6 +41,15 @@ class Bench {
 
   hear(...updates: Update[]): MembershipAction[] {
     return this.packet(1, { kind: 'gossip' }, ...updates)
+  }
+
+  /** The whole state of node 1, as node 0 asked for it. */
+  exchange(...members: { index: number; liveness: Liveness; goneForMs?: number }[]): void {
+    const states = members.map(({ index, liveness, goneForMs = 0 }) => {
+      return { id: idOf(index), incarnation: 1, liveness, goneForMs, facts: factsOf(index), factsIncarnation: 1 }
+    })
+    const bytes = encodeExchange({ sender: idOf(1), members: states, removed: [] })
+    this.core.step({ kind: 'exchange-answered', bytes }, this.nowMs)
   }
 
   /** All that node 0 does until then, step by step. */
@@ -248,6 +258,71 @@ test('removed ids are kept up to their limit, and more are refused and counted',
   assert.equal(bench.core.counts.refusedFull, 1)
   bench.hear(alive(10))
   assert.equal(bench.core.member(idOf(10)), undefined)
+})
+
+test('a node that runs here and is dead there is suspected first; one that is unknown here is remembered as dead', () => {
+  const bench = new Bench()
+  bench.hear(alive(2), alive(3))
+  bench.exchange({ index: 2, liveness: 'dead' }, { index: 3, liveness: 'left' }, { index: 4, liveness: 'dead' })
+  assert.deepEqual(
+    [2, 3, 4].map((index) => bench.core.member(idOf(index))?.state),
+    ['suspect', 'left', 'dead'],
+  )
+})
+
+test('the dead of others are forgotten when they would be there', () => {
+  const bench = new Bench({ timing: { goneRetentionMs: 60_000 } })
+  bench.exchange({ index: 2, liveness: 'dead', goneForMs: 40_000 }, { index: 3, liveness: 'left', goneForMs: 60_000 })
+  assert.equal(bench.core.member(idOf(3)), undefined)
+  bench.until(19_000)
+  assert.equal(bench.core.member(idOf(2))?.state, 'dead')
+  bench.until(26_000)
+  assert.equal(bench.core.member(idOf(2)), undefined)
+})
+
+test('states are exchanged with whoever was not known to run and sends something, once a period', () => {
+  const bench = new Bench()
+  bench.hear(alive(2), alive(3), { kind: 'dead', id: idOf(2), incarnation: 1 })
+  const exchanges = (from: number) =>
+    bench.packet(from, { kind: 'gossip' }).flatMap((action) => (action.kind === 'exchange' ? [action.to] : []))
+  bench.nowMs = 150
+  assert.deepEqual([exchanges(3), exchanges(2)], [[], []], 'node 1 came first, unknown')
+  bench.until(1100)
+  assert.deepEqual([exchanges(3), exchanges(2), exchanges(9)], [[], [addressOf(2)], []])
+})
+
+test('a step that comes late makes nobody dead, and the deadlines move along', () => {
+  const bench = new Bench()
+  bench.hear(alive(2), { kind: 'suspect', id: idOf(2), incarnation: 1, from: idOf(1) })
+  bench.nowMs += 600_000
+  bench.core.step({ kind: 'tick' }, bench.nowMs)
+  assert.equal(bench.core.member(idOf(2))?.state, 'suspect')
+  assert.deepEqual([bench.core.counts.pauses, bench.core.slowness], [1, 1])
+  bench.until(bench.nowMs + 25_000)
+  assert.equal(bench.core.member(idOf(2))?.state, 'dead')
+})
+
+test('a node whose id was taken away gets no answer but that, and nothing that it says counts', () => {
+  const bench = new Bench({ removed: [idOf(2)] })
+  const packets = sent(bench.packet(2, { kind: 'ping', sequence: 1, target: idOf(0) }, alive(3)))
+  assert.deepEqual(
+    packets.map(({ message, updates }) => [message.kind, updates]),
+    [['gossip', [{ kind: 'removed', id: idOf(2) }]]],
+  )
+  assert.equal(bench.core.member(idOf(3)), undefined)
+  assert.equal(bench.core.counts.refusedRemoved, 1)
+})
+
+test('a node that was slow is well again when its probes are answered', () => {
+  const bench = new Bench()
+  bench.hear(alive(1), alive(2))
+  bench.until(5000)
+  assert.ok(bench.core.slowness > 1)
+  for (let untilMs = 5000; untilMs < 60_000; untilMs += 10)
+    for (const { message } of sent(bench.until(untilMs)))
+      if (message.kind === 'ping')
+        bench.packet(1, { kind: 'ack', sequence: message.sequence }, alive(1, untilMs), alive(2, untilMs))
+  assert.equal(bench.core.slowness, 0)
 })
 
 test('who has just joined tells only of itself', () => {

@@ -7,6 +7,7 @@ import { decodeExchange, encodeExchange, type ExchangedState, type MemberState }
 import type { NodeFacts } from './facts.ts'
 import { SEAL_BYTES } from './gossip-seal.ts'
 import { LocalHealth } from './local-health.ts'
+import type { MembershipAction, MembershipEvent } from './membership-event.ts'
 import { isRunning, isShown, type Member, type MemberChange, type MemberView, viewOf } from './member.ts'
 import { decodePacket, encodePacket, type Message, type Packet, PACKET_BYTES_MAX } from './message.ts'
 import { addressOf, Prober } from './prober.ts'
@@ -28,33 +29,6 @@ export interface MembershipOptions {
   /** Monotonic, as in every later step. */
   readonly nowMs: number
 }
-
-/** What happens to a node. Bytes are plain: seals are opened before. */
-export type MembershipEvent =
-  /** It is `nextStepMs`. */
-  | { readonly kind: 'tick' }
-  | { readonly kind: 'packet'; readonly from: Address; readonly bytes: Buffer }
-  /** Another node sends its whole state; there is exactly one `answer` or `refuse` among the actions. */
-  | { readonly kind: 'exchange-asked'; readonly bytes: Buffer }
-  | { readonly kind: 'exchange-answered'; readonly bytes: Buffer }
-  /** @throws INVALID_ARGUMENT if a fact can't be */
-  | { readonly kind: 'facts'; readonly changes: Partial<NodeFacts> }
-  /** Where the cluster may be found: asked as long as this node is alone, and now and then while nobody is known there. */
-  | { readonly kind: 'seeds'; readonly seeds: readonly Address[] }
-  /** The cluster has taken this id away from its node. */
-  | { readonly kind: 'remove'; readonly id: NodeId }
-  | { readonly kind: 'leave' }
-
-/** What is to be done about it. */
-export type MembershipAction =
-  | { readonly kind: 'send'; readonly to: Address; readonly bytes: Buffer }
-  /** Send the whole state there over TCP, and bring the answer as `exchange-answered`. */
-  | { readonly kind: 'exchange'; readonly to: Address; readonly bytes: Buffer }
-  | { readonly kind: 'answer'; readonly bytes: Buffer }
-  | { readonly kind: 'refuse'; readonly error: ShoalError }
-  | { readonly kind: 'change'; readonly change: MemberChange }
-  /** Somebody else goes by this node's id: probably a copy of its data folder. */
-  | { readonly kind: 'twin'; readonly facts: NodeFacts }
 
 /** Of the exchanges at intervals, with a seed that isn't known to run, if there is one. */
 const SEED_SHARE = 0.25
@@ -260,8 +234,7 @@ export class Membership {
     const { sender, message, updates } = packet
     if (this.#roster.removed.has(sender)) {
       this.counts.refusedRemoved += 1
-      const word = encodeUpdate({ kind: 'removed', id: sender })
-      if (message.kind === 'ping') this.#push(from, { kind: 'gossip' }, [word])
+      if (message.kind === 'ping') this.#tellRemoved(sender, from)
       return
     }
     if (this.#isRemoved) return
@@ -351,18 +324,21 @@ export class Membership {
     this.#actions.push({ kind: 'change', change })
   }
 
+  /** @param about who is told first what is said of it */
   #send(to: Address, message: Message, about?: Member): void {
     const word = about === undefined ? undefined : this.#roster.wordOn(about)
-    this.#push(to, message, word === undefined ? [] : [encodeUpdate(word)])
-  }
-
-  #push(to: Address, message: Message, first: readonly Buffer[]): void {
+    const first = word === undefined ? [] : [encodeUpdate(word)]
+    const limit = retransmitLimit(this.#timing, this.#roster.running)
     const bytes = encodePacket(this.#roster.self.id, message, (headBytes) => {
-      const firstBytes = first.reduce((sum, update) => sum + update.length, 0)
-      const roomBytes = PACKET_BYTES_MAX - SEAL_BYTES - headBytes - firstBytes
-      return [...first, ...this.#roster.queue.take(roomBytes, retransmitLimit(this.#timing, this.#roster.running))]
+      const roomBytes = PACKET_BYTES_MAX - SEAL_BYTES - headBytes - (first[0]?.length ?? 0)
+      return [...first, ...this.#roster.queue.take(roomBytes, limit)]
     })
     this.#actions.push({ kind: 'send', to, bytes })
+  }
+
+  #tellRemoved(id: NodeId, to: Address): void {
+    const word = encodeUpdate({ kind: 'removed', id })
+    this.#actions.push({ kind: 'send', to, bytes: encodePacket(this.#roster.self.id, { kind: 'gossip' }, () => [word]) })
   }
 
   #read<T>(decode: () => T): T | ShoalError {

@@ -1,4 +1,4 @@
-import { assert } from '#foundation/assert.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { Random } from '#platform/random.ts'
 import { type MemberState, MEMBERS_MAX, REMOVED_MAX } from './exchange.ts'
@@ -46,7 +46,8 @@ export class Roster {
     this.#timing = options.timing
     this.ring = new ProbeRing(options.random)
     this.#removed = new Set(options.removed)
-    assert(this.#removed.size <= REMOVED_MAX, `At most ${REMOVED_MAX} removed ids are kept`)
+    if (this.#removed.size > REMOVED_MAX)
+      throw new ShoalError('INVALID_ARGUMENT', `${this.#removed.size} removed ids are more than the ${REMOVED_MAX} that are kept`)
     this.self = { id, incarnation, liveness: 'alive', sinceMs: options.nowMs, facts, factsIncarnation: incarnation }
     this.#members.set(id, this.self)
     this.#tellSelf()
