@@ -133,6 +133,28 @@ test('a probe is direct, then through three others, then a suspicion that the su
   assert.deepEqual(first?.updates[0], { kind: 'suspect', id: target, incarnation: 1, from: idOf(0) })
 })
 
+test('nobody is asked to probe itself, and nobody who is suspected', () => {
+  let asked = 0
+  for (let seed = 1; seed <= 20; seed += 1) {
+    const bench = new Bench({ random: new SeededRandom(seed) })
+    bench.hear(...[1, 2, 3, 4].map((index) => alive(index)), { kind: 'suspect', id: idOf(4), incarnation: 1, from: idOf(1) })
+    for (const { message, to } of sent(bench.until(1900)))
+      if (message.kind === 'ping-request') {
+        asked += 1
+        assert.notDeepEqual(to, message.address)
+        assert.notDeepEqual(to, addressOf(4))
+      }
+  }
+  assert.ok(asked >= 40, `${asked} were asked`)
+})
+
+test('of a node that has ended nothing older is told any more', () => {
+  const bench = new Bench()
+  bench.hear(alive(1), alive(2), { kind: 'left', id: idOf(2), incarnation: 1 })
+  const told = sent(bench.until(300)).flatMap(({ updates }) => updates.filter(({ id }) => id === idOf(2)))
+  assert.deepEqual(new Set(told.map(({ kind }) => kind)), new Set(['left']))
+})
+
 test('an answer through others is an answer', () => {
   const bench = new Bench()
   bench.hear(...[1, 2, 3].map((index) => alive(index)))

@@ -97,7 +97,7 @@ test('a suspicion that nobody shares lasts six times as long as one that enough 
   const suspicion = new Suspicion({ incarnation: 1, by: idOf(1), nowMs: 0, nodes: 10, timing: DEFAULT_TIMING })
   const [none, one, two] = [
     suspicion.deadlineMs(8),
-    suspicion.confirm(idOf(2)) && suspicion.deadlineMs(8),
+    suspicion.confirm(idOf(2)) && !suspicion.confirm(idOf(2)) && !suspicion.confirm(idOf(1)) && suspicion.deadlineMs(8),
     suspicion.confirm(idOf(3)) && suspicion.deadlineMs(8),
   ]
   assert.deepEqual([none, two], [18_000, 3000])
