@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { networkInterfaces } from 'node:os'
 import { test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
 import type { Address, DatagramSocket } from './datagrams.ts'
@@ -23,8 +24,10 @@ async function bind(host = '127.0.0.1') {
   return { socket, errors, arrival: () => new Promise<Arrival>((resolve) => waiting.push(resolve)) }
 }
 
+const has = (host: string) => Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === host))
+
 for (const host of ['127.0.0.1', '::1']) {
-  test(`a datagram arrives whole, with where it came from, at ${host}`, async () => {
+  test(`a datagram arrives whole, with where it came from, at ${host}`, { skip: !has(host) }, async () => {
     const [a, b] = [await bind(host), await bind(host)]
     const bytes = Buffer.from('0123456789'.repeat(140))
     const arrived = b.arrival()
