@@ -1,0 +1,99 @@
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Listener, Listeners, Socket, SocketAddress } from '#platform/sockets.ts'
+import { CreditPool } from './credit-pool.ts'
+import { PROTOCOL_VERSIONS } from './hello.ts'
+import { DEFAULT_LIMITS } from './limits.ts'
+import type { WireLimits } from './limits.ts'
+import type { Hello } from './messages.ts'
+import type { WireMethods } from './methods.ts'
+import { ServerConnection } from './server-connection.ts'
+
+/** Who this node is, to other nodes. */
+export type WireIdentity = Omit<Hello, 'versions'> & Partial<Pick<Hello, 'versions'>>
+
+export interface WireServerOptions {
+  readonly listeners: Listeners
+  readonly clock: Clock
+  readonly log: Log
+  readonly identity: WireIdentity
+  readonly methods: WireMethods
+  readonly limits?: Partial<WireLimits>
+}
+
+/** Answers the calls of other nodes. */
+export class WireServer {
+  readonly #options: WireServerOptions
+  readonly #limits: WireLimits
+  readonly #pool: CreditPool
+  readonly #connections = new Set<ServerConnection>()
+  #listener: Listener | undefined
+  #callsUnderWay = 0
+  #isClosing = false
+  #idle: (() => void) | undefined
+
+  private constructor(options: WireServerOptions) {
+    this.#options = options
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#pool = new CreditPool(this.#limits.windowPoolBytes)
+  }
+
+  /** @throws the system's error if it can't listen there */
+  static async listen(address: SocketAddress, options: WireServerOptions): Promise<WireServer> {
+    const server = new WireServer(options)
+    server.#listener = await options.listeners.listen(address, {
+      connectionsMax: server.#limits.connectionsMax,
+      accepted: (socket) => server.#accept(socket),
+      failed: (cause, remoteAddress) =>
+        options.log.warn('a connection of another node failed', { why: cause.message, address: remoteAddress }),
+    })
+    return server
+  }
+
+  get address(): SocketAddress {
+    return (this.#listener as Listener).address
+  }
+
+  get connectionCount(): number {
+    return this.#connections.size
+  }
+
+  /** Takes no further calls and tells the callers so, gives those under way `graceMs`, then closes all connections. */
+  async close({ graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
+    this.#isClosing = true
+    await this.#listener?.close()
+    for (const connection of this.#connections) connection.leave()
+    if (this.#connections.size === 0) return
+    const abort = new AbortController()
+    const gone = new Promise<void>((resolve) => (this.#idle = resolve)).then(() => abort.abort())
+    await Promise.race([gone, this.#options.clock.sleep(graceMs, abort.signal).catch(() => undefined)])
+    for (const connection of this.#connections) connection.destroy()
+    await gone
+  }
+
+  #accept(socket: Socket): void {
+    // It was in its handshake when the server closed.
+    if (this.#isClosing) return socket.destroy()
+    const { clock, log, methods, identity } = this.#options
+    const connection: ServerConnection = new ServerConnection({
+      socket,
+      clock,
+      log,
+      methods,
+      limits: this.#limits,
+      pool: this.#pool,
+      hello: { versions: PROTOCOL_VERSIONS, ...identity },
+      begin: () => {
+        if (this.#callsUnderWay >= this.#limits.callsMax) return false
+        this.#callsUnderWay += 1
+        return true
+      },
+      ended: () => (this.#callsUnderWay -= 1),
+      closed: () => {
+        this.#connections.delete(connection)
+        if (this.#connections.size === 0) this.#idle?.()
+      },
+    })
+    this.#connections.add(connection)
+  }
+}
