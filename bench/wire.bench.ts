@@ -62,7 +62,10 @@ async function measure(name: string, { server, caller }: { server: SocketSecurit
   for (const inFlight of [1, 64]) {
     // The first round is for the compiler.
     await smallCalls(peers, address, inFlight)
-    print(`${name}: calls with a header of 60 bytes and none back, ${inFlight} in flight`, `${await smallCalls(peers, address, inFlight)}/s`)
+    print(
+      `${name}: calls with a header of 60 bytes and none back, ${inFlight} in flight`,
+      `${await smallCalls(peers, address, inFlight)}/s`,
+    )
   }
   for (const round of ['a first', 'a second']) {
     const startMs = performance.now()

@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Counter, Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
-import { FailureTable } from './failure-table.ts'
+import { FailureTable } from '#platform/failure-table.ts'
 import type { Credentials, FindKey, Principal } from './principal.ts'
 
 /** Verified Authorization headers kept: with one root key few are in use, but each client may write its own differently. */

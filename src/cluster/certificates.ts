@@ -103,7 +103,9 @@ async function requestedKey(pem: string): Promise<webcrypto.CryptoKey> {
     const request = new Pkcs10CertificateRequest(pem)
     if (await request.verify()) return (await request.publicKey.export(ALGORITHM, ['verify'])) as webcrypto.CryptoKey
   } catch (cause) {
-    throw new ShoalError('INVALID_ARGUMENT', 'The request for a certificate can\'t be read, or its key is not ECDSA on P-256', { cause })
+    throw new ShoalError('INVALID_ARGUMENT', "The request for a certificate can't be read, or its key is not ECDSA on P-256", {
+      cause,
+    })
   }
   throw new ShoalError('INVALID_ARGUMENT', 'The request for a certificate is not signed by the key that it is for')
 }

@@ -21,7 +21,7 @@ export interface DataFolder {
   readonly path: string
   /** Drawn when the folder was made, and kept for good. */
   readonly nodeId: NodeId
-  /** 32 lower-case hexadecimal characters; drawn with it. */
+  /** 32 lower-case hexadecimal characters; drawn with it, and replaced once if the node joins a cluster. */
   readonly clusterId: string
   readonly format: number
   /** Releases the lock. Repeating it is harmless. */
@@ -62,6 +62,19 @@ export async function openDataFolder(path: string, options: DataFolderOptions): 
     }
   } catch (error) {
     throw storageError(error, `open the data folder "${root}"`)
+  }
+}
+
+/** Makes the folder that of a node of another cluster: the answer of a join. The node's id stays. Durable when the promise
+ *  resolves. @throws DATA_FORMAT, NO_SPACE, STORAGE_FAILED */
+export async function adoptCluster(folder: DataFolder, clusterId: string, files: Files): Promise<DataFolder> {
+  try {
+    const known = await readFormat(files, folder.path)
+    if (known === undefined) throw new ShoalError('DATA_FORMAT', `"${folder.path}" has lost its "${FORMAT_NAME}"`)
+    await writeFormat(files, folder.path, { ...known, clusterId })
+    return { ...folder, clusterId, close: () => folder.close() }
+  } catch (error) {
+    throw storageError(error, `make "${folder.path}" the data folder of another cluster`)
   }
 }
 

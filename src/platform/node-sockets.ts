@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto'
+import type { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
 import type {
@@ -159,7 +159,7 @@ export async function presentedCertificates({ host, port }: SocketAddress, signa
   const { promise, resolve, reject } = Promise.withResolvers<Buffer[]>()
   const socket = tls.connect({ host, port, minVersion: 'TLSv1.3', rejectUnauthorized: false })
   const abort = (): void => void socket.destroy(signal?.reason as Error)
-  socket.once('error', reject).once('close', () => reject(new Error('The connection was closed in the handshake')))
+  socket.on('error', reject).once('close', () => reject(new Error('The connection was closed in the handshake')))
   socket.once('secureConnect', () => {
     const chain: Buffer[] = []
     for (let at = socket.getPeerX509Certificate(); at !== undefined && chain.length < 4; at = at.issuerCertificate) {

@@ -64,12 +64,16 @@ export class CallerConnection {
     this.#deadlines = new Deadlines(options.clock, (call) =>
       this.#give(call, new ShoalError('TIMEOUT', `"${call.method}" was not done within ${Math.round(call.deadlineMs)} ms`)),
     )
-    this.#link = new Link(options, { greetsFirst: true }, {
-      greeted: (hello) => this.#greet(hello),
-      frame: (frame, payload) => this.#take(frame, payload),
-      data: (id, bytes, isFirst) => this.#takeData(id, bytes, isFirst),
-      closed: (error) => this.#close(error),
-    })
+    this.#link = new Link(
+      options,
+      { greetsFirst: true },
+      {
+        greeted: (hello) => this.#greet(hello),
+        frame: (frame, payload) => this.#take(frame, payload),
+        data: (id, bytes, isFirst) => this.#takeData(id, bytes, isFirst),
+        closed: (error) => this.#close(error),
+      },
+    )
   }
 
   /** Greets the other side. The socket belongs to the connection from now on.
@@ -103,7 +107,9 @@ export class CallerConnection {
    *  UNAVAILABLE, and what the request's own body throws */
   call(method: string, { header = null, body, deadlineMs, signal }: CallOptions): Promise<WireReply> {
     if (signal?.aborted === true) return Promise.reject(cancelled(method))
-    if (!this.isUsable) return Promise.reject(new ShoalError('UNAVAILABLE', 'The connection to the other node takes no further calls'))
+    if (!this.isUsable) return Promise.reject(this.#link.error ?? new ShoalError('UNAVAILABLE', 'The other node is stopping'))
+    if (this.#link.isCrowded)
+      return Promise.reject(new ShoalError('BUSY', 'The other node is slow to take calls in: try again in a moment'))
     const id = this.#lastId + 1
     let request: Buffer
     try {

@@ -89,7 +89,7 @@ describe('a call', () => {
     assert.deepEqual(header, { nodeId: CALLER_ID, protocol: 1, isProven: true, remoteAddress: 'pacific', deadlineMs: 1_234 })
   })
 
-  test('fails with what the handler threw, whole; of what is not Shoal\'s own nothing is told', async () => {
+  test("fails with what the handler threw, whole; of what is not Shoal's own nothing is told", async () => {
     const { peers, address } = await simulatePair(recording().methods)
     await assert.rejects(peers.call(address, 'fail'), {
       code: 'NO_SPACE',
@@ -176,7 +176,7 @@ describe('cancelling', () => {
     assert.equal(calls.length, 0)
   })
 
-  test('in the middle of the answer\'s body stops its source', async () => {
+  test("in the middle of the answer's body stops its source", async () => {
     const { methods, tap } = recording()
     const { peers, address, settle } = await simulatePair(methods)
     const { body } = await peers.call(address, 'tap')
@@ -189,7 +189,7 @@ describe('cancelling', () => {
     assert.ok(tap.isStopped)
   })
 
-  test('by the signal in the middle of the answer\'s body fails its reader', async () => {
+  test("by the signal in the middle of the answer's body fails its reader", async () => {
     const { methods, tap } = recording()
     const { peers, address, settle } = await simulatePair(methods)
     const abort = new AbortController()
@@ -252,6 +252,18 @@ describe('limits', () => {
     await settle()
     assert.equal(await outcomeOf(peers.call(address, 'echo')), 'BUSY')
     assert.equal(calls.length, 4)
+  })
+
+  test('calls and answers with large headers, more than the connection takes at once, all come through or are BUSY', async () => {
+    const { methods } = recording()
+    const { peers, address } = await simulatePair(methods, {
+      limits: { connectionsPerPeer: 1, waitingBytesMax: 2 * 1024 * 1024 },
+    })
+    const header = Buffer.alloc(HEADER_BYTES_MAX, 7)
+    await peers.call(address, 'echo')
+    const outcomes = await Promise.all(Array.from({ length: 100 }, () => outcomeOf(peers.call(address, 'echo', { header }))))
+    assert.deepEqual(new Set(outcomes), new Set(['done', 'BUSY']))
+    assert.equal(await outcomeOf(peers.call(address, 'echo', { header })), 'done')
   })
 
   test('many streams at once share a connection, and all come whole', async () => {

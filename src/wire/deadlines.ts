@@ -1,5 +1,8 @@
 import type { Clock } from '#platform/clock.ts'
 
+/** The longest that Node's timers can wait: 24 days. */
+export const DELAY_MS_MAX = 2 ** 31 - 1
+
 /** Tells of things whose time is over. One wait for all of them: most are done long before, and cost a map's entry. */
 export class Deadlines<T> {
   readonly #clock: Clock
@@ -13,7 +16,7 @@ export class Deadlines<T> {
   }
 
   add(thing: T, delayMs: number): void {
-    const atMs = this.#clock.monotonicMs() + delayMs
+    const atMs = this.#clock.monotonicMs() + Math.min(delayMs, DELAY_MS_MAX)
     this.#times.set(thing, atMs)
     if (this.#wait === undefined || atMs < this.#wait.untilMs) this.#waitUntil(atMs)
   }

@@ -57,7 +57,9 @@ const anyFrame: fc.Arbitrary<Buffer> = fc.oneof(
   fc
     .tuple(call, fc.uint8Array({ minLength: 1, maxLength: 5_000 }))
     .map(([id, bytes]) => encodeFrame({ type: FRAME.DATA, flags: 0, call: id }, bytes)),
-  fc.tuple(call, fc.constantFrom<FrameType>(FRAME.END, FRAME.CANCEL)).map(([id, type]) => encodeFrame({ type, flags: 0, call: id })),
+  fc
+    .tuple(call, fc.constantFrom<FrameType>(FRAME.END, FRAME.CANCEL))
+    .map(([id, type]) => encodeFrame({ type, flags: 0, call: id })),
   fc.tuple(call, fc.nat()).map(([id, credit]) => encodeWindow(id, credit)),
   fc.constant(encodeFrame({ type: FRAME.PING, flags: 0, call: 0 }, Buffer.alloc(8))),
   fc.tuple(fc.nat(9), fc.string()).map(([id, message]) => encodeError(id, new ShoalError('BUSY', message))),
@@ -142,7 +144,9 @@ describe('messages', () => {
 
   test('an error whose code a newer release has keeps its retry class', () => {
     for (const retry of ['never', 'after-delay', 'other-replica'] as const) {
-      const payload = Buffer.from(JSON.stringify({ code: 'SHARD_MOVED', message: 'The shard has moved', retry, details: { shard: 3 } }))
+      const payload = Buffer.from(
+        JSON.stringify({ code: 'SHARD_MOVED', message: 'The shard has moved', retry, details: { shard: 3 } }),
+      )
       const back = decodeError(payload)
       assert.deepEqual([back.retry, back.details], [retry, { shard: 3, code: 'SHARD_MOVED' }])
       assert.match(back.message, /The shard has moved \(SHARD_MOVED\)/)
@@ -150,7 +154,9 @@ describe('messages', () => {
   })
 
   test('an error with more details than a frame takes loses its details', () => {
-    const back = decodeError(encodeError(3, new ShoalError('BUSY', 'Wait', { details: { long: 'x'.repeat(70_000) } })).subarray(HEAD_BYTES))
+    const back = decodeError(
+      encodeError(3, new ShoalError('BUSY', 'Wait', { details: { long: 'x'.repeat(70_000) } })).subarray(HEAD_BYTES),
+    )
     assert.deepEqual([back.code, back.message, back.details], ['BUSY', 'Wait', {}])
   })
 

@@ -22,7 +22,11 @@ export function negotiate(own: Hello, peer: Hello): number {
 /** Whether whoever says `peer` may be believed. @throws UNAUTHENTICATED, with what doesn't fit */
 export function checkPeer(own: Hello, peer: Hello, proof: PeerProof): void {
   if (proof.kind === 'refused') {
-    throw refusal(own, peer, `the certificate of the first is not one that the authority of the second vouches for (${proof.why})`)
+    throw refusal(
+      own,
+      peer,
+      `the certificate of the first is not one that the authority of the second vouches for (${proof.why})`,
+    )
   }
   if (peer.clusterId !== own.clusterId) {
     throw refusal(own, peer, `the first belongs to cluster ${peer.clusterId}, the second to ${own.clusterId}`)

@@ -27,13 +27,16 @@ export interface WireLimits {
   readonly windowBytesMax: number
   /** What the windows of all bodies may have together beyond their first. */
   readonly windowPoolBytes: number
-  /** Bytes that wait to be sent: past it the peer takes nothing in, and the connection is given up. Bodies stop long before. */
+  /** Bytes that wait to be sent: past it the peer takes nothing in, and the connection is given up. Bodies stop long before, and
+   *  no further call is begun past half of it. */
   readonly waitingBytesMax: number
   readonly handshakeMs: number
   /** After this long without a byte the peer is asked for a sign of life, and has as long again to give one. */
   readonly quietMs: number
   /** A connection without calls is closed by its caller after this long. */
   readonly idleMs: number
+  /** How long a node without a certificate may stay connected. */
+  readonly strangerMs: number
   /** After a connection was ended, the other side has this long to take in what was still on its way. */
   readonly lingerMs: number
   readonly deadlineMs: number
@@ -51,6 +54,7 @@ export const DEFAULT_LIMITS: WireLimits = {
   handshakeMs: 10_000,
   quietMs: 5_000,
   idleMs: 300_000,
+  strangerMs: 60_000,
   lingerMs: 2_000,
   deadlineMs: 30_000,
 }

@@ -31,8 +31,8 @@ export interface LinkEvents {
   closed(error: ShoalError): void
 }
 
-interface WaitingData {
-  readonly pieces: readonly [head: Buffer, bytes: Uint8Array]
+interface WaitingFrame {
+  readonly pieces: readonly Uint8Array[]
   readonly resolve: () => void
   readonly reject: (error: ShoalError) => void
 }
@@ -49,8 +49,8 @@ export class Link {
   readonly #events: LinkEvents
   readonly #reader: FrameReader
   readonly #ended = new AbortController()
-  /** DATA that waits for the socket, in order; each call has one piece here at most. */
-  #waiting: WaitingData[] = []
+  /** What waits for the socket, in order; each call has one frame here at most. */
+  #waiting: WaitingFrame[] = []
   #isFull = false
   #isGreeted = false
   #hasReceived = false
@@ -84,28 +84,42 @@ export class Link {
     return this.#error === undefined && !this.#isClosed
   }
 
+  /** What it has failed with, or was closed with. */
+  get error(): ShoalError | undefined {
+    return this.#error
+  }
+
   greet(): void {
     this.send(encodeHello(this.#hello))
   }
 
-  /** Sends a whole frame that isn't DATA. */
+  /** Sends a frame at once, before what waits for its turn. */
   send(frame: Buffer): void {
     if (!this.isOpen) return
     if (!this.#socket.write([frame])) this.#isFull = true
     if (this.#socket.waitingBytes > this.#limits.waitingBytesMax) this.destroy(unavailable('the other side takes nothing in'))
   }
 
-  /** Sends a frame of DATA, uncopied: `bytes` must not change any more. A promise if it has to wait for its turn.
-   *  @throws what the connection fails with */
+  /** Whether so much waits that no further call should be begun. */
+  get isCrowded(): boolean {
+    return this.#socket.waitingBytes > this.#limits.waitingBytesMax / 2
+  }
+
+  /** Sends a frame of DATA, uncopied: `bytes` must not change any more. As `sendInTurn`. */
   sendData(call: number, bytes: Uint8Array): Promise<void> | undefined {
-    if (this.#error !== undefined) throw this.#error
     const head = Buffer.allocUnsafe(HEAD_BYTES)
     writeHead(head, { type: FRAME.DATA, flags: 0, call }, bytes.length)
+    return this.sendInTurn([head, bytes])
+  }
+
+  /** Sends a frame that may be large, when the socket takes it. A promise if that isn't now. @throws what the connection fails with */
+  sendInTurn(pieces: readonly Uint8Array[]): Promise<void> | undefined {
+    if (this.#error !== undefined) throw this.#error
     if (!this.#isFull && this.#waiting.length === 0) {
-      this.#isFull = !this.#socket.write([head, bytes])
+      this.#isFull = !this.#socket.write(pieces)
       return undefined
     }
-    return new Promise((resolve, reject) => void this.#waiting.push({ pieces: [head, bytes], resolve, reject }))
+    return new Promise((resolve, reject) => void this.#waiting.push({ pieces, resolve, reject }))
   }
 
   /** Tells the other side why, and closes. */

@@ -6,7 +6,13 @@ import type { NodeId } from '#foundation/ids.ts'
 import { FRAME, HAS_BODY, IS_BINARY, REQUEST_FIXED_BYTES, encodeFrame, violation } from './frames.ts'
 import { ERROR_BYTES_MAX, HEADER_BYTES_MAX, METHOD_BYTES_MAX } from './limits.ts'
 
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue | undefined }
+export type JsonValue =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly JsonValue[]
+  | { readonly [key: string]: JsonValue | undefined }
 
 /** What a request or an answer says before its body: bytes, or whatever JSON can say. At most 64 KiB. */
 export type WireHeader = Uint8Array | JsonValue
@@ -126,7 +132,10 @@ function encodeHeader(header: WireHeader): { bytes: Uint8Array; flags: number } 
   const isBinary = header instanceof Uint8Array
   const bytes = isBinary ? header : header === null ? NO_BYTES : Buffer.from(JSON.stringify(header))
   if (bytes.length > HEADER_BYTES_MAX)
-    throw new ShoalError('TOO_LARGE', `The header of a call between nodes has ${bytes.length} bytes, and at most ${HEADER_BYTES_MAX} are allowed`)
+    throw new ShoalError(
+      'TOO_LARGE',
+      `The header of a call between nodes has ${bytes.length} bytes, and at most ${HEADER_BYTES_MAX} are allowed`,
+    )
   return { bytes, flags: isBinary ? IS_BINARY : 0 }
 }
 

@@ -197,5 +197,8 @@ function connectError(cause: unknown, peer: PeerAddress): ShoalError {
   const isOwn = isShoalError(cause)
   const why = isOwn || code === undefined ? (cause as Error).message : code
   const kept = isOwn && cause.code !== 'TIMEOUT' && cause.code !== 'INVALID_ARGUMENT' ? cause.code : 'UNAVAILABLE'
-  return new ShoalError(kept, `Cannot reach node ${nameOf(peer)}: ${why}`, { cause, ...(isOwn ? { details: cause.details } : {}) })
+  return new ShoalError(kept, `Cannot reach node ${nameOf(peer)}: ${why}`, {
+    cause,
+    ...(isOwn ? { details: cause.details } : {}),
+  })
 }

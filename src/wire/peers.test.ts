@@ -80,11 +80,20 @@ describe('a peer that is down', () => {
     network.kill('atlantic')
     await pass(10)
     const startMs = clock.monotonicMs()
-    await assert.rejects(peers.call(address, 'flaky'), { code: 'UNAVAILABLE', message: /Cannot reach node a0a0.* at atlantic:7402: ECONNREFUSED/ })
+    await assert.rejects(peers.call(address, 'flaky'), {
+      code: 'UNAVAILABLE',
+      message: /Cannot reach node a0a0.* at atlantic:7402: ECONNREFUSED/,
+    })
     await assert.rejects(peers.call(address, 'flaky'), { code: 'UNAVAILABLE' })
     assert.equal(clock.monotonicMs(), startMs)
-    await network.host('atlantic').listen({ host: 'atlantic', port: 7402 }, { connectionsMax: 1, accepted: (socket) => socket.destroy(), failed() {} })
-    await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNREFUSED/ }, 'it was dialled again before its backoff was over')
+    await network
+      .host('atlantic')
+      .listen({ host: 'atlantic', port: 7402 }, { connectionsMax: 1, accepted: (socket) => socket.destroy(), failed() {} })
+    await assert.rejects(
+      peers.call(address, 'flaky'),
+      { message: /ECONNREFUSED/ },
+      'it was dialled again before its backoff was over',
+    )
     await pass(200)
     await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNRESET|closed/ })
   })
@@ -114,7 +123,10 @@ describe('a peer that is down', () => {
   test('without a word is noticed by its silence, long before the deadline', async () => {
     const { peers, address, network, pass, clock } = await simulatePair({ hang: { handle: () => new Promise(() => {}) } })
     let failedAtMs = Number.NaN
-    const outcome = assert.rejects(peers.call(address, 'hang', { deadlineMs: 600_000 }), { code: 'UNAVAILABLE', message: /nothing came for 10000 ms/ })
+    const outcome = assert.rejects(peers.call(address, 'hang', { deadlineMs: 600_000 }), {
+      code: 'UNAVAILABLE',
+      message: /nothing came for 10000 ms/,
+    })
     void outcome.then(() => (failedAtMs = clock.monotonicMs()))
     await pass(20_000)
     assert.ok(Number.isNaN(failedAtMs), 'a peer that answers pings is alive')
@@ -254,9 +266,29 @@ describe('two nodes', () => {
   test('of which one has no certificate yet: it may call what is open to all, and nothing else', async () => {
     const handle = async () => ({ header: 'ok' })
     const methods: WireMethods = { 'cluster.join': { handle, isOpen: true }, secret: { handle } }
-    const { peers, address } = await simulatePair(methods, { callerProof: { kind: 'anonymous' } })
+    const { peers, address, network, pass } = await simulatePair(methods, { callerProof: { kind: 'anonymous' } })
     assert.equal((await peers.call(address, 'cluster.join')).header, 'ok')
     await assert.rejects(peers.call(address, 'secret'), { code: 'UNAUTHENTICATED', message: /join it first/ })
+    assert.equal(network.openConnections, 1)
+    await pass(65_000)
+    assert.equal(network.openConnections, 0, 'it stays for a minute at most')
+  })
+
+  test('of which one was removed from the cluster: it is let in no more, and one that is connected is sent away', async () => {
+    let isRemoved = false
+    const { peers, address, server, network, settle } = await simulatePair(
+      { hang: { handle: () => new Promise(() => {}) } },
+      { isRemoved: (node) => isRemoved && node === CALLER_ID },
+    )
+    const hanging = assert.rejects(peers.call(address, 'hang'), { code: 'FORBIDDEN', message: /was removed from the cluster/ })
+    await settle()
+    server.dropRemoved()
+    await settle()
+    assert.equal(network.openConnections, 1)
+    isRemoved = true
+    server.dropRemoved()
+    await hanging
+    await assert.rejects(peers.call(address, 'hang'), { code: 'FORBIDDEN' })
   })
 
   test('of which one says nothing: the other gives up after the time for handshakes', async () => {
@@ -265,7 +297,10 @@ describe('two nodes', () => {
     const socket = await network.host('indian').connect({ host: 'atlantic', port: 7402 })
     socket.open({ received() {}, drained() {}, closed: () => (hasClosed = true) })
     const mute = network.host('arctic', provenAs(SERVER_ID))
-    await mute.listen({ host: 'arctic', port: 1 }, { connectionsMax: 9, failed() {}, accepted: (each) => each.open({ received() {}, drained() {}, closed() {} }) })
+    await mute.listen(
+      { host: 'arctic', port: 1 },
+      { connectionsMax: 9, failed() {}, accepted: (each) => each.open({ received() {}, drained() {}, closed() {} }) },
+    )
     const outcome = assert.rejects(peers.call({ host: 'arctic', port: 1 }, 'x'), { message: /HELLO within 10000 ms/ })
     await pass(10_500)
     await outcome

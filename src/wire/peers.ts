@@ -5,6 +5,7 @@ import type { Connector } from '#platform/sockets.ts'
 import type { BodySource } from './body-sender.ts'
 import type { CallerConnection, WireReply } from './caller-connection.ts'
 import { CreditPool } from './credit-pool.ts'
+import { DELAY_MS_MAX } from './deadlines.ts'
 import { PROTOCOL_VERSIONS } from './hello.ts'
 import { DEFAULT_LIMITS } from './limits.ts'
 import type { WireLimits } from './limits.ts'
@@ -61,7 +62,7 @@ export class WirePeers {
   async call(peer: PeerAddress, method: string, options: PeerCallOptions = {}): Promise<WireReply> {
     const { clock } = this.#options
     const { body, signal, isIdempotent = false, deadlineMs = this.#limits.deadlineMs } = options
-    const untilMs = clock.monotonicMs() + deadlineMs
+    const untilMs = clock.monotonicMs() + Math.min(deadlineMs, DELAY_MS_MAX)
     const mayRepeat = isIdempotent && (body === undefined || typeof body === 'function' || Array.isArray(body))
     for (let tries = 1; ; tries += 1) {
       try {

@@ -1,4 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import { BodySender } from './body-sender.ts'
 import type { CreditPool } from './credit-pool.ts'
@@ -17,6 +18,8 @@ export interface ServerConnectionOptions extends LinkOptions {
   readonly methods: WireMethods
   readonly pool: CreditPool
   readonly log: Log
+  /** Why the node may not connect, if so. */
+  refusalOf(node: NodeId): ShoalError | undefined
   /** Whether the server takes one more call; if so, `ended` follows. */
   begin(): boolean
   ended(): void
@@ -66,6 +69,7 @@ export class ServerConnection {
   readonly #link: Link
   readonly #calls = new Map<number, ServedCall>()
   readonly #deadlines: Deadlines<ServedCall>
+  readonly #closed = new AbortController()
   /** Handlers that haven't returned, those of cancelled calls too: so that nobody can start more by cancelling. */
   #running = 0
   #lastId = 0
@@ -77,12 +81,22 @@ export class ServerConnection {
     this.#deadlines = new Deadlines(options.clock, (call) =>
       this.#refuse(call, new ShoalError('TIMEOUT', `"${call.method}" was not answered within ${call.deadlineMs} ms`)),
     )
-    this.#link = new Link(options, { greetsFirst: false }, {
-      greeted: (hello) => this.#greet(hello),
-      frame: (frame, payload) => this.#take(frame, payload),
-      data: (id, bytes, isFirst) => this.#takeData(id, bytes, isFirst),
-      closed: (error) => this.#close(error),
-    })
+    this.#link = new Link(
+      options,
+      { greetsFirst: false },
+      {
+        greeted: (hello) => this.#greet(hello),
+        frame: (frame, payload) => this.#take(frame, payload),
+        data: (id, bytes, isFirst) => this.#takeData(id, bytes, isFirst),
+        closed: (error) => this.#close(error),
+      },
+    )
+  }
+
+  /** Closes at once if the node may not be connected any more. */
+  check(): void {
+    const refusal = this.#peer === undefined ? undefined : this.#options.refusalOf(this.#peer.nodeId)
+    if (refusal !== undefined) this.#link.fail(refusal)
   }
 
   /** Takes no further calls; closes when those under way are done. */
@@ -101,14 +115,28 @@ export class ServerConnection {
     const { hello: own, socket, log } = this.#options
     try {
       checkPeer(own, hello, socket.proof)
+      const refusal = this.#options.refusalOf(hello.nodeId)
+      if (refusal !== undefined) throw refusal
       // Before the check of the versions: the other side sees for itself that there is none in common.
       this.#link.greet()
       const protocol = negotiate(own, hello)
       const isProven = socket.proof.kind === 'proven' || socket.proof.kind === 'plain'
       this.#peer = { nodeId: hello.nodeId, protocol, isProven, remoteAddress: socket.remoteAddress }
+      if (!isProven) void this.#limitStranger()
     } catch (error) {
       log.warn('refused a node', { why: (error as Error).message, address: socket.remoteAddress })
       throw error
+    }
+  }
+
+  /** Who has no certificate has one thing to ask, and goes. */
+  async #limitStranger(): Promise<void> {
+    const { clock, limits } = this.#options
+    try {
+      await clock.sleep(limits.strangerMs, this.#closed.signal)
+      this.#link.fail(new ShoalError('TIMEOUT', 'A node without a certificate may not stay connected'))
+    } catch {
+      // The connection has ended.
     }
   }
 
@@ -118,7 +146,8 @@ export class ServerConnection {
     if (call === undefined) return
     if (frame.type === FRAME.END) call.body.end()
     else if (frame.type === FRAME.WINDOW) call.sender.addCredit(decodeWindow(payload))
-    else if (frame.type === FRAME.CANCEL) this.#abandon(call, new ShoalError('CANCELLED', `"${call.method}" was cancelled by its caller`))
+    else if (frame.type === FRAME.CANCEL)
+      this.#abandon(call, new ShoalError('CANCELLED', `"${call.method}" was cancelled by its caller`))
     else throw violation('it sends a frame that only who answers may send')
   }
 
@@ -186,8 +215,10 @@ export class ServerConnection {
   }
 
   async #answer(call: ServedCall, { header = null, body }: WireAnswer): Promise<void> {
-    if (this.#calls.has(call.id)) this.#link.send(encodeAnswer(call.id, { header, hasBody: body !== undefined }))
-    else call.sender.stop()
+    if (this.#calls.has(call.id)) {
+      const sent = this.#link.sendInTurn([encodeAnswer(call.id, { header, hasBody: body !== undefined })])
+      if (sent !== undefined) await sent
+    }
     if (body !== undefined) await call.sender.send(body)
     this.#finish(call)
   }
@@ -219,6 +250,7 @@ export class ServerConnection {
   #close(error: ShoalError): void {
     for (const call of [...this.#calls.values()]) this.#abandon(call, error)
     this.#deadlines.close()
+    this.#closed.abort()
     this.#options.closed()
   }
 }

@@ -1,3 +1,5 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Listener, Listeners, Socket, SocketAddress } from '#platform/sockets.ts'
@@ -18,6 +20,8 @@ export interface WireServerOptions {
   readonly log: Log
   readonly identity: WireIdentity
   readonly methods: WireMethods
+  /** Whether a node was removed from the cluster: its certificate may be good for another year, and lets it in no more. */
+  isRemoved?(node: NodeId): boolean
   readonly limits?: Partial<WireLimits>
 }
 
@@ -58,6 +62,11 @@ export class WireServer {
     return this.#connections.size
   }
 
+  /** Closes the connections of nodes that were removed since they connected. */
+  dropRemoved(): void {
+    for (const connection of this.#connections) connection.check()
+  }
+
   /** Takes no further calls and tells the callers so, gives those under way `graceMs`, then closes all connections. */
   async close({ graceMs = 0 }: { readonly graceMs?: number } = {}): Promise<void> {
     this.#isClosing = true
@@ -83,6 +92,10 @@ export class WireServer {
       limits: this.#limits,
       pool: this.#pool,
       hello: { versions: PROTOCOL_VERSIONS, ...identity },
+      refusalOf: (node) =>
+        this.#options.isRemoved?.(node) === true
+          ? new ShoalError('FORBIDDEN', `Node ${node} was removed from the cluster`, { details: { nodeId: node } })
+          : undefined,
       begin: () => {
         if (this.#callsUnderWay >= this.#limits.callsMax) return false
         this.#callsUnderWay += 1

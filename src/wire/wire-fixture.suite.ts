@@ -49,6 +49,7 @@ export interface SimulatedOptions {
   readonly callerIdentity?: Partial<WireIdentity>
   readonly serverProof?: PeerProof
   readonly callerProof?: PeerProof
+  readonly isRemoved?: (node: NodeId) => boolean
 }
 
 /** A node that answers and a node that calls, in one process and on a clock that stands still. */
@@ -66,6 +67,7 @@ export async function simulatePair(methods: WireMethods, options: SimulatedOptio
       identity: identityOf(SERVER_ID, options.serverIdentity),
       methods,
       limits,
+      ...(options.isRemoved === undefined ? {} : { isRemoved: options.isRemoved }),
     },
   )
   const connector = network.host('pacific', options.callerProof ?? provenAs(CALLER_ID))

@@ -15,7 +15,11 @@ export const LAYERS: readonly Layer[] = [
   { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
   { name: 'wire', purpose: 'calls from node to node: frames, streams with back-pressure, peers', imports: GROUND },
-  { name: 'cluster', purpose: 'what makes nodes a cluster: its authority, certificates, join tokens, gossip keys', imports: GROUND },
+  {
+    name: 'cluster',
+    purpose: 'what makes nodes a cluster: its authority, certificates, join tokens, gossip keys',
+    imports: [...GROUND, 'wire'],
+  },
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },

@@ -1,4 +1,4 @@
-import { FailureTable } from '#access/failure-table.ts'
+import { FailureTable } from '#platform/failure-table.ts'
 import type { Principal } from '#access/principal.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { BodyGate } from '#gateway/http/body-gate.ts'

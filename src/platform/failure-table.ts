@@ -1,4 +1,4 @@
-import type { Clock } from '#platform/clock.ts'
+import type { Clock } from './clock.ts'
 
 /** Failures of an address that pass without delay: a person who mistypes, a script with last week's key. */
 const FREE_FAILURES = 5
