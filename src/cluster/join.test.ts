@@ -165,6 +165,25 @@ describe('with TLS', () => {
   })
 })
 
+test('an impostor that shows the certificate of the authority, which is no secret, is found out', async (context) => {
+  const world = realWorld()
+  const [founder, impostor] = [await found(context, world), await found(context, world)]
+  const pair = impostor.identity.keys.pair!
+  const server = await WireServer.listen(
+    { host: '127.0.0.1', port: 0 },
+    {
+      listeners: new NodeSockets({ authority: founder.identity.authority.certificate, pair }),
+      clock: nodeClock,
+      log: silentLog,
+      identity: { ...founder.identity.name, software: '0.1.0' },
+      methods: impostor.desk.methods,
+    },
+  )
+  context.after(() => server.close())
+  const token = encodeJoinToken({ ...decodeJoinToken(await founder.issue()), addresses: [server.address] })
+  await assert.rejects(join(world, token), { code: 'UNAUTHENTICATED', message: /does not vouch for its certificate/ })
+})
+
 describe('a node that has joined', () => {
   test('is of the cluster after every restart, and may be started with the token again', async (context) => {
     const world = memoryWorld()

@@ -52,6 +52,11 @@ export class MemoryNetwork {
   /** The host dies: its connections are reset, and it listens no more. */
   kill(name: string): void {
     for (const key of this.#listening.keys()) if (key.startsWith(`${name}:`)) this.#listening.delete(key)
+    this.reset(name)
+  }
+
+  /** The host's connections are reset, as by a restart that is over at once. */
+  reset(name: string): void {
     for (const end of this.#ends) if (end.from === name) end.destroy()
   }
 

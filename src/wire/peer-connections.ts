@@ -69,7 +69,7 @@ export class PeerConnections {
     this.#ended.abort(new ShoalError('UNAVAILABLE', 'This node is stopping'))
     const closed = [...this.#connections].map((connection) => connection.closed)
     for (const connection of this.#connections) connection.destroy()
-    await Promise.all(closed)
+    await Promise.allSettled([...closed, this.#dialling])
   }
 
   #leastLoaded(): CallerConnection | undefined {
@@ -128,6 +128,7 @@ export class PeerConnections {
     try {
       const signal = AbortSignal.any([late.signal, this.#ended.signal])
       const socket: Socket = await connector.connect(this.#peer, signal)
+      signal.addEventListener('abort', () => socket.destroy(), { once: true, signal: done.signal })
       return await CallerConnection.open({ socket, clock, limits, hello, pool, expected: this.#peer.nodeId })
     } catch (cause) {
       throw connectError(cause, this.#peer)

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { ErrorCode } from '#foundation/errors.ts'
+import type { Socket } from '#platform/sockets.ts'
 import type { WireMethods } from './methods.ts'
 import { CALLER_ID, SERVER_ID, provenAs, readWhole, simulatePair } from './wire-fixture.suite.ts'
 import type { SimulatedOptions } from './wire-fixture.suite.ts'
@@ -179,6 +180,20 @@ describe('connections', () => {
     await pass(700_000)
     assert.equal(network.openConnections, 0)
     await peers.call(address, 'flaky')
+  })
+
+  test('that are being made when the node that calls stops are given up', async () => {
+    const { peers, network, settle } = await simulatePair({})
+    const nothing = { received() {}, drained() {}, closed() {} }
+    const accepted = (socket: Socket): void => socket.open(nothing)
+    await network.host('arctic').listen({ host: 'arctic', port: 1 }, { connectionsMax: 9, failed() {}, accepted })
+    const outcome = assert.rejects(peers.call({ host: 'arctic', port: 1 }, 'x'), { code: 'UNAVAILABLE' })
+    await settle()
+    assert.equal(network.openConnections, 1)
+    await peers.close()
+    await outcome
+    await settle()
+    assert.equal(network.openConnections, 0)
   })
 
   test('are all closed when the node that calls stops', async () => {
