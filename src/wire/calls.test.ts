@@ -149,6 +149,27 @@ describe('a call', () => {
 })
 
 describe('cancelling', () => {
+  test('tells a source that is waiting for its own next piece at once', async () => {
+    const { methods } = recording()
+    const { peers, address, settle } = await simulatePair(methods)
+    let isTold = false
+    const waiting: AsyncIterableIterator<Buffer> = {
+      next: () => new Promise(() => {}),
+      async return() {
+        isTold = true
+        return { done: true, value: undefined }
+      },
+      [Symbol.asyncIterator]: () => waiting,
+    }
+    const abort = new AbortController()
+    const outcome = outcomeOf(peers.call(address, 'swallow', { body: waiting, signal: abort.signal }))
+    await settle()
+    assert.ok(!isTold)
+    abort.abort()
+    assert.equal(await outcome, 'CANCELLED')
+    assert.ok(isTold)
+  })
+
   test('before the answer aborts the handler', async () => {
     const { methods, calls } = recording()
     const { peers, address, settle } = await simulatePair(methods)
@@ -264,6 +285,14 @@ describe('limits', () => {
     const outcomes = await Promise.all(Array.from({ length: 100 }, () => outcomeOf(peers.call(address, 'echo', { header }))))
     assert.deepEqual(new Set(outcomes), new Set(['done', 'BUSY']))
     assert.equal(await outcomeOf(peers.call(address, 'echo', { header })), 'done')
+  })
+
+  test('calls that are over make room for others', async () => {
+    const { peers, address } = await simulatePair(recording().methods, { limits: { callsPerConnection: 2, callsMax: 2 } })
+    for (let at = 0; at < 10; at += 1) {
+      assert.equal((await peers.call(address, 'echo', { header: at })).header, at)
+      await assert.rejects(peers.call(address, 'fail'), { code: 'NO_SPACE' })
+    }
   })
 
   test('many streams at once share a connection, and all come whole', async () => {
