@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { NodeId } from '#foundation/ids.ts'
+import { silentLog } from '#observe/log.ts'
+import { nodeRandom } from '#platform/node-random.ts'
+import { WireServer } from '#wire/server.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
-import { makeRequest } from './certificates.ts'
-import { openAnswer, proofOf } from './join-messages.ts'
+import { certify, makeRequest } from './certificates.ts'
+import { decodeJoinRequest, openAnswer, proofOf, sealAnswer } from './join-messages.ts'
 import { decodeJoinToken, encodeJoinToken, tokenIdOf, verifierOf } from './join-token.ts'
+import { encodeRing } from './key-ring.ts'
 import { TokenList } from './token-list.ts'
 import { HOUR_MS, found, join, memoryWorld, openFolder, passUntil, realWorld } from './join-fixture.suite.ts'
 
@@ -88,6 +92,33 @@ describe('refused is', () => {
     await assert.rejects(founder.desk.admit({ ...bad, proof: proofOf(verifier, bad).toString('hex') }, '192.0.2.7'), {
       code: 'INVALID_ARGUMENT',
     })
+  })
+
+  test('an answer from who knows the token, but has another authority', async (context) => {
+    const world = memoryWorld()
+    const [founder, other] = [await found(context, world), await found(context, world, 'other')]
+    const token = decodeJoinToken(await founder.issue())
+    const verifier = verifierOf(token.secret)
+    const { authority, gossip } = other.identity
+    const handle = async ({ header }: { readonly header: unknown }) => {
+      const { request, nodeId, nonce } = decodeJoinRequest(header)
+      const name = { clusterId: token.clusterId, nodeId }
+      const certificate = await certify({ authority, name, request, nowMs: world.clock.nowMs(), random: nodeRandom })
+      const answer = { certificate, authority, gossip: encodeRing(gossip), seeds: [], bootstrap: Buffer.alloc(0) }
+      return { body: [sealAnswer(answer, verifier, nonce, nodeRandom)] }
+    }
+    const server = await WireServer.listen(
+      { host: 'impostor', port: 0 },
+      {
+        listeners: world.listenersOf('impostor', 'plain'),
+        clock: world.clock,
+        log: silentLog,
+        identity: { ...founder.identity.name, software: '0.1.0' },
+        methods: { 'cluster.join': { handle, isOpen: true } },
+      },
+    )
+    const misled = encodeJoinToken({ ...token, addresses: [server.address] })
+    await assert.rejects(join(world, misled), { code: 'UNAUTHENTICATED', message: /its authority has another fingerprint/ })
   })
 
   test('a node that was removed from the cluster, and a copy of the founding node', async (context) => {

@@ -148,6 +148,22 @@ describe('a call', () => {
   })
 })
 
+test('a handler that reads on after it has answered is told that the call is over, not that the body is', async () => {
+  let readingOn: Promise<Buffer> | undefined
+  const methods: WireMethods = {
+    hasty: {
+      handle: async ({ body }) => {
+        readingOn = readWhole(body)
+        readingOn.catch(() => undefined)
+        return { header: 'answered' }
+      },
+    },
+  }
+  const { peers, address } = await simulatePair(methods)
+  await peers.call(address, 'hasty', { body: new Tap() })
+  await assert.rejects(readingOn!, { code: 'CANCELLED', message: /has been answered/ })
+})
+
 describe('cancelling', () => {
   test('tells a source that is waiting for its own next piece at once', async () => {
     const { methods } = recording()
