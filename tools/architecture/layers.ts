@@ -23,6 +23,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
+  { name: 'placement', purpose: 'layouts: which nodes hold which chunks; classes', imports: ['foundation'] },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
     name: 'volume',
