@@ -24,6 +24,11 @@ export const LAYERS: readonly Layer[] = [
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'placement', purpose: 'layouts: which nodes hold which chunks; classes', imports: ['foundation'] },
+  {
+    name: 'replication',
+    purpose: 'the chunk port over many nodes: copies, failing over, repairs',
+    imports: [...GROUND, 'chunk', 'placement'],
+  },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
     name: 'volume',

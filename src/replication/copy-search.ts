@@ -1,0 +1,95 @@
+import type { ChunkInfo } from '#chunk/store.ts'
+import type { ShoalError } from '#foundation/errors.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import type { LayoutPair } from '#placement/layout-pair.ts'
+import type { Clock } from '#platform/clock.ts'
+import { STAND_INS_MAX } from './copy-targets.ts'
+import { asShoalError } from './holder.ts'
+import { limitedCall } from './limited-call.ts'
+import type { ChunkPeers } from './peers.ts'
+import type { CopyHealth, CopySurvey } from './plan-repairs.ts'
+
+/** Before a chunk is called missing so many nodes are asked that shouldn't have it, so many at a time. */
+const STRANGERS_MAX = 64
+const STRANGERS_AT_ONCE = 8
+
+export interface CopySearchOptions {
+  readonly peers: ChunkPeers
+  readonly layouts: () => LayoutPair
+  readonly clock: Clock
+  /** How long a node has for an answer. */
+  readonly callMs: number
+}
+
+/** What one node answered, or why it didn't. */
+export type NodeAnswer<T> = { readonly node: NodeId } & (
+  | { readonly value: T; readonly error: undefined }
+  | { readonly error: ShoalError }
+)
+
+/** Asks nodes what they have. */
+export class CopySearch {
+  readonly #options: CopySearchOptions
+
+  constructor(options: CopySearchOptions) {
+    this.#options = options
+  }
+
+  /** The nodes that may hold the chunk, this one first. */
+  readers(id: ChunkId): readonly NodeId[] {
+    const { self } = this.#options.peers
+    const readers = this.#options.layouts().readers(id)
+    return readers.includes(self) ? [self, ...readers.filter((node) => node !== self)] : readers
+  }
+
+  /** Asks all of them at once. A failure is an answer too. */
+  ask<T>(nodes: readonly NodeId[], question: (node: NodeId, signal: AbortSignal) => Promise<T>): Promise<NodeAnswer<T>[]> {
+    const { clock, callMs } = this.#options
+    return Promise.all(
+      nodes.map(async (node): Promise<NodeAnswer<T>> => {
+        try {
+          return {
+            node,
+            value: await limitedCall({ clock, limitMs: callMs }, (signal) => question(node, signal)),
+            error: undefined,
+          }
+        } catch (error) {
+          return { node, error: asShoalError(error) }
+        }
+      }),
+    )
+  }
+
+  locateAt(id: ChunkId, nodes: readonly NodeId[]): Promise<NodeAnswer<ChunkInfo | undefined>[]> {
+    return this.ask(nodes, (node, signal) => this.#options.peers.store(node).locate(id, signal))
+  }
+
+  /** Nodes that have the chunk though they are no holders: those that stand in first, then others, a bounded number. */
+  async strangers(id: ChunkId): Promise<{ node: NodeId; info: ChunkInfo }[]> {
+    const { peers, layouts } = this.#options
+    const pair = layouts()
+    const readers = pair.readers(id)
+    const former = pair.previous?.nodes.map((node) => node.id) ?? []
+    const others = new Set([peers.self, ...pair.next.candidates(id), ...former].filter((node) => !readers.includes(node)))
+    const asked = [...others].slice(0, STRANGERS_MAX)
+    for (let at = 0; at < asked.length; at += STRANGERS_AT_ONCE) {
+      const answers = await this.locateAt(id, asked.slice(at, at + STRANGERS_AT_ONCE))
+      const found = answers.flatMap((answer) => {
+        return answer.error === undefined && answer.value !== undefined ? [{ node: answer.node, info: answer.value }] : []
+      })
+      if (found.length > 0) return found
+    }
+    return []
+  }
+
+  /** Reads whole every copy that a holder or a node that stands in for one may have. */
+  async healthAt(id: ChunkId): Promise<CopySurvey> {
+    const { peers, layouts } = this.#options
+    const pair = layouts()
+    const nodes = new Set([...pair.readers(id), ...pair.next.candidates(id).slice(0, STAND_INS_MAX)])
+    const answers = await this.ask([...nodes], (node, signal) => peers.store(node).verify(id, signal))
+    const found = new Map<NodeId, CopyHealth>()
+    for (const answer of answers) if (answer.error === undefined) found.set(answer.node, answer.value)
+    return { holders: pair.writers(id), found }
+  }
+}

@@ -1,0 +1,101 @@
+import type { ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
+import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import type { Digests } from '#platform/digests.ts'
+import type { ChunkPeers, CopyOutcome, RemoteChunks, RemoteListOptions, RemoteReadOptions, RemoteWriteOptions } from './peers.ts'
+
+export interface HolderOptions {
+  readonly store: ChunkStore
+  readonly peers: ChunkPeers
+  /** With it the bytes of a write are checked against their id, as they must be when they came over a wire. */
+  readonly digests?: Pick<Digests, 'sha256'> | undefined
+}
+
+/** What a node does with its own chunks for itself and, behind a wire, for others. */
+export class Holder implements RemoteChunks {
+  readonly #store: ChunkStore
+  readonly #peers: ChunkPeers
+  readonly #digests: Pick<Digests, 'sha256'> | undefined
+
+  constructor({ store, peers, digests }: HolderOptions) {
+    this.#store = store
+    this.#peers = peers
+    this.#digests = digests
+  }
+
+  async *write(id: ChunkId, bytes: Uint8Array, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
+    const open = new Map<NodeId, Promise<CopyOutcome>>()
+    for (const node of forward) open.set(node, this.#forward(node, { id, bytes, signal }))
+    open.set(this.#peers.self, this.#keep(id, bytes))
+    while (open.size > 0) {
+      const outcome = await Promise.race(open.values())
+      open.delete(outcome.node)
+      yield outcome
+    }
+  }
+
+  read(id: ChunkId, { range, into }: RemoteReadOptions): Promise<Buffer> {
+    return this.#store.read(id, range, into)
+  }
+
+  locate(id: ChunkId): Promise<ChunkInfo | undefined> {
+    return this.#store.locate(id)
+  }
+
+  forget(id: ChunkId, { untouchedSinceMs }: { readonly untouchedSinceMs?: number }): Promise<boolean> {
+    return this.#store.forget(id, untouchedSinceMs === undefined ? {} : { untouchedSinceMs })
+  }
+
+  verify(id: ChunkId): Promise<'intact' | 'corrupt' | 'missing'> {
+    return this.#store.verify(id)
+  }
+
+  async list({ from, limit }: RemoteListOptions): Promise<readonly ChunkInfo[]> {
+    const chunks: ChunkInfo[] = []
+    for await (const chunk of this.#store.list(from)) {
+      chunks.push(chunk)
+      if (chunks.length >= limit) break
+    }
+    return chunks
+  }
+
+  usage(): Promise<ChunkUsage> {
+    return this.#store.usage()
+  }
+
+  async #keep(id: ChunkId, bytes: Uint8Array): Promise<CopyOutcome> {
+    const node = this.#peers.self
+    try {
+      if (this.#digests !== undefined && !(await isIntact(this.#digests, id, bytes))) {
+        return { node, error: new ShoalError('CORRUPT', `Chunk ${id} arrived with other bytes than it was sent with`) }
+      }
+      await this.#store.write(id, bytes)
+      return { node, error: undefined }
+    } catch (error) {
+      return { node, error: asShoalError(error) }
+    }
+  }
+
+  async #forward(
+    node: NodeId,
+    { id, bytes, signal }: { id: ChunkId; bytes: Uint8Array; signal: AbortSignal },
+  ): Promise<CopyOutcome> {
+    try {
+      for await (const outcome of this.#peers.store(node).write(id, bytes, { forward: [], signal })) return outcome
+      throw new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
+    } catch (error) {
+      return { node, error: asShoalError(error) }
+    }
+  }
+}
+
+/** Failures cross nodes as ShoalErrors; a defect stays one. */
+export function asShoalError(error: unknown): ShoalError {
+  if (isShoalError(error)) return error
+  throw error
+}
+
+/** Whether `id` is the SHA-256 of the bytes. */
+export async function isIntact(digests: Pick<Digests, 'sha256'>, id: ChunkId, bytes: Uint8Array): Promise<boolean> {
+  return (await digests.sha256(bytes)).toString('hex') === id
+}

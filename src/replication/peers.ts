@@ -1,0 +1,56 @@
+import type { ByteRange, ChunkInfo, ChunkUsage } from '#chunk/store.ts'
+import type { ShoalError } from '#foundation/errors.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+
+/** What became of one copy of a write. */
+export interface CopyOutcome {
+  readonly node: NodeId
+  /** Why there is no durable copy on the node, `undefined` if there is one. */
+  readonly error: ShoalError | undefined
+}
+
+export interface RemoteWriteOptions {
+  /** Who else gets the chunk. The node sends it on while it receives it (cut-through), to all of them at once. */
+  readonly forward: readonly NodeId[]
+  readonly signal: AbortSignal
+}
+
+/** The chunks of one node, this one or another. Every call fails with UNAVAILABLE when the node can't be reached, and with CANCELLED once
+ *  its signal is aborted; a call that was given up may still take effect. */
+export interface RemoteChunks {
+  /** Stores the chunk at the node and at those of `forward`. Tells what became of each copy, as soon as it is known, and
+   *  ends when it has told of all. A node that receives bytes over a wire checks that `id` is their SHA-256. The node
+   *  may read `bytes` until the iteration ends. @throws UNAVAILABLE: nothing is known about the copies not told of */
+  write(id: ChunkId, bytes: Uint8Array, options: RemoteWriteOptions): AsyncIterable<CopyOutcome>
+  /** As `ChunkStore.read`. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT */
+  read(id: ChunkId, options: RemoteReadOptions): Promise<Buffer>
+  locate(id: ChunkId, signal: AbortSignal): Promise<ChunkInfo | undefined>
+  forget(id: ChunkId, options: { readonly untouchedSinceMs?: number; readonly signal: AbortSignal }): Promise<boolean>
+  verify(id: ChunkId, signal: AbortSignal): Promise<'intact' | 'corrupt' | 'missing'>
+  /** Up to `limit` chunks in ascending order of id, from `from` (inclusive) on; fewer only at the end. */
+  list(options: RemoteListOptions): Promise<readonly ChunkInfo[]>
+  usage(signal: AbortSignal): Promise<ChunkUsage>
+}
+
+export interface RemoteReadOptions {
+  /** `undefined`: the whole chunk. */
+  readonly range: ByteRange | undefined
+  /** Where the bytes may go, as in `ChunkStore.read`; only this node can make use of it. */
+  readonly into?: Buffer | undefined
+  readonly signal: AbortSignal
+}
+
+export interface RemoteListOptions {
+  readonly from: ChunkId | undefined
+  readonly limit: number
+  readonly signal: AbortSignal
+}
+
+/** The other nodes, and this one among them. */
+export interface ChunkPeers {
+  readonly self: NodeId
+  /** Never throws: the calls of a node that nobody knows fail with UNAVAILABLE. */
+  store(node: NodeId): RemoteChunks
+  /** What membership has to say: false for a node that is suspected, dead or unknown. It is asked last then, not never. */
+  isHealthy(node: NodeId): boolean
+}

@@ -1,0 +1,114 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import fc from 'fast-check'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import { PromMetrics } from '#observe/prom-metrics.ts'
+import { chunkIn, nodeId } from '#placement/nodes.suite.ts'
+import { describeCopies } from './copy-states.ts'
+import { planRepairs } from './plan-repairs.ts'
+import type { CopyHealth } from './plan-repairs.ts'
+import { RepairQueue } from './repair-queue.ts'
+
+test('repairs come by how few copies there are, then by how long they have waited, each chunk once', () => {
+  const queue = new RepairQueue()
+  const [a, b, c, d] = [1, 2, 3, 4].map(chunkIn) as [ChunkId, ChunkId, ChunkId, ChunkId]
+  for (const [chunk, copies] of [
+    [a, 2],
+    [b, 1],
+    [c, 2],
+    [d, 2],
+    [a, 2],
+    [d, 0],
+    [b, 3],
+  ] as const) {
+    assert.ok(queue.offer({ chunk, copies }))
+  }
+  assert.equal(queue.size, 4)
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].map(() => queue.take()?.chunk),
+    [d, b, a, c, undefined],
+  )
+})
+
+test('a full queue keeps the repairs of the fewest copies, and counts those that have to go', async () => {
+  const metrics = new PromMetrics()
+  const queue = new RepairQueue({ waitingMax: 2, metrics })
+  assert.ok(queue.offer({ chunk: chunkIn(1), copies: 2 }))
+  assert.ok(queue.offer({ chunk: chunkIn(2), copies: 1 }))
+  assert.equal(queue.offer({ chunk: chunkIn(3), copies: 2 }), false)
+  assert.ok(queue.offer({ chunk: chunkIn(4), copies: 0 }))
+  assert.equal(queue.deferred, 2)
+  const { body } = await metrics.expose()
+  assert.match(body, /shoal_repairs_deferred_total 2/)
+  assert.match(body, /shoal_repairs_waiting 2/)
+  assert.deepEqual([queue.take()?.chunk, queue.take()?.chunk, queue.take()], [chunkIn(4), chunkIn(2), undefined])
+})
+
+test('whatever is offered, a queue holds no more than it may, and gives in order', () => {
+  fc.assert(
+    fc.property(fc.array(fc.tuple(fc.nat(30), fc.nat(4))), fc.integer({ min: 1, max: 10 }), (offers, waitingMax) => {
+      const queue = new RepairQueue({ waitingMax })
+      for (const [chunk, copies] of offers) {
+        queue.offer({ chunk: chunkIn(chunk), copies })
+        assert.ok(queue.size <= waitingMax)
+      }
+      const least = Math.min(...offers.map(([, copies]) => copies))
+      const taken = Array.from({ length: queue.size }, () => queue.take())
+      assert.equal(queue.size, 0)
+      if (offers.length > 0) assert.equal(taken[0]?.copies, least)
+      assert.deepEqual(
+        taken,
+        taken.toSorted((x, y) => (x?.copies ?? 0) - (y?.copies ?? 0)),
+      )
+      assert.equal(new Set(taken.map((request) => request?.chunk)).size, taken.length)
+    }),
+  )
+})
+
+const anyNodes = fc.uniqueArray(fc.nat(6).map(nodeId), { maxLength: 4 })
+const anyHealth = fc.constantFrom<CopyHealth>('intact', 'corrupt', 'missing')
+
+test('carrying out a plan leaves every holder that answered with an intact copy, and never removes the last ones', () => {
+  fc.assert(
+    fc.property(anyNodes, fc.dictionary(fc.nat(6).map(nodeId), anyHealth), (holders, healths) => {
+      const found = new Map(Object.entries(healths) as [NodeId, CopyHealth][])
+      const intact = [...found].filter(([, health]) => health === 'intact').length
+      const plan = planRepairs({ holders, found })
+      assert.equal(plan.intact, intact)
+      assert.equal(plan.isLost, intact === 0)
+      assert.deepEqual(
+        plan.unknown,
+        holders.filter((node) => !found.has(node)),
+      )
+      for (const source of plan.sources) assert.equal(found.get(source), 'intact')
+      if (plan.targets.length > 0) assert.ok(plan.sources.length > 0)
+      for (const target of plan.targets) found.set(target, 'intact')
+      if (intact > 0) for (const node of holders) assert.equal(found.get(node) ?? 'intact', 'intact')
+      if (plan.surplus.length > 0) {
+        assert.equal(plan.targets.length + plan.unknown.length, 0)
+        for (const node of plan.surplus) found.delete(node)
+        assert.ok(holders.length > 0 && holders.every((node) => found.get(node) === 'intact'))
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+})
+
+test('a chunk goes from uploading over need-replication and replication-out to stored, its copies over replication-in', () => {
+  const [a, b, c, d] = [1, 2, 3, 4].map(nodeId) as [NodeId, NodeId, NodeId, NodeId]
+  const states = (durable: NodeId[], arriving: NodeId[]): unknown[] => {
+    const { state, copies } = describeCopies({
+      holders: [a, b, c],
+      durable: new Set(durable),
+      arriving: new Set(arriving),
+      copies: 3,
+    })
+    return [state, ...copies.map((copy) => `${copy.node.slice(-1)} ${copy.state}`)]
+  }
+  assert.deepEqual(states([], []), [undefined])
+  assert.deepEqual(states([], [a, b, c]), ['uploading', '1 replication-in', '2 replication-in', '3 replication-in'])
+  assert.deepEqual(states([a], []), ['need-replication', '1 stored'])
+  assert.deepEqual(states([a], [b]), ['replication-out', '1 stored', '2 replication-in'])
+  assert.deepEqual(states([a, b, d], []), ['need-replication', '1 stored', '2 stored', '4 stored'])
+  assert.deepEqual(states([a, b, c, d], []), ['stored', '1 stored', '2 stored', '3 stored', '4 to-delete'])
+})

@@ -1,0 +1,189 @@
+import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { CopyTargets } from './copy-targets.ts'
+import { asShoalError } from './holder.ts'
+import type { ChunkPeers } from './peers.ts'
+
+export interface WriteLimits {
+  /** A node that hasn't said anything for so long is replaced, while the write isn't acknowledged. */
+  readonly replaceAfterMs: number
+  /** How long a write takes at most; also the copies that come after the acknowledgement have no longer. */
+  readonly writeMs: number
+}
+
+export interface ReplicatedWriteOptions {
+  readonly id: ChunkId
+  readonly bytes: Uint8Array
+  readonly targets: CopyTargets
+  /** How many copies must be durable. */
+  readonly needed: number
+  readonly peers: ChunkPeers
+  readonly clock: Clock
+  readonly limits: WriteLimits
+}
+
+/** One write of a chunk to several nodes. The first node forwards to the others; what it fails to do is done from here. */
+export class ReplicatedWrite {
+  /** Resolves when enough copies are durable. @throws NO_SPACE if no node has room, UNAVAILABLE, CORRUPT */
+  readonly acknowledged: Promise<void>
+  /** Resolves when nothing is under way any more, whether the write was acknowledged or not. */
+  readonly settled: Promise<void>
+  readonly durable = new Set<NodeId>()
+  /** The nodes that may still get a copy. */
+  readonly pending = new Set<NodeId>()
+  readonly #options: ReplicatedWriteOptions
+  readonly #failures = new Map<NodeId, ShoalError>()
+  readonly #stalled = new Set<NodeId>()
+  readonly #stop = new AbortController()
+  /** The writes of this node's own store: they read the bytes until they end. */
+  readonly #here: Promise<void>[] = []
+  #isAcknowledged = false
+  #isOver = false
+  #acknowledge: () => void = () => {}
+  #refuse: (error: unknown) => void = () => {}
+  #settle: () => void = () => {}
+
+  constructor(options: ReplicatedWriteOptions) {
+    this.#options = options
+    this.acknowledged = new Promise((resolve, reject) => {
+      this.#acknowledge = resolve
+      this.#refuse = reject
+    })
+    this.settled = new Promise((resolve) => {
+      this.#settle = resolve
+    })
+  }
+
+  get isAcknowledged(): boolean {
+    return this.#isAcknowledged
+  }
+
+  /** Resolves when this node's own store doesn't need the bytes any more. */
+  get leftHere(): Promise<unknown> {
+    return Promise.all(this.#here)
+  }
+
+  start(): void {
+    const { peers, targets, limits } = this.#options
+    const first = [...targets.first]
+    const primary = first.includes(peers.self) ? peers.self : first[0]
+    if (primary === undefined) return this.#finish()
+    this.#after(limits.writeMs, () => this.giveUp())
+    this.#launch(
+      primary,
+      first.filter((node) => node !== primary),
+    )
+  }
+
+  /** Gives up whatever is still under way. */
+  giveUp(): void {
+    for (const node of this.pending) {
+      this.#failures.set(node, new ShoalError('UNAVAILABLE', `Node ${node} took too long`))
+    }
+    this.pending.clear()
+    this.#finish()
+  }
+
+  #launch(node: NodeId, forward: readonly NodeId[]): void {
+    const told = [node, ...forward]
+    for (const each of told) this.pending.add(each)
+    this.#after(this.#options.limits.replaceAfterMs, () => this.#replaceStalled(told))
+    // A failure that is no ShoalError is a defect, and ends the write for whoever waits for it.
+    const run = this.#run(node, forward).catch((defect: unknown) => {
+      this.#refuse(defect)
+      this.giveUp()
+    })
+    if (node === this.#options.peers.self) this.#here.push(run)
+  }
+
+  async #run(node: NodeId, forward: readonly NodeId[]): Promise<void> {
+    const { id, bytes, peers } = this.#options
+    const untold = new Set([node, ...forward])
+    let broken = new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
+    try {
+      for await (const outcome of peers.store(node).write(id, bytes, { forward, signal: this.#stop.signal })) {
+        untold.delete(outcome.node)
+        if (outcome.error === undefined) this.#succeeded(outcome.node)
+        else this.#failed(outcome.node, outcome.error)
+      }
+    } catch (error) {
+      broken = asShoalError(error)
+    }
+    if (this.#isOver) return
+    // What the primary didn't do, the next one does: a copy that is there already costs nothing.
+    const [next, ...others] = [...untold].filter((each) => each !== node && this.pending.has(each))
+    if (next !== undefined) this.#launch(next, others)
+    if (untold.has(node)) this.#failed(node, broken)
+  }
+
+  #succeeded(node: NodeId): void {
+    if (this.#isOver) return
+    this.durable.add(node)
+    this.pending.delete(node)
+    if (this.durable.size >= this.#options.needed) {
+      this.#isAcknowledged = true
+      this.#acknowledge()
+    }
+    if (this.pending.size === 0) this.#finish()
+  }
+
+  #failed(node: NodeId, error: ShoalError): void {
+    if (!this.pending.delete(node)) return
+    this.#failures.set(node, error)
+    this.#replace()
+    if (this.pending.size === 0) this.#finish()
+  }
+
+  #replaceStalled(nodes: readonly NodeId[]): void {
+    for (const node of nodes) {
+      if (!this.pending.has(node) || this.#stalled.has(node)) continue
+      this.#stalled.add(node)
+      this.#replace()
+    }
+  }
+
+  /** Sends to one node more, unless enough are on their way. After the acknowledgement it is the repair queue's. */
+  #replace(): void {
+    if (this.#isAcknowledged) return
+    const { targets } = this.#options
+    const hopeful = [...this.durable, ...[...this.pending].filter((node) => !this.#stalled.has(node))]
+    if (hopeful.length >= targets.first.length) return
+    let next = targets.take(hopeful)
+    // One that is being sent to already may come up again, as a holder that was thought to be down.
+    while (next !== undefined && (this.pending.has(next) || this.durable.has(next))) next = targets.take(hopeful)
+    if (next !== undefined) this.#launch(next, [])
+  }
+
+  #after(delayMs: number, act: () => void): void {
+    const over = (error: unknown): void => {
+      if (!isShoalError(error, 'CANCELLED')) throw error
+    }
+    this.#options.clock.sleep(delayMs, this.#stop.signal).then(() => {
+      if (!this.#isOver) act()
+    }, over)
+  }
+
+  #finish(): void {
+    if (this.#isOver) return
+    this.#isOver = true
+    this.#stop.abort()
+    if (!this.#isAcknowledged) this.#refuse(this.#failure())
+    this.#settle()
+  }
+
+  #failure(): ShoalError {
+    const { id, needed } = this.#options
+    const failures = [...this.#failures]
+    const cause = failures.at(-1)?.[1]
+    if (this.durable.size === 0 && failures.length > 0 && failures.every(([, error]) => error.code === 'NO_SPACE')) {
+      return new ShoalError('NO_SPACE', `No node has room for chunk ${id}`, { cause })
+    }
+    const reasons = failures.map(([node, error]) => `${node}: ${error.code}`).join(', ')
+    return new ShoalError(
+      'UNAVAILABLE',
+      `Chunk ${id} has ${this.durable.size} durable copies and needs ${needed} to be acknowledged: ${reasons || 'no node is there to take one'}`,
+      { details: { chunk: id, durable: this.durable.size, needed }, cause },
+    )
+  }
+}
