@@ -3,6 +3,7 @@ import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
+import { Alarms } from './alarms.ts'
 import type { CopySearch } from './copy-search.ts'
 import { asShoalError, isIntact } from './holder.ts'
 import { limitedCall } from './limited-call.ts'
@@ -31,9 +32,11 @@ export interface RepairOutcome {
 /** Brings the copies of one chunk to where they belong. */
 export class ChunkRepairer {
   readonly #options: ChunkRepairerOptions
+  readonly #alarms: Alarms
 
   constructor(options: ChunkRepairerOptions) {
     this.#options = options
+    this.#alarms = new Alarms(options.clock)
   }
 
   /** Reads each copy whole, and writes one wherever a holder has none that is intact. Can be cut off anywhere, and repeated. */
@@ -49,10 +52,10 @@ export class ChunkRepairer {
   }
 
   async #readAny(chunk: ChunkId, sources: readonly NodeId[]): Promise<Buffer | undefined> {
-    const { peers, clock, copyMs, digests, log } = this.#options
+    const { peers, copyMs, digests, log } = this.#options
     for (const node of sources) {
       try {
-        const bytes = await limitedCall({ clock, limitMs: copyMs }, (signal) =>
+        const bytes = await limitedCall({ alarms: this.#alarms, limitMs: copyMs }, (signal) =>
           peers.store(node).read(chunk, { range: undefined, signal }),
         )
         if (await isIntact(digests, chunk, bytes)) return bytes
@@ -65,11 +68,11 @@ export class ChunkRepairer {
   }
 
   async #writeAll(chunk: ChunkId, bytes: Buffer, targets: readonly NodeId[]): Promise<NodeId[]> {
-    const { peers, clock, copyMs, log } = this.#options
+    const { peers, copyMs, log } = this.#options
     const done = await Promise.all(
       targets.map(async (node): Promise<NodeId | undefined> => {
         try {
-          await limitedCall({ clock, limitMs: copyMs }, async (signal) => {
+          await limitedCall({ alarms: this.#alarms, limitMs: copyMs }, async (signal) => {
             for await (const { error } of peers.store(node).write(chunk, bytes, { forward: [], signal }))
               if (error !== undefined) throw error
           })

@@ -3,6 +3,7 @@ import type { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
+import { Alarms } from './alarms.ts'
 import { STAND_INS_MAX } from './copy-targets.ts'
 import { asShoalError } from './holder.ts'
 import { limitedCall } from './limited-call.ts'
@@ -30,9 +31,11 @@ export type NodeAnswer<T> = { readonly node: NodeId } & (
 /** Asks nodes what they have. */
 export class CopySearch {
   readonly #options: CopySearchOptions
+  readonly #alarms: Alarms
 
   constructor(options: CopySearchOptions) {
     this.#options = options
+    this.#alarms = new Alarms(options.clock)
   }
 
   /** The nodes that may hold the chunk, this one first. */
@@ -44,13 +47,13 @@ export class CopySearch {
 
   /** Asks all of them at once. A failure is an answer too. */
   ask<T>(nodes: readonly NodeId[], question: (node: NodeId, signal: AbortSignal) => Promise<T>): Promise<NodeAnswer<T>[]> {
-    const { clock, callMs } = this.#options
+    const { callMs } = this.#options
     return Promise.all(
       nodes.map(async (node): Promise<NodeAnswer<T>> => {
         try {
           return {
             node,
-            value: await limitedCall({ clock, limitMs: callMs }, (signal) => question(node, signal)),
+            value: await limitedCall({ alarms: this.#alarms, limitMs: callMs }, (signal) => question(node, signal)),
             error: undefined,
           }
         } catch (error) {

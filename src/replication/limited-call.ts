@@ -1,27 +1,28 @@
 import { ShoalError } from '#foundation/errors.ts'
-import type { Clock } from '#platform/clock.ts'
+import type { Alarms } from './alarms.ts'
 
 export interface CallLimit {
-  readonly clock: Clock
+  readonly alarms: Alarms
   readonly limitMs: number
-  /** Ends the call before its time. */
-  readonly signal?: AbortSignal | undefined
+  /** Whoever aborts it ends the call before its time. */
+  readonly end?: AbortController
 }
 
-/** The result of a call to another node. Its signal is aborted when the time is over, when `signal` is, and when the result is there.
- *  @throws UNAVAILABLE after `limitMs`, CANCELLED, and what the call throws */
+/** The result of a call to another node, whose signal is aborted when the time is over. @throws UNAVAILABLE after `limitMs`, and
+ *  what the call throws */
 export async function limitedCall<T>(
-  { clock, limitMs, signal }: CallLimit,
+  { alarms, limitMs, end = new AbortController() }: CallLimit,
   call: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
-  const end = new AbortController()
-  const either = signal === undefined ? end.signal : AbortSignal.any([end.signal, signal])
-  const tooLate = clock.sleep(limitMs, either).then((): never => {
-    throw new ShoalError('UNAVAILABLE', `The node has not answered for ${limitMs} ms`)
+  const late = Promise.withResolvers<never>()
+  const callOff = alarms.set(limitMs, () => {
+    const error = new ShoalError('UNAVAILABLE', `The node has not answered for ${limitMs} ms`)
+    late.reject(error)
+    end.abort(error)
   })
   try {
-    return await Promise.race([call(either), tooLate])
+    return await Promise.race([call(end.signal), late.promise])
   } finally {
-    end.abort()
+    callOff()
   }
 }

@@ -4,10 +4,14 @@ import { ShoalError, isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
+import type { Alarms } from './alarms.ts'
 import { asShoalError, isIntact } from './holder.ts'
 import { limitedCall } from './limited-call.ts'
 import type { ChunkPeers } from './peers.ts'
 import type { ReadTiming } from './read-timing.ts'
+
+/** Why what is still under way is stopped; made once, because errors are costly to make. */
+const OVER = new ShoalError('CANCELLED', 'The read is over')
 
 export interface ReplicatedReadOptions {
   readonly id: ChunkId
@@ -19,6 +23,7 @@ export interface ReplicatedReadOptions {
   readonly search: () => Promise<readonly NodeId[]>
   readonly peers: ChunkPeers
   readonly clock: Clock
+  readonly alarms: Alarms
   readonly timing: ReadTiming
   readonly digests: Pick<Digests, 'sha256'>
   /** A node that takes longer is given up. */
@@ -34,7 +39,9 @@ export class ReplicatedRead {
   hasSucceeded = false
   readonly #options: ReplicatedReadOptions
   readonly #waiting: NodeId[]
-  readonly #stop = new AbortController()
+  /** Of the attempts that are under way. */
+  readonly #ends = new Set<AbortController>()
+  #callOffHedge: () => void = () => {}
   #underWay = 0
   #isOver = false
   #hasSearched = false
@@ -54,8 +61,8 @@ export class ReplicatedRead {
       this.#resolve = resolve
       this.#reject = reject
     })
-    this.#next()
     this.#hedgeAfter(timing.hedgeAfterMs(range?.length))
+    this.#next()
     return answer
   }
 
@@ -101,10 +108,16 @@ export class ReplicatedRead {
   }
 
   /** This node's own store has as long as it takes: it may write to the caller's buffer until then. */
-  #within(node: NodeId): Promise<Buffer> {
-    const { clock, readMs, peers } = this.#options
-    if (node === peers.self) return this.#readFrom(node, this.#stop.signal)
-    return limitedCall({ clock, limitMs: readMs, signal: this.#stop.signal }, (signal) => this.#readFrom(node, signal))
+  async #within(node: NodeId): Promise<Buffer> {
+    const { alarms, readMs, peers } = this.#options
+    const end = new AbortController()
+    if (node === peers.self) return this.#readFrom(node, end.signal)
+    this.#ends.add(end)
+    try {
+      return await limitedCall({ alarms, limitMs: readMs, end }, (signal) => this.#readFrom(node, signal))
+    } finally {
+      this.#ends.delete(end)
+    }
   }
 
   async #readFrom(node: NodeId, signal: AbortSignal): Promise<Buffer> {
@@ -122,16 +135,13 @@ export class ReplicatedRead {
   }
 
   #hedgeAfter(delayMs: number): void {
-    const { clock, timing, into, peers, sources } = this.#options
+    const { alarms, timing, into, peers, sources } = this.#options
     // The buffer would be written to by the slower one after the caller has got the faster one's answer.
     if (into !== undefined && sources[0] === peers.self) return
-    const hedge = (): void => {
-      if (this.#isOver || this.#waiting.length === 0 || !timing.takeHedge()) return
+    this.#callOffHedge = alarms.set(delayMs, () => {
+      if (this.#waiting.length === 0 || !timing.takeHedge()) return
       this.hedges += 1
       this.#next()
-    }
-    clock.sleep(delayMs, this.#stop.signal).then(hedge, (error: unknown) => {
-      if (!isShoalError(error, 'CANCELLED')) throw error
     })
   }
 
@@ -149,7 +159,8 @@ export class ReplicatedRead {
 
   #end(): void {
     this.#isOver = true
-    this.#stop.abort()
+    this.#callOffHedge()
+    for (const end of this.#ends) end.abort(OVER)
   }
 
   #failure(): ShoalError {

@@ -10,6 +10,7 @@ import type { ClassPolicy } from '#placement/class-policy.ts'
 import type { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
+import { Alarms } from './alarms.ts'
 import { CopySearch } from './copy-search.ts'
 import { describeCopies } from './copy-states.ts'
 import type { ChunkCopies } from './copy-states.ts'
@@ -58,12 +59,14 @@ export interface ReplicatedStoreOptions {
  *  says; what is lacking then goes to the repair queue. A read takes the first good answer.
  *
  *  Beside what `ChunkStore` promises: a node that can't be asked might have the chunk, so `read` and `locate` fail with UNAVAILABLE
- *  rather than call it missing. `forget` removes what can be reached; copies on nodes that are away are garbage when they come back.
+ *  rather than call it missing, and so does `list`. `forget` removes the holders' copies that can be reached; those on nodes that
+ *  are away, and those that stand in elsewhere, are garbage. A node's own store has as long as it takes.
  *  `usage` speaks of one copy of everything: sums divided by the copies of the class, exact when nothing lacks any. */
 export class ReplicatedChunkStore implements ChunkStore {
   readonly #options: ReplicatedStoreOptions
   readonly #limits: ReplicationLimits
   readonly #search: CopySearch
+  readonly #alarms: Alarms
   readonly #timing = new ReadTiming()
   readonly #metrics: ReplicationMetrics
   readonly #forgets = new IdTurns()
@@ -75,6 +78,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.#search = new CopySearch({ ...options, callMs: this.#limits.callMs })
+    this.#alarms = new Alarms(options.clock)
     this.#metrics = replicationMetrics(options.metrics)
   }
 
@@ -87,7 +91,7 @@ export class ReplicatedChunkStore implements ChunkStore {
   async writeCopies(id: ChunkId, bytes: Uint8Array): Promise<ChunkCopies> {
     this.#checkOpen()
     checkSize(id, bytes.length)
-    const { peers, layouts, policy, clock, digests } = this.#options
+    const { peers, layouts, policy, digests } = this.#options
     const targets = new CopyTargets(id, layouts(), peers)
     const needed = copiesToAcknowledge(policy)
     if (targets.first.length < needed) {
@@ -103,7 +107,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     const mayOutlive = needed < targets.first.length
     const own = mayOutlive ? digests.allocate(bytes.length) : bytes
     if (mayOutlive) own.set(bytes)
-    const write = new ReplicatedWrite({ id, bytes: own, targets, needed, peers, clock, limits: this.#limits })
+    const write = new ReplicatedWrite({ id, bytes: own, targets, needed, peers, alarms: this.#alarms, limits: this.#limits })
     this.#track(id, write)
     try {
       write.start()
@@ -128,6 +132,7 @@ export class ReplicatedChunkStore implements ChunkStore {
       sources: this.#sources(id, pair),
       search: async () => (await this.#search.strangers(id)).map(({ node }) => node),
       timing: this.#timing,
+      alarms: this.#alarms,
       readMs: this.#limits.readMs,
     })
     try {
@@ -199,10 +204,10 @@ export class ReplicatedChunkStore implements ChunkStore {
 
   async *list(from?: ChunkId): AsyncIterableIterator<ChunkInfo> {
     this.#checkOpen()
-    const { clock, peers } = this.#options
-    const limitMs = this.#limits.callMs
+    const { peers } = this.#options
+    const within = { alarms: this.#alarms, limitMs: this.#limits.callMs }
     const sources = this.#nodes().map((node) => (start: ChunkId | undefined, limit: number) => {
-      return limitedCall({ clock, limitMs }, (signal) => peers.store(node).list({ from: start, limit, signal }))
+      return limitedCall(within, (signal) => peers.store(node).list({ from: start, limit, signal }))
     })
     yield* mergedList(sources, from)
   }

@@ -1,9 +1,12 @@
-import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import type { Clock } from '#platform/clock.ts'
+import type { Alarms } from './alarms.ts'
 import type { CopyTargets } from './copy-targets.ts'
 import { asShoalError } from './holder.ts'
 import type { ChunkPeers } from './peers.ts'
+
+/** Why what is still under way is stopped; made once, because errors are costly to make. */
+const OVER = new ShoalError('CANCELLED', 'The write is over')
 
 export interface WriteLimits {
   /** A node that hasn't said anything for so long is replaced, while the write isn't acknowledged. */
@@ -19,7 +22,7 @@ export interface ReplicatedWriteOptions {
   /** How many copies must be durable. */
   readonly needed: number
   readonly peers: ChunkPeers
-  readonly clock: Clock
+  readonly alarms: Alarms
   readonly limits: WriteLimits
 }
 
@@ -38,6 +41,8 @@ export class ReplicatedWrite {
   readonly #stop = new AbortController()
   /** The writes of this node's own store: they read the bytes until they end. */
   readonly #here: Promise<void>[] = []
+  readonly #callOffs: (() => void)[] = []
+  #streams = 0
   #isAcknowledged = false
   #isOver = false
   #acknowledge: () => void = () => {}
@@ -90,6 +95,7 @@ export class ReplicatedWrite {
     for (const each of told) this.pending.add(each)
     this.#after(this.#options.limits.replaceAfterMs, () => this.#replaceStalled(told))
     // A failure that is no ShoalError is a defect, and ends the write for whoever waits for it.
+    this.#streams += 1
     const run = this.#run(node, forward).catch((defect: unknown) => {
       this.#refuse(defect)
       this.giveUp()
@@ -109,6 +115,8 @@ export class ReplicatedWrite {
       }
     } catch (error) {
       broken = asShoalError(error)
+    } finally {
+      this.#streams -= 1
     }
     if (this.#isOver) return
     // What the primary didn't do, the next one does: a copy that is there already costs nothing.
@@ -156,18 +164,14 @@ export class ReplicatedWrite {
   }
 
   #after(delayMs: number, act: () => void): void {
-    const over = (error: unknown): void => {
-      if (!isShoalError(error, 'CANCELLED')) throw error
-    }
-    this.#options.clock.sleep(delayMs, this.#stop.signal).then(() => {
-      if (!this.#isOver) act()
-    }, over)
+    this.#callOffs.push(this.#options.alarms.set(delayMs, act))
   }
 
   #finish(): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#stop.abort()
+    for (const callOff of this.#callOffs) callOff()
+    if (this.#streams > 0) this.#stop.abort(OVER)
     if (!this.#isAcknowledged) this.#refuse(this.#failure())
     this.#settle()
   }
