@@ -5,16 +5,21 @@ import type { AssignmentSearch } from './assignment-search.ts'
 
 /** No vertex. */
 const NONE = -1
+/** The hops of what wasn't reached. */
+const UNSEEN = 0xffff
 
 /** Finds paths of one and the same least cost, and moves one copy along each: a search in depth through the arcs whose cost is the
- *  difference of their ends' labels. A vertex from which nothing led on isn't entered again. Which of several nodes comes
- *  first depends on the partition, so that a node shares its partitions with many others, and all of them help when it is
- *  lost. */
+ *  difference of their ends' labels, and of these paths those of the fewest arcs (Dinic; without that the last few copies take
+ *  many rounds). A vertex from which nothing led on isn't entered again. Which of several nodes comes first depends on the
+ *  partition, so that a node shares its partitions with many others, and all of them help when it is lost. */
 export class AugmentingPaths {
   readonly #assignment: Assignment
   readonly #search: AssignmentSearch
   readonly #target: number
   readonly #isEntered: Uint8Array
+  /** For each vertex the arcs that lead to it, at least. */
+  readonly #hops: Uint16Array
+  #isSurveying = true
   readonly #path: number[] = []
   /** For each vertex of the path, which of its arcs comes next. */
   readonly #cursors: number[] = []
@@ -24,6 +29,39 @@ export class AugmentingPaths {
     this.#search = search
     this.#target = target
     this.#isEntered = new Uint8Array(search.vertices.count)
+    this.#hops = new Uint16Array(search.vertices.count).fill(UNSEEN)
+    this.#survey()
+    this.#isEntered.fill(0)
+    this.#isSurveying = false
+  }
+
+  /** Counts the arcs of the shortest way to each vertex, up to the nearest one where something is missing. */
+  #survey(): void {
+    let front: number[] = []
+    for (const source of this.#search.sources()) {
+      if (this.#search.labels[source] !== 0 || this.#isEntered[source] === 1) continue
+      this.#isEntered[source] = 1
+      this.#hops[source] = 0
+      front.push(source)
+    }
+    for (let hops = 1, isThere = false; front.length > 0 && !isThere; hops += 1) {
+      const next: number[] = []
+      for (const vertex of front) {
+        this.#cursors[0] = 0
+        for (let to = this.#advance(vertex); to !== NONE; to = this.#advance(vertex)) {
+          this.#isEntered[to] = 1
+          this.#hops[to] = hops
+          next.push(to)
+          isThere ||= this.#search.labels[to] === this.#target && this.#search.lacks(to)
+        }
+      }
+      front = next
+    }
+    this.#cursors.length = 0
+  }
+
+  #mayEnter(vertex: number): boolean {
+    return this.#isEntered[vertex] === 0 && (this.#isSurveying || this.#hops[vertex] === this.#path.length)
   }
 
   /** Moves one from `source`; false if there is no such path. */
@@ -90,7 +128,7 @@ export class AugmentingPaths {
   #fromHub(): number {
     const { labels, vertices } = this.#search
     for (let node = this.#take(); node < this.#assignment.nodes; node = this.#take()) {
-      if (this.#isEntered[node] === 0 && this.#assignment.isInHub(node) && labels[node] === labels[vertices.hub]) return node
+      if (this.#mayEnter(node) && this.#assignment.isInHub(node) && labels[node] === labels[vertices.hub]) return node
     }
     return NONE
   }
@@ -102,12 +140,12 @@ export class AugmentingPaths {
     for (let cursor = this.#take(); cursor <= held.length; cursor = this.#take()) {
       if (cursor === held.length) {
         const { hub } = vertices
-        if (this.#isEntered[hub] === 0 && labels[hub] === label && this.#assignment.mayEnterHub(node)) return hub
+        if (this.#mayEnter(hub) && labels[hub] === label && this.#assignment.mayEnterHub(node)) return hub
         continue
       }
       const partition = held[cursor] as number
       const cell = vertices.cell(partition, this.#assignment.zoneOf(node))
-      if (this.#isEntered[cell] === 1) continue
+      if (!this.#mayEnter(cell)) continue
       const cost = this.#assignment.heldBefore(partition, node) ? 0 : 1
       if (labels[cell] === label - cost && this.#assignment.isHeld(partition, node)) return cell
     }
@@ -124,11 +162,11 @@ export class AugmentingPaths {
     for (let cursor = this.#take(); cursor <= members.length; cursor = this.#take()) {
       if (cursor === members.length) {
         const pool = vertices.pool(partition)
-        if (this.#isEntered[pool] === 0 && labels[pool] === label && this.#assignment.cellGives(partition, zone)) return pool
+        if (this.#mayEnter(pool) && labels[pool] === label && this.#assignment.cellGives(partition, zone)) return pool
         continue
       }
       const node = members[order[start + cursor] as number] as number
-      if (this.#isEntered[node] === 0 && this.#leadsTo(partition, node, label)) return node
+      if (this.#mayEnter(node) && this.#leadsTo(partition, node, label)) return node
     }
     return NONE
   }
@@ -142,7 +180,7 @@ export class AugmentingPaths {
     for (let cursor = this.#take(); cursor < nodes + lowerZones.length + copies; cursor = this.#take()) {
       if (cursor < nodes) {
         const node = order[start + cursor] as number
-        if (this.#isEntered[node] === 1) continue
+        if (!this.#mayEnter(node)) continue
         const zone = this.#assignment.zoneOf(node)
         if (labels[vertices.cell(partition, zone)] !== FAR || !this.#assignment.isUntouched(partition, zone)) continue
         if (this.#leadsTo(partition, node, label)) return node
@@ -152,7 +190,7 @@ export class AugmentingPaths {
       const zone = lowerZones[cursor - nodes] ?? (holder === NOBODY ? undefined : this.#assignment.zoneOf(holder))
       if (zone === undefined) continue
       const cell = vertices.cell(partition, zone)
-      if (this.#isEntered[cell] === 0 && labels[cell] === label && this.#assignment.cellTakes(partition, zone)) return cell
+      if (this.#mayEnter(cell) && labels[cell] === label && this.#assignment.cellTakes(partition, zone)) return cell
     }
     return NONE
   }

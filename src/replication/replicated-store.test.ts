@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { rejectsWith, suiteOfChunkStore } from '#chunk/store.suite.ts'
+import { idOf, rejectsWith, sampleBytes, suiteOfChunkStore } from '#chunk/store.suite.ts'
 import type { FakeNode } from './fake-cluster.suite.ts'
 import { Fixture } from './replicated-fixture.suite.ts'
 
@@ -15,6 +15,16 @@ test('a list without one of the nodes would be wrong: it fails instead', async (
   assert.equal((await cluster.settle(store.list().next())).done, true)
   cluster.node(cluster.nodes[4]?.id).isUp = false
   await rejectsWith('UNAVAILABLE', cluster.settle(store.list().next()))
+})
+
+test('usage speaks of one copy of everything, of the nodes that answer', async () => {
+  const { store, cluster } = new Fixture()
+  for (const size of [3_000, 6_000]) await cluster.settle(store.write(idOf(sampleBytes(size)), sampleBytes(size)))
+  await cluster.pass(20)
+  const { chunks, liveBytes } = await cluster.settle(store.usage())
+  assert.deepEqual({ chunks, liveBytes }, { chunks: 2, liveBytes: 9_000 })
+  for (const node of cluster.nodes) node.isUp = false
+  await rejectsWith('UNAVAILABLE', cluster.settle(store.usage()))
 })
 
 test('forget removes the copies that it can reach, and spares those that a write has touched meanwhile', async () => {

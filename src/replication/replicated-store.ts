@@ -217,6 +217,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     const { peers, layouts } = this.#options
     const answers = await this.#search.ask(this.#nodes(), (node, signal) => peers.store(node).usage(signal))
     const usages = answers.flatMap((answer) => (answer.error === undefined ? [answer.value] : []))
+    if (usages.length === 0) throw new ShoalError('UNAVAILABLE', 'No node can say now what it keeps')
     const each = Math.max(1, layouts().next.holdersEach)
     const sum = (of: (usage: ChunkUsage) => number): number =>
       Math.round(usages.reduce((total, usage) => total + of(usage), 0) / each)

@@ -109,7 +109,7 @@ export class ReplicatedWrite {
     let broken = new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
     try {
       for await (const outcome of peers.store(node).write(id, bytes, { forward, signal: this.#stop.signal })) {
-        untold.delete(outcome.node)
+        if (!untold.delete(outcome.node)) continue
         if (outcome.error === undefined) this.#succeeded(outcome.node)
         else this.#failed(outcome.node, outcome.error)
       }
