@@ -22,6 +22,12 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
+  { name: 'sharedlog', purpose: 'the totally ordered log port, with its election; memory and etcd', imports: GROUND },
+  {
+    name: 'kv',
+    purpose: 'the ordered transactional key-value port; memory, LMDB with a journal, replicated over a shared log',
+    imports: [...GROUND, 'sharedlog'],
+  },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'placement', purpose: 'layouts: which nodes hold which chunks; classes', imports: ['foundation'] },
   {
@@ -76,6 +82,7 @@ export const LAYERS: readonly Layer[] = [
 export const ADAPTERS: readonly RegExp[] = [
   /^src\/platform\/node-/,
   /^src\/observe\/(pino|prom)-/,
+  /^src\/sharedlog\/(etcd|memory)/,
   /^src\/kv\/(lmdb|memory)/,
   /^src\/chunk\/(disk|memory)/,
 ]
@@ -112,7 +119,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'prom-client': /^src\/observe\/prom-/,
   'reflect-metadata': /^src\/(node\/make-certificate|cluster\/certificates)/,
   saxes: /^src\/gateway\/xml\//,
-  undici: /^src\/client\//,
+  undici: /^src\/(client|sharedlog)\//,
   yaml: /^src\/(config|cli)\//,
   zod: /^src\/(config|access|gateway\/rest)\//,
 }

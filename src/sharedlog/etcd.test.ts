@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { isShoalError } from '#foundation/errors.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { startEtcdProcess } from '../../test/support/etcd-process.ts'
+import type { EtcdProcess } from '../../test/support/etcd-process.ts'
+import { EtcdLog } from './etcd.ts'
+import type { EtcdLogOptions } from './etcd.ts'
+import { logSuite } from './log.suite.ts'
+
+const NEVER = new AbortController().signal
+
+let etcd: EtcdProcess
+before(async () => {
+  etcd = await startEtcdProcess()
+})
+after(() => etcd.dispose())
+
+let logs = 0
+function freshPrefix(): string {
+  logs += 1
+  return `log-${logs}/`
+}
+
+function connect(prefix: string, options: Partial<EtcdLogOptions> = {}): EtcdLog {
+  return new EtcdLog({ endpoints: [etcd.endpoint], prefix, clock: nodeClock, ...options })
+}
+
+logSuite('etcd', async () => {
+  const prefix = freshPrefix()
+  return { connect: () => connect(prefix), failoverMs: 3_500, dispose: async () => {} }
+})
+
+test('a reader goes on when what it waits for has been compacted, and when etcd was killed and has come back', async () => {
+  const prefix = freshPrefix()
+  const [log, other] = [connect(prefix), connect(prefix)]
+  const term = await log.lead({ id: 'a', address: 'a' }, NEVER)
+  const write = (index: number): Promise<string> =>
+    log.append({ epoch: term.epoch, index, bytes: Buffer.from(`entry ${index}`) }).catch((error: unknown) => {
+      assert.ok(isShoalError(error, 'UNAVAILABLE'))
+      return 'unknown'
+    })
+  const seen: number[] = []
+  const stop = new AbortController()
+  const reading = (async () => {
+    while (!stop.signal.aborted) {
+      try {
+        for await (const some of other.read(seen.length + 1, stop.signal)) seen.push(...some.map(({ index }) => index))
+      } catch (error) {
+        assert.ok(isShoalError(error, 'UNAVAILABLE'))
+        await delay(20)
+      }
+    }
+  })()
+  for (let index = 1; index <= 10; index += 1) await write(index)
+  const { header } = (await etcd.call('kv/range', { key: 'AA==' })) as { header: { revision: string } }
+  await etcd.call('kv/compaction', { revision: header.revision })
+  await write(11)
+  await etcd.kill()
+  assert.equal(await write(12), 'unknown')
+  await etcd.start()
+  while ((await write(12)) === 'unknown') await delay(20)
+  while (seen.length < 12) await delay(5)
+  stop.abort()
+  await reading
+  assert.deepEqual(seen, [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])
+  await Promise.all([log.close(), other.close()])
+})
+
+test('an etcd that cannot be reached is UNAVAILABLE, and another of its members is asked', async () => {
+  const prefix = freshPrefix()
+  const gone = connect(prefix, { endpoints: ['http://127.0.0.1:9'] })
+  await assert.rejects(gone.bounds(), (error) => isShoalError(error, 'UNAVAILABLE'))
+  await assert.rejects(gone.append({ epoch: 1, index: 1, bytes: Buffer.alloc(1) }), (error) => isShoalError(error, 'UNAVAILABLE'))
+  const log = connect(prefix, { endpoints: ['http://127.0.0.1:9', etcd.endpoint] })
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  await Promise.all([gone.close(), log.close()])
+})
+
+test('with users, the right password opens the log, also when etcd has forgotten its tokens, and a wrong one is refused', async (t) => {
+  const guarded = await startEtcdProcess()
+  t.after(() => guarded.dispose())
+  for (const [path, body] of [
+    ['auth/user/add', { name: 'root', password: 'right' }],
+    ['auth/role/add', { name: 'root' }],
+    ['auth/user/grant', { user: 'root', role: 'root' }],
+    ['auth/enable', {}],
+  ] as const) {
+    await guarded.call(path, body)
+  }
+  const open = (password: string): EtcdLog => connect('log/', { endpoints: [guarded.endpoint], user: { name: 'root', password } })
+  const [log, wrong] = [open('right'), open('wrong')]
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  await assert.rejects(wrong.bounds(), (error) => isShoalError(error, 'UNAUTHENTICATED'))
+  await guarded.kill()
+  await guarded.start()
+  for (let tries = 0; tries < 3; tries += 1) await log.bounds().catch(() => {})
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  await Promise.all([log.close(), wrong.close()])
+})

@@ -1,0 +1,92 @@
+import type { Clock } from '#platform/clock.ts'
+import type { Leadership } from './log.ts'
+
+/** Three renewals may fail before the lease passes. */
+const RENEWALS_IN_LEASE = 4
+/** The part of a lease that is not relied on: clocks may differ in pace by that much. Quartz is off by a ten-thousandth; a
+ *  virtual machine that is starved may well be off by a hundredth. */
+const DRIFT_SHARE = 0.1
+
+export interface LeaseTermOptions {
+  readonly epoch: number
+  readonly leaseMs: number
+  /** When the request that was granted the lease was sent, or any moment before. */
+  readonly sentAtMs: number
+  readonly clock: Clock
+  /** Renews the lease; false when there is none any more. @throws UNAVAILABLE */
+  readonly renew: () => Promise<boolean>
+  /** Gives it back. */
+  readonly release: () => Promise<void>
+}
+
+/** A term that lasts as long as its lease is renewed. */
+export class LeaseTerm implements Leadership {
+  readonly epoch: number
+  readonly #options: LeaseTermOptions
+  readonly #lost = new AbortController()
+  /** When the last request that renewed the lease was sent. */
+  #sentAtMs: number
+  #resigning: Promise<void> | undefined
+
+  constructor(options: LeaseTermOptions) {
+    this.epoch = options.epoch
+    this.#options = options
+    this.#sentAtMs = options.sentAtMs
+    void this.#renewals()
+    void this.#watchLease()
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal
+  }
+
+  isLeased(): boolean {
+    return !this.lost.aborted && this.#passedMs() < this.#options.leaseMs * (1 - DRIFT_SHARE)
+  }
+
+  resign(): Promise<void> {
+    this.end()
+    this.#resigning ??= this.#options.release().catch(() => {
+      // It passes by itself.
+    })
+    return this.#resigning
+  }
+
+  /** Ends the term here; the log isn't told. */
+  end(): void {
+    this.#lost.abort()
+  }
+
+  #passedMs(): number {
+    return this.#options.clock.monotonicMs() - this.#sentAtMs
+  }
+
+  async #renewals(): Promise<void> {
+    const { clock, leaseMs, renew } = this.#options
+    while (await this.#slept(leaseMs / RENEWALS_IN_LEASE)) {
+      const sentAtMs = clock.monotonicMs()
+      try {
+        if (await renew()) this.#sentAtMs = sentAtMs
+        else this.end()
+      } catch {
+        // The next one may get through; otherwise the lease passes.
+      }
+    }
+  }
+
+  /** A term whose lease has passed is over, even if nobody else could be elected meanwhile. */
+  async #watchLease(): Promise<void> {
+    const { leaseMs } = this.#options
+    while (await this.#slept(leaseMs - this.#passedMs())) if (this.#passedMs() >= leaseMs) this.end()
+  }
+
+  /** False when the term is over. */
+  async #slept(delayMs: number): Promise<boolean> {
+    try {
+      await this.#options.clock.sleep(Math.max(delayMs, 1), this.lost)
+    } catch {
+      // The term is over.
+    }
+    return !this.lost.aborted
+  }
+}
