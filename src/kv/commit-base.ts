@@ -28,7 +28,8 @@ export interface CommitBase extends FlushedState {
   keep(): KeptState
   /** Writes all of `writes` or nothing, in one step. When it resolves, the writes are durable, and `get` and `range` show
    *  them. It is called again only when the promise has settled. It may keep the buffers.
-   *  @throws NO_SPACE when nothing was written and later commits may succeed; any other error is the end of all writing. */
+   *  @throws NO_SPACE when nothing was written and later commits may succeed; any other error is the end of all writing here:
+   *  UNAVAILABLE if it goes on elsewhere, where the writes may have arrived if its details say `ambiguous`. */
   commit(writes: WriteSet, options?: CommitOptions): Promise<void>
   /** Called once, with no commit under way; nothing is called after it. */
   close(): Promise<void>

@@ -10,6 +10,8 @@ const BATCH_WRITES_MAX = 16_384
 const WAITING_BYTES_MAX = 256 * 1024 * 1024
 const WAITING_TRANSACTIONS_MAX = 100_000
 
+const NOT_TAKEN = 'The node no longer takes changes, and this one was not made: do it again, where it is taken'
+
 /** What one commit carried. */
 export interface CommitFacts {
   readonly transactions: number
@@ -48,7 +50,7 @@ export class GroupCommit {
     this.#onCommit = onCommit
   }
 
-  /** Why no transaction may begin now, if so: STORAGE_FAILED for ever, BUSY for the moment. */
+  /** Why no transaction may begin now, if so: STORAGE_FAILED or UNAVAILABLE for ever, BUSY for the moment. */
   refusal(): ShoalError | undefined {
     if (this.#failure !== undefined) return this.#failure
     if (this.#waitingBytes < WAITING_BYTES_MAX && this.#waitingTransactions < WAITING_TRANSACTIONS_MAX) return undefined
@@ -126,6 +128,10 @@ export class GroupCommit {
       await this.#base.commit(batch.writes, { direct: batch.direct })
     } catch (cause) {
       if (isShoalError(cause, 'NO_SPACE')) return cause
+      if (isShoalError(cause, 'UNAVAILABLE')) {
+        this.#failure = new ShoalError('UNAVAILABLE', NOT_TAKEN, { details: { ambiguous: false }, cause })
+        return cause
+      }
       this.#failure = new ShoalError(
         'STORAGE_FAILED',
         'The metadata could not be written, so nothing more is accepted: check the disk, then restart the node',
@@ -146,12 +152,14 @@ export class GroupCommit {
     for (const settle of batch.settle) settle(undefined)
   }
 
-  /** Whatever waits may have read the writes that are lost now: all of it fails with them. */
+  /** Whatever waits may have read the writes that are lost now: all of it fails with them. What becomes of those may be unknown;
+   *  what came after them certainly wasn't written. */
   #settleAll(failure: ShoalError): void {
-    const batches = this.#batches
+    const [first, ...others] = this.#batches
     this.#batches = []
     this.#waitingBytes = 0
     this.#waitingTransactions = 0
-    for (const batch of batches) for (const settle of batch.settle) settle(failure)
+    for (const settle of first?.settle ?? []) settle(failure)
+    for (const batch of others) for (const settle of batch.settle) settle(this.#failure ?? failure)
   }
 }

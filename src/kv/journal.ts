@@ -3,8 +3,9 @@ import { ShoalError } from '#foundation/errors.ts'
 import { storageError, systemErrorCode } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import { decodeRecord, encodeRecord, PAGE_BYTES, recordBytes } from './journal-format.ts'
-import type { JournalRecord, Writes } from './journal-format.ts'
+import type { JournalRecord } from './journal-format.ts'
 import { nameOfKey } from './key-name.ts'
+import type { Writes } from './write-codec.ts'
 import { WriteSet } from './write-set.ts'
 
 /** Of each of the two files: what one of them holds is in memory until the store has it, and so is what the other holds. */

@@ -1,9 +1,10 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Interval } from './arguments.ts'
-import type { CommitBase, CommitOptions, FlushedState, KeptState } from './commit-base.ts'
+import type { CommitBase, CommitOptions, KeptState } from './commit-base.ts'
 import type { Journal } from './journal.ts'
 import { nameOfKey } from './key-name.ts'
+import { getThrough, keepThrough } from './layered-state.ts'
 import { mergedRange } from './merged-range.ts'
 import type { KeyValue } from './store.ts'
 import { WriteSet } from './write-set.ts'
@@ -70,13 +71,8 @@ export class JournaledBase implements CommitBase {
   }
 
   keep(): KeptState {
-    const state = this.#base.keep()
     const layers = this.#layers().map((layer) => (layer === this.#pending ? layer.copy() : layer))
-    return {
-      get: (key) => getThrough(layers, state, key),
-      range: (interval) => mergedRange(state, layers, interval),
-      release: () => state.release(),
-    }
+    return keepThrough(layers, this.#base.keep())
   }
 
   async commit(writes: WriteSet, { direct = false }: CommitOptions = {}): Promise<void> {
@@ -189,15 +185,6 @@ export class JournaledBase implements CommitBase {
     this.#turn = turn.catch(() => undefined)
     return turn
   }
-}
-
-function getThrough(layers: readonly WriteSet[], state: FlushedState, key: Uint8Array): Buffer | undefined {
-  const name = nameOfKey(key)
-  for (const layer of layers) {
-    const write = layer.get(name)
-    if (write !== undefined) return write.value === undefined ? undefined : Buffer.from(write.value)
-  }
-  return state.get(key)
 }
 
 function* inPieces(writes: WriteSet, count: number): Generator<WriteSet> {

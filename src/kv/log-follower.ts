@@ -1,0 +1,103 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { LogEntry, SharedLog } from '#sharedlog/log.ts'
+import { LogSteps } from './log-entry-format.ts'
+import type { LogStep } from './log-entry-format.ts'
+import type { ReplicatedState } from './replicated-state.ts'
+import type { SnapshotSource } from './snapshot-transfer.ts'
+import { WriteSet } from './write-set.ts'
+
+/** Before the log is asked again that couldn't be reached, and before anything else is tried again. */
+const RETRY_MS = 100
+const SLOW_RETRY_MS = 1_000
+
+export interface LogFollowerOptions {
+  readonly state: ReplicatedState
+  readonly log: SharedLog
+  readonly clock: Clock
+  readonly report: Log
+  readonly snapshots: SnapshotSource | undefined
+  readonly onEntry: (index: number, bytes: number) => void
+}
+
+/** Brings what others append into the state. */
+export class LogFollower {
+  readonly #options: LogFollowerOptions
+  #needsSnapshot: boolean
+
+  constructor(options: LogFollowerOptions) {
+    this.#options = options
+    this.#needsSnapshot = !options.state.isWhole
+  }
+
+  /** Whether the state can't go on from where it is. */
+  get needsSnapshot(): boolean {
+    return this.#needsSnapshot
+  }
+
+  /** Follows until `signal` is aborted. @throws what no further try can mend */
+  async follow(signal: AbortSignal): Promise<void> {
+    const { clock, report } = this.#options
+    while (!signal.aborted) {
+      try {
+        if (this.#needsSnapshot) await this.#install(signal)
+        await this.#read(signal)
+      } catch (error) {
+        if (signal.aborted) return
+        const delayMs = this.#mend(error)
+        report.debug('Following the shared log was interrupted', { error })
+        await clock.sleep(delayMs, signal).catch(() => {})
+      }
+    }
+  }
+
+  /** How long to wait before it makes sense to try again. */
+  #mend(error: unknown): number {
+    if (isShoalError(error, 'UNAVAILABLE')) return RETRY_MS
+    if (isShoalError(error, 'NO_SPACE')) return SLOW_RETRY_MS
+    if (!isShoalError(error, 'CURSOR_TOO_OLD')) throw error
+    this.#needsSnapshot = true
+    return this.#options.snapshots === undefined ? SLOW_RETRY_MS : 1
+  }
+
+  async #read(signal: AbortSignal): Promise<void> {
+    const { log, state, onEntry } = this.#options
+    // A step that wasn't complete begins anew.
+    const steps = new LogSteps()
+    for await (const entries of log.read(state.applied + 1, signal)) {
+      await state.room()
+      for (const entry of entries) {
+        const step = steps.take(entry)
+        if (step === undefined) state.pass(entry.index)
+        else this.#take(step, entry)
+        onEntry(entry.index, entry.bytes.length)
+      }
+    }
+  }
+
+  #take(step: LogStep, { index }: LogEntry): void {
+    const { state } = this.#options
+    if (step.kind === 'writes') return state.take(step.writes, index)
+    if (state.stateId === undefined) {
+      if (step.isOnOlderState) throw new ShoalError('CURSOR_TOO_OLD', 'The log rests on a state that is older than it')
+      if (!state.isEmpty)
+        throw new ShoalError('DATA_IN_USE', 'The data folder has metadata of its own, and cannot join a cluster: choose an empty folder')
+    } else if (!state.stateId.equals(step.stateId)) {
+      throw new ShoalError('DATA_IN_USE', 'The data folder belongs to another cluster than the shared log: choose the right one of both')
+    }
+    state.take(new WriteSet(), index, step.stateId)
+  }
+
+  async #install(signal: AbortSignal): Promise<void> {
+    const { snapshots, state, report, clock } = this.#options
+    if (snapshots === undefined) throw new ShoalError('UNAVAILABLE', 'This node is too far behind, and knows nobody who could send a snapshot')
+    const beginMs = clock.monotonicMs()
+    const snapshot = await snapshots.fetchSnapshot(signal)
+    if (state.stateId !== undefined && !state.stateId.equals(snapshot.stateId))
+      throw new ShoalError('DATA_IN_USE', 'The snapshot is of another cluster than the data folder')
+    await state.install(snapshot)
+    this.#needsSnapshot = false
+    report.info('Installed a snapshot of the metadata', { index: snapshot.index, ms: Math.round(clock.monotonicMs() - beginMs) })
+  }
+}

@@ -1,0 +1,335 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Log } from '#observe/log.ts'
+import { silentLog } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { Candidate, Leader, Leadership, SharedLog } from '#sharedlog/log.ts'
+import { toInterval } from './arguments.ts'
+import type { CommitBase } from './commit-base.ts'
+import { GroupCommitStore } from './group-commit-store.ts'
+import type { GroupCommitOptions } from './group-commit.ts'
+import { encodeTermEntry, STATE_ID_BYTES } from './log-entry-format.ts'
+import { LogFollower } from './log-follower.ts'
+import { pagedRange } from './paged-range.ts'
+import { ReplicatedState } from './replicated-state.ts'
+import { TermBase } from './replicated-term.ts'
+import type { SnapshotSource, StateSnapshot } from './snapshot-transfer.ts'
+import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction, TransactOptions } from './store.ts'
+import { TailConfirmation } from './tail-confirmation.ts'
+import { TrimPolicy } from './trim-policy.ts'
+import type { TrimLimits } from './trim-policy.ts'
+import { WriteSet } from './write-set.ts'
+
+export interface ReplicatedStoreOptions extends GroupCommitOptions {
+  /** This node's own copy. It may have a state already when the log is founded, and must not otherwise. */
+  readonly base: CommitBase
+  /** Stays the caller's. */
+  readonly log: SharedLog
+  readonly clock: Clock
+  readonly random: Random
+  /** Under which name this node campaigns; without one it only follows. */
+  readonly candidate?: Candidate
+  readonly report?: Log
+  /** For when the log no longer has what comes next here. */
+  readonly snapshots?: SnapshotSource
+  readonly keep?: TrimLimits
+}
+
+/** What can be asked of a store. */
+export type KeyValueReader = Pick<KeyValueStore, 'get' | 'read' | 'openSnapshot' | 'range'>
+
+interface Term {
+  readonly base: TermBase
+  readonly store: GroupCommitStore
+  readonly leadership: Leadership
+}
+
+const RETRY_MS = 200
+const SLOW_RETRY_MS = 1_000
+
+/** One of several copies of a store, which agree by a shared log: the promises of `KeyValueStore` hold over all of them together, and
+ *  what was acknowledged survives the loss of any of them, as long as the log does.
+ *
+ *  - **One leads**, and runs transactions; the batch that is in flight is one append to the log (or several, if it is large), while
+ *    the next one collects. Anywhere else `transact` is refused with UNAVAILABLE, whose details name the `leader` and its `address`.
+ *  - **Reads are linearizable** everywhere: at the leader under its lease, elsewhere once this copy has all that the log had when
+ *    the read was called. `stale` reads what is here, without asking anybody.
+ *  - A leader that loses its term fails what is under way with UNAVAILABLE. Details say `ambiguous` of what the log may have all the
+ *    same: that shows in what is read afterwards. */
+export class ReplicatedStore implements KeyValueStore {
+  readonly #options: ReplicatedStoreOptions
+  readonly #report: Log
+  readonly #state: ReplicatedState
+  readonly #follower: LogFollower
+  readonly #trimming: TrimPolicy
+  readonly #tail: TailConfirmation
+  /** Reads the state, and never writes. */
+  readonly #local: GroupCommitStore
+  readonly #stopped = new AbortController()
+  readonly #running: Promise<unknown>
+  #isTrimming = false
+  #term: Term | undefined
+  #leader: Leader | undefined
+  #failure: ShoalError | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: ReplicatedStoreOptions) {
+    const { base, log, clock, report = silentLog, snapshots, keep } = options
+    this.#options = options
+    this.#report = report
+    this.#state = new ReplicatedState(base, clock)
+    this.#trimming = new TrimPolicy(keep)
+    this.#tail = new TailConfirmation({ log, state: this.#state, clock })
+    this.#local = new GroupCommitStore(this.#state)
+    const onEntry = (index: number, bytes: number): void => this.#trimming.note(index, bytes)
+    this.#follower = new LogFollower({ state: this.#state, log, clock, report, snapshots, onEntry })
+    this.#running = Promise.all([this.#run(), this.#watchLeader()])
+  }
+
+  /** Reads what this copy has, however old that is. */
+  get stale(): KeyValueReader {
+    return this.#local
+  }
+
+  get isLeading(): boolean {
+    return this.#term !== undefined && !this.#term.leadership.lost.aborted
+  }
+
+  /** The last entry of the log that has been seen here. */
+  get position(): number {
+    return this.#state.position
+  }
+
+  /** This copy as it is now, for another one. @throws UNAVAILABLE */
+  snapshot(): StateSnapshot {
+    return this.#state.snapshot()
+  }
+
+  get(key: Uint8Array): Promise<Buffer | undefined> {
+    return this.read((snapshot) => snapshot.get(key))
+  }
+
+  async read<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
+    const term = await this.#ready()
+    const result = this.#local.read(fn)
+    // It has run: now is the time to ask.
+    return term === undefined || term.leadership.isLeased() ? result : this.#stillLed(term, result)
+  }
+
+  async openSnapshot(): Promise<LongSnapshot> {
+    const term = await this.#ready()
+    const snapshot = this.#local.openSnapshot()
+    return term === undefined || term.leadership.isLeased() ? snapshot : this.#stillLed(term, snapshot)
+  }
+
+  range(options: RangeOptions): AsyncIterableIterator<KeyValue> {
+    return pagedRange(this, toInterval(options))
+  }
+
+  async transact<T>(fn: (transaction: Transaction) => T, options?: TransactOptions): Promise<T> {
+    this.#checkOpen()
+    const term = this.#term
+    if (term === undefined || term.leadership.lost.aborted) throw this.#refusal()
+    let hasWritten = false
+    const running = term.store.transact((transaction) => {
+      const result = fn(transaction)
+      hasWritten = transaction.writtenBytes > 0
+      return result
+    }, options)
+    if (hasWritten) return running
+    // Nothing goes to the log that would tell whether this node still leads. A failure of the callback is an answer, too.
+    return this.#stillLed(term, running)
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #close(): Promise<void> {
+    await this.#term?.store.close()
+    this.#stopped.abort()
+    await this.#running
+    await this.#local.close()
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== undefined) throw new ShoalError('UNAVAILABLE', 'The key-value store is closed')
+  }
+
+  /** Resolves when this copy has whatever anybody may have seen before the call. The term, if that rests on its lease. */
+  async #ready(): Promise<Term | undefined> {
+    this.#checkOpen()
+    const term = this.#term
+    if (term?.leadership.isLeased() === true) {
+      const { inFlight } = term.base
+      if (inFlight === undefined) return term
+      // Others may see what the log has before its answer is here. What is appended after this is newer than the call.
+      await inFlight
+      if (term.leadership.isLeased()) return term
+    }
+    if (this.#failure !== undefined) throw this.#failure
+    await this.#tail.confirm()
+    this.#checkOpen()
+    return undefined
+  }
+
+  /** Passes on what a leader has found out, if it led when it did: it still does, and by its lease or the log's word nobody else
+   *  can have written since. */
+  async #stillLed<T>({ leadership }: Term, answer: Promise<T>): Promise<T> {
+    // What it was is passed on below.
+    await answer.catch(() => {})
+    if (!leadership.isLeased()) {
+      const { lost } = leadership
+      if (!lost.aborted) await Promise.race([this.#tail.confirm(), untilAborted(lost)])
+      if (lost.aborted) throw this.#refusal()
+    }
+    return answer
+  }
+
+  #refusal(): ShoalError {
+    if (this.#failure !== undefined) return this.#failure
+    const { candidate } = this.#options
+    const leader = this.#leader
+    if (leader === undefined || leader.id === candidate?.id) {
+      return new ShoalError('UNAVAILABLE', 'No node leads the metadata at the moment: try again shortly')
+    }
+    return new ShoalError('UNAVAILABLE', `The metadata is led by node "${leader.id}" at ${leader.address}`, {
+      details: { leader: leader.id, address: leader.address },
+    })
+  }
+
+  /** Follows, campaigns and leads, in turns, until closed. */
+  async #run(): Promise<void> {
+    const stopped = this.#stopped.signal
+    while (!stopped.aborted && this.#failure === undefined) {
+      const enough = new AbortController()
+      const failed = new AbortController()
+      const following = this.#follower.follow(AbortSignal.any([stopped, enough.signal])).catch((error: unknown) => {
+        this.#fail(error)
+        failed.abort()
+      })
+      const leadership = await this.#elected(AbortSignal.any([stopped, failed.signal]))
+      if (leadership !== undefined) {
+        await this.#caughtUp(AbortSignal.any([leadership.lost, stopped, failed.signal]))
+        enough.abort()
+        await following
+        const hasLed = !leadership.lost.aborted && this.#failure === undefined && (await this.#lead(leadership))
+        await leadership.resign()
+        // Somebody else may be able to.
+        if (!hasLed) await this.#pause(SLOW_RETRY_MS)
+      }
+      enough.abort()
+      await following
+      if (this.#state.failure !== undefined) this.#fail(this.#state.failure)
+    }
+  }
+
+  /** A term, or none because `signal` was aborted. */
+  async #elected(signal: AbortSignal): Promise<Leadership | undefined> {
+    const { log, candidate } = this.#options
+    try {
+      if (candidate !== undefined) return await log.lead(candidate, signal)
+    } catch (error) {
+      if (isShoalError(error, 'CANCELLED')) return undefined
+      this.#report.warn('This node cannot campaign', { error })
+      await this.#pause(SLOW_RETRY_MS)
+      return undefined
+    }
+    await untilAborted(signal)
+    return undefined
+  }
+
+  /** Has seen all that the log had when this node was elected; it gives up when that can't be. */
+  async #caughtUp(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted && !this.#follower.needsSnapshot) {
+      try {
+        return await this.#tail.confirm()
+      } catch {
+        await this.#pause(RETRY_MS)
+      }
+    }
+  }
+
+  /** Leads until the term is over; false if it couldn't begin. */
+  async #lead(leadership: Leadership): Promise<boolean> {
+    try {
+      const base = await this.#opened(leadership)
+      if (base === undefined) return false
+      const store = new GroupCommitStore(base, this.#options)
+      this.#term = { base, store, leadership }
+      this.#report.info('This node leads the metadata', { epoch: leadership.epoch })
+      await untilAborted(AbortSignal.any([leadership.lost, this.#stopped.signal]))
+      this.#term = undefined
+      await store.close()
+      this.#report.info('This node no longer leads the metadata', { epoch: leadership.epoch })
+      return true
+    } catch (error) {
+      this.#report.warn('This node could not begin to lead', { error })
+      return false
+    }
+  }
+
+  /** Appends the entry that begins the term; none if it is over, or if this copy isn't as far as the log. */
+  async #opened(leadership: Leadership): Promise<TermBase | undefined> {
+    const { log, clock, random } = this.#options
+    const { last } = await log.bounds()
+    const state = this.#state
+    if (state.position !== last) {
+      if (state.position < last) return undefined
+      this.#fail(new ShoalError('DATA_IN_USE', `The shared log ends at entry ${last}, and this node has already seen entry ${state.position} of its own: it is another log, or has lost its end`))
+      return undefined
+    }
+    const onAppended = (index: number, bytes: number): void => this.#appended(index, bytes)
+    const base = new TermBase(state, last, { log, leadership, clock, onAppended })
+    const stateId = state.stateId ?? random.bytes(STATE_ID_BYTES)
+    const isOnOlderState = last === 0 && !state.isEmpty
+    if (!(await base.append(encodeTermEntry({ stateId, isOnOlderState })))) return undefined
+    state.take(new WriteSet(), last + 1, stateId)
+    return base
+  }
+
+  #appended(index: number, bytes: number): void {
+    this.#trimming.note(index, bytes)
+    const upTo = this.#trimming.due(this.#state.durable)
+    if (upTo !== undefined && !this.#isTrimming) void this.#trim(upTo)
+  }
+
+  async #trim(upTo: number): Promise<void> {
+    this.#isTrimming = true
+    try {
+      await this.#options.log.trim(upTo)
+      this.#trimming.trimmed(upTo)
+    } catch (error) {
+      this.#report.debug('The shared log was not trimmed', { error })
+    }
+    this.#isTrimming = false
+  }
+
+  async #watchLeader(): Promise<void> {
+    const { log } = this.#options
+    const stopped = this.#stopped.signal
+    while (!stopped.aborted) {
+      try {
+        for await (const leader of log.leaders(stopped)) this.#leader = leader
+      } catch {
+        this.#leader = undefined
+        await this.#pause(RETRY_MS)
+      }
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= isShoalError(error) ? error : new ShoalError('INTERNAL', 'The replica failed', { cause: error })
+    this.#report.error('This node takes no more of the metadata', { error })
+  }
+
+  #pause(delayMs: number): Promise<void> {
+    return this.#options.clock.sleep(delayMs, this.#stopped.signal).catch(() => {})
+  }
+}
+
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }))
+}
