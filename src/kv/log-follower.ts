@@ -43,6 +43,8 @@ export class LogFollower {
       try {
         if (this.#needsSnapshot) await this.#install(signal)
         await this.#read(signal)
+        // The log was closed under it.
+        await clock.sleep(SLOW_RETRY_MS, signal)
       } catch (error) {
         if (signal.aborted) return
         const delayMs = this.#mend(error)

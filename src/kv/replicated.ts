@@ -314,8 +314,8 @@ export class ReplicatedStore implements KeyValueStore {
         for await (const leader of log.leaders(stopped)) this.#leader = leader
       } catch {
         this.#leader = undefined
-        await this.#pause(RETRY_MS)
       }
+      await this.#pause(RETRY_MS)
     }
   }
 

@@ -212,7 +212,8 @@ export class MemoryLogClient implements SharedLog {
   async #call<T>(call: MemoryLogCall, run: () => T): Promise<T> {
     const fault = await this.#fault?.(call)
     if (this.#closed.signal.aborted) throw unreachable()
-    if (fault === 'request-late') void this.#clock.sleep(LATE_MS).then(run)
+    // Nobody waits for what it says then.
+    if (fault === 'request-late') void this.#clock.sleep(LATE_MS).then(run).catch(() => {})
     if (fault === 'request-late' || fault === 'request-lost' || this.#isPartitioned) throw unreachable()
     const answer = run()
     if (fault === 'answer-lost') throw unreachable()
@@ -226,12 +227,13 @@ function unreachable(): ShoalError {
 
 /** Waits for `event`, or until `signal` is aborted. */
 async function waitFor(event: Promise<void>, signal: AbortSignal): Promise<void> {
+  const over = event.catch(() => {})
   if (signal.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const done = (): void => resolve()
   signal.addEventListener('abort', done)
   try {
-    await Promise.race([promise, event.catch(() => {})])
+    await Promise.race([promise, over])
   } finally {
     signal.removeEventListener('abort', done)
   }

@@ -1,0 +1,236 @@
+// A few replicas and their clients in one process, on one clock that stands still between steps: a seed repeats all of it.
+
+import { setImmediate as turn } from 'node:timers/promises'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
+import { SeededRandom } from '#platform/seeded-random.ts'
+import type { SharedLog } from '#sharedlog/log.ts'
+import { MemoryLog } from '#sharedlog/memory.ts'
+import type { Fault, MemoryLogClient } from '#sharedlog/memory.ts'
+import type { Seen } from './list-history.suite.ts'
+import { MemoryBase, MemoryDisk } from './memory.ts'
+import { ReplicatedStore } from './replicated.ts'
+import type { KeyValueReader } from './replicated.ts'
+import type { StateSnapshot } from './snapshot-transfer.ts'
+import type { Snapshot } from './store.ts'
+
+const NODES = 3
+const CLIENTS = 6
+const STEP_MS = 7
+const CALM_MS = 60_000
+const COUNT_KEY = Buffer.from('count')
+const keyOf = (place: number): Buffer => Buffer.from(`op/${String(place).padStart(8, '0')}`)
+
+export interface SimulationOptions {
+  readonly seed: number
+  readonly steps?: number
+  /** Puts something between a node and the log: a defect that must be found. */
+  readonly between?: (log: MemoryLogClient) => SharedLog
+  /** Which side of a store is asked. */
+  readonly reader?: (store: ReplicatedStore) => KeyValueReader
+}
+
+interface Node {
+  readonly id: string
+  readonly disk: MemoryDisk
+  log: MemoryLogClient
+  store: ReplicatedStore
+  isUp: boolean
+}
+
+export interface SimulationResult {
+  readonly history: readonly Seen[]
+  /** What each replica has in the end. */
+  readonly lists: readonly (readonly string[])[]
+  readonly terms: number
+  readonly installed: number
+}
+
+class Simulation {
+  readonly #random: SeededRandom
+  readonly #clock = new ManualClock()
+  readonly #shared: MemoryLog
+  readonly #options: SimulationOptions
+  readonly #nodes: Node[] = []
+  readonly #history: Seen[] = []
+  #step = 0
+  #isCalm = false
+  #operations = 0
+  #installed = 0
+
+  constructor(options: SimulationOptions) {
+    this.#options = options
+    this.#random = new SeededRandom(options.seed)
+    this.#shared = new MemoryLog({ clock: this.#clock, leaseMs: 400 })
+  }
+
+  async run(): Promise<SimulationResult> {
+    for (let at = 0; at < NODES; at += 1) {
+      const disk = new MemoryDisk()
+      this.#nodes.push({ id: `node-${at}`, disk, ...this.#start(`node-${at}`, disk), isUp: true })
+    }
+    const clients = Array.from({ length: CLIENTS }, () => this.#client())
+    for (let at = 0; at < (this.#options.steps ?? 1_000); at += 1) {
+      this.#disturb()
+      await this.#pass()
+    }
+    this.#isCalm = true
+    for (const node of this.#nodes) this.#recover(node)
+    const lists = await this.#settle(clients)
+    const terms = (this.#shared.leader?.epoch as number)
+    await this.#wait(Promise.all(this.#nodes.map(({ store }) => store.close())))
+    return { history: this.#history, lists, terms, installed: this.#installed }
+  }
+
+  /** Clients end, and every replica gets what there is. */
+  async #settle(clients: readonly Promise<void>[]): Promise<string[][]> {
+    await this.#wait(Promise.all(clients))
+    const lists: string[][] = []
+    for (const { store } of this.#nodes) lists.push(await this.#wait(this.#persistently(() => store.read(listOf))))
+    return lists
+  }
+
+  async #persistently<T>(run: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await run()
+      } catch (error) {
+        if (!isShoalError(error, 'UNAVAILABLE')) throw error
+        await this.#clock.sleep(50)
+      }
+    }
+  }
+
+  async #wait<T>(promise: Promise<T>): Promise<T> {
+    let isDone = false
+    const settled = promise.finally(() => (isDone = true))
+    settled.catch(() => {})
+    for (let ms = 0; !isDone; ms += STEP_MS) {
+      if (ms > CALM_MS) throw new Error(`seed ${this.#options.seed}: not settled ${CALM_MS} ms after the last fault`)
+      await this.#pass()
+    }
+    return settled
+  }
+
+  async #pass(): Promise<void> {
+    this.#step += 1
+    this.#clock.advance(STEP_MS)
+    await turn()
+    await turn()
+  }
+
+  #start(id: string, disk: MemoryDisk): Pick<Node, 'log' | 'store'> {
+    const log = this.#shared.client({ clock: this.#clock, fault: () => this.#fault() })
+    const store = new ReplicatedStore({
+      base: new MemoryBase(disk),
+      log: this.#options.between?.(log) ?? log,
+      clock: this.#clock,
+      random: this.#random,
+      candidate: { id, address: id },
+      keep: { entries: 30, bytes: 1_000_000 },
+      snapshots: { fetchSnapshot: () => this.#fetchSnapshot(id) },
+    })
+    return { log, store }
+  }
+
+  async #fault(): Promise<Fault | undefined> {
+    if (this.#random.chance(0.5)) await this.#clock.sleep(this.#random.below(15))
+    if (this.#isCalm || !this.#random.chance(0.04)) return undefined
+    return (['request-lost', 'answer-lost', 'request-late'] as const)[this.#random.below(3)]
+  }
+
+  async #fetchSnapshot(id: string): Promise<StateSnapshot> {
+    const source = this.#nodes.find((node) => node.isUp && node.id !== id && node.store.isLeading)
+    if (source === undefined) throw new ShoalError('UNAVAILABLE', 'Nobody leads')
+    const { pages, ...rest } = source.store.snapshot()
+    this.#installed += 1
+    const slowly = async function* (clock: ManualClock): typeof pages extends infer P ? AsyncGenerator<P extends AsyncIterable<infer Page> ? Page : never> : never {
+      for await (const page of pages) for (const entry of page) {
+        await clock.sleep(1)
+        yield [entry]
+      }
+    }
+    return { ...rest, pages: slowly(this.#clock) }
+  }
+
+  #disturb(): void {
+    const node = this.#nodes[this.#random.below(NODES)] as Node
+    if (!node.isUp) {
+      if (this.#random.chance(0.03)) this.#recover(node)
+    } else if (this.#random.chance(0.008)) this.#kill(node)
+    else if (this.#random.chance(0.02)) node.log.partition(true)
+    else if (this.#random.chance(0.05)) node.log.partition(false)
+  }
+
+  /** From now on nothing of it reaches its disk or the log. */
+  #kill(node: Node): void {
+    node.isUp = false
+    new MemoryBase(node.disk)
+    void node.log.close()
+    void node.store.close()
+  }
+
+  #recover(node: Node): void {
+    if (node.isUp) node.log.partition(false)
+    else Object.assign(node, this.#start(node.id, node.disk))
+    node.isUp = true
+  }
+
+  async #client(): Promise<void> {
+    while (!this.#isCalm) {
+      const node = this.#nodes[this.#random.below(NODES)] as Node
+      const isRead = this.#random.chance(0.5)
+      const seen: Seen = { kind: isRead ? 'read' : 'append', begin: this.#tick(), end: Infinity, result: undefined, id: `${this.#operations}`, isRefused: false }
+      this.#operations += 1
+      if (node.isUp && (isRead || node.store.isLeading)) {
+        this.#history.push(seen)
+        await (isRead ? this.#read(node, seen) : this.#append(node, seen))
+      }
+      await this.#clock.sleep(this.#random.below(40))
+    }
+  }
+
+  async #read({ store }: Node, seen: Seen): Promise<void> {
+    try {
+      const length = await (this.#options.reader?.(store) ?? store).read(lengthOf)
+      seen.result = length
+      seen.end = this.#tick()
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+    }
+  }
+
+  async #append({ store }: Node, seen: Seen): Promise<void> {
+    try {
+      const place = await store.transact((transaction) => {
+        const length = lengthOf(transaction)
+        transaction.put(keyOf(length), Buffer.from(seen.id))
+        transaction.put(COUNT_KEY, Buffer.from(String(length + 1)))
+        return length
+      })
+      seen.result = place
+      seen.end = this.#tick()
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      seen.isRefused = error.code === 'UNAVAILABLE' && error.details['ambiguous'] !== true
+    }
+  }
+
+  /** A moment of its own. */
+  #tick(): number {
+    this.#step += 1
+    return this.#step
+  }
+}
+
+function lengthOf(snapshot: Snapshot): number {
+  return Number(snapshot.get(COUNT_KEY)?.toString() ?? 0)
+}
+
+function listOf(snapshot: Snapshot): string[] {
+  return [...snapshot.range({ start: keyOf(0), end: Buffer.from('op0') })].map(({ value }) => value.toString())
+}
+
+export function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  return new Simulation(options).run()
+}
