@@ -26,15 +26,33 @@ export interface LmdbStoreOptions extends GroupCommitOptions {
  *  removed entries are used again. @throws STORAGE_FAILED when the folder can't be opened */
 export async function openLmdbStore({ path, journal, onCommit }: LmdbStoreOptions): Promise<KeyValueStore> {
   const folder = resolve(path)
-  try {
-    await makeFolder(folder)
-    const base = new LmdbBase(openEnvironment(folder), folder)
-    await syncPath(`${folder}/data.mdb`)
-    await syncPath(folder)
+  return opening(folder, async () => {
+    const base = await openBase(folder)
     return new GroupCommitStore(journal === undefined ? base : await journaled(base, { folder, ...journal }), { onCommit })
+  })
+}
+
+/** The same files as a base of another store, which has no use for a journal: the folder must have none that isn't empty.
+ *  @throws STORAGE_FAILED when the folder can't be opened */
+export function openLmdbBase(path: string): Promise<CommitBase> {
+  const folder = resolve(path)
+  return opening(folder, () => openBase(folder))
+}
+
+async function opening<T>(folder: string, open: () => Promise<T>): Promise<T> {
+  try {
+    return await open()
   } catch (cause) {
     throw new ShoalError('STORAGE_FAILED', `Cannot open the key-value store in "${folder}": ${String(cause)}`, { cause })
   }
+}
+
+async function openBase(folder: string): Promise<CommitBase> {
+  await makeFolder(folder)
+  const base = new LmdbBase(openEnvironment(folder), folder)
+  await syncPath(`${folder}/data.mdb`)
+  await syncPath(folder)
+  return base
 }
 
 async function journaled(

@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { SharedLog } from '#sharedlog/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import type { CommitBase } from './commit-base.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
 import { ReplicatedStore } from './replicated.ts'
 import type { ReplicatedStoreOptions } from './replicated.ts'
@@ -19,13 +20,14 @@ export async function until(isSo: () => boolean | Promise<boolean>, what: string
   for (const endMs = Date.now() + 10_000; !(await isSo()); await delay(2)) assert.ok(Date.now() < endMs, `not within 10 s: ${what}`)
 }
 
-/** A store that leads by itself, over any log. */
-export async function leadingFixture(connect: () => SharedLog): Promise<StoreFixture> {
+/** A store that leads by itself, over any log and base. */
+export async function leadingFixture(connect: () => SharedLog, openBase?: () => Promise<CommitBase>): Promise<StoreFixture> {
   const disk = new MemoryDisk()
   let commits = 0
   const open = async (): Promise<{ log: SharedLog; store: ReplicatedStore }> => {
     const log = connect()
-    const store = openReplica('one', { log, disk, onCommit: () => (commits += 1) })
+    const base = (await openBase?.()) ?? new MemoryBase(disk)
+    const store = openReplica('one', { log, base, onCommit: () => (commits += 1) })
     await until(() => store.isLeading, 'it leads')
     return { log, store }
   }
