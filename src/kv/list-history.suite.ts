@@ -27,7 +27,8 @@ export function contradictions(history: readonly Seen[], list: readonly string[]
       continue
     }
     const place = placeOf.get(seen.id)
-    if (seen.result !== undefined && place !== seen.result) found.push(`${seen.id} was acknowledged at ${seen.result}, and is at ${place}`)
+    if (seen.result !== undefined && place !== seen.result)
+      found.push(`${seen.id} was acknowledged at ${seen.result}, and is at ${place}`)
     if (seen.isRefused && place !== undefined) found.push(`${seen.id} was refused, and is at ${place}`)
     if (place !== undefined) placed.push({ seen, order: 2 * place + 1 })
   }

@@ -10,54 +10,61 @@ import type { Writes } from './write-codec.ts'
 import { WriteSet } from './write-set.ts'
 
 const FORMAT = 1
-const HEADER_BYTES = 12
+/** Format, kind, flags, nothing, number of the part, checksum, id of the state. */
+const HEADER_BYTES = 28
+const STATE_ID_AT = 12
 const KIND = { writes: 1, term: 2 } as const
 const LAST_PART = 1
 const BODY_BYTES_MAX = ENTRY_BYTES_MAX - HEADER_BYTES
 export const STATE_ID_BYTES = 16
 
-/** The first entry of each term. It says whose log this is. */
-export interface TermEntry {
-  /** Drawn when the log is founded: all states that rest on the log carry it. */
-  readonly stateId: Buffer
-  /** Entry 1 of a log whose founder had a state already: whoever has none needs a snapshot first. */
-  readonly isOnOlderState: boolean
-}
-
 /** One step of the log: what the entries up to `index` come to. */
 export type LogStep =
   | { readonly kind: 'writes'; readonly index: number; readonly writes: WriteSet }
-  | ({ readonly kind: 'term'; readonly index: number } & TermEntry)
+  /** The first entry of each term. `isOnOlderState`: entry 1 of a log whose founder had a state already, so that whoever has none
+   *  needs a snapshot first. */
+  | { readonly kind: 'term'; readonly index: number; readonly isOnOlderState: boolean }
+
+/** An entry as it was written. */
+export interface DecodedEntry {
+  /** Drawn when the log is founded: each state that rests on the log carries it, and each entry. */
+  readonly stateId: Buffer
+  readonly kind: number
+  readonly isLast: boolean
+  readonly part: number
+  readonly body: Buffer
+}
 
 /** The entries that say `writes`, in order: as many as it takes. They count when the last one is there, and only if nothing else
  *  came between. */
-export function encodeWriteEntries(writes: Writes): Buffer[] {
+export function encodeWriteEntries(stateId: Buffer, writes: Writes): Buffer[] {
   const body = Buffer.allocUnsafeSlow(encodedBytes(writes))
   encodeWrites(body, 0, writes)
   const entries: Buffer[] = []
   for (let at = 0; at === 0 || at < body.length; at += BODY_BYTES_MAX) {
     const isLast = at + BODY_BYTES_MAX >= body.length
-    const head = { kind: KIND.writes, flags: isLast ? LAST_PART : 0, part: entries.length }
-    entries.push(encodeEntry(head, body.subarray(at, at + BODY_BYTES_MAX)))
+    const part = body.subarray(at, at + BODY_BYTES_MAX)
+    entries.push(encodeEntry({ stateId, kind: KIND.writes, isLast, part: entries.length, body: part }))
   }
   return entries
 }
 
-export function encodeTermEntry({ stateId, isOnOlderState }: TermEntry): Buffer {
-  return encodeEntry({ kind: KIND.term, flags: LAST_PART, part: 0 }, Buffer.concat([stateId, Buffer.of(isOnOlderState ? 1 : 0)]))
+export function encodeTermEntry(stateId: Buffer, isOnOlderState: boolean): Buffer {
+  return encodeEntry({ stateId, kind: KIND.term, isLast: true, part: 0, body: Buffer.of(isOnOlderState ? 1 : 0) })
 }
 
-function encodeEntry({ kind, flags, part }: { kind: number; flags: number; part: number }, body: Uint8Array): Buffer {
+function encodeEntry({ stateId, kind, isLast, part, body }: DecodedEntry): Buffer {
   const entry = Buffer.allocUnsafe(HEADER_BYTES + body.length)
-  entry.set([FORMAT, kind, flags, 0])
+  entry.set([FORMAT, kind, isLast ? LAST_PART : 0, 0])
   entry.writeUInt32BE(part, 4)
+  entry.set(stateId, STATE_ID_AT)
   entry.set(body, HEADER_BYTES)
   entry.writeUInt32BE(checksum(entry), 8)
   return entry
 }
 
 function checksum(entry: Buffer): number {
-  return crc32c(entry.subarray(HEADER_BYTES), crc32c(entry.subarray(0, 8)))
+  return crc32c(entry.subarray(STATE_ID_AT), crc32c(entry.subarray(0, 8)))
 }
 
 /** Puts the steps together from the entries, which come one after another from the beginning of a step. */
@@ -65,15 +72,12 @@ export class LogSteps {
   #parts: Buffer[] = []
   #epoch = 0
 
-  /** The step that `entry` completes, if it does.
-   *  @throws DATA_FORMAT: a newer release wrote it; CORRUPT: nothing after it may be applied */
-  take({ index, epoch, bytes }: LogEntry): LogStep | undefined {
-    const { kind, isLast, part, body } = decodeEntry(bytes, index)
+  /** The step that `entry` completes, if it does. @throws CORRUPT: nothing after it may be applied */
+  take({ index, epoch }: Pick<LogEntry, 'index' | 'epoch'>, { kind, isLast, part, body }: DecodedEntry): LogStep | undefined {
     if (kind === KIND.term) {
       // What the leader before has left unfinished never happened.
       this.#parts = []
-      const [stateId, flag] = [Buffer.from(body.subarray(0, STATE_ID_BYTES)), body[STATE_ID_BYTES]]
-      return { kind: 'term', index, stateId, isOnOlderState: flag === 1 }
+      return { kind: 'term', index, isOnOlderState: body[0] === 1 }
     }
     if (part === 0) this.#parts = []
     if (part !== this.#parts.length || (part > 0 && epoch !== this.#epoch)) throw corrupt(index)
@@ -88,13 +92,20 @@ export class LogSteps {
   }
 }
 
-function decodeEntry(bytes: Buffer, index: number): { kind: number; isLast: boolean; part: number; body: Buffer } {
+/** @throws DATA_FORMAT: a newer release wrote it; CORRUPT */
+export function decodeEntry({ bytes, index }: Pick<LogEntry, 'bytes' | 'index'>): DecodedEntry {
   const [format, kind = 0, flags = 0] = bytes
   if (bytes.length < HEADER_BYTES || bytes.readUInt32BE(8) !== checksum(bytes)) throw corrupt(index)
   if (format !== FORMAT || (kind !== KIND.writes && kind !== KIND.term)) {
     throw new ShoalError('DATA_FORMAT', `Entry ${index} of the shared log was written by a newer release: upgrade this node`)
   }
-  return { kind, isLast: (flags & LAST_PART) !== 0, part: bytes.readUInt32BE(4), body: bytes.subarray(HEADER_BYTES) }
+  return {
+    stateId: bytes.subarray(STATE_ID_AT, HEADER_BYTES),
+    kind,
+    isLast: (flags & LAST_PART) !== 0,
+    part: bytes.readUInt32BE(4),
+    body: bytes.subarray(HEADER_BYTES),
+  }
 }
 
 function corrupt(index: number): ShoalError {

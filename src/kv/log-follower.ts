@@ -2,8 +2,7 @@ import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { LogEntry, SharedLog } from '#sharedlog/log.ts'
-import { LogSteps } from './log-entry-format.ts'
-import type { LogStep } from './log-entry-format.ts'
+import { decodeEntry, LogSteps } from './log-entry-format.ts'
 import type { ReplicatedState } from './replicated-state.ts'
 import type { SnapshotSource } from './snapshot-transfer.ts'
 import { WriteSet } from './write-set.ts'
@@ -67,33 +66,46 @@ export class LogFollower {
     const { log, state, onEntry } = this.#options
     // A step that wasn't complete begins anew.
     const steps = new LogSteps()
-    for await (const entries of log.read(state.applied + 1, signal)) {
+    // The last entry that is here is read again, to see that it is of this log.
+    for await (const entries of log.read(Math.max(state.applied, 1), signal)) {
       await state.room()
       for (const entry of entries) {
-        const step = steps.take(entry)
-        if (step === undefined) state.pass(entry.index)
-        else this.#take(step, entry)
+        this.#take(entry, steps)
         onEntry(entry.index, entry.bytes.length)
       }
     }
   }
 
-  #take(step: LogStep, { index }: LogEntry): void {
+  #take(entry: LogEntry, steps: LogSteps): void {
     const { state } = this.#options
-    if (step.kind === 'writes') return state.take(step.writes, index)
-    if (state.stateId === undefined) {
-      if (step.isOnOlderState) throw new ShoalError('CURSOR_TOO_OLD', 'The log rests on a state that is older than it')
-      if (!state.isEmpty)
-        throw new ShoalError('DATA_IN_USE', 'The data folder has metadata of its own, and cannot join a cluster: choose an empty folder')
-    } else if (!state.stateId.equals(step.stateId)) {
-      throw new ShoalError('DATA_IN_USE', 'The data folder belongs to another cluster than the shared log: choose the right one of both')
+    const decoded = decodeEntry(entry)
+    if (state.stateId !== undefined && !state.stateId.equals(decoded.stateId)) {
+      throw new ShoalError(
+        'DATA_IN_USE',
+        'The data folder belongs to another cluster than the shared log: choose the right one of both',
+      )
     }
-    state.take(new WriteSet(), index, step.stateId)
+    const step = entry.index <= state.applied ? undefined : steps.take(entry, decoded)
+    if (step === undefined) return state.pass(entry.index)
+    if (step.kind === 'writes') return state.take(step.writes, step.index)
+    if (state.stateId === undefined) this.#checkJoining(step.isOnOlderState)
+    state.take(new WriteSet(), step.index, Buffer.from(decoded.stateId))
+  }
+
+  /** This node has no state of the log yet, and meets its first entry. */
+  #checkJoining(isOnOlderState: boolean): void {
+    if (isOnOlderState) throw new ShoalError('CURSOR_TOO_OLD', 'The log rests on a state that is older than it')
+    if (this.#options.state.isEmpty) return
+    throw new ShoalError(
+      'DATA_IN_USE',
+      'The data folder has metadata of its own, and cannot join a cluster: choose an empty folder',
+    )
   }
 
   async #install(signal: AbortSignal): Promise<void> {
     const { snapshots, state, report, clock } = this.#options
-    if (snapshots === undefined) throw new ShoalError('UNAVAILABLE', 'This node is too far behind, and knows nobody who could send a snapshot')
+    if (snapshots === undefined)
+      throw new ShoalError('UNAVAILABLE', 'This node is too far behind, and knows nobody who could send a snapshot')
     const beginMs = clock.monotonicMs()
     const snapshot = await snapshots.fetchSnapshot(signal)
     if (state.stateId !== undefined && !state.stateId.equals(snapshot.stateId))

@@ -10,7 +10,9 @@ const SEEDS = Number(process.env['SHOAL_SEEDS'] ?? 25)
 const FIRST_SEED = Number(process.env['SHOAL_SEED'] ?? 1)
 
 /** What is wrong with one run. */
-async function wrongWith(options: SimulationOptions): Promise<{ wrong: string[]; terms: number; installed: number; acknowledged: number }> {
+async function wrongWith(
+  options: SimulationOptions,
+): Promise<{ wrong: string[]; terms: number; installed: number; acknowledged: number }> {
   const { history, lists, terms, installed } = await simulate(options)
   const [list = []] = lists
   const wrong = contradictions(history, list)
@@ -43,14 +45,18 @@ async function isFound(defect: Omit<SimulationOptions, 'seed'>): Promise<boolean
 }
 
 /** A log with one call replaced. */
-function replacing<Name extends keyof SharedLog>(name: Name, replace: (log: MemoryLogClient) => SharedLog[Name]): (log: MemoryLogClient) => SharedLog {
-  return (log) => new Proxy<SharedLog>(log, {
-    get: (_, wanted) => {
-      if (wanted === name) return replace(log)
-      const value: unknown = Reflect.get(log, wanted)
-      return typeof value === 'function' ? value.bind(log) : value
-    },
-  })
+function replacing<Name extends keyof SharedLog>(
+  name: Name,
+  replace: (log: MemoryLogClient) => SharedLog[Name],
+): (log: MemoryLogClient) => SharedLog {
+  return (log) =>
+    new Proxy<SharedLog>(log, {
+      get: (_, wanted) => {
+        if (wanted === name) return replace(log)
+        const value: unknown = Reflect.get(log, wanted)
+        return typeof value === 'function' ? value.bind(log) : value
+      },
+    })
 }
 
 test('canary: a leader that acknowledges before the append is found', async () => {

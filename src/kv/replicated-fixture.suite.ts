@@ -10,14 +10,18 @@ import type { ReplicatedStoreOptions } from './replicated.ts'
 import type { StoreFixture } from './store-fixture.suite.ts'
 
 /** A replica in memory, on the clock of the machine. */
-export function openReplica(id: string, options: { log: SharedLog; disk?: MemoryDisk } & Partial<ReplicatedStoreOptions>): ReplicatedStore {
-  const { disk = new MemoryDisk() } = options
+export function openReplica(
+  id: string,
+  options: { log: SharedLog; disk?: MemoryDisk } & Partial<ReplicatedStoreOptions>,
+): ReplicatedStore {
+  const { disk = new MemoryDisk(), base = new MemoryBase(disk) } = options
   const candidate = { id, address: `${id}:7402` }
-  return new ReplicatedStore({ base: new MemoryBase(disk), clock: nodeClock, random: nodeRandom, candidate, ...options })
+  return new ReplicatedStore({ clock: nodeClock, random: nodeRandom, candidate, ...options, base })
 }
 
 export async function until(isSo: () => boolean | Promise<boolean>, what: string): Promise<void> {
-  for (const endMs = Date.now() + 10_000; !(await isSo()); await delay(2)) assert.ok(Date.now() < endMs, `not within 10 s: ${what}`)
+  for (const endMs = Date.now() + 10_000; !(await isSo()); await delay(2))
+    assert.ok(Date.now() < endMs, `not within 10 s: ${what}`)
 }
 
 /** A store that leads by itself, over any log and base. */

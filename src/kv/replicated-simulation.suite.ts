@@ -77,7 +77,7 @@ class Simulation {
     this.#isCalm = true
     for (const node of this.#nodes) this.#recover(node)
     const lists = await this.#settle(clients)
-    const terms = (this.#shared.leader?.epoch as number)
+    const terms = this.#shared.leader?.epoch as number
     await this.#wait(Promise.all(this.#nodes.map(({ store }) => store.close())))
     return { history: this.#history, lists, terms, installed: this.#installed }
   }
@@ -144,11 +144,14 @@ class Simulation {
     if (source === undefined) throw new ShoalError('UNAVAILABLE', 'Nobody leads')
     const { pages, ...rest } = source.store.snapshot()
     this.#installed += 1
-    const slowly = async function* (clock: ManualClock): typeof pages extends infer P ? AsyncGenerator<P extends AsyncIterable<infer Page> ? Page : never> : never {
-      for await (const page of pages) for (const entry of page) {
-        await clock.sleep(1)
-        yield [entry]
-      }
+    const slowly = async function* (
+      clock: ManualClock,
+    ): typeof pages extends infer P ? AsyncGenerator<P extends AsyncIterable<infer Page> ? Page : never> : never {
+      for await (const page of pages)
+        for (const entry of page) {
+          await clock.sleep(1)
+          yield [entry]
+        }
     }
     return { ...rest, pages: slowly(this.#clock) }
   }
@@ -180,7 +183,14 @@ class Simulation {
     while (!this.#isCalm) {
       const node = this.#nodes[this.#random.below(NODES)] as Node
       const isRead = this.#random.chance(0.5)
-      const seen: Seen = { kind: isRead ? 'read' : 'append', begin: this.#tick(), end: Infinity, result: undefined, id: `${this.#operations}`, isRefused: false }
+      const seen: Seen = {
+        kind: isRead ? 'read' : 'append',
+        begin: this.#tick(),
+        end: Infinity,
+        result: undefined,
+        id: `${this.#operations}`,
+        isRefused: false,
+      }
       this.#operations += 1
       if (node.isUp && (isRead || node.store.isLeading)) {
         this.#history.push(seen)

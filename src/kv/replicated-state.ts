@@ -31,8 +31,8 @@ export class ReplicatedState implements CommitBase {
   readonly #closed = new AbortController()
   #stateId: Buffer | undefined
   #isInstalling: boolean
-  /** The last entry of the log that has been seen, and the last one that is in the state: they differ while a step of several
-   *  entries isn't complete. */
+  /** The last entry of the log that has been seen since the state was opened, and the last one that is in the state. They differ
+   *  while a step of several entries isn't complete, and until the log was seen to have what is here. */
   #position: number
   #applied: number
   #durable: number
@@ -51,7 +51,8 @@ export class ReplicatedState implements CommitBase {
     const row = found === undefined ? undefined : decodeReplicaRow(found)
     this.#stateId = row?.stateId
     this.#isInstalling = row?.isInstalling === true
-    this.#applied = this.#durable = this.#position = row?.applied ?? 0
+    this.#applied = this.#durable = row?.applied ?? 0
+    this.#position = Math.max(this.#applied - 1, 0)
   }
 
   /** Of the log that it rests on; none before it has seen any. */
@@ -119,9 +120,9 @@ export class ReplicatedState implements CommitBase {
     this.pass(index)
   }
 
-  /** Entry `index` has been seen, and is a part of something to come. */
+  /** Entry `index` has been seen, and is a part of something to come, or is here already. */
   pass(index: number): void {
-    this.#position = index
+    this.#position = Math.max(this.#position, index)
     this.#progress.resolve()
     this.#progress = Promise.withResolvers()
   }
@@ -138,6 +139,12 @@ export class ReplicatedState implements CommitBase {
     await this.#work
     if (this.#refusal !== undefined) throw this.#refusal
     this.#applyPending()
+  }
+
+  /** Makes the state that is here the one that a new log rests on, before that has an entry: after a crash it is known again. */
+  async found(stateId: Buffer): Promise<void> {
+    await this.#base.commit(withRow(new WriteSet(), { stateId, applied: 0, isInstalling: false }))
+    this.#stateId = stateId
   }
 
   /** The state of this moment, for another replica. */
@@ -213,7 +220,11 @@ export class ReplicatedState implements CommitBase {
     } catch (cause) {
       this.#refusal = isShoalError(cause, 'NO_SPACE')
         ? cause
-        : new ShoalError('STORAGE_FAILED', 'The metadata could not be written, so this node takes no more of it: check the disk, then restart it', { cause })
+        : new ShoalError(
+            'STORAGE_FAILED',
+            'The metadata could not be written, so this node takes no more of it: check the disk, then restart it',
+            { cause },
+          )
     }
   }
 

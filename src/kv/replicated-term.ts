@@ -13,6 +13,9 @@ import type { WriteSet } from './write-set.ts'
 const DOUBT_MS_MAX = 10_000
 
 export interface TermBaseOptions {
+  /** The log's last entry; the state has all up to it. */
+  readonly last: number
+  readonly stateId: Buffer
   readonly log: SharedLog
   readonly leadership: Leadership
   readonly clock: Clock
@@ -28,10 +31,9 @@ export class TermBase implements CommitBase {
   #last: number
   #inFlight: Promise<void> | undefined
 
-  /** The log's last entry is `last`, and the state has all up to it. */
-  constructor(state: ReplicatedState, last: number, options: TermBaseOptions) {
+  constructor(state: ReplicatedState, options: TermBaseOptions) {
     this.#state = state
-    this.#last = last
+    this.#last = options.last
     this.#options = options
   }
 
@@ -68,7 +70,7 @@ export class TermBase implements CommitBase {
     let isAmbiguous = false
     try {
       await this.#state.room()
-      const entries = encodeWriteEntries(writes)
+      const entries = encodeWriteEntries(this.#options.stateId, writes)
       for (const [at, bytes] of entries.entries()) {
         isAmbiguous = at === entries.length - 1
         if (await this.append(bytes)) continue

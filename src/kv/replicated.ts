@@ -28,7 +28,7 @@ export interface ReplicatedStoreOptions extends GroupCommitOptions {
   readonly clock: Clock
   readonly random: Random
   /** Under which name this node campaigns; without one it only follows. */
-  readonly candidate?: Candidate
+  readonly candidate?: Candidate | undefined
   readonly report?: Log
   /** For when the log no longer has what comes next here. */
   readonly snapshots?: SnapshotSource
@@ -245,7 +245,8 @@ export class ReplicatedStore implements KeyValueStore {
     while (!signal.aborted && !this.#follower.needsSnapshot) {
       try {
         return await this.#tail.confirm()
-      } catch {
+      } catch (error) {
+        if (!isShoalError(error, 'UNAVAILABLE')) return this.#fail(error)
         await this.#pause(RETRY_MS)
       }
     }
@@ -275,16 +276,13 @@ export class ReplicatedStore implements KeyValueStore {
     const { log, clock, random } = this.#options
     const { last } = await log.bounds()
     const state = this.#state
-    if (state.position !== last) {
-      if (state.position < last) return undefined
-      this.#fail(new ShoalError('DATA_IN_USE', `The shared log ends at entry ${last}, and this node has already seen entry ${state.position} of its own: it is another log, or has lost its end`))
-      return undefined
-    }
-    const onAppended = (index: number, bytes: number): void => this.#appended(index, bytes)
-    const base = new TermBase(state, last, { log, leadership, clock, onAppended })
+    if (state.position !== last || state.applied > last) return undefined
     const stateId = state.stateId ?? random.bytes(STATE_ID_BYTES)
     const isOnOlderState = last === 0 && !state.isEmpty
-    if (!(await base.append(encodeTermEntry({ stateId, isOnOlderState })))) return undefined
+    if (isOnOlderState) await state.found(stateId)
+    const onAppended = (index: number, bytes: number): void => this.#appended(index, bytes)
+    const base = new TermBase(state, { last, stateId, log, leadership, clock, onAppended })
+    if (!(await base.append(encodeTermEntry(stateId, isOnOlderState)))) return undefined
     state.take(new WriteSet(), last + 1, stateId)
     return base
   }

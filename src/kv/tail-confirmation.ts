@@ -21,7 +21,7 @@ export class TailConfirmation {
     this.#clock = clock
   }
 
-  /** @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time */
+  /** @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time; DATA_IN_USE for another log */
   confirm(): Promise<void> {
     if (this.#current === undefined) {
       this.#current = this.#ask().finally(() => {
@@ -40,13 +40,23 @@ export class TailConfirmation {
   }
 
   async #ask(): Promise<void> {
+    const { applied } = this.#state
     const { last } = await this.#log.bounds()
+    if (last < applied) {
+      throw new ShoalError(
+        'DATA_IN_USE',
+        `The shared log ends at entry ${last}, and this node has entry ${applied} of its log: it is another log, or has lost its end`,
+      )
+    }
     if (this.#state.position >= last) return
     const enough = new AbortController()
     const late = this.#clock.sleep(CATCH_UP_MS_MAX, enough.signal).catch(() => {})
     await Promise.race([this.#state.reached(last), late])
     enough.abort()
     if (this.#state.position >= last) return
-    throw new ShoalError('UNAVAILABLE', `This node has seen entry ${this.#state.position} of the shared log, which ends at ${last}`)
+    throw new ShoalError(
+      'UNAVAILABLE',
+      `This node has seen entry ${this.#state.position} of the shared log, which ends at ${last}`,
+    )
   }
 }

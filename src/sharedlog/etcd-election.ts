@@ -80,7 +80,14 @@ export class EtcdElection {
       })
       if (answer.succeeded === true) {
         const epoch = Number(answer.header.revision)
-        return new LeaseTerm({ epoch, leaseMs: Number(lease.TTL) * 1_000, sentAtMs, clock, renew: () => this.#renew(lease.ID), release })
+        return new LeaseTerm({
+          epoch,
+          leaseMs: Number(lease.TTL) * 1_000,
+          sentAtMs,
+          clock,
+          renew: () => this.#renew(lease.ID),
+          release,
+        })
       }
     } catch (error) {
       // Perhaps it is elected without knowing; then that goes with the lease.

@@ -149,7 +149,10 @@ function readTests(fresh: () => Promise<Connect>): void {
     await delay(20)
     await append(log, term, ...texts.slice(90))
     for (const [at, from] of [1, 50, 91, 140].entries()) {
-      assert.deepEqual(show(await (reading[at] as Promise<LogEntry[]>)), texts.map((text, index) => `${index + 1}=${text}`).slice(from - 1))
+      assert.deepEqual(
+        show(await (reading[at] as Promise<LogEntry[]>)),
+        texts.map((text, index) => `${index + 1}=${text}`).slice(from - 1),
+      )
     }
   })
 
@@ -247,7 +250,10 @@ function electionTests(fresh: () => Promise<Connect>, failoverMs: () => number):
       assert.ok(!term.isLeased() && term.lost.aborted)
     }
     await Promise.all(['a', 'b', 'c', 'd', 'e'].map(campaign))
-    assert.deepEqual(epochs, [...new Set(epochs)].toSorted((a, b) => a - b))
+    assert.deepEqual(
+      epochs,
+      [...new Set(epochs)].toSorted((a, b) => a - b),
+    )
     assert.deepEqual(await connect().bounds(), { first: 1, last: 5 })
   })
 
@@ -294,7 +300,12 @@ function electionTests(fresh: () => Promise<Connect>, failoverMs: () => number):
     await until(4)
     stop.abort()
     await watching
-    assert.deepEqual(seen, [undefined, { ...candidate('a'), epoch: first.epoch }, undefined, { ...candidate('b'), epoch: second.epoch }])
+    assert.deepEqual(seen, [
+      undefined,
+      { ...candidate('a'), epoch: first.epoch },
+      undefined,
+      { ...candidate('b'), epoch: second.epoch },
+    ])
   })
 
   test('a campaign ends with CANCELLED when its signal is aborted or the log is closed, and nobody was elected by it', async () => {

@@ -184,7 +184,8 @@ export class MemoryLogClient implements SharedLog {
     while (!ended.aborted) {
       const { changed } = this.#log
       const leader = await this.#call('read', () => this.#log.leader)
-      if (leader?.epoch !== last) yield leader === undefined ? undefined : { id: leader.id, address: leader.address, epoch: leader.epoch }
+      if (leader?.epoch !== last)
+        yield leader === undefined ? undefined : { id: leader.id, address: leader.address, epoch: leader.epoch }
       last = leader?.epoch
       await waitFor(changed, ended)
     }
@@ -213,7 +214,11 @@ export class MemoryLogClient implements SharedLog {
     const fault = await this.#fault?.(call)
     if (this.#closed.signal.aborted) throw unreachable()
     // Nobody waits for what it says then.
-    if (fault === 'request-late') void this.#clock.sleep(LATE_MS).then(run).catch(() => {})
+    if (fault === 'request-late')
+      void this.#clock
+        .sleep(LATE_MS)
+        .then(run)
+        .catch(() => {})
     if (fault === 'request-late' || fault === 'request-lost' || this.#isPartitioned) throw unreachable()
     const answer = run()
     if (fault === 'answer-lost') throw unreachable()
