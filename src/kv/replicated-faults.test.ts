@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { SharedLog } from '#sharedlog/log.ts'
 import type { MemoryLogClient } from '#sharedlog/memory.ts'
-import { contradictions } from './list-history.suite.ts'
 import { simulate } from './replicated-simulation.suite.ts'
 import type { SimulationOptions } from './replicated-simulation.suite.ts'
+import { contradictions } from './shared-list.suite.ts'
 
 const SEEDS = Number(process.env['SHOAL_SEEDS'] ?? 25)
 const FIRST_SEED = Number(process.env['SHOAL_SEED'] ?? 1)

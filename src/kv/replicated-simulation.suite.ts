@@ -7,19 +7,17 @@ import { SeededRandom } from '#platform/seeded-random.ts'
 import type { SharedLog } from '#sharedlog/log.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
 import type { Fault, MemoryLogClient } from '#sharedlog/memory.ts'
-import type { Seen } from './list-history.suite.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
 import { ReplicatedStore } from './replicated.ts'
 import type { KeyValueReader } from './replicated.ts'
+import { listOf, SharedList } from './shared-list.suite.ts'
+import type { Seen } from './shared-list.suite.ts'
 import type { StateSnapshot } from './snapshot-transfer.ts'
-import type { Snapshot } from './store.ts'
 
 const NODES = 3
 const CLIENTS = 6
 const STEP_MS = 7
 const CALM_MS = 60_000
-const COUNT_KEY = Buffer.from('count')
-const keyOf = (place: number): Buffer => Buffer.from(`op/${String(place).padStart(8, '0')}`)
 
 export interface SimulationOptions {
   readonly seed: number
@@ -52,10 +50,9 @@ class Simulation {
   readonly #shared: MemoryLog
   readonly #options: SimulationOptions
   readonly #nodes: Node[] = []
-  readonly #history: Seen[] = []
+  readonly #list = new SharedList(() => this.#tick())
   #step = 0
   #isCalm = false
-  #operations = 0
   #installed = 0
 
   constructor(options: SimulationOptions) {
@@ -79,7 +76,7 @@ class Simulation {
     const lists = await this.#settle(clients)
     const terms = this.#shared.leader?.epoch as number
     await this.#wait(Promise.all(this.#nodes.map(({ store }) => store.close())))
-    return { history: this.#history, lists, terms, installed: this.#installed }
+    return { history: this.#list.history, lists, terms, installed: this.#installed }
   }
 
   /** Clients end, and every replica gets what there is. */
@@ -181,48 +178,10 @@ class Simulation {
 
   async #client(): Promise<void> {
     while (!this.#isCalm) {
-      const node = this.#nodes[this.#random.below(NODES)] as Node
-      const isRead = this.#random.chance(0.5)
-      const seen: Seen = {
-        kind: isRead ? 'read' : 'append',
-        begin: this.#tick(),
-        end: Infinity,
-        result: undefined,
-        id: `${this.#operations}`,
-        isRefused: false,
-      }
-      this.#operations += 1
-      if (node.isUp && (isRead || node.store.isLeading)) {
-        this.#history.push(seen)
-        await (isRead ? this.#read(node, seen) : this.#append(node, seen))
-      }
+      const { store, isUp } = this.#nodes[this.#random.below(NODES)] as Node
+      if (isUp && this.#random.chance(0.5)) await this.#list.read(this.#options.reader?.(store) ?? store)
+      else if (isUp && store.isLeading) await this.#list.append(store)
       await this.#clock.sleep(this.#random.below(40))
-    }
-  }
-
-  async #read({ store }: Node, seen: Seen): Promise<void> {
-    try {
-      const length = await (this.#options.reader?.(store) ?? store).read(lengthOf)
-      seen.result = length
-      seen.end = this.#tick()
-    } catch (error) {
-      if (!isShoalError(error)) throw error
-    }
-  }
-
-  async #append({ store }: Node, seen: Seen): Promise<void> {
-    try {
-      const place = await store.transact((transaction) => {
-        const length = lengthOf(transaction)
-        transaction.put(keyOf(length), Buffer.from(seen.id))
-        transaction.put(COUNT_KEY, Buffer.from(String(length + 1)))
-        return length
-      })
-      seen.result = place
-      seen.end = this.#tick()
-    } catch (error) {
-      if (!isShoalError(error)) throw error
-      seen.isRefused = error.code === 'UNAVAILABLE' && error.details['ambiguous'] !== true
     }
   }
 
@@ -231,14 +190,6 @@ class Simulation {
     this.#step += 1
     return this.#step
   }
-}
-
-function lengthOf(snapshot: Snapshot): number {
-  return Number(snapshot.get(COUNT_KEY)?.toString() ?? 0)
-}
-
-function listOf(snapshot: Snapshot): string[] {
-  return [...snapshot.range({ start: keyOf(0), end: Buffer.from('op0') })].map(({ value }) => value.toString())
 }
 
 export function simulate(options: SimulationOptions): Promise<SimulationResult> {

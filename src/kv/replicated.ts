@@ -231,7 +231,7 @@ export class ReplicatedStore implements KeyValueStore {
     try {
       if (candidate !== undefined) return await log.lead(candidate, signal)
     } catch (error) {
-      if (isShoalError(error, 'CANCELLED')) return undefined
+      if (signal.aborted) return undefined
       this.#report.warn('This node cannot campaign', { error })
       await this.#pause(SLOW_RETRY_MS)
       return undefined

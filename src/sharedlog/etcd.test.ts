@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict'
+import { randomBytes, X509Certificate } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import type { TLSSocket } from 'node:tls'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isShoalError } from '#foundation/errors.ts'
+import { makeCertificate } from '#node/make-certificate.ts'
+import type { TlsPair } from '#gateway/http/tls-material.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { startEtcdProcess } from '../../test/support/etcd-process.ts'
 import type { EtcdProcess } from '../../test/support/etcd-process.ts'
@@ -98,4 +107,47 @@ test('with users, the right password opens the log, also when etcd has forgotten
   for (let tries = 0; tries < 3; tries += 1) await log.bounds().catch(() => {})
   assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
   await Promise.all([log.close(), wrong.close()])
+})
+
+async function makeTestCertificate(): Promise<TlsPair> {
+  return makeCertificate({
+    names: { hosts: ['localhost'], addresses: ['127.0.0.1'] },
+    notBeforeMs: Date.now() - 60_000,
+    notAfterMs: Date.now() + 3_600_000,
+    serialNumber: randomBytes(8),
+  })
+}
+
+test('over TLS etcd is believed by the authority that was named, and by no other', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-etcd-tls-'))
+  const { certificate, key } = await makeTestCertificate()
+  const [certificatePath, keyPath] = [join(folder, 'certificate.pem'), join(folder, 'key.pem')]
+  await writeFile(certificatePath, certificate)
+  await writeFile(keyPath, key)
+  const secure = await startEtcdProcess(['--cert-file', certificatePath, '--key-file', keyPath])
+  t.after(async () => {
+    await secure.dispose()
+    await rm(folder, { recursive: true })
+  })
+  const [log, stranger] = [{ ca: certificate }, {}].map((tls) => connect('log/', { endpoints: [secure.endpoint], tls }))
+  assert.deepEqual(await log?.bounds(), { first: 1, last: 0 })
+  await assert.rejects(stranger?.bounds() as Promise<unknown>, (error) => isShoalError(error, 'UNAVAILABLE'))
+  await Promise.all([log?.close(), stranger?.close()])
+})
+
+test('the certificate that was given is shown', async (t) => {
+  const { certificate, key } = await makeTestCertificate()
+  const shown: string[] = []
+  const server = createServer({ cert: certificate, key, requestCert: true, rejectUnauthorized: false }, (incoming, outgoing) => {
+    shown.push((incoming.socket as TLSSocket).getPeerCertificate().serialNumber)
+    outgoing.end('{"header":{"revision":"1"}}')
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const { port } = server.address() as AddressInfo
+  const tls = { ca: certificate, cert: certificate, key }
+  const log = connect('log/', { endpoints: [`https://127.0.0.1:${port}`], tls })
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  await log.close()
+  assert.deepEqual(shown, [new X509Certificate(certificate).serialNumber])
 })

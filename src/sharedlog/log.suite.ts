@@ -266,7 +266,7 @@ function electionTests(fresh: () => Promise<Connect>, failoverMs: () => number):
       isElected = true
       return term
     })
-    for (const endMs = Date.now() + failoverMs(); Date.now() < endMs; await delay(20)) {
+    for (const endMs = Date.now() + 0.7 * failoverMs(); Date.now() < endMs; await delay(20)) {
       assert.ok(!isElected && !before.lost.aborted)
     }
     await append(old, before, 'still here')

@@ -1,3 +1,10 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { KeyValueReader, ReplicatedStore } from './replicated.ts'
+import type { Snapshot } from './store.ts'
+
+const COUNT_KEY = Buffer.from('count')
+const keyOf = (place: number): Buffer => Buffer.from(`op/${String(place).padStart(8, '0')}`)
+
 /** What a client saw of a list that only grows: what it appended, or how long the list was. Times are those of the simulation's
  *  steps. */
 export interface Seen {
@@ -46,4 +53,60 @@ export function contradictions(history: readonly Seen[], list: readonly string[]
 
 function tell({ kind, id, result }: Seen): string {
   return kind === 'read' ? `a read of ${result}` : `the append of ${id} at ${result ?? 'its place'}`
+}
+
+/** A list in a store, and what was seen of it through any of its replicas. */
+export class SharedList {
+  readonly history: Seen[] = []
+  readonly #now: () => number
+
+  /** `now` never gives less than before. */
+  constructor(now: () => number) {
+    this.#now = now
+  }
+
+  async read(reader: Pick<KeyValueReader, 'read'>): Promise<void> {
+    const seen = this.#begin('read')
+    try {
+      this.#end(seen, await reader.read(lengthOf))
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+    }
+  }
+
+  async append(store: ReplicatedStore): Promise<void> {
+    const seen = this.#begin('append')
+    try {
+      const place = await store.transact((transaction) => {
+        const length = lengthOf(transaction)
+        transaction.put(keyOf(length), Buffer.from(seen.id))
+        transaction.put(COUNT_KEY, Buffer.from(String(length + 1)))
+        return length
+      })
+      this.#end(seen, place)
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      seen.isRefused = error.code === 'UNAVAILABLE' && error.details['ambiguous'] !== true
+    }
+  }
+
+  #begin(kind: Seen['kind']): Seen {
+    const id = String(this.history.length)
+    const seen: Seen = { kind, begin: this.#now(), end: Infinity, result: undefined, id, isRefused: false }
+    this.history.push(seen)
+    return seen
+  }
+
+  #end(seen: Seen, result: number): void {
+    seen.result = result
+    seen.end = this.#now()
+  }
+}
+
+function lengthOf(snapshot: Snapshot): number {
+  return Number(snapshot.get(COUNT_KEY)?.toString() ?? 0)
+}
+
+export function listOf(snapshot: Snapshot): string[] {
+  return [...snapshot.range({ start: keyOf(0), end: Buffer.from('op0') })].map(({ value }) => value.toString())
 }
