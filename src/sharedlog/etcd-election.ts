@@ -1,8 +1,7 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { EtcdClient } from './etcd-client.ts'
-import { encodeBytes } from './etcd-messages.ts'
-import type { EtcdKeyValue, RangeAnswer, TxnAnswer, WatchAnswer } from './etcd-messages.ts'
+import type { EtcdKeyValue } from './etcd-messages.ts'
 import { LeaseTerm } from './lease-term.ts'
 import type { Candidate, Leader } from './log.ts'
 
@@ -22,11 +21,11 @@ const RETRY_MS = 200
  *  etcd only grow, so the one that made the key is a fencing token. */
 export class EtcdElection {
   readonly #options: EtcdElectionOptions
-  readonly #key: string
+  readonly #key: Buffer
 
   constructor(options: EtcdElectionOptions) {
     this.#options = options
-    this.#key = encodeBytes(options.key)
+    this.#key = Buffer.from(options.key)
   }
 
   async lead(candidate: Candidate, signal: AbortSignal): Promise<LeaseTerm> {
@@ -49,17 +48,17 @@ export class EtcdElection {
     const { client, closed } = this.#options
     const ended = AbortSignal.any([signal, closed])
     for (let last: number | undefined; !ended.aborted;) {
-      const found: RangeAnswer = await client.ask('kv/range', { key: this.#key })
-      const leader = found.kvs?.[0] === undefined ? undefined : toLeader(found.kvs[0])
+      const { found, revision } = await client.ask({ success: [{ range: { key: this.#key } }] })
+      const [entry] = found[0] ?? []
+      const leader = entry === undefined ? undefined : toLeader(entry)
       // That nobody leads is said again: somebody may have, in between.
       if ((leader === undefined || leader.epoch !== last) && !ended.aborted) yield leader
       last = leader?.epoch
-      const request = { create_request: { key: this.#key, start_revision: String(Number(found.header.revision) + 1) } }
-      for await (const { events = [], canceled } of client.stream<WatchAnswer>('watch', request, ended)) {
+      for await (const { events, isCanceled } of client.watch({ key: this.#key, fromRevision: revision + 1 }, ended)) {
         // Looking again is what there is to do, whatever the reason.
-        if (canceled === true) break
-        for (const { type, kv } of events) {
-          const now = type === 'DELETE' ? undefined : toLeader(kv)
+        if (isCanceled) break
+        for (const event of events) {
+          const now = event.isRemoval ? undefined : toLeader(event.entry)
           last = now?.epoch
           yield now
         }
@@ -71,23 +70,17 @@ export class EtcdElection {
   async #elect({ id, address }: Candidate): Promise<LeaseTerm | undefined> {
     const { client, clock, leaseMs } = this.#options
     const sentAtMs = clock.monotonicMs()
-    const lease: { ID: string; TTL: string } = await client.call('lease/grant', { TTL: Math.ceil(leaseMs / 1_000) })
-    const release = async (): Promise<void> => void (await client.call('lease/revoke', { ID: lease.ID }))
+    const lease = await client.grantLease(Math.ceil(leaseMs / 1_000))
+    const release = (): Promise<void> => client.revokeLease(lease.id)
     try {
-      const answer: TxnAnswer = await client.call('kv/txn', {
-        compare: [{ target: 'CREATE', key: this.#key, create_revision: '0' }],
-        success: [{ request_put: { key: this.#key, value: encodeBytes(JSON.stringify({ id, address })), lease: lease.ID } }],
+      const value = Buffer.from(JSON.stringify({ id, address }))
+      const { succeeded, revision } = await client.transact({
+        compare: [{ key: this.#key, createRevision: 0 }],
+        success: [{ put: { key: this.#key, value, lease: lease.id } }],
       })
-      if (answer.succeeded === true) {
-        const epoch = Number(answer.header.revision)
-        return new LeaseTerm({
-          epoch,
-          leaseMs: Number(lease.TTL) * 1_000,
-          sentAtMs,
-          clock,
-          renew: () => this.#renew(lease.ID),
-          release,
-        })
+      if (succeeded) {
+        const renew = (): Promise<boolean> => client.renewLease(lease.id)
+        return new LeaseTerm({ epoch: revision, leaseMs: lease.ttlSeconds * 1_000, sentAtMs, clock, renew, release })
       }
     } catch (error) {
       // Perhaps it is elected without knowing; then that goes with the lease.
@@ -97,14 +90,9 @@ export class EtcdElection {
     await release()
     return undefined
   }
-
-  async #renew(lease: string): Promise<boolean> {
-    const answer: { result?: { TTL?: string } } = await this.#options.client.call('lease/keepalive', { ID: lease })
-    return Number(answer.result?.TTL ?? 0) > 0
-  }
 }
 
-function toLeader({ value = '', create_revision }: EtcdKeyValue): Leader {
-  const { id, address } = JSON.parse(Buffer.from(value, 'base64').toString()) as Candidate
-  return { id, address, epoch: Number(create_revision) }
+function toLeader({ value, createRevision }: EtcdKeyValue): Leader {
+  const { id, address } = JSON.parse(value.toString()) as Candidate
+  return { id, address, epoch: createRevision }
 }

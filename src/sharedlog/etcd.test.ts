@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes, X509Certificate } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
+import { createSecureServer } from 'node:http2'
+import type { ServerHttp2Stream } from 'node:http2'
+import { connect as connectTcp, createServer as createTcpServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -87,6 +89,28 @@ test('an etcd that cannot be reached is UNAVAILABLE, and another of its members 
   await Promise.all([gone.close(), log.close()])
 })
 
+test('when a connection is dead without a word, the next call takes another one', async (t) => {
+  let connections = 0
+  const sockets: Socket[] = []
+  const proxy = createTcpServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+    connections += 1
+    if (connections === 1) return
+    const onward = connectTcp(Number(new URL(etcd.endpoint).port), '127.0.0.1').on('error', () => {})
+    socket.pipe(onward).pipe(socket)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const { port } = proxy.address() as AddressInfo
+  const log = connect(freshPrefix(), { endpoints: [`http://127.0.0.1:${port}`], callTimeoutMs: 200 })
+  t.after(async () => {
+    await log.close()
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  await assert.rejects(log.bounds(), (error) => isShoalError(error, 'UNAVAILABLE'))
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+})
+
 test('with users, the right password opens the log, also when etcd has forgotten its tokens, and a wrong one is refused', async (t) => {
   const guarded = await startEtcdProcess()
   t.after(() => guarded.dispose())
@@ -138,9 +162,13 @@ test('over TLS etcd is believed by the authority that was named, and by no other
 test('the certificate that was given is shown', async (t) => {
   const { certificate, key } = await makeTestCertificate()
   const shown: string[] = []
-  const server = createServer({ cert: certificate, key, requestCert: true, rejectUnauthorized: false }, (incoming, outgoing) => {
-    shown.push((incoming.socket as TLSSocket).getPeerCertificate().serialNumber)
-    outgoing.end('{"header":{"revision":"1"}}')
+  const server = createSecureServer({ cert: certificate, key, requestCert: true, rejectUnauthorized: false })
+  server.on('stream', (stream: ServerHttp2Stream) => {
+    shown.push((stream.session?.socket as TLSSocket).getPeerCertificate().serialNumber)
+    stream.respond({ ':status': 200 }, { waitForTrailers: true })
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
+    // An empty message: everything in it is zero.
+    stream.end(Buffer.alloc(5))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   t.after(() => server.close())

@@ -3,8 +3,7 @@ import { checkEntrySize, checkNotTrimmed } from './entry-size.ts'
 import { EtcdClient } from './etcd-client.ts'
 import type { EtcdOptions } from './etcd-client.ts'
 import { EtcdElection } from './etcd-election.ts'
-import { encodeBytes } from './etcd-messages.ts'
-import type { EtcdKeyValue, TxnAnswer, WatchAnswer } from './etcd-messages.ts'
+import type { EtcdKeyValue } from './etcd-messages.ts'
 import type { LeaseTerm } from './lease-term.ts'
 import type { AppendOutcome, Candidate, Leader, Leadership, LogBounds, LogEntry, SharedLog } from './log.ts'
 
@@ -18,7 +17,7 @@ export interface EtcdLogOptions extends EtcdOptions {
 }
 
 const LEASE_MS = 2_000
-/** Entries in one answer: at most 22 MiB, in base64. */
+/** Entries in one answer: at most 16 MiB. */
 const PAGE_ENTRIES_MAX = 16
 /** Before the bytes of an entry, its epoch. */
 const HEAD_BYTES = 8
@@ -35,7 +34,7 @@ export class EtcdLog implements SharedLog {
   readonly #client: EtcdClient
   readonly #election: EtcdElection
   readonly #prefix: string
-  readonly #keys: { readonly leader: string; readonly first: string; readonly last: string; readonly entriesEnd: string }
+  readonly #keys: { readonly leader: Buffer; readonly first: Buffer; readonly last: Buffer; readonly entriesEnd: Buffer }
   readonly #closed = new AbortController()
   readonly #terms = new Set<LeaseTerm>()
 
@@ -51,11 +50,11 @@ export class EtcdLog implements SharedLog {
     })
     this.#prefix = prefix
     this.#keys = {
-      leader: encodeBytes(`${prefix}leader`),
-      first: encodeBytes(`${prefix}first`),
-      last: encodeBytes(`${prefix}last`),
+      leader: Buffer.from(`${prefix}leader`),
+      first: Buffer.from(`${prefix}first`),
+      last: Buffer.from(`${prefix}last`),
       // The next character after the slash.
-      entriesEnd: encodeBytes(`${prefix}entry0`),
+      entriesEnd: Buffer.from(`${prefix}entry0`),
     }
   }
 
@@ -66,22 +65,17 @@ export class EtcdLog implements SharedLog {
     const value = Buffer.allocUnsafe(HEAD_BYTES + bytes.length)
     value.writeBigUInt64BE(BigInt(epoch), 0)
     value.set(bytes, HEAD_BYTES)
-    const answer: TxnAnswer = await this.#client.call('kv/txn', {
+    const { succeeded, found } = await this.#client.transact({
       compare: [
-        { target: 'CREATE', key: leader, create_revision: String(epoch) },
-        index === 1
-          ? { target: 'CREATE', key: last, create_revision: '0' }
-          : { target: 'VALUE', key: last, value: encodeBytes(String(index - 1)) },
-        { target: 'CREATE', key, create_revision: '0' },
+        { key: leader, createRevision: epoch },
+        index === 1 ? { key: last, createRevision: 0 } : { key: last, value: numeral(index - 1) },
+        { key, createRevision: 0 },
       ],
-      success: [
-        { request_put: { key, value: value.toString('base64') } },
-        { request_put: { key: last, value: encodeBytes(String(index)) } },
-      ],
-      failure: [{ request_range: { key: leader, keys_only: true } }],
+      success: [{ put: { key, value } }, { put: { key: last, value: numeral(index) } }],
+      failure: [{ range: { key: leader } }],
     })
-    if (answer.succeeded === true) return 'appended'
-    return Number(rangeOf(answer, 0)[0]?.create_revision) === epoch ? 'taken' : 'deposed'
+    if (succeeded) return 'appended'
+    return found[0]?.[0]?.createRevision === epoch ? 'taken' : 'deposed'
   }
 
   async *read(from: number, signal: AbortSignal): AsyncGenerator<readonly LogEntry[], void, undefined> {
@@ -115,19 +109,12 @@ export class EtcdLog implements SharedLog {
       const end = Math.min(upTo, last) + 1
       if (end <= first) return
       const { first: key } = this.#keys
-      const answer: TxnAnswer = await this.#client.call('kv/txn', {
-        compare: [
-          first === 1
-            ? { target: 'CREATE', key, create_revision: '0' }
-            : { target: 'VALUE', key, value: encodeBytes(String(first)) },
-        ],
-        success: [
-          { request_put: { key, value: encodeBytes(String(end)) } },
-          { request_delete_range: { key: this.#keyOf(first), range_end: this.#keyOf(end) } },
-        ],
+      const { succeeded } = await this.#client.transact({
+        compare: [first === 1 ? { key, createRevision: 0 } : { key, value: numeral(first) }],
+        success: [{ put: { key, value: numeral(end) } }, { remove: { key: this.#keyOf(first), end: this.#keyOf(end) } }],
       })
       // Otherwise somebody else has trimmed meanwhile.
-      if (answer.succeeded === true) return
+      if (succeeded) return
     }
   }
 
@@ -146,59 +133,51 @@ export class EtcdLog implements SharedLog {
   async close(): Promise<void> {
     this.#closed.abort()
     for (const term of this.#terms) term.end()
-    await this.#client.close()
+    this.#client.close()
   }
 
   /** Up to `limit` entries from `from` on, with the bounds of that moment. */
   async #page(from: number, limit: number): Promise<Page> {
     const { first: firstKey, last: lastKey, entriesEnd } = this.#keys
-    const ranges = [{ request_range: { key: firstKey } }, { request_range: { key: lastKey } }]
-    const wanted = { request_range: { key: this.#keyOf(from), range_end: entriesEnd, limit: String(limit) } }
-    const answer: TxnAnswer = await this.#client.ask('kv/txn', { success: limit === 0 ? ranges : [...ranges, wanted] })
-    const first = numberIn(rangeOf(answer, 0)[0]) ?? 1
-    const last = numberIn(rangeOf(answer, 1)[0]) ?? 0
+    const ranges = [{ range: { key: firstKey } }, { range: { key: lastKey } }]
+    const wanted = { range: { key: this.#keyOf(from), end: entriesEnd, limit } }
+    const { found, revision } = await this.#client.ask({ success: limit === 0 ? ranges : [...ranges, wanted] })
+    const first = numberIn(found[0]?.[0]) ?? 1
+    const last = numberIn(found[1]?.[0]) ?? 0
     if (limit > 0) checkNotTrimmed(from, first)
-    const entries = rangeOf(answer, 2).map((found) => this.#toEntry(found))
-    return { first, last, entries, revision: Number(answer.header.revision) }
+    return { first, last, entries: (found[2] ?? []).map((entry) => this.#toEntry(entry)), revision }
   }
 
   /** The entries from `next` on that are written from `revision` on. Ends when the stream does, and when it doesn't go on with
    *  the next entry: the reader then looks anew. */
   async *#arrivals(next: number, revision: number, signal: AbortSignal): AsyncGenerator<LogEntry[], void, undefined> {
-    const create_request = {
-      key: this.#keyOf(0),
-      range_end: this.#keys.entriesEnd,
-      start_revision: String(revision),
-      // Removals are told by the next reading.
-      filters: ['NODELETE'],
-      fragment: true,
-    }
+    // Removals are told by the next reading.
+    const wanted = { key: this.#keyOf(0), end: this.#keys.entriesEnd, fromRevision: revision, withoutRemovals: true }
     let expected = next
-    for await (const { events = [], canceled } of this.#client.stream<WatchAnswer>('watch', { create_request }, signal)) {
+    for await (const { events, isCanceled } of this.#client.watch(wanted, signal)) {
       // Compacted, or without the other members.
-      if (canceled === true) return
-      const entries = events.map(({ kv }) => this.#toEntry(kv))
+      if (isCanceled) return
+      const entries = events.map(({ entry }) => this.#toEntry(entry))
       if (entries.some(({ index }, at) => index !== expected + at)) return
       expected += entries.length
       if (entries.length > 0) yield entries
     }
   }
 
-  #keyOf(index: number): string {
-    return encodeBytes(`${this.#prefix}entry/${String(index).padStart(INDEX_DIGITS, '0')}`)
+  #keyOf(index: number): Buffer {
+    return Buffer.from(`${this.#prefix}entry/${String(index).padStart(INDEX_DIGITS, '0')}`)
   }
 
-  #toEntry({ key, value = '' }: EtcdKeyValue): LogEntry {
-    const bytes = Buffer.from(value, 'base64')
-    const index = Number(Buffer.from(key, 'base64').toString().slice(-INDEX_DIGITS))
-    return { index, epoch: Number(bytes.readBigUInt64BE(0)), bytes: bytes.subarray(HEAD_BYTES) }
+  #toEntry({ key, value }: EtcdKeyValue): LogEntry {
+    const index = Number(key.toString().slice(-INDEX_DIGITS))
+    return { index, epoch: Number(value.readBigUInt64BE(0)), bytes: value.subarray(HEAD_BYTES) }
   }
 }
 
-function rangeOf({ responses = [] }: TxnAnswer, at: number): readonly EtcdKeyValue[] {
-  return responses[at]?.response_range?.kvs ?? []
+function numeral(value: number): Buffer {
+  return Buffer.from(String(value))
 }
 
 function numberIn(found: EtcdKeyValue | undefined): number | undefined {
-  return found === undefined ? undefined : Number(Buffer.from(found.value ?? '', 'base64').toString())
+  return found === undefined ? undefined : Number(found.value.toString())
 }

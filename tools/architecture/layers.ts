@@ -103,6 +103,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:fs': /^src\/(platform|cli)\//,
   'node:fs/promises': /^src\/(cli\/|kv\/lmdb)/,
   'node:http': /^src\/gateway\//,
+  'node:http2': /^src\/sharedlog\/etcd-/,
   'node:https': /^src\/gateway\/http\//,
   'node:net': /^src\/(gateway\/http|platform)\//,
   'node:os': /^src\/(platform|cli)\//,
@@ -119,7 +120,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'prom-client': /^src\/observe\/prom-/,
   'reflect-metadata': /^src\/(node\/make-certificate|cluster\/certificates)/,
   saxes: /^src\/gateway\/xml\//,
-  undici: /^src\/(client|sharedlog)\//,
+  undici: /^src\/client\//,
   yaml: /^src\/(config|cli)\//,
   zod: /^src\/(config|access|gateway\/rest)\//,
 }
