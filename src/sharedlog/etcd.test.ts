@@ -8,7 +8,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import type { TLSSocket } from 'node:tls'
+import { TLSSocket } from 'node:tls'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isShoalError } from '#foundation/errors.ts'
 import { makeCertificate } from '#node/make-certificate.ts'
@@ -164,7 +164,9 @@ test('the certificate that was given is shown', async (t) => {
   const shown: string[] = []
   const server = createSecureServer({ cert: certificate, key, requestCert: true, rejectUnauthorized: false })
   server.on('stream', (stream: ServerHttp2Stream) => {
-    shown.push((stream.session?.socket as TLSSocket).getPeerCertificate().serialNumber)
+    const socket = stream.session?.socket
+    assert.ok(socket instanceof TLSSocket)
+    shown.push(socket.getPeerCertificate().serialNumber)
     stream.respond({ ':status': 200 }, { waitForTrailers: true })
     stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '0' }))
     // An empty message: everything in it is zero.
