@@ -118,8 +118,13 @@ export class ReplicatedStore implements KeyValueStore {
 
   async openSnapshot(): Promise<LongSnapshot> {
     const term = await this.#ready()
-    const snapshot = this.#local.openSnapshot()
-    return term === undefined || term.leadership.isLeased() ? snapshot : this.#stillLed(term, snapshot)
+    const snapshot = await this.#local.openSnapshot()
+    try {
+      return term === undefined ? snapshot : await this.#stillLed(term, Promise.resolve(snapshot))
+    } catch (error) {
+      snapshot.close()
+      throw error
+    }
   }
 
   range(options: RangeOptions): AsyncIterableIterator<KeyValue> {

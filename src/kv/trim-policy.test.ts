@@ -22,7 +22,7 @@ test('large entries are fewer', () => {
 })
 
 test('what this node would need after a crash is kept, and so is what is not known to be too much', () => {
-  assert.equal(noted(new TrimPolicy({ entries: 80, bytes: 1_000 }), 1, 200).due(25), 25)
+  assert.equal(noted(new TrimPolicy({ entries: 80, bytes: 1_000 }), 1, 200).due(25), 24)
   assert.equal(noted(new TrimPolicy({ entries: 80, bytes: 1_000 }), 501, 510).due(505), 430)
   assert.equal(noted(new TrimPolicy({ entries: 800, bytes: 1_000 }), 501, 510).due(505), undefined)
 })

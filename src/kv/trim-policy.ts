@@ -28,8 +28,9 @@ export class TrimPolicy {
     this.#limits = limits
   }
 
-  /** The entry behind the last one has `bytes`. */
+  /** Entry `index` has `bytes`. Entries are told of in order; one that is told of again doesn't count. */
   note(index: number, bytes: number): void {
+    if (index <= this.#last) return
     const { entries, bytes: bytesMax } = this.#limits
     this.#last = index
     this.#sizes.push(bytes)
@@ -45,10 +46,11 @@ export class TrimPolicy {
     this.#from = 0
   }
 
-  /** Up to where the log is to be trimmed now, if that is worth a call. Nothing behind `durable`: whoever restarts begins there. */
+  /** Up to where the log is to be trimmed now, if that is worth a call. Entry `durable` stays, and all
+   *  behind it: whoever restarts begins there. */
   due(durable: number): number | undefined {
     const { entries, bytes } = this.#limits
-    const upTo = Math.min(durable, Math.max(this.#superfluous, this.#last - entries))
+    const upTo = Math.min(durable - 1, Math.max(this.#superfluous, this.#last - entries))
     const isWorthIt = upTo - this.#trimmed >= entries * WORTHWHILE_SHARE || this.#bytesSince >= bytes * WORTHWHILE_SHARE
     return upTo > this.#trimmed && isWorthIt ? upTo : undefined
   }

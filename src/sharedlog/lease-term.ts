@@ -24,14 +24,16 @@ export class LeaseTerm implements Leadership {
   readonly epoch: number
   readonly #options: LeaseTermOptions
   readonly #lost = new AbortController()
-  /** When the last request that renewed the lease was sent. */
+  /** When the last request that renewed the lease was sent, by the monotonic clock and by the time of day. */
   #sentAtMs: number
+  #sentAtTimeMs: number
   #resigning: Promise<void> | undefined
 
   constructor(options: LeaseTermOptions) {
     this.epoch = options.epoch
     this.#options = options
     this.#sentAtMs = options.sentAtMs
+    this.#sentAtTimeMs = options.clock.nowMs() - (options.clock.monotonicMs() - options.sentAtMs)
     void this.#renewals()
     void this.#watchLease()
   }
@@ -41,7 +43,10 @@ export class LeaseTerm implements Leadership {
   }
 
   isLeased(): boolean {
-    return !this.lost.aborted && this.#passedMs() < this.#options.leaseMs * (1 - DRIFT_SHARE)
+    const { clock, leaseMs } = this.#options
+    // While a machine sleeps its monotonic clock may stand still. The time of day may then tell; when it is set back it tells nothing.
+    const passedMs = Math.max(this.#passedMs(), clock.nowMs() - this.#sentAtTimeMs)
+    return !this.lost.aborted && passedMs < leaseMs * (1 - DRIFT_SHARE)
   }
 
   resign(): Promise<void> {
@@ -64,9 +69,9 @@ export class LeaseTerm implements Leadership {
   async #renewals(): Promise<void> {
     const { clock, leaseMs, renew } = this.#options
     while (await this.#slept(leaseMs / RENEWALS_IN_LEASE)) {
-      const sentAtMs = clock.monotonicMs()
+      const sentAt = [clock.monotonicMs(), clock.nowMs()] as const
       try {
-        if (await renew()) this.#sentAtMs = sentAtMs
+        if (await renew()) [this.#sentAtMs, this.#sentAtTimeMs] = sentAt
         else this.end()
       } catch {
         // The next one may get through; otherwise the lease passes.

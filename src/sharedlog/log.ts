@@ -48,7 +48,8 @@ export interface Leadership {
    *
    *  It holds while less of the lease has passed, by this machine's monotonic clock and since *before* the last renewal was
    *  sent, than the lease is long, less a tenth. The log counts from when it got the renewal, which is later. So two clocks may
-   *  differ in pace by a tenth, and in the time of day by anything (Gray and Cheriton, "Leases", SOSP 1989, section 2). */
+   *  differ in pace by a tenth, and in the time of day by anything (Gray and Cheriton, "Leases", SOSP 1989, section 2). A machine
+   *  that was put to sleep knows it by its time of day, if at all. */
   isLeased(): boolean
   /** Ends the term at once, so that the next leader needn't wait for the lease to pass. Never fails: what can't be told to the
    *  log passes with the lease. */
