@@ -40,7 +40,7 @@ function connect(prefix: string, options: Partial<EtcdLogOptions> = {}): EtcdLog
 
 logSuite('etcd', async () => {
   const prefix = freshPrefix()
-  return { connect: () => connect(prefix), failoverMs: 3_500, dispose: async () => {} }
+  return { connect: () => connect(prefix), leaseMs: 2_000, dispose: async () => {} }
 })
 
 test('a reader goes on when what it waits for has been compacted, and when etcd was killed and has come back', async () => {

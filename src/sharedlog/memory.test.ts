@@ -3,6 +3,7 @@ import { logSuite } from './log.suite.ts'
 import { MemoryLog } from './memory.ts'
 
 logSuite('memory', async () => {
-  const log = new MemoryLog({ clock: nodeClock, leaseMs: 200 })
-  return { connect: () => log.client({ clock: nodeClock }), failoverMs: 300, dispose: async () => {} }
+  const leaseMs = 1_000
+  const log = new MemoryLog({ clock: nodeClock, leaseMs })
+  return { connect: () => log.client({ clock: nodeClock }), leaseMs, dispose: async () => {} }
 })
