@@ -167,6 +167,21 @@ test('after any other failure every transaction is refused with STORAGE_FAILED f
   await store.close()
 })
 
+test('when changes are taken elsewhere, what is in flight fails with what the base knows of it, and what is behind it was not made', async () => {
+  const { store, disk } = openSlow()
+  const why = async (promise: Promise<unknown>): Promise<unknown> => {
+    const error: unknown = await promise.catch((reason: unknown) => reason)
+    return isShoalError(error, 'UNAVAILABLE') ? error.details['ambiguous'] : error
+  }
+  const flushing = why(put(store, 'a'))
+  await turn()
+  const behind = [why(put(store, 'b')), why(store.transact(() => 'seen'))]
+  await disk.finish(new ShoalError('UNAVAILABLE', 'another node leads', { details: { ambiguous: true } }))
+  assert.deepEqual([await flushing, ...(await Promise.all(behind))], [true, false, false])
+  assert.equal(await why(put(store, 'c')), false)
+  assert.equal(disk.begun, 1)
+})
+
 test('a batch that is full is followed by another, and all of them are seen and kept', async () => {
   const { store, disk, facts } = openSlow()
   const size = 5 * 1024 * 1024

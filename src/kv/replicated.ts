@@ -233,6 +233,8 @@ export class ReplicatedStore implements KeyValueStore {
   /** A term, or none because `signal` was aborted. */
   async #elected(signal: AbortSignal): Promise<Leadership | undefined> {
     const { log, candidate } = this.#options
+    // Whoever can't lead leaves it to others.
+    while (this.#follower.needsSnapshot && !signal.aborted) await this.#pause(RETRY_MS)
     try {
       if (candidate !== undefined) return await log.lead(candidate, signal)
     } catch (error) {
