@@ -36,7 +36,7 @@ export async function appendSurely(
   let isInDoubt = false
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(delayMs * 2, DELAY_MS_MAX)) {
     try {
-      const outcome = await log.append(entry)
+      const outcome = await untilAborted(log.append(entry), signal)
       if (outcome === 'appended') return 'appended'
       // Whatever was under way when the log said so can't be written any more: what is there now is the answer.
       if (outcome === 'deposed' && !isInDoubt) return 'deposed'
@@ -65,4 +65,20 @@ async function isWritten(log: SharedLog, { epoch, index, bytes }: SureAppend): P
     throw new ShoalError('UNAVAILABLE', `The log no longer has entry ${index}`, { cause })
   })
   return found !== undefined && found.epoch === epoch && found.bytes.equals(bytes)
+}
+
+/** Waits no longer than until `signal` is aborted. @throws UNAVAILABLE then: it goes on, and nobody knows */
+async function untilAborted<T>(call: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>()
+  const abort = (): void => reject(new ShoalError('UNAVAILABLE', 'The term ended before the log answered'))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  try {
+    return await Promise.race([call, promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+    // Whichever comes second tells nobody.
+    call.catch(() => {})
+    promise.catch(() => {})
+  }
 }

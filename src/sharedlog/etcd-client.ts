@@ -19,11 +19,13 @@ export interface EtcdOptions {
   readonly endpoints: readonly string[]
   readonly tls?: EtcdTls
   readonly user?: { readonly name: string; readonly password: string }
-  /** Longest wait for one answer; 3 s by default. */
+  /** Longest wait for the answer to an append, 3 s by default. What only looks, and what leases need, waits a third of it. */
   readonly callTimeoutMs?: number
 }
 
+/** A member whose leader has gone keeps silent about what it passed on to it; asked anew after a second, it may have another. */
 const CALL_TIMEOUT_MS = 3_000
+const SHORT_SHARE = 1 / 3
 /** A watch that says nothing for so long ends: the other side may be gone without a word. */
 const SILENCE_MS = 10_000
 
@@ -53,6 +55,11 @@ export class EtcdClient {
   }
 
   async transact(transaction: EtcdTransaction): Promise<EtcdTransactionAnswer> {
+    return decodeTransaction(await this.#call('KV/Txn', encodeTransaction(transaction), 1))
+  }
+
+  /** One that is small, and of no use when it comes late. */
+  async transactSoon(transaction: EtcdTransaction): Promise<EtcdTransactionAnswer> {
     return decodeTransaction(await this.#call('KV/Txn', encodeTransaction(transaction)))
   }
 
@@ -60,7 +67,7 @@ export class EtcdClient {
   async ask(transaction: EtcdTransaction): Promise<EtcdTransactionAnswer> {
     for (let left = this.#members.length; ; left -= 1) {
       try {
-        return await this.transact(transaction)
+        return await this.transactSoon(transaction)
       } catch (error) {
         if (!isShoalError(error, 'UNAVAILABLE') || left <= 1) throw error
       }
@@ -105,21 +112,21 @@ export class EtcdClient {
   }
 
   /** With a name and password it is sent with a token, and once more with a new one if that is no longer known. */
-  async #call(method: string, message: Buffer): Promise<Buffer> {
+  async #call(method: string, message: Buffer, timeoutShare = SHORT_SHARE): Promise<Buffer> {
     const token = await this.#currentToken()
     try {
-      return await this.#answer({ method, message, signal: this.#timeout() }, token)
+      return await this.#answer({ method, message, signal: this.#timeout(timeoutShare) }, token)
     } catch (error) {
       if (token === undefined || !isShoalError(error, 'UNAUTHENTICATED')) throw error
       this.#token = undefined
-      return this.#answer({ method, message, signal: this.#timeout() }, await this.#currentToken())
+      return this.#answer({ method, message, signal: this.#timeout(timeoutShare) }, await this.#currentToken())
     }
   }
 
   async #currentToken(): Promise<string | undefined> {
     const { user } = this.#options
     if (user === undefined) return undefined
-    const request = { method: 'Auth/Authenticate', message: encodeAuthentication(user), signal: this.#timeout() }
+    const request = { method: 'Auth/Authenticate', message: encodeAuthentication(user), signal: this.#timeout(1) }
     this.#token ??= this.#answer(request, undefined).then(decodeToken)
     try {
       return await this.#token
@@ -129,8 +136,8 @@ export class EtcdClient {
     }
   }
 
-  #timeout(): AbortSignal {
-    return AbortSignal.timeout(this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS)
+  #timeout(share: number): AbortSignal {
+    return AbortSignal.timeout(Math.ceil((this.#options.callTimeoutMs ?? CALL_TIMEOUT_MS) * share))
   }
 
   /** The one message of an answer. */

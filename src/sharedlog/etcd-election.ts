@@ -74,7 +74,7 @@ export class EtcdElection {
     const release = (): Promise<void> => client.revokeLease(lease.id)
     try {
       const value = Buffer.from(JSON.stringify({ id, address }))
-      const { succeeded, revision } = await client.transact({
+      const { succeeded, revision } = await client.transactSoon({
         compare: [{ key: this.#key, createRevision: 0 }],
         success: [{ put: { key: this.#key, value, lease: lease.id } }],
       })

@@ -43,6 +43,7 @@ export class GrpcConnection {
   #session: ClientHttp2Session | undefined
   /** That one, and those whose last calls are still under way. */
   readonly #sessions = new Set<ClientHttp2Session>()
+  #isClosed = false
 
   constructor(endpoint: string, tls: EtcdTls) {
     this.#endpoint = endpoint
@@ -83,6 +84,7 @@ export class GrpcConnection {
   }
 
   close(): void {
+    this.#isClosed = true
     for (const session of this.#sessions) session.destroy()
   }
 
@@ -92,6 +94,7 @@ export class GrpcConnection {
   }
 
   #open(method: string, token: string | undefined, signal: AbortSignal): ClientHttp2Stream {
+    if (this.#isClosed) throw new Error('The connection was closed')
     this.#session ??= this.#connect()
     const headers = {
       ':method': 'POST',

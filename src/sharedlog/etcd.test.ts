@@ -101,7 +101,7 @@ test('when a connection is dead without a word, the next call takes another one'
   })
   await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
   const { port } = proxy.address() as AddressInfo
-  const log = connect(freshPrefix(), { endpoints: [`http://127.0.0.1:${port}`], callTimeoutMs: 200 })
+  const log = connect(freshPrefix(), { endpoints: [`http://127.0.0.1:${port}`], callTimeoutMs: 900 })
   t.after(async () => {
     await log.close()
     for (const socket of sockets) socket.destroy()

@@ -75,3 +75,18 @@ test('a machine that slept, whose monotonic clock stood still meanwhile, does no
   assert.ok(!term.isLeased() && !term.lost.aborted)
   await client.close()
 })
+
+test('a term that ends while the log cannot be reached is given back when it can', async () => {
+  const clock = new ManualClock()
+  const log = new MemoryLog({ clock, leaseMs: 100_000 })
+  const client = log.client({ clock })
+  const term = await client.lead({ id: 'a', address: '' }, new AbortController().signal)
+  client.partition(true)
+  await term.resign()
+  assert.equal(log.leader?.id, 'a')
+  client.partition(false)
+  clock.advance(25_000)
+  await turn()
+  assert.equal(log.leader, undefined)
+  await client.close()
+})

@@ -1,3 +1,4 @@
+import { isShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Leadership } from './log.ts'
 
@@ -51,8 +52,8 @@ export class LeaseTerm implements Leadership {
 
   resign(): Promise<void> {
     this.end()
-    this.#resigning ??= this.#options.release().catch(() => {
-      // It passes by itself.
+    this.#resigning ??= this.#release().then((isDone) => {
+      if (!isDone) void this.#releaseLater()
     })
     return this.#resigning
   }
@@ -60,6 +61,25 @@ export class LeaseTerm implements Leadership {
   /** Ends the term here; the log isn't told. */
   end(): void {
     this.#lost.abort()
+  }
+
+  /** False if the log may still hold the lease. */
+  async #release(): Promise<boolean> {
+    try {
+      await this.#options.release()
+      return true
+    } catch (error) {
+      return !isShoalError(error, 'UNAVAILABLE')
+    }
+  }
+
+  /** A log that has lost its own leader extends leases when it has another: so it is told as soon as it can be reached, as long
+   *  as the lease may last. */
+  async #releaseLater(): Promise<void> {
+    const { clock, leaseMs } = this.#options
+    const endMs = clock.monotonicMs() + 2 * leaseMs
+    do await clock.sleep(leaseMs / RENEWALS_IN_LEASE)
+    while (clock.monotonicMs() < endMs && !(await this.#release()))
   }
 
   #passedMs(): number {

@@ -51,8 +51,8 @@ export interface Leadership {
    *  differ in pace by a tenth, and in the time of day by anything (Gray and Cheriton, "Leases", SOSP 1989, section 2). A machine
    *  that was put to sleep knows it by its time of day, if at all. */
   isLeased(): boolean
-  /** Ends the term at once, so that the next leader needn't wait for the lease to pass. Never fails: what can't be told to the
-   *  log passes with the lease. */
+  /** Ends the term at once, so that the next leader needn't wait for the lease to pass. Never fails: a log that
+   *  can't be reached is told later, or the lease passes. */
   resign(): Promise<void>
 }
 
