@@ -13,6 +13,7 @@ const GROUND = ['foundation', 'platform', 'observe']
 export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
   { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
+  { name: 'platform', purpose: 'ports to clock, random, files and other programs, and their Node adapters', imports: ['foundation'] },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
   { name: 'wire', purpose: 'calls from node to node: frames, streams with back-pressure, peers', imports: GROUND },
   {
@@ -23,6 +24,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'sharedlog', purpose: 'the totally ordered log port, with its election; memory and etcd', imports: GROUND },
+  { name: 'etcd', purpose: 'an etcd that Shoal runs: its process, its members, who votes', imports: GROUND },
   {
     name: 'kv',
     purpose: 'the ordered transactional key-value port; memory, LMDB with a journal, replicated over a shared log',
@@ -100,15 +102,16 @@ export const VOLUME_VOCABULARY = /^src\/metadata\/(attributes|policy)\.ts$/
  *  `HARMLESS_MODULES` is refused. */
 export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:dgram': /^src\/platform\//,
+  'node:child_process': /^src\/platform\/node-processes/,
   'node:fs': /^src\/(platform|cli)\//,
-  'node:fs/promises': /^src\/(cli\/|kv\/lmdb)/,
+  'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-processes)/,
   'node:http': /^src\/gateway\//,
   'node:http2': /^src\/sharedlog\/etcd-/,
   'node:https': /^src\/gateway\/http\//,
   'node:net': /^src\/(gateway\/http|platform)\//,
   'node:os': /^src\/(platform|cli)\//,
   'node:process': /^src\/cli\//,
-  'node:stream': /^src\/cli\//,
+  'node:stream': /^src\/(cli|platform)\//,
   'node:timers/promises': /^src\/(platform|kv)\//,
   'node:tls': /^src\/(gateway\/http|client|cli|platform)\//,
   'node:worker_threads': /^src\/platform\//,
