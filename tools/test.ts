@@ -16,6 +16,7 @@ const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: strin
   { name: 'awscli', program: 'aws' },
   { name: 'cadaver', program: 'cadaver' },
   { name: 'davfs2', program: '/usr/sbin/mount.davfs' },
+  { name: 'etcd-client', program: 'etcdctl' },
   { name: 'etcd-server', program: 'etcd' },
   { name: 'litmus', program: 'litmus' },
   { name: 'rclone', program: 'rclone' },

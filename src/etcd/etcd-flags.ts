@@ -30,9 +30,9 @@ export interface EtcdPeer {
   readonly peerUrls: readonly string[]
 }
 
-/** 'found' makes a cluster of one; otherwise all members there are, with the node itself, which has been added. etcd looks at it
- *  only as long as it has no data. */
-export type EtcdBeginning = 'found' | readonly EtcdPeer[]
+/** 'found' makes a cluster of one, 'resume' goes on with the data that is there; who joins names all members there are, with itself,
+ *  which has been added. Once there is data, etcd looks at nothing else. */
+export type EtcdBeginning = 'found' | 'resume' | readonly EtcdPeer[]
 
 /** The shared log keeps 256 MiB (`TRIM_LIMITS`), and overwritten revisions stay for two compactions, 2 min: at 10 MB/s of
  *  entries, ten times what 10,000 small changes a second are, 1.2 GB. Twice that, and room for several logs. etcd advises
@@ -55,7 +55,7 @@ export function peerUrlOf(place: EtcdPlace): string {
 
 /** The command line of etcd 3.4 and later: https://etcd.io/docs/v3.4/op-guide/configuration/. */
 export function etcdFlags(place: EtcdPlace, dataPath: string, beginning: EtcdBeginning): string[] {
-  const peers = beginning === 'found' ? [{ name: place.nodeId, peerUrls: [peerUrlOf(place)] }] : beginning
+  const peers = typeof beginning === 'string' ? [{ name: place.nodeId, peerUrls: [peerUrlOf(place)] }] : beginning
   return [
     `--name=${place.nodeId}`,
     `--data-dir=${dataPath}`,
@@ -74,7 +74,7 @@ export function etcdFlags(place: EtcdPlace, dataPath: string, beginning: EtcdBeg
     // A member that was cut off and is back doesn't unseat the leader.
     '--pre-vote=true',
     // The JSON door is not for pages in somebody's browser: neither by their scripts, nor under names that lead here.
-    '--cors=https://shoal.invalid',
+    '--cors=https://shoal.invalid:1',
     `--host-whitelist=${[...new Set([place.host, place.listenHost, '127.0.0.1', '::1', 'localhost'])].join(',')}`,
     '--logger=zap',
     '--log-outputs=stderr',

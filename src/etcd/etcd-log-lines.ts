@@ -7,7 +7,15 @@ const WINDOW_MS = 10_000
 const TEXT_MAX = 500
 /** Of the fields of a line, those that say why and whom. Keys, values and addresses of callers stay out of our log. */
 const FIELDS = ['error', 'took', 'expected-duration', 'remote-peer-id', 'local-member-id', 'leader', 'path', 'status', 'address']
-const LEVELS = { debug: 'debug', info: 'debug', warn: 'warn', error: 'error', dpanic: 'error', panic: 'error', fatal: 'error' } as const
+const LEVELS = {
+  debug: 'debug',
+  info: 'debug',
+  warn: 'warn',
+  error: 'error',
+  dpanic: 'error',
+  panic: 'error',
+  fatal: 'error',
+} as const
 
 /** Hands etcd's own log on to ours: what it calls information is our debugging. Of a flood, so many lines a window. */
 export class EtcdLogLines {

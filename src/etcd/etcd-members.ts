@@ -134,6 +134,8 @@ export class EtcdMembers {
   /** Writes all that etcd holds into a new file at `path`, checked and durable; answers its size in bytes. What was there is
    *  replaced. `etcdctl snapshot restore` reads it. @throws UNAVAILABLE, CANCELLED, NO_SPACE, STORAGE_FAILED */
   async saveSnapshot(path: string, { files, signal }: { readonly files: Files; readonly signal: AbortSignal }): Promise<number> {
+    // Behind it, the first one is a voter that answers.
+    await this.list()
     const [endpoint] = this.#endpoints
     const growing = `${path}.part`
     try {

@@ -214,7 +214,22 @@ test("etcd's log becomes ours: levels kept, long texts cut, unknown fields left 
   assert.equal(it.log.told.length, 100)
   it.clock.advance(10_000)
   say('{"level":"warn","msg":"later"}')
-  assert.deepEqual(it.log.told.slice(100).map(({ fields }) => fields), [{ leftOut: 103 }, { said: 'later' }])
+  assert.deepEqual(
+    it.log.told.slice(100).map(({ fields }) => fields),
+    [{ leftOut: 103 }, { said: 'later' }],
+  )
+  await supervisor.stop()
+})
+
+test('what is gone is not begun anew by the same name', async () => {
+  const it = new Fixture()
+  const supervisor = it.supervisor()
+  await assert.rejects(supervisor.start(PLACE, 'resume'), (error) => isShoalError(error, 'UNAVAILABLE'))
+  assert.equal(it.processes.started.length, 0)
+  await it.files.makeFolder('/data/etcd/member/wal')
+  await it.files.publish('/data/etcd/member/wal/0.wal', [Buffer.from('x')])
+  await supervisor.start(PLACE, 'resume')
+  assert.ok(it.last.options.args.includes('--initial-cluster-state=existing'))
   await supervisor.stop()
 })
 

@@ -16,7 +16,7 @@ const BACKOFF_MS_MIN = 250
 const BACKOFF_MS_MAX = 30_000
 /** Who has run for so long begins with the shortest wait again. */
 const STEADY_MS = 60_000
-/** etcd closes its files and hands its leadership on within a second or two. */
+/** etcd takes 7 s at most to hand its leadership on, when nobody is there to take it; otherwise it is gone within a second. */
 const STOP_MS = 10_000
 
 const PROGRAM = 'etcd'
@@ -70,7 +70,8 @@ export class EtcdSupervisor {
   }
 
   /** Resolves when the process has been started; from then on it is watched.
-   *  @throws UNAVAILABLE: there is no such program, or it can't be run; NO_SPACE, STORAGE_FAILED of the data folder */
+   *  @throws UNAVAILABLE: there is no such program, it can't be run, or there is no data to resume with; NO_SPACE, STORAGE_FAILED
+   *  of the data folder */
   async start(place: EtcdPlace, beginning: EtcdBeginning): Promise<void> {
     assert(this.#watching === undefined, 'etcd is started once')
     const { processes, files, log } = this.#options
@@ -80,6 +81,7 @@ export class EtcdSupervisor {
       const leftover = await this.#pidFile.endLeftover()
       if (leftover !== undefined) log.warn('an etcd left over from an earlier start was ended', { pid: leftover })
       await files.makeFolder(this.#etcdPath, 0o700)
+      if (beginning === 'resume' && !(await this.hasData())) throw noData(this.#etcdPath)
     } catch (error) {
       throw storageError(error, `make etcd's folder "${this.#etcdPath}" ready`)
     }
@@ -88,6 +90,12 @@ export class EtcdSupervisor {
     this.#restarts = 0
     const child = await run()
     this.#watching = this.#watch(child, run)
+  }
+
+  /** Whether a member has run here, and has not been forgotten. Failures are the system's errors. */
+  async hasData(): Promise<boolean> {
+    const names = (await this.#options.files.list(join(this.#etcdPath, 'member', 'wal'))) ?? []
+    return names.some((name) => name.endsWith('.wal'))
   }
 
   /** Ends the process: SIGTERM, and after 10 s SIGKILL. Resolves when it is gone. Repeating it is harmless. */
@@ -180,6 +188,15 @@ function noProgram(wanted: string | undefined): ShoalError {
     'UNAVAILABLE',
     `${where}, and a cluster's strong volumes need it: install it (Debian and Ubuntu: apt-get install etcd-server; elsewhere etcd 3.4 or later from https://github.com/etcd-io/etcd/releases), or name an etcd that you run with --etcd. Without, nodes find one another, and strong volumes live on the node that made them`,
     { details: { program: wanted ?? PROGRAM } },
+  )
+}
+
+/** A founder that began anew would be another cluster by the same name. */
+function noData(path: string): ShoalError {
+  return new ShoalError(
+    'UNAVAILABLE',
+    `What etcd kept in "${path}" is gone: let this node's member be removed and join again, or restore the folder`,
+    { details: { path } },
   )
 }
 

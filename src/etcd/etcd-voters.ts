@@ -42,7 +42,11 @@ export class EtcdVoters {
     else if (step.kind === 'promote') await members.promote(step.memberId)
     else await members.remove(step.memberId)
     const learner = step.kind === 'remove' && seated.find(({ id, role }) => id === step.memberId && role === 'learner')
-    if (learner && !learner.isHealthy) this.#avoid(able.find(({ nodeId }) => nodeId === step.nodeId), nowMs)
+    if (learner && !learner.isHealthy)
+      this.#avoid(
+        able.find(({ nodeId }) => nodeId === step.nodeId),
+        nowMs,
+      )
     return step
   }
 

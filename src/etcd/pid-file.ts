@@ -44,7 +44,10 @@ export class PidFile {
     const endMs = clock.monotonicMs() + GONE_WITHIN_MS
     while ((await this.#leftover()) !== undefined) {
       if (clock.monotonicMs() > endMs) {
-        throw new ShoalError('UNAVAILABLE', `Process ${pid}, left over from an earlier start, does not end: end it, then start again`)
+        throw new ShoalError(
+          'UNAVAILABLE',
+          `Process ${pid}, left over from an earlier start, does not end: end it, then start again`,
+        )
       }
       await clock.sleep(LOOK_AGAIN_MS)
     }

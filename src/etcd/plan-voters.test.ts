@@ -50,7 +50,11 @@ test('canary: a plan that removes voters without counting who answers is found',
     return victim ? { kind: 'remove', memberId: victim.id, nodeId: undefined, reason: 'careless' } : step
   }
   assert.throws(
-    () => fc.assert(fc.property(events, (happened) => simulate(careless, happened)), { numRuns: 2_000 }),
+    () =>
+      fc.assert(
+        fc.property(events, (happened) => simulate(careless, happened)),
+        { numRuns: 2_000 },
+      ),
     ({ cause }: Error) => String(cause).includes('lost its quorum'),
   )
 })
@@ -58,7 +62,12 @@ test('canary: a plan that removes voters without counting who answers is found',
 test('canary: a plan that never replaces a lost voter is found', () => {
   const lazy = (view: VoterView): VoterStep =>
     planVoters({ ...view, limits: { ...VOTER_LIMITS, replaceAfterMs: Number.POSITIVE_INFINITY } })
-  assert.throws(() => fc.assert(fc.property(events, (happened) => simulate(lazy, happened)), { numRuns: 2_000 }))
+  assert.throws(() =>
+    fc.assert(
+      fc.property(events, (happened) => simulate(lazy, happened)),
+      { numRuns: 2_000 },
+    ),
+  )
 })
 
 test('a cluster grows by one voter at a time to three, five and no further, and in three zones', () => {
@@ -69,12 +78,25 @@ test('a cluster grows by one voter at a time to three, five and no further, and 
     world.checkSettled()
     return world.zones().join('')
   }
-  assert.deepEqual(['b', 'a', 'c', 'c', 'a'].map((zone) => grow(zone as 'a')), ['a', 'aab', 'aab', 'aabcc', 'aabcc'])
+  assert.deepEqual(
+    ['b', 'a', 'c', 'c', 'a'].map((zone) => grow(zone as 'a')),
+    ['a', 'aab', 'aab', 'aabcc', 'aabcc'],
+  )
 })
 
 function voter(name: string, facts: Partial<SeatedMember> = {}): SeatedMember {
   const urls = { peerUrls: [`http://${name}`], clientUrls: [] }
-  return { id: `m-${name}`, name, ...urls, role: 'voter', isHealthy: true, isLeader: false, isCaughtUp: true, sinceMs: 0, ...facts }
+  return {
+    id: `m-${name}`,
+    name,
+    ...urls,
+    role: 'voter',
+    isHealthy: true,
+    isLeader: false,
+    isCaughtUp: true,
+    sinceMs: 0,
+    ...facts,
+  }
 }
 
 function node(name: string, facts: Partial<VoterNode> = {}): VoterNode {
@@ -119,7 +141,13 @@ test('the voter of a removed node goes when another one has come; out of five, b
   const staying = ['b', 'c', 'd', 'e', 'f'].map((name) => node(name))
   assert.equal(decide([voter('a'), voter('b'), voter('c')], staying.slice(0, 3)), 'add d')
   assert.equal(decide([voter('a'), voter('b'), voter('c'), voter('d')], staying.slice(0, 3)), 'remove m-a')
-  assert.equal(decide(['a', 'b', 'c', 'd', 'e'].map((name) => voter(name)), staying), 'remove m-a')
+  assert.equal(
+    decide(
+      ['a', 'b', 'c', 'd', 'e'].map((name) => voter(name)),
+      staying,
+    ),
+    'remove m-a',
+  )
   assert.equal(
     decide([voter('a'), voter('b'), voter('c', dead(0))], staying.slice(0, 2)),
     'nothing: too few voters answer for one more to go',

@@ -185,9 +185,7 @@ function addLearner(situation: Situation): VoterStep | undefined {
   if (learners.length > 0 || missing(situation) <= 0) return undefined
   if (healthyOf(voters) < voters.length) return nothing('none is added while a voter does not answer')
   const inZone = ({ zone }: VoterNode): number => holding.filter(({ node }) => node?.zone === zone).length
-  const [best] = spare.toSorted(
-    (a, b) => inZone(a) - inZone(b) || a.sinceMs - b.sinceMs || compare(a.nodeId, b.nodeId),
-  )
+  const [best] = spare.toSorted((a, b) => inZone(a) - inZone(b) || a.sinceMs - b.sinceMs || compare(a.nodeId, b.nodeId))
   if (best === undefined) return undefined
   const { nodeId, peerUrl, zone } = best
   return { kind: 'add-learner', nodeId, peerUrl, reason: `a voter is missing, and zone "${zone}" has ${inZone(best)}` }

@@ -98,10 +98,7 @@ export class VotersWorld {
     const present = this.#nodes.filter((node) => !node.isRemoved)
     const living = present.filter((node) => node.isUp)
     const dead = voters.filter(({ node }) => !node.isUp)
-    assert.ok(
-      voters.every(({ node }) => !node.isRemoved) || present.length === 0 || living.length === 0,
-      'a removed node votes',
-    )
+    assert.ok(voters.every(({ node }) => !node.isRemoved) || present.length === 0 || living.length === 0, 'a removed node votes')
     if (living.length === 0) return
     assert.equal(voters.length % 2, 1, `${voters.length} voters`)
     assert.ok(dead.length <= 1, 'two seats of dead nodes')

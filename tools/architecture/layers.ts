@@ -14,6 +14,11 @@ export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
   { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
   { name: 'platform', purpose: 'ports to clock, random, files and other programs, and their Node adapters', imports: ['foundation'] },
+  {
+    name: 'platform',
+    purpose: 'ports to clock, random, files and other programs, and their Node adapters',
+    imports: ['foundation'],
+  },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
   { name: 'wire', purpose: 'calls from node to node: frames, streams with back-pressure, peers', imports: GROUND },
   {
