@@ -1,7 +1,8 @@
 import type { NodeId } from '#foundation/ids.ts'
 
 /** Files in PEM, one pair for clients and members: etcd shows it to whoever calls and to whom it calls, so its certificate has to
- *  be for both (serverAuth and clientAuth), with the address of this machine. */
+ *  be for both (serverAuth and clientAuth). It has to name the addresses that this machine is called by and calls other members
+ *  from: they compare the two (https://etcd.io/docs/v3.4/op-guide/security/#notes-for-tls-authentication). */
 export interface EtcdTlsFiles {
   readonly certFile: string
   readonly keyFile: string

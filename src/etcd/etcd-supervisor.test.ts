@@ -165,6 +165,16 @@ test('a stop is a SIGTERM, and a SIGKILL for who does not listen; while it waits
   await supervisor.stop()
 })
 
+test('a stop in the middle of a start waits for the process, and ends it', async () => {
+  const it = new Fixture()
+  const supervisor = it.supervisor()
+  const starting = supervisor.start(PLACE, 'found')
+  await supervisor.stop()
+  await starting
+  assert.equal(it.last.hasEnded, true)
+  assert.deepEqual(supervisor.state, { kind: 'stopped' })
+})
+
 test('what is left over from an earlier start is ended, if it is that process and not another one of its number', async () => {
   const it = new Fixture()
   await it.files.makeFolder('/data')

@@ -48,6 +48,7 @@ export class EtcdSupervisor {
   #state: EtcdState = { kind: 'stopped' }
   #stopping = new AbortController()
   #child: Child | undefined
+  #starting: Promise<void> | undefined
   #watching: Promise<void> | undefined
   #restarts = 0
 
@@ -73,23 +74,13 @@ export class EtcdSupervisor {
    *  @throws UNAVAILABLE: there is no such program, it can't be run, or there is no data to resume with; NO_SPACE, STORAGE_FAILED
    *  of the data folder */
   async start(place: EtcdPlace, beginning: EtcdBeginning): Promise<void> {
-    assert(this.#watching === undefined, 'etcd is started once')
-    const { processes, files, log } = this.#options
-    const program = await processes.find(this.#options.program ?? PROGRAM)
-    if (program === undefined) throw noProgram(this.#options.program)
+    assert(this.#starting === undefined && this.#watching === undefined, 'etcd is started once')
+    this.#starting = this.#start(place, beginning)
     try {
-      const leftover = await this.#pidFile.endLeftover()
-      if (leftover !== undefined) log.warn('an etcd left over from an earlier start was ended', { pid: leftover })
-      await files.makeFolder(this.#etcdPath, 0o700)
-      if (beginning === 'resume' && !(await this.hasData())) throw noData(this.#etcdPath)
-    } catch (error) {
-      throw storageError(error, `make etcd's folder "${this.#etcdPath}" ready`)
+      await this.#starting
+    } finally {
+      this.#starting = undefined
     }
-    const run = (): Promise<Child> => this.#run(program, etcdFlags(place, this.#etcdPath, beginning))
-    this.#stopping = new AbortController()
-    this.#restarts = 0
-    const child = await run()
-    this.#watching = this.#watch(child, run)
   }
 
   /** Whether a member has run here, and has not been forgotten. Failures are the system's errors. */
@@ -100,6 +91,7 @@ export class EtcdSupervisor {
 
   /** Ends the process: SIGTERM, and after 10 s SIGKILL. Resolves when it is gone. Repeating it is harmless. */
   async stop(): Promise<void> {
+    await this.#starting?.catch(() => {})
     if (this.#watching === undefined) return
     this.#stopping.abort()
     const ended = new AbortController()
@@ -129,6 +121,25 @@ export class EtcdSupervisor {
     } catch (error) {
       throw storageError(error, `remove what etcd kept in "${this.#etcdPath}"`)
     }
+  }
+
+  async #start(place: EtcdPlace, beginning: EtcdBeginning): Promise<void> {
+    const { processes, files, log } = this.#options
+    const program = await processes.find(this.#options.program ?? PROGRAM)
+    if (program === undefined) throw noProgram(this.#options.program)
+    try {
+      const leftover = await this.#pidFile.endLeftover()
+      if (leftover !== undefined) log.warn('an etcd left over from an earlier start was ended', { pid: leftover })
+      await files.makeFolder(this.#etcdPath, 0o700)
+      if (beginning === 'resume' && !(await this.hasData())) throw noData(this.#etcdPath)
+    } catch (error) {
+      throw storageError(error, `make etcd's folder "${this.#etcdPath}" ready`)
+    }
+    const run = (): Promise<Child> => this.#run(program, etcdFlags(place, this.#etcdPath, beginning))
+    this.#stopping = new AbortController()
+    this.#restarts = 0
+    const child = await run()
+    this.#watching = this.#watch(child, run)
   }
 
   async #run(program: string, args: readonly string[]): Promise<Child> {

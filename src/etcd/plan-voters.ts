@@ -11,7 +11,9 @@ export interface VoterNode {
   readonly nodeId: NodeId
   readonly peerUrl: string
   readonly zone: string
+  /** A voter may be silent however alive its node is, and the other way round: this decides only who may get a seat. */
   readonly isAlive: boolean
+  /** Since when; of two that are as good, the older one gets the seat. */
   readonly sinceMs: number
 }
 

@@ -18,7 +18,7 @@ export interface ChildOptions {
   readonly onErrorLine: (line: string) => void
 }
 
-/** A process that this one started. It doesn't outlive this one, however this one ends. */
+/** A process that this one started, from its main thread. It doesn't outlive this one, however this one ends. */
 export interface Child {
   readonly pid: number
   /** Resolves when it has ended and all its lines have been told. Never rejects. */
