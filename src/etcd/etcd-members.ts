@@ -5,8 +5,7 @@ import { storageError } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import type { EtcdMember, ObservedMember } from './etcd-member.ts'
 
-/** etcd's JSON door at one member, or several of one cluster: `EtcdClient` of the shared log is one. Calls end by themselves
- *  after a few seconds. */
+/** etcd's JSON door at one member: `EtcdDoor`. Calls end by themselves after a few seconds. */
 export interface EtcdCalls {
   /** @throws UNAVAILABLE: no answer, or a refusal; others as the door has them */
   call<T>(path: string, body: object): Promise<T>

@@ -8,7 +8,7 @@ import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { NodeProcesses } from '#platform/node-processes.ts'
-import { EtcdClient } from '#sharedlog/etcd-client.ts'
+import { EtcdDoor } from './etcd-door.ts'
 import { freePort } from '../../test/support/node-process.ts'
 import { makeTestAuthority } from '../../test/support/test-authority.ts'
 import type { TestAuthority } from '../../test/support/test-authority.ts'
@@ -64,8 +64,8 @@ export class ManagedEtcd {
     return this.#members
   }
 
-  connect(endpoint: string): EtcdClient {
-    return new EtcdClient({ endpoints: [endpoint], tls: this.#identity, callTimeoutMs: 2_000 })
+  connect(endpoint: string): EtcdDoor {
+    return new EtcdDoor({ endpoint: endpoint, tls: this.#identity, callTimeoutMs: 2_000 })
   }
 
   /** A node that could run etcd, and doesn't yet. */

@@ -9,7 +9,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { isShoalError } from '#foundation/errors.ts'
 import { NodeProcesses } from '#platform/node-processes.ts'
-import { EtcdClient } from '#sharedlog/etcd-client.ts'
+import { EtcdDoor } from './etcd-door.ts'
 import { freePort } from '../../test/support/node-process.ts'
 import { clientUrlOf, peerUrlOf } from './etcd-flags.ts'
 import { areVoting, ManagedEtcd } from './managed-etcd.suite.ts'
@@ -72,7 +72,7 @@ describe('an etcd of several nodes, with certificates', () => {
 
   test('nobody gets in without a certificate', async () => {
     const { place } = cluster.nodes[0] as TestNode
-    const stranger = new EtcdClient({ endpoints: [clientUrlOf(place)], callTimeoutMs: 1_000 })
+    const stranger = new EtcdDoor({ endpoint: clientUrlOf(place), callTimeoutMs: 1_000 })
     await assert.rejects(stranger.call('kv/range', { key: KEY }), (error) => isShoalError(error, 'UNAVAILABLE'))
     await stranger.close()
   })
@@ -148,7 +148,7 @@ describe('an etcd of several nodes, with certificates', () => {
     const args = ['--force-new-cluster', '--name', nodeId, '--data-dir', join(cluster.folder, nodeId, 'etcd')]
     const urls = ['--listen-peer-urls', peer, '--listen-client-urls', client, '--advertise-client-urls', client]
     const byHand = spawn('etcd', [...args, ...urls], { stdio: 'ignore' })
-    const calls = new EtcdClient({ endpoints: [client], callTimeoutMs: 1_000 })
+    const calls = new EtcdDoor({ endpoint: client, callTimeoutMs: 1_000 })
     await eventually(() => calls.call('kv/range', { key: KEY }))
     await calls.close()
     byHand.kill('SIGTERM')
@@ -167,7 +167,7 @@ test('etcd ends with the process that started it, also when that is killed, and 
   const folder = await mkdtemp(join(tmpdir(), 'shoal-etcd-parent-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const port = await freePort()
-  const calls = new EtcdClient({ endpoints: [`http://127.0.0.1:${port}`], callTimeoutMs: 1_000 })
+  const calls = new EtcdDoor({ endpoint: `http://127.0.0.1:${port}`, callTimeoutMs: 1_000 })
   t.after(() => calls.close())
   const processes = new NodeProcesses()
   const script = fileURLToPath(new URL('managed-etcd.child.ts', import.meta.url))

@@ -12,11 +12,9 @@ const GROUND = ['foundation', 'platform', 'observe']
 /** From the bottom up: a layer may import only layers above it in this list. */
 export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
-  { name: 'platform', purpose: 'ports to clock, random, files and datagrams, and their Node adapters', imports: ['foundation'] },
-  { name: 'platform', purpose: 'ports to clock, random, files and other programs, and their Node adapters', imports: ['foundation'] },
   {
     name: 'platform',
-    purpose: 'ports to clock, random, files and other programs, and their Node adapters',
+    purpose: 'ports to clock, random, files, sockets, datagrams and other programs, and their Node adapters',
     imports: ['foundation'],
   },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
@@ -26,7 +24,6 @@ export const LAYERS: readonly Layer[] = [
     purpose: 'what makes nodes a cluster: its authority, certificates, join tokens, gossip keys',
     imports: [...GROUND, 'wire'],
   },
-  { name: 'kv', purpose: 'the ordered transactional key-value port; memory, and LMDB with a journal', imports: GROUND },
   { name: 'membership', purpose: 'who is in the cluster and runs: gossip between nodes', imports: GROUND },
   { name: 'sharedlog', purpose: 'the totally ordered log port, with its election; memory and etcd', imports: GROUND },
   { name: 'etcd', purpose: 'an etcd that Shoal runs: its process, its members, who votes', imports: GROUND },
@@ -128,7 +125,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'prom-client': /^src\/observe\/prom-/,
   'reflect-metadata': /^src\/(node\/make-certificate|cluster\/certificates)/,
   saxes: /^src\/gateway\/xml\//,
-  undici: /^src\/client\//,
+  undici: /^src\/(client\/|etcd\/etcd-door)/,
   yaml: /^src\/(config|cli)\//,
   zod: /^src\/(config|access|gateway\/rest)\//,
 }
