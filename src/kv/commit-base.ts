@@ -1,5 +1,5 @@
 import type { Interval } from './arguments.ts'
-import type { KeyValue } from './store.ts'
+import type { Decode, KeyValue } from './store.ts'
 import type { WriteSet } from './write-set.ts'
 
 export interface CommitOptions {
@@ -9,8 +9,10 @@ export interface CommitOptions {
 
 /** Something flushed that can be read. */
 export interface FlushedState {
-  /** The caller owns what comes out. */
-  get(key: Uint8Array): Buffer | undefined
+  /** The caller owns what comes out. `name` is the key's, if it is known already. */
+  get(key: Uint8Array, name?: string): Buffer | undefined
+  /** As `getDecoded` of a snapshot. */
+  getDecoded?<T>(key: Uint8Array, decode: Decode<T>, name?: string): T | undefined
   /** A lazy walk. `return()` is called on each that may be unfinished when the state is no longer read. */
   range(interval: Interval): IterableIterator<KeyValue>
 }

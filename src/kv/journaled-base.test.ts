@@ -13,7 +13,7 @@ import { Journal } from './journal.ts'
 import { JournaledBase } from './journaled-base.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
 import { bytes, hasCode, numbered, show } from './store-fixture.suite.ts'
-import type { KeyValueStore } from './store.ts'
+import type { KeyValueStore, Snapshot, Transaction } from './store.ts'
 import { storeSuite } from './store.suite.ts'
 import type { WriteSet } from './write-set.ts'
 
@@ -208,6 +208,52 @@ test('a journal that lacks what was acknowledged is refused', async () => {
   machine.files.damage('/meta/journal.0', 8_200)
   machine.files.crash()
   await assert.rejects(open(machine), (error) => isShoalError(error, 'STORAGE_FAILED') && error.message.includes('damaged'))
+})
+
+const asText = (value: Buffer): string => value.toString('latin1')
+
+test('a decoded row is neither older nor newer than the row, at any moment of what is journaled, applied or written directly', async () => {
+  let checks = 0
+  for (let seed = 1; seed <= 30; seed += 1) {
+    const machine = await makeMachine(seed)
+    const random = new SeededRandom(seed)
+    let isOver = false
+    const onApply = async (): Promise<void> => {
+      for (let turns = random.below(4); turns > 0; turns -= 1) await turn()
+      if (random.chance(0.05)) throw new ShoalError('NO_SPACE', 'The disk is full')
+    }
+    const store = await open(machine, { onApply })
+    const compare = (snapshot: Snapshot): void => {
+      for (let number = 0; number < 6; number += 1) {
+        const key = bytes(`k${number}`)
+        assert.equal(snapshot.getDecoded(key, asText), snapshot.get(key)?.toString('latin1'))
+        checks += 1
+      }
+    }
+    const writer = async (): Promise<void> => {
+      for (let step = 0; step < 60; step += 1) {
+        const change = (transaction: Transaction): void => {
+          compare(transaction)
+          const key = bytes(`k${random.below(6)}`)
+          if (random.chance(0.3)) transaction.delete(key)
+          else transaction.put(key, bytes(`${seed}-${step}`))
+          compare(transaction)
+        }
+        await store.transact(change, { direct: random.chance(0.15) }).catch(() => undefined)
+        if (random.chance(0.4)) machine.clock.advance(1_000)
+        if (random.chance(0.5)) await turn()
+      }
+    }
+    const reader = async (): Promise<void> => {
+      for (; !isOver; await turn()) await store.read(compare)
+    }
+    const reading = reader()
+    await Promise.all([writer(), writer()])
+    isOver = true
+    await reading
+    await store.close()
+  }
+  assert.ok(checks > 50_000, `only ${checks} rows were compared`)
 })
 
 /** Numbered transactions of several rows under a crash at any moment: a run, and what has to hold after it. */

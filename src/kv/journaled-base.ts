@@ -3,11 +3,13 @@ import type { Clock } from '#platform/clock.ts'
 import type { Interval } from './arguments.ts'
 import type { CommitBase, CommitOptions, KeptState } from './commit-base.ts'
 import type { Journal } from './journal.ts'
+import { DecodedRows } from './decoded-rows.ts'
 import { nameOfKey } from './key-name.ts'
-import { getThrough, keepThrough } from './layered-state.ts'
+import { keepThrough } from './layered-state.ts'
 import { mergedRange } from './merged-range.ts'
-import type { KeyValue } from './store.ts'
+import type { Decode, KeyValue } from './store.ts'
 import { WriteSet } from './write-set.ts'
+import type { Write } from './write-set.ts'
 
 /** What waits in the journal goes into the base after this time, or when it is as many writes: they are put in one step,
  *  which holds up the event loop for some milliseconds. */
@@ -41,6 +43,10 @@ export class JournaledBase implements CommitBase {
   #pending = new WriteSet()
   /** On its way into the base, with the number of its last record. */
   #applying: { readonly writes: WriteSet; readonly sequence: number } | undefined
+  /** Rows of the base. While something covers a row, it isn't looked for here. */
+  readonly #decoded = new DecodedRows()
+  /** Not while the base changes rows that nothing covers. */
+  #keepsDecoded = true
   #work: Promise<void> | undefined
   #isWaiting = false
   /** Why the base took nothing the last time: without room it can be tried again, after anything else it is over. */
@@ -61,9 +67,22 @@ export class JournaledBase implements CommitBase {
     this.#apply()
   }
 
-  get(key: Uint8Array): Buffer | undefined {
-    if (this.#pending.size === 0 && this.#applying === undefined) return this.#base.get(key)
-    return getThrough(this.#layers(), this.#base, key)
+  get(key: Uint8Array, name?: string): Buffer | undefined {
+    if (!this.#covers) return this.#base.get(key)
+    const write = this.#findWrite(name ?? nameOfKey(key))
+    return write === undefined ? this.#base.get(key) : ownValue(write)
+  }
+
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>, name = nameOfKey(key)): T | undefined {
+    const write = this.#covers ? this.#findWrite(name) : undefined
+    if (write !== undefined) return write.value === undefined ? undefined : decode(Buffer.from(write.value))
+    const known = this.#decoded.find(name, decode)
+    if (known !== undefined) return known
+    const value = this.#base.get(key)
+    if (value === undefined) return undefined
+    const decoded = decode(value)
+    if (this.#keepsDecoded) this.#decoded.keep(name, decode, decoded)
+    return decoded
   }
 
   range(interval: Interval): IterableIterator<KeyValue> {
@@ -98,6 +117,15 @@ export class JournaledBase implements CommitBase {
     await this.#base.close()
   }
 
+  /** Whether it has anything that the base doesn't have yet. */
+  get #covers(): boolean {
+    return this.#pending.size > 0 || this.#applying !== undefined
+  }
+
+  #findWrite(name: string): Write | undefined {
+    return this.#pending.get(name) ?? this.#applying?.writes.get(name)
+  }
+
   /** The newest first. */
   #layers(): WriteSet[] {
     const layers: WriteSet[] = []
@@ -108,7 +136,14 @@ export class JournaledBase implements CommitBase {
 
   async #commitDirectly(writes: WriteSet): Promise<void> {
     await this.#drain()
-    await this.#base.commit(writes)
+    // Nothing covers what the base is about to change, and nobody can say when it shows the change.
+    this.#forget(writes)
+    this.#keepsDecoded = false
+    try {
+      await this.#base.commit(writes)
+    } finally {
+      this.#keepsDecoded = true
+    }
   }
 
   /** Brings everything into the base, and says so in the journal. */
@@ -139,6 +174,10 @@ export class JournaledBase implements CommitBase {
     if (this.#applying !== undefined) throw this.#refusal
   }
 
+  #forget(writes: WriteSet): void {
+    for (const name of writes.names()) this.#decoded.forget(name)
+  }
+
   #apply(): void {
     this.#work = this.#applyNow().finally(() => {
       this.#work = undefined
@@ -152,6 +191,7 @@ export class JournaledBase implements CommitBase {
       if ((await this.#freeBytes()) >= AMPLE_BYTES) await this.#base.commit(writes)
       else for (const few of inPieces(writes, SHORT_OF_ROOM_WRITES)) await this.#applyFew(few)
       this.#journal.setApplied(sequence)
+      this.#forget(writes)
       this.#applying = undefined
       this.#refusal = undefined
     } catch (error) {
@@ -185,6 +225,10 @@ export class JournaledBase implements CommitBase {
     this.#turn = turn.catch(() => undefined)
     return turn
   }
+}
+
+function ownValue({ value }: Write): Buffer | undefined {
+  return value === undefined ? undefined : Buffer.from(value)
 }
 
 function* inPieces(writes: WriteSet, count: number): Generator<WriteSet> {

@@ -10,7 +10,7 @@ export function getThrough(layers: readonly WriteSet[], state: FlushedState, key
     const write = layer.get(name)
     if (write !== undefined) return write.value === undefined ? undefined : Buffer.from(write.value)
   }
-  return state.get(key)
+  return state.get(key, name)
 }
 
 /** `state` as it looks under `layers`, which must not change any more. */

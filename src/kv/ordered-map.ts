@@ -38,6 +38,10 @@ export class OrderedMap<V> {
     return this.#values.entries()
   }
 
+  names(): IterableIterator<string> {
+    return this.#values.keys()
+  }
+
   values(): IterableIterator<V> {
     return this.#values.values()
   }

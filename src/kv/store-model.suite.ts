@@ -9,6 +9,7 @@ type Step =
   | { readonly kind: 'put'; readonly key: string; readonly value: string }
   | { readonly kind: 'delete'; readonly key: string }
   | { readonly kind: 'get'; readonly key: string }
+  | { readonly kind: 'getDecoded'; readonly key: string }
   | {
       readonly kind: 'range'
       readonly start: string | undefined
@@ -32,6 +33,7 @@ const anyStep: fc.Arbitrary<Step> = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('put'), key: anyKey, value: fc.string({ maxLength: 5 }) }) },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('delete'), key: anyKey }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('get'), key: anyKey }) },
+  { weight: 1, arbitrary: fc.record({ kind: fc.constant('getDecoded'), key: anyKey }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -106,8 +108,11 @@ function runStep(transaction: Transaction, step: Step): unknown {
   if (step.kind === 'put') return transaction.put(bytes(step.key), bytes(step.value))
   if (step.kind === 'delete') return transaction.delete(bytes(step.key))
   if (step.kind === 'get') return transaction.get(bytes(step.key))?.toString('latin1')
+  if (step.kind === 'getDecoded') return transaction.getDecoded(bytes(step.key), decodeText)
   return show(transaction.range(rangeOf(step)))
 }
+
+const decodeText = (value: Buffer): string => value.toString('latin1')
 
 function rangeOf({ start, end, reverse, limit }: Extract<Step, { kind: 'range' }>): RangeOptions {
   return {
@@ -121,7 +126,7 @@ function rangeOf({ start, end, reverse, limit }: Extract<Step, { kind: 'range' }
 function stepModel(model: Map<string, string>, step: Step): unknown {
   if (step.kind === 'put') model.set(step.key, step.value)
   else if (step.kind === 'delete') model.delete(step.key)
-  else if (step.kind === 'get') return model.get(step.key)
+  else if (step.kind === 'get' || step.kind === 'getDecoded') return model.get(step.key)
   else {
     const { start = '', end, reverse, limit } = step
     const inside = [...model].filter(([key]) => key >= start && (end === undefined || key < end))

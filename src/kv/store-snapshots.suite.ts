@@ -48,6 +48,31 @@ export function snapshotTests(fresh: FreshStore): void {
     assert.deepEqual(await store.get(bytes('a')), bytes('4'))
   })
 
+  test('a decoded row is what the row is to whoever asks, however often it was decoded before', async () => {
+    const { store, reopen } = await fresh()
+    const upper = (value: Buffer): string => value.toString('latin1').toUpperCase()
+    const lengthOf = (value: Buffer): number => value.length
+    const key = bytes('a')
+    const read = (from = store): Promise<string | undefined> => from.read((snapshot) => snapshot.getDecoded(key, upper))
+    assert.equal(await read(), undefined)
+    await fill(store, ['a', 'b'])
+    assert.deepEqual([await read(), await read()], ['VA', 'VA'])
+    assert.equal(await store.read((snapshot) => snapshot.getDecoded(key, lengthOf)), 2)
+    const kept = await store.openSnapshot()
+    const [changing, seen] = await Promise.all([
+      store.transact((transaction) => {
+        const before = transaction.getDecoded(key, upper)
+        transaction.put(key, bytes('new'))
+        return [before, transaction.getDecoded(key, upper)]
+      }),
+      store.transact((transaction) => transaction.getDecoded(key, upper)),
+    ])
+    assert.deepEqual([...changing, seen, await read()], ['VA', 'NEW', 'NEW', 'NEW'])
+    assert.equal(kept.getDecoded(key, upper), 'VA')
+    kept.close()
+    assert.equal(await read(await reopen()), 'NEW')
+  })
+
   test('a closed snapshot is dead, and its walks have ended', async () => {
     const { store } = await fresh()
     await fill(store, ['a', 'b', 'c'])
@@ -57,6 +82,7 @@ export function snapshotTests(fresh: FreshStore): void {
     kept.close()
     kept.close()
     assert.throws(() => kept.get(bytes('a')), { name: 'InvariantError' })
+    assert.throws(() => kept.getDecoded(bytes('a'), String), { name: 'InvariantError' })
     assert.throws(() => kept.range({}), { name: 'InvariantError' })
     assert.throws(() => walk.next(), { name: 'InvariantError' })
   })

@@ -56,6 +56,7 @@ export function transactionTests(fresh: FreshStore): void {
     const written = await store.transact((transaction) => transaction)
     for (const view of [kept, written]) {
       assert.throws(() => view.get(bytes('a')), { name: 'InvariantError' })
+      assert.throws(() => view.getDecoded(bytes('a'), String), { name: 'InvariantError' })
       assert.throws(() => view.range({}), { name: 'InvariantError' })
     }
     assert.throws(() => written.put(bytes('a'), bytes('1')), { name: 'InvariantError' })

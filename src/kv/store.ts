@@ -13,10 +13,16 @@ export interface RangeOptions {
   readonly limit?: number
 }
 
+/** What bytes mean: it gives the same for the same bytes, whoever asks, and what it gives is never changed. */
+export type Decode<T> = (value: Buffer) => T
+
 /** A consistent view of the store, valid only inside the callback that received it: it must not be kept, and the
  *  callback must not be asynchronous. Absence is `undefined`. Buffers that come out belong to the caller. */
 export interface Snapshot {
   get(key: Uint8Array): Buffer | undefined
+  /** What `decode` makes of the value. For small rows that are read again and again: the store may keep the result for the
+   *  next one who asks with the same function, as long as the row is what it was. */
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>): T | undefined
   /** Lazy: entries are fetched as the caller pulls them. It shows the moment of the call: what the same transaction writes
    *  later is not in it. The iteration ends with the callback. */
   range(options: RangeOptions): IterableIterator<KeyValue>

@@ -5,8 +5,9 @@ import type { Interval } from './arguments.ts'
 import type { CommitBase, FlushedState, KeptState } from './commit-base.ts'
 import { nameOfKey } from './key-name.ts'
 import { mergedRange } from './merged-range.ts'
-import type { KeyValue, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
+import type { Decode, KeyValue, LongSnapshot, RangeOptions, Snapshot, Transaction } from './store.ts'
 import { WriteSet } from './write-set.ts'
+import type { Write } from './write-set.ts'
 
 /** What one transaction may write: it is held in memory, and one that is larger would keep all others waiting for seconds. */
 export const TRANSACTION_BYTES_MAX = 64 * 1024 * 1024
@@ -25,6 +26,12 @@ export class BaseView implements Snapshot {
     this.checkOpen()
     checkKey(key)
     return this.find(key)
+  }
+
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>): T | undefined {
+    this.checkOpen()
+    checkKey(key)
+    return this.findDecoded(key, decode)
   }
 
   range(options: RangeOptions): IterableIterator<KeyValue> {
@@ -50,6 +57,10 @@ export class BaseView implements Snapshot {
     return this.base.get(key)
   }
 
+  protected findDecoded<T>(key: Uint8Array, decode: Decode<T>): T | undefined {
+    return decodedFrom(this.base, { key, name: undefined }, decode)
+  }
+
   protected walk(interval: Interval): IterableIterator<KeyValue> {
     return this.base.range(interval)
   }
@@ -72,6 +83,12 @@ export class LongView implements LongSnapshot {
     this.#checkOpen()
     checkKey(key)
     return this.#state.get(key)
+  }
+
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>): T | undefined {
+    this.#checkOpen()
+    checkKey(key)
+    return decodedFrom(this.#state, { key, name: undefined }, decode)
   }
 
   range(options: RangeOptions): IterableIterator<KeyValue> {
@@ -153,16 +170,28 @@ export class TransactionView extends BaseView implements Transaction {
   }
 
   protected override find(key: Uint8Array): Buffer | undefined {
-    if (this.writes.size === 0 && this.#layers.length === 0) return this.base.get(key)
     const name = nameOfKey(key)
-    let write = this.writes.get(name)
-    for (let at = 0; write === undefined && at < this.#layers.length; at += 1) write = this.#layers[at]?.get(name)
-    if (write === undefined) return this.base.get(key)
+    const write = this.#findWrite(name)
+    if (write === undefined) return this.base.get(key, name)
     return write.value === undefined ? undefined : Buffer.from(write.value)
+  }
+
+  protected override findDecoded<T>(key: Uint8Array, decode: Decode<T>): T | undefined {
+    const name = nameOfKey(key)
+    const write = this.#findWrite(name)
+    if (write === undefined) return decodedFrom(this.base, { key, name }, decode)
+    return write.value === undefined ? undefined : decode(Buffer.from(write.value))
   }
 
   protected override walk(interval: Interval): IterableIterator<KeyValue> {
     return mergedRange(this.base, [this.#ownWrites(interval), ...this.#layers], interval)
+  }
+
+  /** The newest write to a key that isn't flushed yet. */
+  #findWrite(name: string): Write | undefined {
+    let write = this.writes.get(name)
+    for (let at = 0; write === undefined && at < this.#layers.length; at += 1) write = this.#layers[at]?.get(name)
+    return write
   }
 
   /** The transaction may go on writing during the walk, which shows the moment it began: so it gets a copy. */
@@ -180,6 +209,16 @@ export class TransactionView extends BaseView implements Transaction {
       throw new ShoalError('TOO_LARGE', `A transaction may write at most ${TRANSACTION_BYTES_MAX} bytes: split it into several`)
     }
   }
+}
+
+function decodedFrom<T>(
+  state: FlushedState,
+  { key, name }: { key: Uint8Array; name: string | undefined },
+  decode: Decode<T>,
+): T | undefined {
+  if (state.getDecoded !== undefined) return state.getDecoded(key, decode, name)
+  const value = state.get(key, name)
+  return value === undefined ? undefined : decode(value)
 }
 
 /** Passes a callback's result on, unless it is a promise. */

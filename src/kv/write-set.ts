@@ -92,6 +92,11 @@ export class WriteSet {
     return this.#writes.values()
   }
 
+  /** The names of all keys that are written. */
+  names(): IterableIterator<string> {
+    return this.#writes.names()
+  }
+
   walk(options: Parameters<OrderedMap<Write>['walk']>[0]): ReturnType<OrderedMap<Write>['walk']> {
     return this.#writes.walk(options)
   }

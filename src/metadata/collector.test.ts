@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
 import type { ChunkId } from '#foundation/ids.ts'
-import type { RangeOptions } from '#kv/store.ts'
+import type { Decode, RangeOptions } from '#kv/store.ts'
 import { type ChunkHooks, hookedChunks } from '#volume/hooked-stores.suite.ts'
 import { bodyOf, caller, type Fixture, ManualClock, openFixture, p, pattern, readAll } from '#volume/volume-fixture.suite.ts'
 import { countGarbageChunks } from './collector.ts'
@@ -163,6 +163,7 @@ test('the status counts the garbage only so far, however much there is', async (
     const counting = {
       ...tx,
       get: (key: Uint8Array) => tx.get(key),
+      getDecoded: <T>(key: Uint8Array, decode: Decode<T>) => tx.getDecoded(key, decode),
       *range(options: RangeOptions) {
         for (const row of tx.range(options)) {
           count += 1

@@ -1,6 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { type EntryForm, entryKey, inodeKey, parentOfEntryKey, readEntryKey } from './keys.ts'
+import type { Decode } from '#kv/store.ts'
 import type { Located } from './located.ts'
 import { decodeLink, decodePointer, decodeRecord, encodeRecord, type InodeRecord, ListedRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -9,14 +10,25 @@ export type { Located } from './located.ts'
 
 export function findEntry(view: VolumeView, parent: InodeId, at: { name: string; form: EntryForm }): Located | undefined {
   const key = entryKey(view.prefix, parent, at.name, at.form)
+  if (at.form === 'directory') {
+    const row = view.snapshot.getDecoded(key, decodeEntry)
+    if (row === undefined) return undefined
+    return typeof row === 'object' ? { record: row, entry: key, slot: key } : readLinked(view, key, row)
+  }
   const value = view.snapshot.get(key)
   return value === undefined ? undefined : readEntry(view, key, value)
 }
 
+/** A directory's row leads to all that is in it, and is read far more often than it changes. */
+const decodeEntry: Decode<InodeRecord | InodeId> = (value) => decodeLink(value) ?? decodeRecord(value)
+
 /** The inode behind an entry's row. */
 export function readEntry(view: VolumeView, key: Buffer, value: Buffer): Located {
   const linked = decodeLink(value)
-  if (linked === undefined) return { record: decodeRecord(value), entry: key, slot: key }
+  return linked === undefined ? { record: decodeRecord(value), entry: key, slot: key } : readLinked(view, key, linked)
+}
+
+function readLinked(view: VolumeView, key: Buffer, linked: InodeId): Located {
   const slot = inodeKey(view.prefix, linked)
   const row = view.snapshot.get(slot)
   if (row === undefined) throw danglingEntry(linked)
@@ -58,9 +70,10 @@ export function storeRecord(t: VolumeTransaction, located: Located, record: Inod
 
 /** The same inode as this transaction has it now. */
 export function reload(view: VolumeView, located: Located): Located {
-  const value = view.snapshot.get(located.slot)
-  if (value === undefined) throw danglingEntry(located.record.inode)
-  return { ...located, record: decodeRecord(value) }
+  const { slot, record: before } = located
+  const row = before.type === 'directory' ? view.snapshot.getDecoded(slot, decodeEntry) : view.snapshot.get(slot)
+  if (row === undefined || typeof row === 'number') throw danglingEntry(before.inode)
+  return { ...located, record: Buffer.isBuffer(row) ? decodeRecord(row) : row }
 }
 
 /** The entry that leads to a directory: its parent and name; `undefined` for the root. */

@@ -1,4 +1,3 @@
-import type { VolumeId } from '#foundation/ids.ts'
 import type { KeyValueStore, LongSnapshot, Snapshot, Transaction, TransactOptions } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { appendChange, type ChangeFields } from './change-feed.ts'
@@ -29,7 +28,6 @@ export class Metadata {
   readonly #isOpen: IsOpen
   readonly #queue: ChangeQueue
   readonly #followers = new Set<() => void>()
-  readonly #volumes = new Map<VolumeId, { row: Buffer; record: VolumeRecord }>()
 
   constructor({ kv, clock, changeRingEntries, isOpen }: MetadataOptions) {
     this.#kv = kv
@@ -123,17 +121,9 @@ export class Metadata {
     })
   }
 
-  /** The volume's record; parsed again only when its row has changed. */
   #volume(snapshot: Snapshot, volume: VolumeHandle, prefix: KeyPrefix): VolumeRecord {
-    const row = snapshot.get(policyKey(prefix))
-    if (row === undefined) {
-      this.#volumes.delete(volume.id)
-      throw volumeNotFound(volume.name)
-    }
-    const known = this.#volumes.get(volume.id)
-    if (known !== undefined && known.row.equals(row)) return known.record
-    const record = decodeVolume(row)
-    this.#volumes.set(volume.id, { row: Buffer.from(row), record })
+    const record = snapshot.getDecoded(policyKey(prefix), decodeVolume)
+    if (record === undefined) throw volumeNotFound(volume.name)
     return record
   }
 }

@@ -1,9 +1,10 @@
 import { ShoalError } from '#foundation/errors.ts'
-import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
+import { ROOT_INODE } from '#foundation/ids.ts'
 import { decodeName } from '#foundation/name.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { findEntry, findRoot, joinPath, type Located } from './inodes.ts'
 import { inlineKey } from './keys.ts'
+import type { InodeRecord } from './record.ts'
 import { VolumeTransaction, type VolumeView } from './transaction.ts'
 
 /** Linux' limit for symbolic links on one path (path_resolution(7)). */
@@ -73,7 +74,7 @@ function walk(view: VolumeView, path: Path, options: ResolveOptions): Located | 
       directories.pop()
       continue
     }
-    const directory = directories.at(-1)?.record.inode ?? ROOT_INODE
+    const directory = directories.at(-1)?.record
     const isLast = todo.length === 0
     const found = lookUp(view, directory, { name, preferFile: isLast && options.prefer === 'file' })
     if (found === undefined) return undefined
@@ -104,9 +105,12 @@ function targetSteps(target: string): string[] {
 
 function lookUp(
   view: VolumeView,
-  parent: InodeId,
+  directory: InodeRecord | undefined,
   { name, preferFile }: { name: string; preferFile: boolean },
 ): Located | undefined {
+  const parent = directory?.inode ?? ROOT_INODE
+  // Two links are a directory's own: where there are no more, no directory is in it.
+  if (directory?.links === 2) return findEntry(view, parent, { name, form: 'file' })
   const [first, second] = preferFile ? (['file', 'directory'] as const) : (['directory', 'file'] as const)
   return findEntry(view, parent, { name, form: first }) ?? findEntry(view, parent, { name, form: second })
 }

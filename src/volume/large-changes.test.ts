@@ -25,6 +25,7 @@ function watched(kv: KeyValueStore, seen: Seen): KeyValueStore {
         let writes = 0
         const counting: Transaction = {
           get: (key) => tx.get(key),
+          getDecoded: (key, decode) => tx.getDecoded(key, decode),
           range: (range) => tx.range(range),
           put: (key, value) => {
             writes += 1
