@@ -5,6 +5,8 @@ import type { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
 import { RequestBody } from './request-body.ts'
 
+/** Longer bytes cost more to make text of than a second piece costs to write. */
+const TEXT_BYTES_MAX = 4 * 1024
 /** Rest of an unread body that is dropped to keep the connection: less than what a new connection costs. */
 const DRAIN_BYTES = 64 * 1024
 /** After an early answer a sender may be in the middle of its body. To close then would reset the connection and could
@@ -123,9 +125,12 @@ export class Exchange {
     if (response.headersSent || this.aborted) return
     headers.push('X-Request-Id', this.id)
     let encoding: 'utf8' | 'latin1' = 'utf8'
+    let piece = body
     if (body !== undefined) {
       const lengthBytes = typeof body === 'string' ? Buffer.byteLength(body) : body.length
-      // ASCII alone, as most JSON is: node:http writes it in one piece with the headers, without encoding it again.
+      // node:http writes text in one piece with the headers: ASCII, as most JSON is, without encoding it again, and short bytes
+      // as text that has a character for each of them.
+      if (typeof body !== 'string' && lengthBytes <= TEXT_BYTES_MAX) piece = body.toString('latin1')
       if (lengthBytes === body.length) encoding = 'latin1'
       headers.push('Content-Length', String(lengthBytes))
     } else if (status !== 204 && status !== 304 && !headers.includes('Content-Length')) headers.push('Content-Length', '0')
@@ -136,7 +141,7 @@ export class Exchange {
     }
     if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
     response.writeHead(status, headers)
-    this.kernel.answers.add(response, body, encoding)
+    this.kernel.answers.add(response, piece, encoding)
   }
 
   /** Begins a response whose length is not announced; go on with `write` and `end`. */

@@ -142,6 +142,28 @@ test('the time of a signature is within 15 minutes of here, and of the day of it
   assert.throws(() => check(otherDay, NOW_MS + 86_400_000), refused('AuthorizationHeaderMalformed'))
 })
 
+test('a header is judged by all of it, whatever was read of one with the same beginning', () => {
+  const request = signed({ target: '/a', canonical: '/a' })
+  const ending = (change: (signature: string) => string) => ({
+    ...request,
+    headers: request.headers.map(([name, value]) => [name, value.replace(/[0-9a-f]{64}$/, change)] as const),
+  })
+  assert.equal(check(request).principal, ROOT)
+  assert.throws(
+    () => check(ending((signature) => signature.replace(/^./, (digit) => (digit === '0' ? '1' : '0')))),
+    refused('SignatureDoesNotMatch'),
+  )
+  for (const change of [
+    (signature: string) => signature.toUpperCase().replace(/^./, 'A'),
+    (signature: string) => signature.slice(1),
+    (signature: string) => `${signature}0`,
+    (signature: string) => `${signature}, Signature=${signature}`,
+    (signature: string) => `${signature}, SignedHeaders=host`,
+  ])
+    assert.throws(() => check(ending(change)), refused('AuthorizationHeaderMalformed'))
+  assert.equal(check(request).principal, ROOT)
+})
+
 test('other ways of signing, and several at once, are refused by name', () => {
   const header = (value: string) => () => check({ target: '/', headers: [HOST, DATE, NO_BODY, ['Authorization', value]] })
   assert.throws(header('AWS AKIAIOSFODNN7EXAMPLE:frJIUN8DYpKDtOLCwo//yllqDzg='), refused('InvalidRequest', /version 4/))

@@ -18,6 +18,8 @@ export interface ClaimedSignature {
 }
 
 export const ALGORITHM = 'AWS4-HMAC-SHA256'
+const SIGNATURE_LENGTH = 64
+const SIGNATURE = /^[0-9a-f]{64}$/
 /** Seven days, as the API reference has it. */
 const MAX_EXPIRES_SECONDS = 7 * 24 * 60 * 60
 
@@ -58,8 +60,36 @@ function readHeader(text: string, headers: IncomingHttpHeaders, nowMs: number): 
       { elements: { ArgumentName: 'Authorization' } },
     )
   }
+  const common = readFields(text)
+  const timeMs = requestTimeMs({ amzDate: single(headers['x-amz-date']), date: headers.date }, nowMs)
+  if (timeMs === undefined)
+    throw new S3Error('AccessDenied', 'A signed request needs a valid x-amz-date (such as 20130524T000000Z) or Date header')
+  return { ...common, timeMs, expiresSeconds: undefined }
+}
+
+type CommonFields = Pick<ClaimedSignature, 'accessKey' | 'scope' | 'signedHeaders' | 'signature'>
+
+/** What stood before the signature in headers read lately, and what it says: a client sends the same with each of its requests. */
+const known = new Map<string, Omit<CommonFields, 'signature'>>()
+const KNOWN_MAX = 1_024
+const KNOWN_LENGTH_MAX = 1_024
+
+function readFields(text: string): CommonFields {
+  const before = text.slice(0, -SIGNATURE_LENGTH)
+  const read = known.get(before)
+  const last = text.slice(-SIGNATURE_LENGTH)
+  if (read !== undefined && SIGNATURE.test(last)) return { ...read, signature: last }
+  const fields = parseFields(text)
+  if (fields.signature !== last || !before.endsWith('Signature=') || before.length > KNOWN_LENGTH_MAX) return fields
+  const { signature: _, ...rest } = fields
+  if (known.size >= KNOWN_MAX) known.clear()
+  known.set(before, rest)
+  return fields
+}
+
+function parseFields(text: string): CommonFields {
   const fields = new Map<string, string>()
-  for (const part of text.slice(space + 1).split(',')) {
+  for (const part of text.slice(text.indexOf(' ') + 1).split(',')) {
     const equals = part.indexOf('=')
     const name = part.slice(0, equals).trim()
     if (equals === -1 || fields.has(name)) throw malformed('it is not a list of Name=value, each given once')
@@ -70,10 +100,7 @@ function readHeader(text: string, headers: IncomingHttpHeaders, nowMs: number): 
   const signature = fields.get('Signature')
   if (credential === undefined || signedHeaders === undefined || signature === undefined)
     throw malformed('Credential, SignedHeaders and Signature are expected')
-  const timeMs = requestTimeMs({ amzDate: single(headers['x-amz-date']), date: headers.date }, nowMs)
-  if (timeMs === undefined)
-    throw new S3Error('AccessDenied', 'A signed request needs a valid x-amz-date (such as 20130524T000000Z) or Date header')
-  return { ...readCommon({ credential, signedHeaders, signature }, malformed), timeMs, expiresSeconds: undefined }
+  return readCommon({ credential, signedHeaders, signature }, malformed)
 }
 
 function single(value: string | string[] | undefined): string | undefined {
@@ -110,7 +137,7 @@ function readParameters(query: S3Query): ClaimedSignature {
 function readCommon(
   claimed: { readonly credential: string; readonly signedHeaders: string; readonly signature: string },
   refuse: (why: string) => S3Error,
-): Pick<ClaimedSignature, 'accessKey' | 'scope' | 'signedHeaders' | 'signature'> {
+): CommonFields {
   const { signature } = claimed
   const { accessKey, scope } = parseCredential(claimed.credential, refuse)
   const signedHeaders = claimed.signedHeaders.split(';')
@@ -119,7 +146,7 @@ function readCommon(
     new Set(signedHeaders).size !== signedHeaders.length
   )
     throw refuse('SignedHeaders has to name headers in lower case, each once, with ";" between them')
-  if (!/^[0-9a-f]{64}$/.test(signature)) throw refuse('Signature has to be 64 lower-case hexadecimal characters')
+  if (!SIGNATURE.test(signature)) throw refuse('Signature has to be 64 lower-case hexadecimal characters')
   return { accessKey, scope, signedHeaders, signature }
 }
 
