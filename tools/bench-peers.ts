@@ -1,0 +1,162 @@
+// npm run bench:peers -- [OPTIONS]: Shoal and other S3 servers, each on loopback with a fresh folder, one after the other under
+// the same load (MinIO's warp), set to flush what they acknowledge. docs/benchmarks/peers.md says what came of it.
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { cpus, release, totalmem } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Contestant, CONTESTANTS } from './peers/contestants.ts'
+import { CACHE, findProgram, type Program } from './peers/programs.ts'
+import { type ContestantReport, type Report, toMarkdown } from './peers/report.ts'
+import { runWarp, type RunResult } from './peers/run-warp.ts'
+import { killServers, startServer } from './peers/server.ts'
+import { type Workload, workloads } from './peers/workloads.ts'
+
+const NAMES = CONTESTANTS.map(({ name }) => name)
+const DURATION_SECONDS_MAX = 300
+const OBJECTS_MAX = 10_000_000
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string' },
+    workload: { type: 'string' },
+    duration: { type: 'string', default: '10s' },
+    objects: { type: 'string', default: '200000' },
+    bin: { type: 'string' },
+    out: { type: 'string' },
+    'peer-defaults': { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+const durationSeconds = numberWithin('--duration', values.duration.replace(/s$/, ''), DURATION_SECONDS_MAX)
+const objects = numberWithin('--objects', values.objects, OBJECTS_MAX)
+const all = workloads({ objects })
+if (values.help) {
+  console.log(help())
+  process.exit(0)
+}
+const matched = !values['peer-defaults']
+const chosen = pick('--workload', values.workload, all)
+const wanted = pick('--only', values.only, CONTESTANTS)
+const out = resolve(values.out ?? join(CACHE, 'results', `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.md`))
+
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
+process.on('exit', killServers)
+
+const bin = values.bin === undefined ? undefined : resolve(values.bin)
+const warp = findProgram('warp', bin)
+if ('missing' in warp) stop(`There is nothing to load them with, warp: ${warp.missing}`)
+const report = await compare(warp)
+mkdirSync(dirname(out), { recursive: true })
+const markdown = toMarkdown(report, chosen)
+writeFileSync(out, markdown)
+const json = `${out.replace(/\.md$/, '')}.json`
+writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`)
+console.log(`${markdown}\nWritten to ${out} and ${json}`)
+if (report.runs.length === 0 || report.runs.some(({ result }) => 'failed' in result)) process.exitCode = 1
+
+/** All servers take their turn at one workload before the next: a disk that changes its pace then does so for all of them. */
+async function compare(generator: Program): Promise<Report> {
+  const skipped: { name: string; reason: string }[] = []
+  const ready: { contestant: Contestant; path: string; report: ContestantReport }[] = []
+  for (const contestant of wanted) {
+    const program = contestant.program === undefined ? shoal() : findProgram(contestant.program, bin)
+    if ('missing' in program) {
+      skipped.push({ name: contestant.name, reason: program.missing })
+      console.error(`${contestant.name} is left out: ${program.missing}`)
+      continue
+    }
+    const { byDefault, matched: durable } = contestant.durability
+    const durability = matched ? durable : byDefault
+    const { name } = contestant
+    const row = { name, version: program.version, durability, durabilityByDefault: byDefault, command: '' }
+    ready.push({ contestant, path: program.path, report: row })
+  }
+  const runs: Report['runs'][number][] = []
+  for (const workload of chosen) {
+    for (const each of ready) {
+      const result = await measure(each, workload, generator)
+      runs.push({ workload: workload.name, contestant: each.contestant.name, result })
+      console.error(`${workload.name} ${each.contestant.name}: ${summaryOf(result)}`)
+    }
+  }
+  return {
+    startedAt: new Date().toISOString(),
+    machine: machine(),
+    generator: generator.version,
+    durationSeconds,
+    contestants: ready.map((each) => each.report),
+    skipped,
+    runs,
+  }
+}
+
+async function measure(
+  { contestant, path, report: row }: { contestant: Contestant; path: string; report: ContestantReport },
+  workload: Workload,
+  generator: Program,
+): Promise<RunResult | { failed: string }> {
+  try {
+    const server = await startServer((folder, ports) => contestant.cook({ path, folder, ports, matched }))
+    row.command = server.command
+    try {
+      return await runWarp({ warp: generator.path, server, workload, durationSeconds })
+    } finally {
+      await server.stop()
+    }
+  } catch (error) {
+    return { failed: (error as Error).message }
+  }
+}
+
+function summaryOf(result: RunResult | { failed: string }): string {
+  if ('failed' in result) return `failed: ${result.failed}`
+  const rates = result.measures.map(({ measure: name, operationsPerSecond, objectsPerSecond, bytesPerSecond }) => {
+    const mebibytes = (bytesPerSecond / 1024 ** 2).toFixed(1)
+    return `${name} ${operationsPerSecond.toFixed(0)} operations/s, ${objectsPerSecond.toFixed(0)} objects/s, ${mebibytes} MiB/s`
+  })
+  return rates.join('; ')
+}
+
+function shoal(): Program | { readonly missing: string } {
+  return { path: process.execPath, version: `this checkout, Node ${process.versions.node}` }
+}
+
+function machine(): string {
+  const [first] = cpus()
+  return `${cpus().length} cores (${first?.model ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}`
+}
+
+function numberWithin(option: string, text: string, most: number): number {
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < 1 || value > most) stop(`${option} takes a number from 1 to ${most}, not "${text}".`)
+  return value
+}
+
+function pick<T extends { readonly name: string }>(option: string, list: string | undefined, from: readonly T[]): readonly T[] {
+  const names = list?.split(',')
+  const unknown = names?.find((name) => !from.some((each) => each.name === name))
+  if (unknown !== undefined) stop(`${option}: there is no "${unknown}". There are: ${from.map(({ name }) => name).join(', ')}.`)
+  return from.filter(({ name }) => names?.includes(name) ?? true)
+}
+
+function stop(message: string): never {
+  console.error(message)
+  process.exit(2)
+}
+
+function help(): string {
+  return [
+    'npm run bench:peers -- [OPTIONS]: Shoal and other S3 servers under the same load, on this machine only',
+    '',
+    `  --only NAMES        some of ${NAMES.join(',')}`,
+    `  --workload NAMES    some of ${all.map(({ name }) => name).join(',')}`,
+    `  --duration 10s      of each run, ${DURATION_SECONDS_MAX}s at most`,
+    '  --objects 200000    for the listing',
+    '  --bin DIR           where warp, minio, weed, versitygw and garage are',
+    '  --out FILE          the table; the figures go beside it, as .json',
+    '  --peer-defaults     peers as they come, instead of set to flush what they acknowledge',
+    '',
+    `Programs are looked for in DIR, in ${join(CACHE, 'bin')} and on the PATH, and else installed there`,
+    'with go install and cargo install. One that cannot be had is left out.',
+  ].join('\n')
+}

@@ -1,0 +1,94 @@
+// The programs that are compared, and the one that loads them: where they come from, and where they are found.
+
+import { spawnSync } from 'node:child_process'
+import { accessSync, constants, mkdirSync } from 'node:fs'
+import { homedir } from 'node:os'
+import { delimiter, join } from 'node:path'
+
+export type ProgramName = 'warp' | 'minio' | 'weed' | 'versitygw' | 'garage'
+
+export interface Program {
+  readonly path: string
+  /** What it says of itself, or, of a program that doesn't say it, what it was installed as. */
+  readonly version: string
+}
+
+/** The command that installs a program into `folder`/bin. */
+interface Source {
+  readonly command: readonly [tool: string, ...args: string[]]
+  readonly versionArgs: readonly string[]
+}
+
+const SOURCES: Readonly<Record<ProgramName, Source>> = {
+  warp: { command: ['go', 'install', 'github.com/minio/warp@v1.6.1'], versionArgs: ['--version'] },
+  minio: {
+    command: ['go', 'install', 'github.com/minio/minio@v0.0.0-20251015172955-9e49d5e7a648'],
+    versionArgs: ['--version'],
+  },
+  weed: {
+    command: ['go', 'install', 'github.com/seaweedfs/seaweedfs/weed@v0.0.0-20260504061534-73fc9e3833cf'],
+    versionArgs: ['version'],
+  },
+  versitygw: {
+    command: ['go', 'install', 'github.com/versity/versitygw/cmd/versitygw@v1.7.0'],
+    versionArgs: ['--version'],
+  },
+  garage: { command: ['cargo', 'install', 'garage', '--version', '2.1.0', '--locked'], versionArgs: ['--version'] },
+}
+
+// Garage takes half an hour on two cores.
+const INSTALL_MS_MAX = 90 * 60_000
+const VERSION_MS_MAX = 10_000
+
+export const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'), 'shoal-peers')
+
+/** Finds `name` in `folder` (`--bin`), in the cache or on the PATH, else installs it into the cache. A program that can't be had
+ *  is told as the reason, in one line. */
+export function findProgram(name: ProgramName, folder: string | undefined): Program | { readonly missing: string } {
+  const folders = [...(folder === undefined ? [] : [folder]), join(CACHE, 'bin'), ...(process.env['PATH'] ?? '').split(delimiter)]
+  const found = folders.map((place) => join(place, name)).find(canRun)
+  if (found !== undefined) return { path: found, version: versionOf(name, found) }
+  const failure = install(name)
+  if (failure !== undefined) return { missing: failure }
+  const path = join(CACHE, 'bin', name)
+  return canRun(path) ? { path, version: versionOf(name, path) } : { missing: `its installation left no ${path}` }
+}
+
+function install(name: ProgramName): string | undefined {
+  const [tool, ...args] = SOURCES[name].command
+  const command = [tool, ...args].join(' ')
+  if (spawnSync(tool, [tool === 'go' ? 'version' : '--version']).status !== 0)
+    return `it isn't there, and ${tool}, which would install it (${command}), isn't either`
+  console.error(`Installing ${name}: ${command} …`)
+  mkdirSync(join(CACHE, 'bin'), { recursive: true })
+  const root = tool === 'cargo' ? ['--root', CACHE] : []
+  const { status, error, stderr } = spawnSync(tool, [...args, ...root], {
+    cwd: CACHE,
+    env: { ...process.env, GOTOOLCHAIN: 'local', GOBIN: join(CACHE, 'bin') },
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+    timeout: INSTALL_MS_MAX,
+    maxBuffer: 256 * 1024 * 1024,
+  })
+  if (status === 0) return undefined
+  const lines = (error?.message ?? stderr).trim().split('\n')
+  return `${command}: ${lines.slice(-2).join(' ').trim()}`
+}
+
+function canRun(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What it says of itself, and the version of the module that it was built from, where it has one. */
+function versionOf(name: ProgramName, path: string): string {
+  const ask = (program: string, args: readonly string[]): string =>
+    spawnSync(program, [...args], { encoding: 'utf8', timeout: VERSION_MS_MAX }).stdout ?? ''
+  const said = ask(path, SOURCES[name].versionArgs).split('\n').slice(0, 2).join(' ').replaceAll(/\s+/g, ' ').trim()
+  const [, module] = /^\tmod\t\S+\t(v\S+)/m.exec(ask('go', ['version', '-m', path])) ?? []
+  return [said, ...(module === undefined ? [] : [`(module ${module})`])].join(' ').trim() || 'unknown'
+}

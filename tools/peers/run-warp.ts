@@ -1,0 +1,106 @@
+// One run of one workload against one server: warp loads it, and what its processes take is sampled meanwhile.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Outcome, readOperations, summarize } from './operations.ts'
+import { ProcessUsage } from './process-usage.ts'
+import { ACCESS_KEY, REGION, SECRET_KEY, type Server } from './server.ts'
+import type { Workload } from './workloads.ts'
+
+export interface MeasureResult extends Outcome {
+  readonly measure: string
+  readonly cpuSecondsPerGiB: number | undefined
+  readonly cpuSecondsPerThousand: number
+}
+
+export interface RunResult {
+  readonly command: string
+  readonly measures: readonly MeasureResult[]
+  /** Of the server, preparation included. */
+  readonly peakRssBytes: number
+}
+
+/** What preparing may take, on top of the duration: 200,000 objects at 400/s. */
+const PREPARATION_MS_MAX = 500_000
+const OUTPUT_BYTES_MAX = 8_192
+const BYTES_PER_GIB = 1024 ** 3
+
+/** @throws if warp fails, takes too long, or had no operation that succeeded */
+export async function runWarp(options: {
+  readonly warp: string
+  readonly server: Server
+  readonly workload: Workload
+  readonly durationSeconds: number
+}): Promise<RunResult> {
+  const { warp, server, workload, durationSeconds } = options
+  const run = join(server.folder, 'warp')
+  const usage = new ProcessUsage(server.group)
+  try {
+    const shown = [
+      ...workload.warp,
+      `--duration=${durationSeconds}s`,
+      '--noclear',
+      '--full',
+      `--region=${REGION}`,
+      '--lookup=path',
+    ]
+    usage.start()
+    const output = await load(warp, {
+      args: [...shown, `--host=127.0.0.1:${server.s3Port}`, '--no-color', `--benchdata=${run}`],
+      timeoutMs: PREPARATION_MS_MAX + durationSeconds * 1000,
+    })
+    usage.stop()
+    const operations = readRun(`${run}.csv.zst`, output)
+    const measures = workload.measures.map(({ name, select, latencyOf }) => {
+      const counted = select(operations)
+      const outcome = summarize(counted)
+      if (outcome === undefined) throw new Error(`none of the operations of "${name}" succeeded: ${counted[0]?.error ?? output}`)
+      const latencies = latencyOf === undefined ? outcome : summarize(counted.filter(({ kind }) => kind === latencyOf))
+      const cpuSeconds = usage.cpuSecondsBetween(outcome.fromMs, outcome.toMs)
+      const seconds = (outcome.toMs - outcome.fromMs) / 1000
+      const gibibytes = (outcome.bytesPerSecond * seconds) / BYTES_PER_GIB
+      return {
+        ...outcome,
+        medianMs: latencies?.medianMs ?? Number.NaN,
+        p99Ms: latencies?.p99Ms ?? Number.NaN,
+        measure: name,
+        cpuSecondsPerGiB: gibibytes === 0 ? undefined : cpuSeconds / gibibytes,
+        cpuSecondsPerThousand: cpuSeconds / ((outcome.operationsPerSecond * seconds) / 1000),
+      }
+    })
+    return { command: ['warp', ...shown].join(' '), measures, peakRssBytes: usage.peakRssBytes() }
+  } finally {
+    usage.stop()
+  }
+}
+
+/** The end of what it printed. */
+async function load(warp: string, { args, timeoutMs }: { args: readonly string[]; timeoutMs: number }): Promise<string> {
+  const child = spawn(warp, [...args], {
+    env: { ...process.env, WARP_ACCESS_KEY: ACCESS_KEY, WARP_SECRET_KEY: SECRET_KEY },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
+    killSignal: 'SIGKILL',
+  })
+  const kill = (): unknown => child.kill('SIGKILL')
+  process.once('exit', kill)
+  let output = ''
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (piece: Buffer) => (output = (output + piece.toString()).slice(-OUTPUT_BYTES_MAX)))
+  const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
+  process.off('exit', kill)
+  const told = output.trim().split('\n').slice(-5).join(' ')
+  if (signal !== null) throw new Error(`warp didn't end within ${timeoutMs / 1000} s`)
+  if (code !== 0) throw new Error(`warp ended with ${code}: ${told}`)
+  return told
+}
+
+function readRun(path: string, output: string): ReturnType<typeof readOperations> {
+  try {
+    return readOperations(readFileSync(path))
+  } catch (error) {
+    throw new Error(`warp left no operations (${(error as Error).message}): ${output}`, { cause: error })
+  }
+}
