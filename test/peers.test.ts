@@ -117,7 +117,9 @@ test('the table says how far ahead of the best peer Shoal is, and what failed', 
     machine: 'one',
     generator: 'warp',
     durationSeconds: 1,
-    contestants: [],
+    contestants: [
+      { name: 'versitygw', version: '1', durability: '', durabilityByDefault: '', flushes: false, command: 'versitygw posix' },
+    ],
     skipped: [{ name: 'garage', reason: 'no cargo' }],
     runs: [
       { workload: 'put-16', contestant: 'shoal', result: result(300, 200) },
@@ -127,7 +129,8 @@ test('the table says how far ahead of the best peer Shoal is, and what failed', 
     ],
   }
   const markdown = toMarkdown(report, workloads({ objects: 1 }).slice(0, 1))
-  assert.match(markdown, /\*\*1\.50 ×\*\* the best peer \(versitygw\); to reach: 2 ×: missed/)
+  assert.match(markdown, /to reach 2 ×: \*\*3\.00 ×\*\* the best peer that flushes \(minio\), reached/)
+  assert.match(markdown, /\*\*1\.50 ×\*\* the best that doesn't \(versitygw\), missed/)
   assert.match(markdown, /160 MB more than the leanest \(minio\); to reach: at most 150 MB more: missed/)
   assert.match(markdown, /Failed: seaweedfs: it ended/)
   assert.match(markdown, /\| garage \| not measured \| no cargo \|/)

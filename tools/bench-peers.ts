@@ -65,10 +65,16 @@ async function compare(generator: Program): Promise<Report> {
       console.error(`${contestant.name} is left out: ${program.missing}`)
       continue
     }
-    const { byDefault, matched: durable } = contestant.durability
-    const durability = matched ? durable : byDefault
-    const { name } = contestant
-    const row = { name, version: program.version, durability, durabilityByDefault: byDefault, command: '' }
+    const { name, durability } = contestant
+    const chosenDurability = matched ? 'matched' : 'byDefault'
+    const row: ContestantReport = {
+      name,
+      version: program.version,
+      durability: durability[chosenDurability],
+      durabilityByDefault: durability.byDefault,
+      flushes: durability.flushes[chosenDurability],
+      command: '',
+    }
     ready.push({ contestant, path: program.path, report: row })
   }
   const runs: Report['runs'][number][] = []

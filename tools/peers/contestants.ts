@@ -11,7 +11,12 @@ export interface Contestant {
   /** The program that is needed; Shoal is this checkout. */
   readonly program: ProgramName | undefined
   /** What is on the disk when it acknowledges a write: as it comes, and as it is set here. */
-  readonly durability: { readonly byDefault: string; readonly matched: string }
+  readonly durability: {
+    readonly byDefault: string
+    readonly matched: string
+    /** Whether the contents are, at least. */
+    readonly flushes: { readonly byDefault: boolean; readonly matched: boolean }
+  }
   readonly cook: (options: CookOptions) => Recipe
 }
 
@@ -27,7 +32,11 @@ export const CONTESTANTS: readonly Contestant[] = [
   {
     name: 'shoal',
     program: undefined,
-    durability: { byDefault: 'contents and metadata flushed', matched: 'its default: contents and metadata flushed' },
+    durability: {
+      byDefault: 'contents and metadata flushed',
+      matched: 'its default: contents and metadata flushed',
+      flushes: { byDefault: true, matched: true },
+    },
     cook: ({ folder, ports }) => ({
       command: [process.execPath, ...NODE_FLAGS, 'src/main.ts', 'serve', '--data', join(folder, 'data'), '--port', `${ports[0]}`],
       environment: { SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY, SHOAL_ROOT_SECRET_KEY: SECRET_KEY, SHOAL_LOG_LEVEL: 'warn' },
@@ -39,7 +48,8 @@ export const CONTESTANTS: readonly Contestant[] = [
     program: 'minio',
     durability: {
       byDefault: 'files flushed (fdatasync, or O_DSYNC when small), their names in folders not',
-      matched: 'its default, and it has no more that lasts: files flushed, their names in folders not',
+      matched: 'its default: files flushed, their names in folders not, for which it has no option',
+      flushes: { byDefault: true, matched: true },
     },
     cook: ({ path, folder, ports }) => ({
       command: [path, 'server', '--quiet', '--address', `127.0.0.1:${ports[0]}`, join(folder, 'data')],
@@ -57,7 +67,8 @@ export const CONTESTANTS: readonly Contestant[] = [
     program: 'weed',
     durability: {
       byDefault: 'nothing flushed',
-      matched: 'fs.configure -fsync: volumes flushed, and since 4.5x the entries in its LevelDB',
+      matched: 'fs.configure -fsync: volumes flushed, and in newer releases the entries in its LevelDB too',
+      flushes: { byDefault: false, matched: true },
     },
     cook: cookSeaweedfs,
   },
@@ -67,6 +78,7 @@ export const CONTESTANTS: readonly Contestant[] = [
     durability: {
       byDefault: 'nothing flushed',
       matched: 'metadata_fsync and data_fsync: LMDB, blocks and their folders flushed',
+      flushes: { byDefault: false, matched: true },
     },
     cook: cookGarage,
   },
@@ -76,6 +88,7 @@ export const CONTESTANTS: readonly Contestant[] = [
     durability: {
       byDefault: 'nothing flushed',
       matched: 'none: nothing flushed, and it has no option for it',
+      flushes: { byDefault: false, matched: false },
     },
     cook: ({ path, folder, ports }) => {
       mkdirSync(join(folder, 'data'))
