@@ -45,14 +45,16 @@ process.on('exit', killServers)
 const bin = values.bin === undefined ? undefined : resolve(values.bin)
 const warp = findProgram('warp', bin)
 if ('missing' in warp) stop(`There is nothing to load them with, warp: ${warp.missing}`)
-const report = await compare(warp)
-mkdirSync(dirname(out), { recursive: true })
-const markdown = toMarkdown(report, chosen)
-writeFileSync(out, markdown)
 const json = `${out.replace(/\.md$/, '')}.json`
-writeFileSync(json, `${JSON.stringify(report, undefined, 2)}\n`)
-console.log(`${markdown}\nWritten to ${out} and ${json}`)
+const report = await compare(warp)
+console.log(`${toMarkdown(report, chosen)}\nWritten to ${out} and ${json}`)
 if (report.runs.length === 0 || report.runs.some(({ result }) => 'failed' in result)) process.exitCode = 1
+
+function save(state: Report): void {
+  mkdirSync(dirname(out), { recursive: true })
+  writeFileSync(out, toMarkdown(state, chosen))
+  writeFileSync(json, `${JSON.stringify(state, undefined, 2)}\n`)
+}
 
 /** All servers take their turn at one workload before the next: a disk that changes its pace then does so for all of them. */
 async function compare(generator: Program): Promise<Report> {
@@ -78,14 +80,7 @@ async function compare(generator: Program): Promise<Report> {
     ready.push({ contestant, path: program.path, report: row })
   }
   const runs: Report['runs'][number][] = []
-  for (const workload of chosen) {
-    for (const each of ready) {
-      const result = await measure(each, workload, generator)
-      runs.push({ workload: workload.name, contestant: each.contestant.name, result })
-      console.error(`${workload.name} ${each.contestant.name}: ${summaryOf(result)}`)
-    }
-  }
-  return {
+  const state: Report = {
     startedAt: new Date().toISOString(),
     machine: machine(),
     generator: generator.version,
@@ -94,6 +89,16 @@ async function compare(generator: Program): Promise<Report> {
     skipped,
     runs,
   }
+  for (const workload of chosen) {
+    for (const each of ready) {
+      const result = await measure(each, workload, generator)
+      runs.push({ workload: workload.name, contestant: each.contestant.name, result })
+      console.error(`${workload.name} ${each.contestant.name}: ${summaryOf(result)}`)
+      // What was measured stays when the rest is interrupted.
+      save(state)
+    }
+  }
+  return state
 }
 
 async function measure(

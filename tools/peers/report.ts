@@ -41,7 +41,8 @@ export function toMarkdown(report: Report, workloads: readonly Workload[]): stri
     ...report.contestants.map((each) => `| ${each.name} | ${each.version} | ${each.durability} | ${each.durabilityByDefault} |`),
     ...report.skipped.map((each) => `| ${each.name} | not measured | ${each.reason} | |`),
   ]
-  for (const workload of workloads) lines.push(...section(report, workload))
+  const begun = workloads.filter(({ name }) => report.runs.some((run) => run.workload === name))
+  for (const workload of begun) lines.push(...section(report, workload))
   lines.push('', '## How they were started', '', '```sh')
   for (const { name, command } of report.contestants) lines.push(`# ${name}`, command)
   lines.push('```')
