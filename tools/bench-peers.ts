@@ -34,6 +34,7 @@ if (values.help) {
   console.log(help())
   process.exit(0)
 }
+if (process.platform !== 'linux') stop('Memory and processor time are read from /proc, which only Linux has.')
 const matched = !values['peer-defaults']
 const chosen = pick('--workload', values.workload, all)
 const wanted = pick('--only', values.only, CONTESTANTS)
