@@ -109,6 +109,8 @@ test('the table says how far ahead of the best peer Shoal is, and what failed', 
         measure: 'PUT',
         cpuSecondsPerGiB: 1,
         cpuSecondsPerThousand: 0.5,
+        generatorCores: 1,
+        otherCores: 0,
       },
     ],
   })

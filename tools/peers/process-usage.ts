@@ -26,6 +26,8 @@ export function parseStat(line: string): ProcessStat {
 interface Sample {
   readonly atMs: number
   readonly cpuSeconds: number
+  /** Of the whole machine. */
+  readonly allCpuSeconds: number
   readonly rssBytes: number
 }
 
@@ -54,7 +56,12 @@ export class ProcessUsage {
 
   /** Seconds of processor time from `fromMs` to `toMs` (of the wall clock), between samples in proportion. */
   cpuSecondsBetween(fromMs: number, toMs: number): number {
-    return this.#cpuSecondsAt(toMs) - this.#cpuSecondsAt(fromMs)
+    return this.#between(fromMs, toMs, ({ cpuSeconds }) => cpuSeconds)
+  }
+
+  /** The same of the whole machine, whoever used it. */
+  allCpuSecondsBetween(fromMs: number, toMs: number): number {
+    return this.#between(fromMs, toMs, ({ allCpuSeconds }) => allCpuSeconds)
   }
 
   /** The most that was resident at once, all members added up: what they share counts for each. */
@@ -62,14 +69,18 @@ export class ProcessUsage {
     return this.#samples.reduce((peak, { rssBytes }) => Math.max(peak, rssBytes), 0)
   }
 
-  #cpuSecondsAt(atMs: number): number {
+  #between(fromMs: number, toMs: number, of: (sample: Sample) => number): number {
+    return this.#valueAt(toMs, of) - this.#valueAt(fromMs, of)
+  }
+
+  #valueAt(atMs: number, of: (sample: Sample) => number): number {
     const index = this.#samples.findIndex((sample) => sample.atMs >= atMs)
     const after = this.#samples.at(index)
     const before = this.#samples[index - 1]
     if (after === undefined) return 0
-    if (index === -1 || before === undefined) return after.cpuSeconds
+    if (index === -1 || before === undefined) return of(after)
     const share = (atMs - before.atMs) / (after.atMs - before.atMs)
-    return before.cpuSeconds + share * (after.cpuSeconds - before.cpuSeconds)
+    return of(before) + share * (of(after) - of(before))
   }
 
   #sample(): void {
@@ -82,8 +93,15 @@ export class ProcessUsage {
       rssBytes += stat.rssBytes
     }
     const cpuSeconds = [...this.#cpuSeconds.values()].reduce((sum, seconds) => sum + seconds, 0)
-    this.#samples.push({ atMs: Date.now(), cpuSeconds, rssBytes })
+    this.#samples.push({ atMs: Date.now(), cpuSeconds, allCpuSeconds: machineCpuSeconds(), rssBytes })
   }
+}
+
+/** Since the machine started, of all cores: all but idle time and waiting for the disk (proc(5)). */
+function machineCpuSeconds(): number {
+  const [first = ''] = readFileSync('/proc/stat', 'latin1').split('\n', 1)
+  const [user = 0, nice = 0, system = 0, , , interrupts = 0, softInterrupts = 0] = first.trim().split(/\s+/).slice(1).map(Number)
+  return (user + nice + system + interrupts + softInterrupts) / TICKS_PER_SECOND
 }
 
 /** The processes of `group`. */

@@ -69,8 +69,8 @@ type Done = readonly { readonly contestant: string; readonly result: RunResult }
 function table(measure: Measure, index: number, done: Done): string[] {
   const of = measure.latencyOf === undefined ? '' : ` of ${measure.latencyOf}`
   return [
-    `| ${measure.name} | throughput | p50${of} | p99${of} | errors | peak RSS | CPU s a GiB | CPU s a 1,000 operations |`,
-    '|---|---|---|---|---|---|---|---|',
+    `| ${measure.name} | throughput | p50${of} | p99${of} | errors | peak RSS | CPU s a GiB | CPU s a 1,000 operations | warp's cores | others' cores |`,
+    '|---|---|---|---|---|---|---|---|---|---|',
     ...done.map(({ contestant, result }) => {
       const row = result.measures[index]
       const cells = [
@@ -82,6 +82,8 @@ function table(measure: Measure, index: number, done: Done): string[] {
         // Of 1 KiB objects it says nothing that the next column doesn't.
         measure.unit !== 'bytes' || row?.cpuSecondsPerGiB === undefined ? '–' : row.cpuSecondsPerGiB.toFixed(2),
         row === undefined ? '–' : row.cpuSecondsPerThousand.toPrecision(3),
+        row === undefined ? '–' : row.generatorCores.toFixed(2),
+        row === undefined ? '–' : row.otherCores.toFixed(2),
       ]
       return `| ${contestant} | ${cells.join(' | ')} |`
     }),

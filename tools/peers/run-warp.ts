@@ -13,6 +13,9 @@ export interface MeasureResult extends Outcome {
   readonly measure: string
   readonly cpuSecondsPerGiB: number | undefined
   readonly cpuSecondsPerThousand: number
+  /** Cores that the generator had, on average, and those that neither it nor the server had: others disturbed the run. */
+  readonly generatorCores: number
+  readonly otherCores: number
 }
 
 export interface RunResult {
@@ -37,6 +40,7 @@ export async function runWarp(options: {
   const { warp, server, workload, durationSeconds } = options
   const run = join(server.folder, 'warp')
   const usage = new ProcessUsage(server.group)
+  let generator: ProcessUsage | undefined
   try {
     const shown = [
       ...workload.warp,
@@ -50,7 +54,12 @@ export async function runWarp(options: {
     const output = await load(warp, {
       args: [...shown, `--host=127.0.0.1:${server.s3Port}`, '--no-color', `--benchdata=${run}`],
       timeoutMs: PREPARATION_MS_MAX + durationSeconds * 1000,
+      started(group) {
+        generator = new ProcessUsage(group)
+        generator.start()
+      },
     })
+    generator?.stop()
     usage.stop()
     const operations = readRun(`${run}.csv.zst`, output)
     const measures = workload.measures.map(({ name, select, latencyOf }) => {
@@ -60,6 +69,8 @@ export async function runWarp(options: {
       const latencies = latencyOf === undefined ? outcome : summarize(counted.filter(({ kind }) => kind === latencyOf))
       const cpuSeconds = usage.cpuSecondsBetween(outcome.fromMs, outcome.toMs)
       const seconds = (outcome.toMs - outcome.fromMs) / 1000
+      const generatorSeconds = generator?.cpuSecondsBetween(outcome.fromMs, outcome.toMs) ?? 0
+      const allSeconds = usage.allCpuSecondsBetween(outcome.fromMs, outcome.toMs)
       const gibibytes = (outcome.bytesPerSecond * seconds) / BYTES_PER_GIB
       return {
         ...outcome,
@@ -68,24 +79,33 @@ export async function runWarp(options: {
         measure: name,
         cpuSecondsPerGiB: gibibytes === 0 ? undefined : cpuSeconds / gibibytes,
         cpuSecondsPerThousand: cpuSeconds / ((outcome.operationsPerSecond * seconds) / 1000),
+        generatorCores: generatorSeconds / seconds,
+        otherCores: Math.max(0, allSeconds - cpuSeconds - generatorSeconds) / seconds,
       }
     })
     return { command: ['warp', ...shown].join(' '), measures, peakRssBytes: usage.peakRssBytes() }
   } finally {
     usage.stop()
+    generator?.stop()
   }
 }
 
 /** The end of what it printed. */
-async function load(warp: string, { args, timeoutMs }: { args: readonly string[]; timeoutMs: number }): Promise<string> {
+async function load(
+  warp: string,
+  { args, timeoutMs, started }: { args: readonly string[]; timeoutMs: number; started: (group: number) => void },
+): Promise<string> {
   const child = spawn(warp, [...args], {
     env: { ...process.env, WARP_ACCESS_KEY: ACCESS_KEY, WARP_SECRET_KEY: SECRET_KEY },
     stdio: ['ignore', 'pipe', 'pipe'],
+    // A group of its own, whose processor time can be told from ours.
+    detached: true,
     timeout: timeoutMs,
     killSignal: 'SIGKILL',
   })
   const kill = (): unknown => child.kill('SIGKILL')
   process.once('exit', kill)
+  if (child.pid !== undefined) started(child.pid)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (piece: Buffer) => (output = (output + piece.toString()).slice(-OUTPUT_BYTES_MAX)))
