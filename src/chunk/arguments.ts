@@ -20,6 +20,7 @@ export function checkRange(id: ChunkId, sizeBytes: number, range: ByteRange | un
   throw new ShoalError(
     'INVALID_ARGUMENT',
     `Cannot read ${length} bytes at offset ${offset} of chunk ${id}: it has ${sizeBytes} bytes`,
+    { details: { chunk: id } },
   )
 }
 

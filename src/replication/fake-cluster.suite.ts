@@ -8,7 +8,7 @@ import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { Holder } from './holder.ts'
-import type { ChunkPeers, CopyOutcome, RemoteChunks, RemoteReadOptions, RemoteWriteOptions } from './peers.ts'
+import type { ChunkBytes, ChunkPeers, CopyOutcome, RemoteChunks, RemoteReadOptions, RemoteWriteOptions } from './peers.ts'
 
 export const TEST_DIGESTS: Pick<Digests, 'sha256' | 'allocate'> = {
   allocate: (sizeBytes) => Buffer.alloc(sizeBytes),
@@ -163,7 +163,7 @@ class FakeRemote implements RemoteChunks {
     this.#to = to
   }
 
-  async *write(id: ChunkId, bytes: Uint8Array, options: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
+  async *write(id: ChunkId, bytes: ChunkBytes, options: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
     const node = this.#cluster.node(this.#to)
     node.writes += 1
     await this.#arrive(options.signal)

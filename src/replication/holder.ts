@@ -2,7 +2,17 @@ import type { ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Digests } from '#platform/digests.ts'
-import type { ChunkPeers, CopyOutcome, RemoteChunks, RemoteListOptions, RemoteReadOptions, RemoteWriteOptions } from './peers.ts'
+import { ArrivingChunk } from './arriving-chunk.ts'
+import { asShoalError } from './as-shoal-error.ts'
+import type {
+  ChunkBytes,
+  ChunkPeers,
+  CopyOutcome,
+  RemoteChunks,
+  RemoteListOptions,
+  RemoteReadOptions,
+  RemoteWriteOptions,
+} from './peers.ts'
 
 export interface HolderOptions {
   readonly store: ChunkStore
@@ -23,7 +33,7 @@ export class Holder implements RemoteChunks {
     this.#digests = digests
   }
 
-  async *write(id: ChunkId, bytes: Uint8Array, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
+  async *write(id: ChunkId, bytes: ChunkBytes, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
     const open = new Map<NodeId, Promise<CopyOutcome>>()
     for (const node of forward) open.set(node, this.#forward(node, { id, bytes, signal }))
     open.set(this.#peers.self, this.#keep(id, bytes))
@@ -63,9 +73,10 @@ export class Holder implements RemoteChunks {
     return this.#store.usage()
   }
 
-  async #keep(id: ChunkId, bytes: Uint8Array): Promise<CopyOutcome> {
+  async #keep(id: ChunkId, arriving: ChunkBytes): Promise<CopyOutcome> {
     const node = this.#peers.self
     try {
+      const bytes = arriving instanceof ArrivingChunk ? await arriving.whole() : arriving
       if (this.#digests !== undefined && !(await isIntact(this.#digests, id, bytes))) {
         return { node, error: new ShoalError('CORRUPT', `Chunk ${id} arrived with other bytes than it was sent with`) }
       }
@@ -78,21 +89,16 @@ export class Holder implements RemoteChunks {
 
   async #forward(
     node: NodeId,
-    { id, bytes, signal }: { id: ChunkId; bytes: Uint8Array; signal: AbortSignal },
+    { id, bytes, signal }: { id: ChunkId; bytes: ChunkBytes; signal: AbortSignal },
   ): Promise<CopyOutcome> {
     try {
       for await (const outcome of this.#peers.store(node).write(id, bytes, { forward: [], signal })) return outcome
       throw new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
     } catch (error) {
-      return { node, error: asShoalError(error) }
+      // Why it was given up says more than that it was.
+      return { node, error: asShoalError(isShoalError(signal.reason) ? signal.reason : error) }
     }
   }
-}
-
-/** Failures cross nodes as ShoalErrors; a defect stays one. */
-export function asShoalError(error: unknown): ShoalError {
-  if (isShoalError(error)) return error
-  throw error
 }
 
 /** Whether `id` is the SHA-256 of the bytes. */

@@ -1,6 +1,10 @@
 import type { ByteRange, ChunkInfo, ChunkUsage } from '#chunk/store.ts'
 import type { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import type { ArrivingChunk } from './arriving-chunk.ts'
+
+/** A chunk to be written: whole, or while it is still being received. */
+export type ChunkBytes = Uint8Array | ArrivingChunk
 
 /** What became of one copy of a write. */
 export interface CopyOutcome {
@@ -21,7 +25,7 @@ export interface RemoteChunks {
   /** Stores the chunk at the node and at those of `forward`. Tells what became of each copy, as soon as it is known, and
    *  ends when it has told of all. A node that receives bytes over a wire checks that `id` is their SHA-256. The node
    *  may read `bytes` until the iteration ends. @throws UNAVAILABLE: nothing is known about the copies not told of */
-  write(id: ChunkId, bytes: Uint8Array, options: RemoteWriteOptions): AsyncIterable<CopyOutcome>
+  write(id: ChunkId, bytes: ChunkBytes, options: RemoteWriteOptions): AsyncIterable<CopyOutcome>
   /** As `ChunkStore.read`. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT */
   read(id: ChunkId, options: RemoteReadOptions): Promise<Buffer>
   locate(id: ChunkId, signal: AbortSignal): Promise<ChunkInfo | undefined>

@@ -1,8 +1,8 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Alarms } from './alarms.ts'
+import { asShoalError } from './as-shoal-error.ts'
 import type { CopyTargets } from './copy-targets.ts'
-import { asShoalError } from './holder.ts'
 import type { ChunkPeers } from './peers.ts'
 
 /** Why what is still under way is stopped; made once, because errors are costly to make. */
@@ -106,7 +106,7 @@ export class ReplicatedWrite {
   async #run(node: NodeId, forward: readonly NodeId[]): Promise<void> {
     const { id, bytes, peers } = this.#options
     const untold = new Set([node, ...forward])
-    let broken = new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
+    let broken: ShoalError | undefined
     try {
       for await (const outcome of peers.store(node).write(id, bytes, { forward, signal: this.#stop.signal })) {
         if (!untold.delete(outcome.node)) continue
@@ -122,7 +122,8 @@ export class ReplicatedWrite {
     // What the primary didn't do, the next one does: a copy that is there already costs nothing.
     const [next, ...others] = [...untold].filter((each) => each !== node && this.pending.has(each))
     if (next !== undefined) this.#launch(next, others)
-    if (untold.has(node)) this.#failed(node, broken)
+    if (!untold.has(node)) return
+    this.#failed(node, broken ?? new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`))
   }
 
   #succeeded(node: NodeId): void {

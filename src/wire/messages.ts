@@ -89,13 +89,16 @@ export function decodeAnswer(flags: number, payload: Buffer): Answer {
   return { header: decodeHeader(flags, payload), hasBody: (flags & HAS_BODY) !== 0 }
 }
 
-/** `call` 0 fails the connection. Details that don't fit are left out. */
+/** `call` 0 fails the connection. */
 export function encodeError(call: number, error: ShoalError): Buffer {
-  const frame = { type: FRAME.ERROR, flags: 0, call }
-  const message = error.message.slice(0, MESSAGE_CHARACTERS_MAX)
-  const { code, details, retry } = error
-  const whole = Buffer.from(JSON.stringify({ code, message, retry, details }))
-  return encodeFrame(frame, whole.length <= ERROR_BYTES_MAX ? whole : Buffer.from(JSON.stringify({ code, message, retry })))
+  return encodeFrame({ type: FRAME.ERROR, flags: 0, call }, Buffer.from(JSON.stringify(errorFields(error))))
+}
+
+/** What an ERROR says. A message that is long is cut, and details that don't fit are left out. */
+export function errorFields({ code, message, retry, details }: ShoalError): { readonly [key: string]: JsonValue | undefined } {
+  const short = { code, message: message.slice(0, MESSAGE_CHARACTERS_MAX), retry }
+  const whole = { ...short, details }
+  return Object.keys(details).length === 0 || Buffer.byteLength(JSON.stringify(whole)) <= ERROR_BYTES_MAX ? whole : short
 }
 
 /** What stands for a code of a newer release, so that it's dealt with as that one wants it to be. */
@@ -106,7 +109,11 @@ const UNKNOWN_CODES = {
 } as const satisfies Record<RetryClass, ErrorCode>
 
 export function decodeError(payload: Buffer): ShoalError {
-  const { code, message, retry, details } = parseObject(payload, 'ERROR')
+  return errorOf(parseObject(payload, 'ERROR'))
+}
+
+/** The error that an object of JSON tells of: `code`, `message`, `retry` and `details`, as an ERROR has them. */
+export function errorOf({ code, message, retry, details }: Readonly<Record<string, unknown>>): ShoalError {
   if (typeof code !== 'string' || typeof message !== 'string') throw violation('an ERROR has no code and message')
   const known = detailsOf(details)
   if (isErrorCode(code)) return new ShoalError(code, message, { details: known })
