@@ -37,7 +37,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'replication',
     purpose: 'the chunk port over many nodes: copies, failing over, repairs',
-    imports: [...GROUND, 'chunk', 'placement'],
+    imports: [...GROUND, 'wire', 'chunk', 'placement'],
   },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
