@@ -12,6 +12,7 @@ import {
   decodeLink,
   decodePointer,
   decodeRecord,
+  ListedRecord,
   encodeExtent,
   encodeLink,
   encodePointer,
@@ -88,6 +89,27 @@ test('every record comes back as it was', () => {
   )
 })
 
+test('a listing sees of every record what is in it', () => {
+  fc.assert(
+    fc.property(record, (given) => {
+      const { inode, type, sizeBytes, mtimeNs, version, sha256, object } = new ListedRecord(encodeRecord(given))
+      assert.deepEqual(
+        { inode, type, sizeBytes, mtimeNs, version, sha256, object },
+        {
+          inode: given.inode,
+          type: given.type,
+          sizeBytes: given.sizeBytes,
+          mtimeNs: given.mtimeNs,
+          version: given.version,
+          sha256: given.sha256,
+          object: given.object,
+        },
+      )
+      assert.deepEqual(new ListedRecord(encodeRecord(given)).whole(), given)
+    }),
+  )
+})
+
 test('every object part comes back as it was', () => {
   fc.assert(
     fc.property(objectPart, (given) => assert.deepEqual(decodeObjectPart(encodeObjectPart(given)), given)),
@@ -100,8 +122,10 @@ test('a record that is cut short or has something behind it is refused as corrup
   fc.assert(
     fc.property(record, fc.nat(), fc.uint8Array({ minLength: 1, maxLength: 60 }), (given, cut, rest) => {
       const bytes = encodeRecord(given)
-      assert.throws(() => decodeRecord(bytes.subarray(0, cut % bytes.length)), isCorrupt)
-      assert.throws(() => decodeRecord(Buffer.concat([bytes, rest])), isCorrupt)
+      for (const damaged of [bytes.subarray(0, cut % bytes.length), Buffer.concat([bytes, rest])]) {
+        assert.throws(() => decodeRecord(damaged), isCorrupt)
+        assert.throws(() => new ListedRecord(damaged), isCorrupt)
+      }
     }),
   )
 })

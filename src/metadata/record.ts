@@ -94,14 +94,10 @@ export function encodeRecord(record: InodeRecord): Buffer {
 }
 
 export function decodeRecord(bytes: Buffer): InodeRecord {
-  if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES) throw corruptRecord(bytes)
+  if (!isWhole(bytes)) throw corruptRecord(bytes)
   const flags = bytes[76] as number
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
-  const lengthBytes = objectOffset(bytes)
-  const object = objectOf(bytes)
-  const isWhole = object === undefined ? bytes.length === lengthBytes : isObjectPart(object)
-  if (!isWhole || count > MAX_EMBEDDED_EXTENTS) throw corruptRecord(bytes)
   const view = new DataView(bytes.buffer, bytes.byteOffset, FIXED_BYTES)
   return {
     inode: readU64(bytes, 16) as InodeId,
@@ -123,8 +119,15 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     extents: count === 0 ? NO_EXTENTS : decodeEmbedded(bytes, { at: FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0), count }),
     hasXattrs: (flags & FLAG_XATTRS) !== 0,
     isImplicit: (flags & FLAG_IMPLICIT) !== 0,
-    object,
+    object: objectOf(bytes),
   }
+}
+
+/** Whether the lengths in it add up to what is there. */
+function isWhole(bytes: Buffer): boolean {
+  if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES || (bytes[77] as number) > MAX_EMBEDDED_EXTENTS) return false
+  const object = objectOf(bytes)
+  return object === undefined ? bytes.length === objectOffset(bytes) : isObjectPart(object)
 }
 
 /** Where the object part begins, if there is one, and else the record ends. */
@@ -144,7 +147,7 @@ export class ListedRecord implements Listed {
 
   /** @throws CORRUPT */
   constructor(bytes: Buffer) {
-    if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES || bytes.length < objectOffset(bytes)) throw corruptRecord(bytes)
+    if (!isWhole(bytes)) throw corruptRecord(bytes)
     this.#bytes = bytes
   }
 

@@ -38,7 +38,7 @@ export async function freePort(): Promise<number> {
   }
 }
 
-async function canListen(port: number): Promise<boolean> {
+export async function canListen(port: number): Promise<boolean> {
   const server = createServer()
   const bound = await new Promise<boolean>((resolve) => {
     server.once('error', () => resolve(false))

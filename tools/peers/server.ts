@@ -2,12 +2,12 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { randomInt } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Client } from 'minio'
+import { canListen } from '../../test/support/node-process.ts'
 import { membersOf } from './process-usage.ts'
 
 /** Of the form that the strictest of them, Garage, asks for. */
@@ -165,14 +165,4 @@ async function freePorts(): Promise<number[]> {
     const bound = await Promise.all(ports.map(canListen))
     if (bound.every(Boolean)) return ports
   }
-}
-
-async function canListen(port: number): Promise<boolean> {
-  const server = createServer()
-  const bound = await new Promise<boolean>((resolve) => {
-    server.once('error', () => resolve(false))
-    server.listen(port, '127.0.0.1', () => resolve(true))
-  })
-  if (bound) await new Promise((resolve) => server.close(resolve))
-  return bound
 }
