@@ -42,8 +42,8 @@ export class ChunkRepairer {
 
   /** Reads each copy whole, and writes one wherever a holder has none that is intact. Can be cut off anywhere, and repeated. */
   async repair(chunk: ChunkId): Promise<RepairOutcome> {
-    const { intact, sources, targets, unknown, isLost } = planRepairs(await this.#options.search.healthAt(chunk))
-    if (isLost) return { result: unknown.length > 0 ? 'incomplete' : 'lost', repaired: [], copies: 0 }
+    const { intact, sources, targets, unknown, isLost, isUnsure } = planRepairs(await this.#options.search.healthAt(chunk))
+    if (isLost) return { result: isUnsure ? 'incomplete' : 'lost', repaired: [], copies: 0 }
     if (targets.length === 0) return { result: unknown.length > 0 ? 'incomplete' : 'stored', repaired: [], copies: intact }
     const bytes = await this.#readAny(chunk, sources)
     const repaired = bytes === undefined ? [] : await this.#writeAll(chunk, bytes, targets)

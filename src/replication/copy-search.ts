@@ -28,6 +28,11 @@ export type NodeAnswer<T> = { readonly node: NodeId } & (
   | { readonly error: ShoalError }
 )
 
+export interface Strangers {
+  readonly found: readonly { readonly node: NodeId; readonly info: ChunkInfo }[]
+  readonly silent: readonly NodeId[]
+}
+
 /** Asks nodes what they have. */
 export class CopySearch {
   readonly #options: CopySearchOptions
@@ -67,32 +72,37 @@ export class CopySearch {
     return this.ask(nodes, (node, signal) => this.#options.peers.store(node).locate(id, signal))
   }
 
-  /** Nodes that have the chunk though they are no holders: those that stand in first, then others, a bounded number. */
-  async strangers(id: ChunkId): Promise<{ node: NodeId; info: ChunkInfo }[]> {
+  /** Nodes that have the chunk though they are no holders: those that stand in first, then others, a bounded number. Where none
+   *  is found, also which of those that may stand in could not be asked. */
+  async strangers(id: ChunkId): Promise<Strangers> {
     const { peers, layouts } = this.#options
     const pair = layouts()
     const readers = pair.readers(id)
     const former = pair.previous?.nodes.map((node) => node.id) ?? []
     const others = new Set([peers.self, ...pair.next.candidates(id), ...former].filter((node) => !readers.includes(node)))
     const asked = [...others].slice(0, STRANGERS_MAX)
+    const silent: NodeId[] = []
     for (let at = 0; at < asked.length; at += STRANGERS_AT_ONCE) {
       const answers = await this.locateAt(id, asked.slice(at, at + STRANGERS_AT_ONCE))
       const found = answers.flatMap((answer) => {
         return answer.error === undefined && answer.value !== undefined ? [{ node: answer.node, info: answer.value }] : []
       })
-      if (found.length > 0) return found
+      if (found.length > 0) return { found, silent: [] }
+      silent.push(...answers.filter(({ error }) => error !== undefined).map(({ node }) => node))
     }
-    return []
+    const standIns = new Set(asked.slice(0, STAND_INS_MAX + 1))
+    return { found: [], silent: silent.filter((node) => standIns.has(node)) }
   }
 
   /** Reads whole every copy that a holder or a node that stands in for one may have. */
-  async healthAt(id: ChunkId): Promise<CopySurvey> {
+  async healthAt(id: ChunkId): Promise<Required<CopySurvey>> {
     const { peers, layouts } = this.#options
     const pair = layouts()
     const nodes = new Set([...pair.readers(id), ...pair.next.candidates(id).slice(0, STAND_INS_MAX)])
     const answers = await this.ask([...nodes], (node, signal) => peers.store(node).verify(id, signal))
     const found = new Map<NodeId, CopyHealth>()
     for (const answer of answers) if (answer.error === undefined) found.set(answer.node, answer.value)
-    return { holders: pair.writers(id), found }
+    const silent = answers.filter(({ error }) => error !== undefined).map(({ node }) => node)
+    return { holders: pair.writers(id), found, silent }
   }
 }

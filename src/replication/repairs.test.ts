@@ -76,6 +76,8 @@ test('carrying out a plan leaves every holder that answered with an intact copy,
       const plan = planRepairs({ holders, found })
       assert.equal(plan.intact, intact)
       assert.equal(plan.isLost, intact === 0)
+      assert.equal(plan.isUnsure, plan.unknown.length > 0)
+      assert.ok(planRepairs({ holders, found, silent: [nodeId(9)] }).isUnsure)
       assert.deepEqual(
         plan.unknown,
         holders.filter((node) => !found.has(node)),

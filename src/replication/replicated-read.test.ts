@@ -135,6 +135,19 @@ test('a chunk is missing only when every holder says so', async () => {
   await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.verify(id)))
 })
 
+test('nothing is missing or corrupt for good while a node that may stand in for a holder can’t be asked', async () => {
+  const fixture = new Fixture({ count: 5 })
+  const { id, holders } = await written(fixture, 'local')
+  const others = fixture.cluster.nodes.filter((node) => node !== fixture.self && !holders.includes(node))
+  ;(others[0] as FakeNode).isUp = false
+  for (const node of holders) node.store.damaged.add(id)
+  await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.read(id)))
+  await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.verify(id)))
+  const absent = fixture.remoteChunk()
+  await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.read(absent.id)))
+  await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.locate(absent.id)))
+})
+
 test('a chunk whose copies are all corrupt is corrupt', async () => {
   const fixture = new Fixture()
   const { id, holders } = await written(fixture, 'local')

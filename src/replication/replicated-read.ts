@@ -6,6 +6,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { Alarms } from './alarms.ts'
 import { asShoalError } from './as-shoal-error.ts'
+import type { Strangers } from './copy-search.ts'
 import { isIntact } from './holder.ts'
 import { limitedCall } from './limited-call.ts'
 import type { ChunkPeers } from './peers.ts'
@@ -21,7 +22,7 @@ export interface ReplicatedReadOptions {
   /** The nodes to read from, the best first. */
   readonly sources: readonly NodeId[]
   /** Asked for more nodes that have the chunk when no source has given it. */
-  readonly search: () => Promise<readonly NodeId[]>
+  readonly search: () => Promise<Strangers>
   readonly peers: ChunkPeers
   readonly clock: Clock
   readonly alarms: Alarms
@@ -83,7 +84,9 @@ export class ReplicatedRead {
 
   async #search(): Promise<void> {
     this.#hasSearched = true
-    this.#waiting.push(...(await this.#options.search()))
+    const { found, silent } = await this.#options.search()
+    this.#waiting.push(...found.map(({ node }) => node))
+    for (const node of silent) this.failures.set(node, new ShoalError('UNAVAILABLE', `Node ${node} could not be asked`))
     this.#next()
   }
 

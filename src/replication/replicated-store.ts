@@ -130,7 +130,7 @@ export class ReplicatedChunkStore implements ChunkStore {
       range,
       into,
       sources: this.#sources(id, pair),
-      search: async () => (await this.#search.strangers(id)).map(({ node }) => node),
+      search: () => this.#search.strangers(id),
       timing: this.#timing,
       alarms: this.#alarms,
       readMs: this.#limits.readMs,
@@ -152,9 +152,9 @@ export class ReplicatedChunkStore implements ChunkStore {
       if (answer?.error !== undefined) failure = answer.error
       else if (answer?.value !== undefined) return answer.value
     }
-    const [stranger] = await this.#search.strangers(id)
-    if (stranger !== undefined) return stranger.info
-    if (failure !== undefined) throw unavailable(id, failure)
+    const { found, silent } = await this.#search.strangers(id)
+    if (found[0] !== undefined) return found[0].info
+    if (failure !== undefined || silent.length > 0) throw unavailable(id, failure)
     return undefined
   }
 
@@ -191,15 +191,14 @@ export class ReplicatedChunkStore implements ChunkStore {
   /** `intact` if one copy is; copies that aren't go to the repair queue. */
   async verify(id: ChunkId): Promise<'intact' | 'corrupt' | 'missing'> {
     this.#checkOpen()
-    const { holders, found } = await this.#search.healthAt(id)
+    const { holders, found, silent } = await this.#search.healthAt(id)
     const all = [...found.values()]
     const copies = all.filter((health) => health === 'intact').length
     if (copies > 0 && holders.some((node) => (found.get(node) ?? 'intact') !== 'intact'))
       this.#options.repairs.offer({ chunk: id, copies })
     if (copies > 0) return 'intact'
-    if (all.includes('corrupt')) return 'corrupt'
-    if (holders.some((node) => !found.has(node))) throw unavailable(id, undefined)
-    return 'missing'
+    if (silent.length > 0) throw unavailable(id, undefined)
+    return all.includes('corrupt') ? 'corrupt' : 'missing'
   }
 
   async *list(from?: ChunkId): AsyncIterableIterator<ChunkInfo> {
