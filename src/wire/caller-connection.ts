@@ -25,6 +25,8 @@ export interface CallOptions {
   /** For the whole call, the body of the answer too. */
   readonly deadlineMs: number
   readonly signal?: AbortSignal | undefined
+  /** The request goes out now: a failure before it means that the other side has seen nothing. */
+  readonly onSend?: (() => void) | undefined
 }
 
 export interface CallerOptions extends LinkOptions {
@@ -105,7 +107,7 @@ export class CallerConnection {
 
   /** Resolves with the header of the answer; its body follows. @throws what the handler threw; TIMEOUT, CANCELLED,
    *  UNAVAILABLE, and what the request's own body throws */
-  call(method: string, { header = null, body, deadlineMs, signal }: CallOptions): Promise<WireReply> {
+  call(method: string, { header = null, body, deadlineMs, signal, onSend }: CallOptions): Promise<WireReply> {
     if (signal?.aborted === true) return Promise.reject(cancelled(method))
     if (!this.isUsable) return Promise.reject(this.#link.error ?? new ShoalError('UNAVAILABLE', 'The other node is stopping'))
     if (this.#link.isCrowded)
@@ -117,6 +119,7 @@ export class CallerConnection {
     } catch (error) {
       return Promise.reject(error as ShoalError)
     }
+    onSend?.()
     this.#lastId = id
     if (id === CALL_IDS_MAX) this.#isRetired = true
     return new Promise((resolve, reject) => {

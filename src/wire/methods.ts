@@ -3,6 +3,9 @@ import type { BodySource } from './body-sender.ts'
 import type { IncomingBody } from './incoming-body.ts'
 import type { WireHeader } from './messages.ts'
 
+/** Details of an error that was answered before anything was done: the call may be made again, here or elsewhere, whatever it does. */
+export const NOTHING_BEGUN = { began: false } as const
+
 /** Who calls. */
 export interface WirePeer {
   readonly nodeId: NodeId

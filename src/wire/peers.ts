@@ -38,6 +38,8 @@ export interface PeerCallOptions {
   readonly signal?: AbortSignal
   /** Doing it twice is as good as once: then it's tried again after an error whose retry class is `after-delay`. */
   readonly isIdempotent?: boolean
+  /** A try's request goes out: a failure before the first of these means that the peer has seen nothing. */
+  readonly onSend?: () => void
 }
 
 /** Calls other nodes, over connections that it makes, keeps and closes itself. A peer that can't be reached is not tried again
@@ -84,7 +86,7 @@ export class WirePeers {
   }
 
   async #tryOnce(peer: PeerAddress, method: string, options: PeerCallOptions, untilMs: number): Promise<WireReply> {
-    const { header, body, signal } = options
+    const { header, body, signal, onSend } = options
     if (this.#isClosed) throw new ShoalError('UNAVAILABLE', 'This node is stopping')
     const connection: CallerConnection = await this.#connectionsOf(peer).acquire(untilMs, signal)
     return connection.call(method, {
@@ -92,6 +94,7 @@ export class WirePeers {
       body: typeof body === 'function' ? body() : body,
       deadlineMs: Math.max(0, untilMs - this.#options.clock.monotonicMs()),
       signal,
+      onSend,
     })
   }
 

@@ -12,6 +12,7 @@ import { Link } from './link.ts'
 import type { LinkOptions } from './link.ts'
 import { decodeRequest, decodeWindow, encodeAnswer, encodeError, encodeWindow } from './messages.ts'
 import type { Hello, Request } from './messages.ts'
+import { NOTHING_BEGUN } from './methods.ts'
 import type { IncomingCall, WireAnswer, WireMethods, WirePeer } from './methods.ts'
 
 export interface ServerConnectionOptions extends LinkOptions {
@@ -190,13 +191,16 @@ export class ServerConnection {
   }
 
   #refusalOf({ method }: Request, peer: WirePeer): ShoalError | undefined {
-    if (this.#isLeaving) return new ShoalError('UNAVAILABLE', 'The node is stopping')
+    if (this.#isLeaving) return new ShoalError('UNAVAILABLE', 'The node is stopping', { details: NOTHING_BEGUN })
     const known = this.#options.methods[method]
-    if (known === undefined) return new ShoalError('UNSUPPORTED', `There is no method "${method}" between nodes in this release`)
+    if (known === undefined)
+      return new ShoalError('UNSUPPORTED', `There is no method "${method}" between nodes in this release`, {
+        details: NOTHING_BEGUN,
+      })
     if (!peer.isProven && known.isOpen !== true)
       return new ShoalError('UNAUTHENTICATED', `"${method}" needs a certificate of the cluster: join it first`)
     if (this.#running >= this.#options.limits.callsPerConnection || !this.#options.begin())
-      return new ShoalError('BUSY', 'Too many calls are under way: try again in a moment')
+      return new ShoalError('BUSY', 'Too many calls are under way: try again in a moment', { details: NOTHING_BEGUN })
     this.#running += 1
     return undefined
   }
