@@ -19,7 +19,8 @@ const HANDSHAKE_MS_MAX = 10_000
 /** One version, spoken by every release: TLS 1.3 (RFC 8446). AES-128 comes first: as good as the others, and a third faster. */
 const CIPHERS = 'TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256'
 
-class NodeSocket implements Socket {
+/** One of Node's sockets, connected. */
+export class NodeSocket implements Socket {
   readonly remoteAddress: string
   readonly proof: PeerProof
   readonly #socket: net.Socket
