@@ -47,7 +47,11 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: 'access', purpose: 'who may do what', imports: [...GROUND, 'kv'] },
   { name: 'config', purpose: 'file, environment and flags to one frozen configuration', imports: ['foundation', 'platform'] },
-  { name: 'gateway/http', purpose: 'the streaming HTTP kernel that the doors share', imports: GROUND },
+  {
+    name: 'gateway/http',
+    purpose: 'the streaming HTTP kernel that the doors share, and sending requests on to other nodes',
+    imports: [...GROUND, 'wire'],
+  },
   { name: 'gateway/xml', purpose: 'XML in and out, for the doors whose protocols speak it', imports: GROUND },
   { name: 'gateway/rest', purpose: 'REST under /api/v1', imports: [...GROUND, 'volume', 'access', 'gateway/http'] },
   {

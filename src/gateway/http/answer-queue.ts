@@ -1,7 +1,7 @@
-import type { ServerResponse } from 'node:http'
+import type { ExchangeResponse } from './exchange.ts'
 
 interface Answer {
-  readonly response: ServerResponse
+  readonly response: ExchangeResponse
   readonly body: Buffer | string | undefined
   readonly encoding: 'utf8' | 'latin1'
 }
@@ -13,7 +13,7 @@ export class AnswerQueue {
   #answers: Answer[] = []
 
   /** `response` has its head; it ends with `body` at the end of this turn. */
-  add(response: ServerResponse, body: Buffer | string | undefined, encoding: 'utf8' | 'latin1'): void {
+  add(response: ExchangeResponse, body: Buffer | string | undefined, encoding: 'utf8' | 'latin1'): void {
     if (this.#answers.length === 0) setImmediate(this.flush)
     this.#answers.push({ response, body, encoding })
   }

@@ -1,18 +1,41 @@
-import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
 
-/** One client connection: what is under way on it, in the order of the requests. */
-export class Connection {
-  readonly socket: Socket
+/** What is needed of what a connection runs on: a socket, or a call of another node. */
+export interface ConnectionSocket {
+  readonly bytesRead: number
+  readonly bytesWritten: number
+  /** Closes once what was written is sent. */
+  destroySoon(): void
+  /** Cuts the connection. */
+  destroy(): unknown
+}
+
+/** Who is at the other end. */
+export interface ClientFacts {
+  /** Empty once it is gone. */
   readonly remoteAddress: string
+  /** It speaks TLS. */
+  readonly isSecure: boolean
+  /** Another node, or another thread of this one, has the connection to the client and sent its request on: these facts are as it told them. */
+  readonly isForwarded: boolean
+}
+
+/** One client connection: what is under way on it, in the order of the requests. */
+export class Connection implements ClientFacts {
+  readonly socket: ConnectionSocket
+  readonly remoteAddress: string
+  readonly isSecure: boolean
+  readonly isForwarded: boolean
   readonly #open = new Set<Exchange>()
   #latest: Exchange | undefined = undefined
   #countedIn = 0
   #countedOut = 0
 
-  constructor(socket: Socket) {
+  constructor(socket: ConnectionSocket, client: ClientFacts) {
     this.socket = socket
-    this.remoteAddress = socket.remoteAddress ?? ''
+    this.remoteAddress = client.remoteAddress
+    this.isSecure = client.isSecure
+    this.isForwarded = client.isForwarded
   }
 
   get openCount(): number {

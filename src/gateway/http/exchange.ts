@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import { IncomingMessage, ServerResponse } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { ShoalError } from '#foundation/errors.ts'
@@ -25,11 +26,44 @@ export class KernelResponse extends ServerResponse<KernelRequest> {
   exchange: Exchange | undefined = undefined
 }
 
+/** What an exchange needs of a request: node:http's own, or one that another node has sent on. Once resumed it emits `data` until it
+ *  is paused, and `end`; in the end `close`, if it belongs to a connection. */
+export interface ExchangeRequest extends EventEmitter {
+  exchange: Exchange | undefined
+  readonly method?: string | undefined
+  /** As it was received, byte for byte. */
+  readonly url?: string | undefined
+  readonly httpVersion: string
+  readonly headers: IncomingHttpHeaders
+  /** Names and values in turn, as they were received. */
+  readonly rawHeaders: string[]
+  /** All of the body has come. */
+  readonly complete: boolean
+  pause(): unknown
+  resume(): unknown
+}
+
+/** What an exchange needs of a response, with the events `drain` and `finish`; as node:http's own. */
+export interface ExchangeResponse extends EventEmitter {
+  exchange: Exchange | undefined
+  readonly statusCode: number
+  readonly headersSent: boolean
+  readonly writableEnded: boolean
+  readonly writableNeedDrain: boolean
+  writeContinue(): void
+  writeHead(status: number, headers: string[]): unknown
+  flushHeaders(): void
+  write(chunk: Buffer | string): boolean
+  end(): unknown
+  end(chunk: Buffer | string | undefined): unknown
+  end(chunk: Buffer | string | undefined, encoding: 'utf8' | 'latin1'): unknown
+}
+
 /** One request and its response. `path` and `query` are raw: cut, but not percent-decoded. */
 export class Exchange {
   readonly id: string
-  readonly request: KernelRequest
-  readonly response: KernelResponse
+  readonly request: ExchangeRequest
+  readonly response: ExchangeResponse
   readonly kernel: Kernel
   readonly connection: Connection
   readonly startedMs: number
@@ -54,7 +88,7 @@ export class Exchange {
   #abort: AbortController | undefined = undefined
   #drainWaiter: { resolve(): void; reject(error: unknown): void } | undefined = undefined
 
-  constructor(request: KernelRequest, response: KernelResponse, options: ExchangeOptions) {
+  constructor(request: ExchangeRequest, response: ExchangeResponse, options: ExchangeOptions) {
     this.id = options.id
     this.request = request
     this.response = response
@@ -80,6 +114,11 @@ export class Exchange {
 
   get remoteAddress(): string {
     return this.connection.remoteAddress
+  }
+
+  /** The client waits for a 100 before it sends the body. */
+  get expectsContinue(): boolean {
+    return this.#expectsContinue
   }
 
   /** Aborts when the client goes away before the response is complete. */
@@ -116,6 +155,7 @@ export class Exchange {
     }
     this.request.on('data', onData)
     this.request.on('end', onEnd)
+    this.request.resume()
     return body
   }
 
@@ -250,6 +290,8 @@ export class Exchange {
 
   /** How much of the body hasn't come yet; more than any limit if nobody knows. */
   #unreadBytes(): number {
+    // The node that the client is connected to sees to the rest.
+    if (this.connection.isForwarded) return 0
     if (this.lengthBytes === 0 || this.request.complete || this.#body?.ended === true) return 0
     // The client hasn't been asked to go on, and may or may not send: only a new connection is safe.
     if (this.#expectsContinue) return UNLIMITED
@@ -294,7 +336,7 @@ export interface ExchangeOptions {
 
 const NO_PARAMETERS: readonly string[] = []
 
-function bodyLength(request: IncomingMessage): number | undefined {
+function bodyLength(request: ExchangeRequest): number | undefined {
   const { headers } = request
   if (headers['transfer-encoding'] !== undefined) return undefined
   const length = headers['content-length']
@@ -309,14 +351,14 @@ export function incompleteBody(): ShoalError {
   return new ShoalError('INCOMPLETE_BODY', 'The connection ended before the body was complete; nothing was stored: send it again')
 }
 
-function onData(this: IncomingMessage, chunk: Buffer): void {
-  ;(this as KernelRequest).exchange?.acceptData(chunk)
+function onData(this: ExchangeRequest, chunk: Buffer): void {
+  this.exchange?.acceptData(chunk)
 }
 
-function onEnd(this: IncomingMessage): void {
-  ;(this as KernelRequest).exchange?.acceptEnd()
+function onEnd(this: ExchangeRequest): void {
+  this.exchange?.acceptEnd()
 }
 
-function onDrain(this: ServerResponse): void {
-  ;(this as KernelResponse).exchange?.acceptDrain()
+function onDrain(this: ExchangeResponse): void {
+  this.exchange?.acceptDrain()
 }

@@ -1,5 +1,5 @@
-import type { IncomingMessage } from 'node:http'
 import { ShoalError } from '#foundation/errors.ts'
+import type { ExchangeRequest } from './exchange.ts'
 
 /** Received but not yet consumed bytes at which the sender is held back, and at which it may go on. */
 const HIGH_WATER_BYTES = 1024 * 1024
@@ -16,7 +16,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
  *  consumer, once. @throws INCOMPLETE_BODY when the connection ended before the body did; TIMEOUT for a sender that
  *  stalls; TOO_LARGE past `maxBytes` */
 export class RequestBody implements AsyncIterableIterator<Buffer> {
-  readonly #request: IncomingMessage
+  readonly #request: Pick<ExchangeRequest, 'pause' | 'resume'>
   readonly #lengthBytes: number | undefined
   readonly #maxBytes: number
   readonly #settled: (body: RequestBody) => void
@@ -33,7 +33,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
 
   /** `settled` is called once: the body has ended or failed. `lengthBytes`: as announced, if it was. */
   constructor(
-    request: IncomingMessage,
+    request: Pick<ExchangeRequest, 'pause' | 'resume'>,
     options: {
       readonly lengthBytes: number | undefined
       readonly maxBytes: number

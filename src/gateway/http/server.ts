@@ -9,14 +9,14 @@ import { AnswerQueue } from './answer-queue.ts'
 import { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
 import { Exchange, incompleteBody } from './exchange.ts'
-import type { KernelRequest, KernelResponse } from './exchange.ts'
+import type { ExchangeRequest, ExchangeResponse, KernelRequest, KernelResponse } from './exchange.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
 import { serverOptions } from './server-options.ts'
-import { splitTarget } from './target.ts'
+import { checkHeaders, splitTarget } from './target.ts'
 import type { TlsMaterial } from './tls-material.ts'
 import { TlsServer } from './tls-server.ts'
 
@@ -41,6 +41,14 @@ export interface HttpServerOptions {
   readonly tls?: TlsMaterial | undefined
   /** Sees each finished exchange: for tests that hold a door to its documents. */
   readonly observer?: (exchange: Exchange) => void
+}
+
+/** How a request has come. */
+export interface Arrival {
+  readonly connection: Connection
+  /** Of the request: its client is told. */
+  readonly id: string
+  readonly expectsContinue: boolean
 }
 
 const SWEEP_MS = 1000
@@ -149,28 +157,8 @@ export class HttpServer implements Kernel {
     this.#watched.delete(body)
   }
 
-  #connected(socket: Socket): void {
-    const connection = new Connection(socket)
-    connections.set(socket, connection)
-    const { metrics } = this.#options
-    metrics.connections += 1
-    socket.once('close', () => {
-      metrics.connections -= 1
-      for (const exchange of connection.open) {
-        exchange.abortedByClient()
-        this.#ended(exchange, 499)
-      }
-    })
-  }
-
-  #begin(request: KernelRequest, response: KernelResponse, expectsContinue: boolean): void {
-    const { socket } = request
-    let connection = connections.get(socket)
-    if (connection === undefined) {
-      connection = new Connection(socket)
-      connections.set(socket, connection)
-    }
-    this.#requests += 1
+  /** Answers a request: one that came over a connection of its own, or one that another node has sent on. */
+  serve(request: ExchangeRequest, response: ExchangeResponse, { connection, id, expectsContinue }: Arrival): void {
     let target = NO_TARGET
     let refused: ShoalError | undefined
     try {
@@ -180,7 +168,7 @@ export class HttpServer implements Kernel {
       refused = error as ShoalError
     }
     const exchange = new Exchange(request, response, {
-      id: `${this.#idPrefix}-${this.#requests.toString(36)}`,
+      id,
       kernel: this,
       connection,
       startedMs: this.clock.monotonicMs(),
@@ -201,6 +189,30 @@ export class HttpServer implements Kernel {
     response.on('finish', onFinish)
     if (refused === undefined) void this.#run(exchange)
     else exchange.door.fail(exchange, refused)
+  }
+
+  /** The client of what is under way on the connection is gone. */
+  abandon(connection: Connection): void {
+    for (const exchange of connection.open) {
+      exchange.abortedByClient()
+      this.#ended(exchange, 499)
+    }
+  }
+
+  #connected(socket: Socket): void {
+    const connection = connectionOf(socket)
+    const { metrics } = this.#options
+    metrics.connections += 1
+    socket.once('close', () => {
+      metrics.connections -= 1
+      this.abandon(connection)
+    })
+  }
+
+  #begin(request: KernelRequest, response: KernelResponse, expectsContinue: boolean): void {
+    this.#requests += 1
+    const id = `${this.#idPrefix}-${this.#requests.toString(36)}`
+    this.serve(request, response, { connection: connectionOf(request.socket), id, expectsContinue })
   }
 
   async #run(exchange: Exchange): Promise<void> {
@@ -365,23 +377,19 @@ export class HttpServer implements Kernel {
   }
 }
 
-/** RFC 9112, section 3.2: one Host, but for HTTP/1.0. @throws INVALID_ARGUMENT, HEADERS_TOO_LARGE */
-function checkHeaders(request: KernelRequest, maxHeaders: number): void {
-  if (request.rawHeaders.length > 2 * maxHeaders) {
-    throw new ShoalError(
-      'HEADERS_TOO_LARGE',
-      `The request has ${request.rawHeaders.length / 2} headers; ${maxHeaders} are allowed`,
-    )
-  }
-  const { host } = request.headers
-  if (host === undefined ? request.httpVersion !== '1.0' && request.httpVersion !== '0.9' : host.includes(',')) {
-    throw new ShoalError('INVALID_ARGUMENT', 'The request needs the header Host, once')
-  }
-}
-
 const NO_TARGET = { path: '/', query: '' }
 
-function onFinish(this: KernelResponse): void {
+function connectionOf(socket: Socket): Connection {
+  let connection = connections.get(socket)
+  if (connection === undefined) {
+    const facts = { remoteAddress: socket.remoteAddress ?? '', isSecure: 'encrypted' in socket, isForwarded: false }
+    connection = new Connection(socket, facts)
+    connections.set(socket, connection)
+  }
+  return connection
+}
+
+function onFinish(this: ExchangeResponse): void {
   const { exchange } = this
   if (exchange !== undefined) exchange.kernel.finished(exchange)
 }

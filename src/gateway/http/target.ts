@@ -1,5 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { decodeName } from '#foundation/name.ts'
+import type { ExchangeRequest } from './exchange.ts'
 
 /** A request target of RFC 9112, section 3.2, cut but not decoded: what a signature covers and what names are read from. */
 export interface Target {
@@ -83,4 +84,18 @@ export function parseQuery(query: string): Record<string, string> {
 
 function decodeForm(text: string): string {
   return percentDecode(text.includes('+') ? text.replaceAll('+', ' ') : text)
+}
+
+/** RFC 9112, section 3.2: one Host, but for HTTP/1.0. @throws INVALID_ARGUMENT, HEADERS_TOO_LARGE */
+export function checkHeaders(request: Pick<ExchangeRequest, 'headers' | 'rawHeaders' | 'httpVersion'>, maxHeaders: number): void {
+  if (request.rawHeaders.length > 2 * maxHeaders) {
+    throw new ShoalError(
+      'HEADERS_TOO_LARGE',
+      `The request has ${request.rawHeaders.length / 2} headers; ${maxHeaders} are allowed`,
+    )
+  }
+  const { host } = request.headers
+  if (host === undefined ? request.httpVersion !== '1.0' && request.httpVersion !== '0.9' : host.includes(',')) {
+    throw new ShoalError('INVALID_ARGUMENT', 'The request needs the header Host, once')
+  }
 }

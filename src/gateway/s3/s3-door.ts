@@ -96,7 +96,7 @@ export class S3Door implements Door {
     return new Access(this.#options, {
       principal,
       remoteAddress,
-      isSecure: 'encrypted' in connection.socket,
+      isSecure: connection.isSecure,
       nowMs: this.#options.clock.nowMs(),
       header(name) {
         const value = headers[name]

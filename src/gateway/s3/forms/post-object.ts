@@ -102,7 +102,7 @@ function answer(call: S3Call, fields: ReadonlyMap<string, string>, { key, etag, 
     return
   }
   const path = `${exchange.path.replace(/\/$/, '')}/${key.split('/').map(encodeURIComponent).join('/')}`
-  const location = `http${'encrypted' in exchange.connection.socket ? 's' : ''}://${call.header('host') ?? ''}${path}`
+  const location = `http${exchange.connection.isSecure ? 's' : ''}://${call.header('host') ?? ''}${path}`
   const sent = ['Location', location, 'ETag', etag, ...headers]
   const status = fields.get('success_action_status')
   if (status !== '201') {

@@ -1,0 +1,97 @@
+import { ShoalError } from '#foundation/errors.ts'
+import { NOTHING_BEGUN } from '#wire/methods.ts'
+import type { IncomingCall, WireAnswer, WireMethods } from '#wire/methods.ts'
+import { Connection } from './connection.ts'
+import type { ConnectionSocket } from './connection.ts'
+import { decodeRequestHead, headInBody, headInHeader } from './forward-head.ts'
+import { ForwardedRequest } from './forwarded-request.ts'
+import { ForwardedResponse } from './forwarded-response.ts'
+import type { HttpServer } from './server.ts'
+
+export const FORWARD_METHOD = 'http.forward'
+
+/** Requests of other nodes that are answered at a time, half of what the wire takes (`callsMax`): its other calls go on beside clients that are slow. */
+const REQUESTS_MAX = 2_048
+
+/** What nodes that send requests on call (docs/formats/forward-calls.md). Each request goes through the server that it names, with its limits and doors,
+ *  as if its client were connected to this node. */
+export function forwardMethods(servers: Readonly<Record<string, HttpServer>>): WireMethods {
+  let underWay = 0
+  return {
+    [FORWARD_METHOD]: {
+      handle: async (call) => {
+        if (underWay >= REQUESTS_MAX)
+          throw new ShoalError('BUSY', 'Too many forwarded requests are under way: try again in a moment', {
+            details: NOTHING_BEGUN,
+          })
+        underWay += 1
+        let isOver = false
+        const over = (): void => {
+          if (!isOver) underWay -= 1
+          isOver = true
+        }
+        try {
+          return await serve(call, servers, over)
+        } catch (error) {
+          over()
+          throw error
+        }
+      },
+    },
+  }
+}
+
+async function serve(call: IncomingCall, servers: Readonly<Record<string, HttpServer>>, over: () => void): Promise<WireAnswer> {
+  const inHeader = headInHeader(call.header)
+  const { text, rest } = inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: call.body }
+  const head = decodeRequestHead(text)
+  const server = Object.hasOwn(servers, head.server) ? servers[head.server] : undefined
+  if (server === undefined)
+    throw new ShoalError('UNSUPPORTED', `This node has no server "${head.server}"`, { details: NOTHING_BEGUN })
+  if (server.draining) throw new ShoalError('UNAVAILABLE', 'The node is stopping', { details: NOTHING_BEGUN })
+  const request = new ForwardedRequest(head, rest)
+  const response = new ForwardedResponse(head.method)
+  const { id, remoteAddress, isSecure, expectsContinue } = head
+  const connection = new Connection(new CallSocket(request, response), { remoteAddress, isSecure, isForwarded: true })
+  const abandon = (): void => {
+    server.abandon(connection)
+    response.cut(call.signal.reason as ShoalError)
+    over()
+  }
+  response.on('finish', () => {
+    call.signal.removeEventListener('abort', abandon)
+    over()
+  })
+  call.signal.addEventListener('abort', abandon, { once: true })
+  server.serve(request, response, { connection, id, expectsContinue })
+  if (call.signal.aborted) abandon()
+  return response.answer
+}
+
+/** What the kernel takes for the socket of a client. */
+class CallSocket implements ConnectionSocket {
+  readonly #request: ForwardedRequest
+  readonly #response: ForwardedResponse
+
+  constructor(request: ForwardedRequest, response: ForwardedResponse) {
+    this.#request = request
+    this.#response = response
+  }
+
+  get bytesRead(): number {
+    return this.#request.receivedBytes
+  }
+
+  get bytesWritten(): number {
+    return this.#response.sentBytes
+  }
+
+  /** The call ends by itself. */
+  destroySoon(): void {}
+
+  destroy(): void {
+    this.#response.cut(
+      new ShoalError('UNAVAILABLE', 'The response ends in the middle: the log of the node that gave it says why'),
+    )
+  }
+}

@@ -1,0 +1,58 @@
+import type { WireReply } from '#wire/caller-connection.ts'
+import { DELAY_MS_MAX } from '#wire/deadlines.ts'
+import type { PeerAddress } from '#wire/peer-connections.ts'
+import type { PeerCallOptions, WirePeers } from '#wire/peers.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import { FORWARD_METHOD } from './forward-methods.ts'
+import { decodeAnswerHead, encodeRequestHead, headInBody, headInHeader, packHead } from './forward-head.ts'
+import { nothingBegun } from './forward-target.ts'
+import type { ForwardTarget, ForwardedAnswer, ForwardedCall } from './forward-target.ts'
+import type { BodyAttempt } from './replayable-body.ts'
+
+/** Sends requests on by calls of the wire (docs/formats/forward-calls.md): to another node, or over a socket of this machine to another thread. */
+export class ForwardOverWire implements ForwardTarget {
+  readonly name: string
+  readonly #peers: Pick<WirePeers, 'call'>
+  readonly #peer: PeerAddress
+
+  constructor(peers: Pick<WirePeers, 'call'>, peer: PeerAddress) {
+    this.#peers = peers
+    this.#peer = peer
+    this.name = peer.nodeId ?? `${peer.host}:${peer.port}`
+  }
+
+  async send({ head, body, signal }: ForwardedCall): Promise<ForwardedAnswer> {
+    const { header, inBody } = packHead(encodeRequestHead(head))
+    let isSent = false
+    const options: PeerCallOptions = {
+      header,
+      signal,
+      // Uploads and feeds of changes take as long as they take: a peer that is gone shows by its silence.
+      deadlineMs: DELAY_MS_MAX,
+      onSend: () => (isSent = true),
+    }
+    const sent = inBody === undefined ? body : headThenBody(inBody, body)
+    try {
+      const reply = await this.#peers.call(this.#peer, FORWARD_METHOD, sent === undefined ? options : { ...options, body: sent })
+      return await readAnswer(reply, body)
+    } catch (error) {
+      throw isSent || !isShoalError(error) ? error : nothingBegun(error)
+    }
+  }
+}
+
+async function readAnswer(reply: WireReply, body: BodyAttempt | undefined): Promise<ForwardedAnswer> {
+  const found = headInHeader(reply.header)
+  if (found !== undefined) return { ...decodeAnswerHead(found.text), content: found.content, body: reply.body }
+  // The target reads the body now, if it hasn't before.
+  body?.begin()
+  const { text, rest } = await headInBody(reply.body)
+  return { ...decodeAnswerHead(text), content: NO_BYTES, body: rest }
+}
+
+async function* headThenBody(head: Buffer, body: BodyAttempt | undefined): AsyncGenerator<Buffer> {
+  yield head
+  if (body !== undefined) yield* body
+}
+
+const NO_BYTES = Buffer.alloc(0)

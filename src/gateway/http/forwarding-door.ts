@@ -1,0 +1,226 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { NOTHING_BEGUN } from '#wire/methods.ts'
+import type { Door } from './door.ts'
+import type { Exchange } from './exchange.ts'
+import type { RequestHead } from './forward-head.ts'
+import { isNothingBegun } from './forward-target.ts'
+import type { ForwardTarget, ForwardedAnswer } from './forward-target.ts'
+import { ForwardedResponse } from './forwarded-response.ts'
+import { relayAnswer } from './relay-answer.ts'
+import { ReplayableBody } from './replayable-body.ts'
+
+/** Who serves requests. */
+export interface Forwarding {
+  /** `here`; or where to; or `undefined` while nobody knows. Cheap: it is asked for each request, and must not read its body. */
+  decide(exchange: Exchange): 'here' | ForwardTarget | undefined
+  /** Has the listener called after each change of what `decide` says. */
+  onChange(listener: () => void): void
+}
+
+export interface ForwardingDoorOptions {
+  /** Serves what is served here, and gives errors their form. */
+  readonly door: Door
+  readonly forwarding: Forwarding
+  /** What the server in which this door is is called in the target's `forwardMethods`. */
+  readonly server: string
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Within it another leader is elected after one has died, nearly always (3 s), and clients don't give up yet. */
+const PATIENCE_MS = 5_000
+/** Requests that wait for somebody to lead; further ones are told to come again at once. */
+const WAITING_MAX = 1_000
+/** Before the second try, doubled for each further one. */
+const FIRST_DELAY_MS = 25
+const LONGEST_DELAY_MS = 500
+
+/** Methods that change nothing (RFC 9110, section 9.2.1; RFC 4918, section 9.1): doing one twice can't be told from doing it once. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PROPFIND'])
+
+/** Sends requests that are not for this node on to the one that they are for, as they came, and relays its answer: so any node serves any request.
+ *
+ *  The other side sees the request as if its client were connected to it: raw target, raw headers in their order, the client's address, the id that the client is told. It
+ *  answers in full, errors too; this side only writes what belongs to the connection. Bodies flow both ways as fast as their reader takes them.
+ *
+ *  **A request is sent again** when nothing came back, for up to 5 s, while what was read of its body is at most 64 KiB:
+ *  * whatever it asks for, if nobody has begun to work on it: the target wasn't reached, was full, stopping, or is not the one any more;
+ *  * after the connection broke while it was being worked on, if its method is safe (GET, HEAD, OPTIONS, PROPFIND). A PUT or DELETE may have been done by then, and once another client has seen
+ *    that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not enough where reads are linearizable. The client is told UNAVAILABLE (503,
+ *    `Retry-After`), that it may have been done, and decides for itself.
+ *  An answer that breaks off after its head was relayed cuts the connection to the client.
+ *
+ *  While nobody is known who serves it, up to 1,000 requests wait for up to 5 s; then, and beyond that, UNAVAILABLE.
+ *
+ *  A request that was sent on already is served, or refused with `NOTHING_BEGUN`: never sent on again. So two nodes that are of different minds don't play ball with it.
+ *
+ *  Every node is given both halves, one `ForwardingDoor` around each door whose requests depend on who leads:
+ *
+ *  ```ts
+ *  const forwarding: Forwarding = {
+ *    decide({ path }) {
+ *      if (leadership.isLeading || path === '/healthz' || path === '/readyz' || path === '/metrics') return 'here'
+ *      const leader = leadership.leader()
+ *      if (leader === undefined) return undefined
+ *      if (leader.nodeId !== target?.nodeId) target = { nodeId: leader.nodeId, to: new ForwardOverWire(wirePeers, { ...leader, port: leader.nodePort }) }
+ *      return target.to
+ *    },
+ *    onChange: (listener) => leadership.onChange(listener),
+ *  }
+ *  const s3 = new HttpServer({ doors: [{ prefix: '/', door: new ForwardingDoor({ door: s3Door, forwarding, server: 's3', clock, log }) }], … })
+ *  const methods = { ...chunkMethods(…), ...forwardMethods({ base, s3 }) }   // of the WireServer
+ *  ``` */
+export class ForwardingDoor implements Door {
+  readonly name: string
+  readonly #options: ForwardingDoorOptions
+  readonly #waiting = new Set<AbortController>()
+
+  constructor(options: ForwardingDoorOptions) {
+    this.#options = options
+    this.name = options.door.name
+    options.forwarding.onChange(() => {
+      for (const turn of this.#waiting) turn.abort()
+    })
+  }
+
+  handle(exchange: Exchange): void | Promise<void> {
+    const { door, forwarding } = this.#options
+    const where = forwarding.decide(exchange)
+    if (where === 'here') return door.handle(exchange)
+    if (exchange.connection.isForwarded) throw new NotHere()
+    return this.#forward(exchange)
+  }
+
+  fail(exchange: Exchange, error: ShoalError): void {
+    if (exchange.response instanceof ForwardedResponse && error instanceof NotHere) exchange.response.refuse(error)
+    else this.#options.door.fail(exchange, error)
+  }
+
+  async #forward(exchange: Exchange): Promise<void> {
+    const { clock, door } = this.#options
+    const untilMs = clock.monotonicMs() + PATIENCE_MS
+    const body = exchange.lengthBytes === 0 ? undefined : new ReplayableBody(exchange)
+    for (let tries = 1; ; tries += 1) {
+      const where = await this.#find(exchange, untilMs)
+      if (where === 'here') {
+        if (body?.isUntouched === false) throw unavailable('This node has only just begun to serve such requests: send it again')
+        return door.handle(exchange)
+      }
+      let answer: ForwardedAnswer
+      try {
+        answer = await this.#send(exchange, where, body)
+      } catch (error) {
+        await this.#consider(exchange, { error, body, tries, untilMs, target: where })
+        continue
+      }
+      return this.#relay(exchange, answer, where)
+    }
+  }
+
+  #send(exchange: Exchange, target: ForwardTarget, body: ReplayableBody | undefined): Promise<ForwardedAnswer> {
+    const head = headOf(exchange, this.#options.server)
+    return target.send({ head, body: body?.attempt({ waits: head.expectsContinue }), signal: exchange.signal })
+  }
+
+  async #relay(exchange: Exchange, answer: ForwardedAnswer, target: ForwardTarget): Promise<void> {
+    try {
+      await relayAnswer(exchange, answer)
+    } catch (error) {
+      if (!exchange.aborted) this.#note(exchange, target, error)
+      throw exchange.response.headersSent || !isShoalError(error) ? error : this.#lost(exchange)
+    }
+  }
+
+  /** Waits before another try. @throws what the client is told if there must be none */
+  async #consider(exchange: Exchange, { error, body, tries, untilMs, target }: FailedTry): Promise<void> {
+    if (body?.failure !== undefined) throw body.failure
+    if (exchange.aborted || !isShoalError(error)) throw error
+    this.#note(exchange, target, error)
+    const isUnbegun = isNothingBegun(error)
+    if (!isUnbegun && !SAFE_METHODS.has(exchange.method)) throw this.#lost(exchange)
+    if (body?.isReplayable === false) {
+      throw unavailable(
+        isUnbegun
+          ? 'The node that serves this request has changed while its body was received; nothing was done: send it again'
+          : 'The node that served this request was lost: send it again',
+      )
+    }
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (tries - 1), LONGEST_DELAY_MS)
+    if (this.#options.clock.monotonicMs() + delayMs >= untilMs) throw nobodyServes()
+    await this.#change(exchange, delayMs)
+  }
+
+  /** @throws UNAVAILABLE if nobody is known in time */
+  async #find(exchange: Exchange, untilMs: number): Promise<'here' | ForwardTarget> {
+    const { forwarding, clock } = this.#options
+    for (;;) {
+      const where = forwarding.decide(exchange)
+      if (where !== undefined) return where
+      const leftMs = untilMs - clock.monotonicMs()
+      if (leftMs <= 0 || this.#waiting.size >= WAITING_MAX) throw nobodyServes()
+      await this.#change(exchange, leftMs)
+    }
+  }
+
+  /** Waits for the next change, for so long at most. @throws CANCELLED when the client is gone */
+  async #change(exchange: Exchange, forMs: number): Promise<void> {
+    const turn = new AbortController()
+    this.#waiting.add(turn)
+    await this.#options.clock.sleep(forMs, AbortSignal.any([exchange.signal, turn.signal])).catch(() => undefined)
+    this.#waiting.delete(turn)
+    exchange.signal.throwIfAborted()
+  }
+
+  #lost(exchange: Exchange): ShoalError {
+    return unavailable(
+      SAFE_METHODS.has(exchange.method)
+        ? 'The connection to the node that serves this request was lost: send it again'
+        : 'The connection to the node that serves this request was lost before its answer came: it may have been carried out, or not. Look, or send it again',
+    )
+  }
+
+  #note(exchange: Exchange, target: ForwardTarget, error: unknown): void {
+    const { code, message } = error as ShoalError
+    this.#options.log.info('forwarding failed', { requestId: exchange.id, target: target.name, code, reason: message })
+  }
+}
+
+interface FailedTry {
+  readonly error: unknown
+  readonly body: ReplayableBody | undefined
+  readonly tries: number
+  readonly untilMs: number
+  readonly target: ForwardTarget
+}
+
+function headOf(exchange: Exchange, server: string): RequestHead {
+  const { request, id, remoteAddress, connection, expectsContinue, method } = exchange
+  return {
+    server,
+    id,
+    remoteAddress,
+    isSecure: connection.isSecure,
+    expectsContinue,
+    httpVersion: request.httpVersion,
+    method,
+    target: request.url as string,
+    rawHeaders: request.rawHeaders,
+  }
+}
+
+/** Known by its class: what a door throws may have the same details, of a call that it made itself. */
+class NotHere extends ShoalError {
+  constructor() {
+    super('UNAVAILABLE', 'Another node serves this request, and it was sent on once already', { details: NOTHING_BEGUN })
+  }
+}
+
+function nobodyServes(): ShoalError {
+  return unavailable('No node serves this request at the moment; nothing was done: send it again in a while')
+}
+
+function unavailable(message: string): ShoalError {
+  return new ShoalError('UNAVAILABLE', message)
+}

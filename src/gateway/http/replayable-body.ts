@@ -1,0 +1,114 @@
+import type { Exchange } from './exchange.ts'
+import type { RequestBody } from './request-body.ts'
+
+/** Of a body that is sent on, as much is kept for a second try: what the parts of most requests without a file are, and all small files. */
+const KEPT_BYTES_MAX = 64 * 1024
+
+const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
+
+/** The body of a request that is sent on, for several tries one after the other: up to 64 KiB of it are kept, and each try gets
+ *  it from its beginning. It isn't touched, and its client isn't asked to send it, before somebody wants its first bytes. */
+export class ReplayableBody {
+  readonly #exchange: Exchange
+  #source: RequestBody | undefined
+  #kept: Buffer[] = []
+  #keptBytes = 0
+  /** Pieces that were dropped. */
+  #dropped = 0
+  #isDone = false
+  #pulling: Promise<void> | undefined
+  /** What it broke off with. */
+  failure: Error | undefined
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange
+  }
+
+  /** Nothing of it was asked for. */
+  get isUntouched(): boolean {
+    return this.#source === undefined
+  }
+
+  get isReplayable(): boolean {
+    return this.#keptBytes <= KEPT_BYTES_MAX
+  }
+
+  /** One more try; the one before is over. With `waits` it gives nothing before `begin`. */
+  attempt({ waits }: { readonly waits: boolean }): BodyAttempt {
+    return new BodyAttempt(this, waits)
+  }
+
+  /** For the tries: a piece by its number. @throws as the body of the request */
+  async piece(index: number): Promise<IteratorResult<Buffer, undefined>> {
+    for (;;) {
+      const value = this.#kept[index - this.#dropped]
+      if (value !== undefined) {
+        if (!this.isReplayable) this.#drop(index + 1)
+        return { done: false, value }
+      }
+      if (this.#isDone) return DONE
+      // A try that was given up may have left one under way: its piece is the next one's.
+      await (this.#pulling ??= this.#pull())
+    }
+  }
+
+  #drop(upTo: number): void {
+    this.#kept.splice(0, upTo - this.#dropped)
+    this.#dropped = upTo
+  }
+
+  async #pull(): Promise<void> {
+    try {
+      this.#source ??= this.#exchange.body()
+      const piece = await this.#source.next()
+      if (piece.done === true) {
+        this.#isDone = true
+        return
+      }
+      this.#kept.push(piece.value)
+      this.#keptBytes += piece.value.length
+    } catch (error) {
+      this.failure = error as Error
+      throw error
+    } finally {
+      this.#pulling = undefined
+    }
+  }
+}
+
+/** The body as one try reads it. */
+export class BodyAttempt implements AsyncIterableIterator<Buffer> {
+  readonly #body: ReplayableBody
+  readonly #begun = Promise.withResolvers<void>()
+  #next = 0
+  #isOver = false
+
+  constructor(body: ReplayableBody, waits: boolean) {
+    this.#body = body
+    if (!waits) this.#begun.resolve()
+  }
+
+  /** Whoever it is for wants it. */
+  begin(): void {
+    this.#begun.resolve()
+  }
+
+  async next(): Promise<IteratorResult<Buffer, undefined>> {
+    await this.#begun.promise
+    if (this.#isOver) return DONE
+    const index = this.#next
+    this.#next += 1
+    return this.#body.piece(index)
+  }
+
+  /** What was read stays for the next try. */
+  return(): Promise<IteratorResult<Buffer, undefined>> {
+    this.#isOver = true
+    this.#begun.resolve()
+    return Promise.resolve(DONE)
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this
+  }
+}
