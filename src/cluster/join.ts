@@ -5,6 +5,7 @@ import { adoptCluster } from '#platform/data-folder.ts'
 import type { DataFolder } from '#platform/data-folder.ts'
 import type { Connector, SocketAddress, SocketSecurity } from '#platform/sockets.ts'
 import { WirePeers } from '#wire/peers.ts'
+import { readBounded } from '#wire/read-bounded.ts'
 import { ClusterIdentity } from './identity.ts'
 import type { IdentityPorts } from './identity.ts'
 import { fingerprintOf, publishIdentity, readIdentity } from './identity-file.ts'
@@ -35,6 +36,9 @@ export interface JoinOptions {
   readonly isPlain?: boolean
   /** Whether the folder holds anything that would be lost: it stays with the cluster that it belongs to then. */
   hasData(): boolean | Promise<boolean>
+  /** Makes durable what the others wanted this node to know: before it counts as joined, so that it never belongs to a
+   *  cluster without knowing it. Cut off in between, the next join does it again. */
+  keepBootstrap?(bootstrap: Buffer): Promise<void>
 }
 
 export interface Joined {
@@ -59,6 +63,7 @@ export async function joinCluster(options: JoinOptions, ports: JoinPorts): Promi
   }
   await checkMayJoin(options, token, ports.clock.nowMs())
   const { record, answer } = await ask(options, token, ports)
+  await options.keepBootstrap?.(answer.bootstrap)
   // This decides; the folder follows, at the next start if it has to.
   await publishIdentity(ports.files, folder.path, record)
   const adopted = await adoptCluster(folder, token.clusterId, ports.files)
@@ -119,7 +124,11 @@ async function askOne(
   try {
     const header = { ...said, proof: proofOf(verifier, said).toString('hex') }
     const { body } = await peers.call(address, JOIN_METHOD, { header, deadlineMs: ANSWER_MS_MAX })
-    const answer = openAnswer(await readBounded(body), verifier, nonce)
+    const answer = openAnswer(
+      await readBounded(body, { maxBytes: JOIN_ANSWER_BYTES_MAX, what: 'The answer to the join' }),
+      verifier,
+      nonce,
+    )
     const record = identityOf(answer, nodeUri(name), key)
     if (fingerprintOf(record.authority.certificate) !== token.fingerprint) throw foreign(address)
     return { record, answer }
@@ -158,15 +167,4 @@ function foreign({ host, port }: SocketAddress): ShoalError {
     'UNAUTHENTICATED',
     `The node at ${host}:${port} is not of the cluster that the join token is for: its authority has another fingerprint`,
   )
-}
-
-async function readBounded(body: AsyncIterable<Buffer>): Promise<Buffer> {
-  const pieces: Buffer[] = []
-  let bytes = 0
-  for await (const piece of body) {
-    bytes += piece.length
-    if (bytes > JOIN_ANSWER_BYTES_MAX) throw new ShoalError('TOO_LARGE', 'The answer to the join is too long')
-    pieces.push(piece)
-  }
-  return Buffer.concat(pieces)
 }
