@@ -196,3 +196,33 @@ test('everything that is wrong is said at once', async () => {
     return true
   })
 })
+
+test('where to join is one address or several, in text or as a list; a token is never shown', async () => {
+  const { config } = await load({ flags: { join: ' a.example:7402, [2001:db8::2]:8402 ' }, env: { SHOAL_TOKEN: 'shoal1.abc' } })
+  const expected = [
+    { host: 'a.example', port: 7402 },
+    { host: '2001:db8::2', port: 8402 },
+  ]
+  assert.deepEqual([config.join, config.token], [expected, 'shoal1.abc'])
+  const files = { '/home/someone/.shoal/shoal.yaml': 'join:\n  - a.example:7402\n  - "[2001:db8::2]:8402"\n' }
+  assert.deepEqual((await load({ files })).config.join, expected)
+  const shown = describeConfig(await load({ flags: { token: 'shoal1.abc' } }))
+  assert.equal(shown.find(({ key }) => key === 'token')?.value, '(set)')
+  for (const join of ['a.example', 'a.example:0', 'a.example:70000', '2001:db8::2:7402', 'a b:1', '-:1:1'])
+    await assert.rejects(load({ flags: { join } }), /"join" is .* allowed is at most 8 addresses/, join)
+})
+
+test('a node does everything unless some roles are named, each once', async () => {
+  assert.deepEqual((await load()).config.role, ['store', 'meta', 'gateway'])
+  assert.deepEqual((await load({ flags: { role: 'store, gateway' } })).config.role, ['store', 'gateway'])
+  for (const role of ['store,store', 'cook', '']) await assert.rejects(load({ flags: { role } }), /"role" is/, role)
+})
+
+test('zone, address and room of a node are what others can be told', async () => {
+  const { config } = await load({ flags: { zone: 'rack-1', advertise: '10.0.0.1', capacity: '1TiB' } })
+  assert.deepEqual([config.zone, config.advertise, config.capacity], ['rack-1', '10.0.0.1', 2 ** 40])
+  const none = (await load()).config
+  assert.deepEqual([none.zone, none.advertise, none.capacity], ['default', undefined, undefined])
+  for (const flags of [{ zone: 'a zone' }, { zone: 'z'.repeat(65) }, { advertise: 'http://a' }, { capacity: '1KiB' }] as const)
+    await assert.rejects(load({ flags }), /is wrong/, JSON.stringify(flags))
+})
