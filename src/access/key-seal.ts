@@ -43,7 +43,7 @@ export class KeySeal {
 /** The seal of the data folder `dataPath`, whose key is kept in `access-key-seal` (mode 0600) and made on the first start.
  *  @throws DATA_FORMAT for a damaged file; STORAGE_FAILED, NO_SPACE */
 export async function openKeySeal(dataPath: string, ports: { readonly files: Files; readonly random: Random }): Promise<KeySeal> {
-  const path = `${dataPath}/access-key-seal`
+  const path = keySealPath(dataPath)
   const { files, random } = ports
   try {
     const kept = await files.read(path)
@@ -58,4 +58,8 @@ export async function openKeySeal(dataPath: string, ports: { readonly files: Fil
   } catch (cause) {
     throw storageError(cause, `keep the key of the access keys in ${path}`)
   }
+}
+
+export function keySealPath(dataPath: string): string {
+  return `${dataPath}/access-key-seal`
 }

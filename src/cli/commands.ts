@@ -60,6 +60,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/key-remove.ts')).keyRemove,
   },
   {
+    name: 'cluster token',
+    summary: 'make a token that lets nodes into the cluster',
+    load: async () => (await import('./commands/cluster-token.ts')).clusterToken,
+  },
+  {
+    name: 'cluster rotate-key',
+    summary: 'give all nodes another key for what they tell each other',
+    load: async () => (await import('./commands/cluster-rotate-key.ts')).clusterRotateKey,
+  },
+  {
+    name: 'node list',
+    summary: 'list the nodes of the cluster',
+    load: async () => (await import('./commands/node-list.ts')).nodeList,
+  },
+  {
+    name: 'node show',
+    summary: 'show a node of the cluster',
+    load: async () => (await import('./commands/node-show.ts')).nodeShow,
+  },
+  {
+    name: 'node remove',
+    summary: 'remove nodes from the cluster for good',
+    load: async () => (await import('./commands/node-remove.ts')).nodeRemove,
+  },
+  {
     name: 'cp',
     summary: 'copy files and directories in, out, and within',
     load: async () => (await import('./commands/cp.ts')).cp,

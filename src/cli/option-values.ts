@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { closest } from '#config/closest.ts'
-import { parseSize } from '#config/units.ts'
+import { formatDuration, parseDuration, parseSize } from '#config/units.ts'
 import type { Option } from './command.ts'
 import { usageError } from './usage-error.ts'
 
@@ -35,6 +35,17 @@ export class OptionValues {
     if (text === undefined) return undefined
     const value = parseSize(text)
     if (value === undefined) throw usageError(`--${name} is "${text}": a size such as 64KiB, 1.5GB or 65536 is expected`)
+    return value
+  }
+
+  durationMs(name: string, { min, max }: { min: number; max: number }): number | undefined {
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const value = parseDuration(text)
+    if (value === undefined || value < min || value > max) {
+      const range = `from ${formatDuration(min)} to ${formatDuration(max)}`
+      throw usageError(`--${name} is "${text}": a duration ${range} is expected, such as 90s, 1h or 7d`)
+    }
     return value
   }
 }

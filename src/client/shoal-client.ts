@@ -2,6 +2,7 @@ import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
 import { filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
+import { ClusterCalls } from './cluster-calls.ts'
 import { openDownload, parseHead } from './download.ts'
 import type { Download, DownloadOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
@@ -44,11 +45,13 @@ interface SignalOption {
  *  `details.connection` when the server could not be reached. Calls are repeated where that is safe. */
 export class ShoalClient {
   readonly keys: KeyCalls
+  readonly cluster: ClusterCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options)
     this.keys = new KeyCalls((call) => this.#json(call))
+    this.cluster = new ClusterCalls((call) => this.#json(call))
   }
 
   get endpoint(): string {

@@ -68,6 +68,33 @@ export interface KeyToMake {
   readonly secretKey?: string
 }
 
+export interface RemoteNode {
+  readonly id: string
+  /** `joining alive suspect dead left draining readonly`, as far as the node that answers knows. */
+  readonly state: string
+  readonly since: string
+  /** Whether it is the node that answers. */
+  readonly self: boolean
+  /** Whether the volumes are served from it. */
+  readonly home: boolean
+  readonly host: string
+  readonly nodePort: number
+  readonly restPort: number
+  readonly s3Port: number
+  readonly roles: readonly string[]
+  readonly zone: string
+  readonly capacityBytes: number
+  readonly usedBytes: number
+  readonly version: string
+  readonly incarnation: number
+}
+
+export interface RemoteJoinToken {
+  readonly token: string
+  readonly expires: string
+  readonly uses: number
+}
+
 /** What can be set on a volume; `null` lifts a quota. */
 export interface VolumeSettings {
   readonly consistency?: string

@@ -8,6 +8,7 @@ import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
 import type { DoorPlace } from '#gateway/http/server.ts'
 import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
+import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
 import { PrincipalNames } from '#gateway/s3/access/principal-names.ts'
@@ -24,6 +25,7 @@ export interface ServerParts {
   readonly volumes: StrongVolumes
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
+  readonly cluster: ClusterAdmin
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -45,7 +47,10 @@ export function assembleServers(parts: ServerParts): Servers {
   }
 }
 
-function assembleRest({ config, volumes, authenticator, keyring, ports, node }: ServerParts, httpMetrics: HttpMetrics): Door {
+function assembleRest(
+  { config, volumes, authenticator, keyring, cluster, ports, node }: ServerParts,
+  httpMetrics: HttpMetrics,
+): Door {
   const { limits } = config
   return new RestDoor({
     ...ports,
@@ -53,6 +58,7 @@ function assembleRest({ config, volumes, authenticator, keyring, ports, node }: 
     volumes,
     authenticator,
     keyring,
+    cluster,
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },

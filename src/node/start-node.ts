@@ -24,9 +24,12 @@ import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
+import { NodeClusterAdmin } from './cluster-admin.ts'
+import type { ClusterNode } from './cluster-node.ts'
 import { describeNode } from './node-status.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
+import { openCluster } from './open-cluster.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './open-storage.ts'
 import { PackCompactor } from './pack-compactor.ts'
@@ -57,6 +60,8 @@ export interface RunningNode {
   readonly volumes: StrongVolumes
   /** The certificate, if connections are encrypted. */
   readonly tls: Pick<NodeTls, 'fingerprint' | 'origin' | 'reload'> | undefined
+  /** Aborted with the reason, an error, when the node can't go on and has to be stopped: it was removed from its cluster. */
+  readonly expelled: AbortSignal
   state(): NodeState
   /** Stops accepting, lets what is under way finish within `shutdown.graceMs`, closes everything. Repeating it waits for
    *  the same end. */
@@ -64,23 +69,26 @@ export interface RunningNode {
 }
 
 /** Starts a node with what `config` says: data folder, stores, volumes, doors, in this order. Ready when the promise
- *  resolves; after a failure nothing is left open. @throws DATA_IN_USE, DATA_FORMAT, UNAVAILABLE (the port), STORAGE_FAILED, NO_SPACE,
- *  INVALID_ARGUMENT (a certificate that can't be used) */
+ *  resolves; after a failure nothing is left open. @throws DATA_IN_USE, DATA_FORMAT, UNAVAILABLE (a port), STORAGE_FAILED, NO_SPACE,
+ *  INVALID_ARGUMENT (a certificate that can't be used); joining a cluster also UNAUTHENTICATED, FORBIDDEN, CONFLICT */
 export async function startNode(config: Config, ports: NodePorts): Promise<RunningNode> {
   const { log, version, clock = nodeClock, random = nodeRandom, files = nodeFiles, metrics = new PromMetrics() } = ports
-  const storage = await openStorage(config.data, { files, clock, random, log, metrics, version })
+  const stores = await openStorage(config.data, { files, clock, random, log, metrics, version })
   try {
-    const credentials = await loadRootCredentials(storage.folder.path, { files, random }, configuredCredentials(config))
+    const shared = { log, version, clock, random, metrics }
+    const rootKey = configuredCredentials(config)
+    const { cluster, folder } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
+    const storage = { ...stores, folder }
+    const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })
     const access = await openAccess({ storage, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
-    const shared = { log, version, clock, random, metrics }
-    const node = new Node({ config, storage, credentials, access, tls, contentKeys, ports: shared })
+    const node = new Node({ config, storage, cluster, credentials, access, tls, contentKeys, ports: shared })
     await node.listen()
     return node
   } catch (error) {
-    await storage.close()
+    await stores.close()
     throw error
   }
 }
@@ -113,6 +121,7 @@ async function openAccess(options: {
 interface NodeParts {
   readonly config: Config
   readonly storage: Storage
+  readonly cluster: ClusterNode
   readonly credentials: RootCredentials
   readonly access: Access
   readonly tls: NodeTls | undefined
@@ -176,11 +185,33 @@ class Node implements RunningNode {
     return this.#parts.tls
   }
 
+  get expelled(): AbortSignal {
+    return this.#parts.cluster.expelled
+  }
+
   state(): NodeState {
     return this.#state === 'serving' && this.#parts.storage.latch.failed ? 'storage-failed' : this.#state
   }
 
   async listen(): Promise<void> {
+    const { cluster } = this.#parts
+    try {
+      await cluster.listen()
+      await this.#openDoors()
+    } catch (error) {
+      await cluster.stop()
+      throw error
+    }
+    cluster.announceDoors({ restPort: this.port, s3Port: this.#s3Address.port })
+    // Elsewhere there is no metadata to go by: chunks would all look as if nobody needed them.
+    if (cluster.leadership.isLeading) this.volumes.start()
+    this.#compactor.start()
+    this.tls?.start()
+    this.#state = 'serving'
+    this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
+  }
+
+  async #openDoors(): Promise<void> {
     const { host, port } = this.#parts.config
     this.#address = await this.#servers.base.listen({ host, port })
     try {
@@ -189,11 +220,6 @@ class Node implements RunningNode {
       await this.#servers.base.stop(0)
       throw error
     }
-    this.volumes.start()
-    this.#compactor.start()
-    this.tls?.start()
-    this.#state = 'serving'
-    this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
   }
 
   stop(): Promise<void> {
@@ -203,12 +229,13 @@ class Node implements RunningNode {
 
   /** From the outside in: first no more requests, then no more background work, then the stores. */
   async #stop(): Promise<void> {
-    const { config, storage, ports } = this.#parts
+    const { config, storage, cluster, ports } = this.#parts
     ports.log.info('stopping', { graceMs: config.shutdown.graceMs })
     this.#state = 'draining'
     this.#stopping.abort()
     const { base, s3 } = this.#servers
     await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
+    await cluster.stop({ graceMs: config.shutdown.graceMs })
     await this.tls?.stop()
     await this.#compactor.stop()
     await this.volumes.close()
@@ -217,7 +244,7 @@ class Node implements RunningNode {
   }
 
   #assembleServers(): Servers {
-    const { config, storage, access, ports } = this.#parts
+    const { config, storage, cluster, access, ports } = this.#parts
     const { clock, version } = ports
     const { nodeId, clusterId } = storage.folder
     const identity = { version, nodeId, clusterId, startedNs: this.#startedNs }
@@ -225,6 +252,7 @@ class Node implements RunningNode {
       config,
       ports,
       ...access,
+      cluster: new NodeClusterAdmin(cluster, clock),
       tls: this.#parts.tls?.material,
       volumes: this.volumes,
       node: {

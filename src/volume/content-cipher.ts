@@ -117,7 +117,7 @@ export async function openContentKeys(
   dataPath: string,
   { files, random }: { readonly files: Files; readonly random: Random },
 ): Promise<ContentKeys> {
-  const path = `${dataPath}/content-key`
+  const path = contentKeyPath(dataPath)
   try {
     const kept = await files.read(path)
     if (kept !== undefined && kept.length !== KEY_BYTES)
@@ -128,4 +128,8 @@ export async function openContentKeys(
   } catch (cause) {
     throw storageError(cause, `keep the master key of encrypted contents in ${path}`)
   }
+}
+
+export function contentKeyPath(dataPath: string): string {
+  return `${dataPath}/content-key`
 }

@@ -214,7 +214,7 @@ test('a node moves to another port with all its data, and says when a port is ta
     await rest.expect('PUT', '/volumes/docs/files/x', Buffer.from('x'))
     const { code, err } = await serve('other').ended
     assert.equal(code, 1)
-    assert.match(err, new RegExp(`Cannot listen on 127.0.0.1:${port}: the port is taken`))
+    assert.match(err, new RegExp(`Cannot listen for other nodes on 127.0.0.1:${port + 2}: the port is taken`))
     assert.equal(await node.stop(), 0)
   })
   const before = port

@@ -70,6 +70,9 @@ export const LAYERS: readonly Layer[] = [
     purpose: 'the composition root: wiring, start and stop order',
     imports: [
       ...GROUND,
+      'wire',
+      'cluster',
+      'membership',
       'kv',
       'chunk',
       'volume',

@@ -1,5 +1,6 @@
 import { ROOT } from '#access/principal.ts'
-import { keyJson, requireRoot } from './key-json.ts'
+import { keyJson } from './key-json.ts'
+import { requireRoot } from './require-root.ts'
 import { readJson } from './read-request.ts'
 import { BODY_ERRORS } from './route.ts'
 import type { Route } from './route.ts'

@@ -1,7 +1,4 @@
-import { ShoalError } from '#foundation/errors.ts'
 import type { AccessKeyInfo, AccessKeyWithSecret } from '#access/keyring.ts'
-import { ROOT } from '#access/principal.ts'
-import type { Exchange } from '#gateway/http/exchange.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 
 /** An access key as it crosses the wire; its secret only where it was just made. */
@@ -15,10 +12,4 @@ export function keyJson(key: AccessKeyInfo | AccessKeyWithSecret): Record<string
     created: formatTimestamp(key.createdNs),
     rotated: formatTimestamp(key.rotatedNs),
   }
-}
-
-/** @throws FORBIDDEN for everybody but root */
-export function requireRoot(exchange: Exchange): void {
-  if (exchange.principal === ROOT.name) return
-  throw new ShoalError('FORBIDDEN', `Access keys are managed by the principal "${ROOT.name}" alone`)
 }

@@ -1,5 +1,5 @@
-import { keyJson, requireRoot } from './key-json.ts'
-
+import { keyJson } from './key-json.ts'
+import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
 import { KeyListSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'

@@ -1,5 +1,5 @@
 import { percentDecode } from '#gateway/http/target.ts'
-import { requireRoot } from './key-json.ts'
+import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
 
 export const removeKey: Route = {

@@ -64,6 +64,15 @@ test('access keys are made, listed, changed, rotated and removed', async () => {
   assert.equal((await call('DELETE', `/api/v1/keys/${accessKey}`)).status, 204)
 })
 
+test('nodes are listed, shown and removed, tokens made, the key of the gossip rotated', async () => {
+  const { nodes } = (await call('GET', '/api/v1/nodes')).json as { nodes: { id: string }[] }
+  const id = nodes[1]?.id
+  assert.equal((await call('GET', `/api/v1/nodes/${id}`)).json['id'], id)
+  assert.equal((await call('POST', `/api/v1/nodes/${id}/remove`)).status, 204)
+  assert.equal((await call('POST', '/api/v1/cluster/tokens', { body: '{"uses":2}' })).status, 201)
+  assert.equal((await call('POST', '/api/v1/cluster/rotate-key')).status, 204)
+})
+
 test('every operation on entries answers with the entry', async () => {
   await put('ops/a', 'aaaa')
   assert.equal((await op('ops/a', { op: 'move', to: 'ops/b' })).json['path'], 'ops/b')

@@ -19,6 +19,7 @@ import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
+import { MemoryCluster } from './memory-cluster.suite.ts'
 import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { RestDoor } from './rest-door.ts'
 import type { NodeState, RestLimits, RestServices } from './route.ts'
@@ -84,6 +85,7 @@ export async function startTestServer(
     volumes: options.volumes ?? volumes,
     authenticator,
     keyring,
+    cluster: new MemoryCluster(),
     clock,
     random: nodeRandom,
     log: recordingLog(log),

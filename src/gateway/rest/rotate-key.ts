@@ -1,5 +1,6 @@
 import { percentDecode } from '#gateway/http/target.ts'
-import { keyJson, requireRoot } from './key-json.ts'
+import { keyJson } from './key-json.ts'
+import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
 import { KeySchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'

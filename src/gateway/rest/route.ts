@@ -11,6 +11,7 @@ import type { Random } from '#platform/random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import type { BodyGate } from '#gateway/http/body-gate.ts'
+import type { ClusterAdmin } from './cluster-admin.ts'
 import type { StatusDocument } from './schemas.ts'
 
 export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'
@@ -20,6 +21,7 @@ export interface RestServices {
   readonly volumes: Volumes
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
+  readonly cluster: ClusterAdmin
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

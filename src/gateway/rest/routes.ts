@@ -2,11 +2,13 @@ import { abortUpload } from './abort-upload.ts'
 import { beginUpload } from './begin-upload.ts'
 import { changeEntry } from './change-entry.ts'
 import { commitUpload } from './commit-upload.ts'
+import { createJoinToken } from './create-join-token.ts'
 import { createKey } from './create-key.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { followChanges } from './follow-changes.ts'
 import { listEntries } from './list-entries.ts'
 import { listKeys } from './list-keys.ts'
+import { listNodes } from './list-nodes.ts'
 import { listUploads } from './list-uploads.ts'
 import { listVolumes } from './list-volumes.ts'
 import { patchVolume } from './patch-volume.ts'
@@ -14,12 +16,15 @@ import { putVolume } from './put-volume.ts'
 import { headFile, readFile } from './read-file.ts'
 import { removeFile } from './remove-file.ts'
 import { removeKey } from './remove-key.ts'
+import { removeNode } from './remove-node.ts'
 import { removeVolume } from './remove-volume.ts'
+import { rotateGossipKey } from './rotate-gossip-key.ts'
 import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
 import { runFsck } from './run-fsck.ts'
 import { showAttributes } from './show-attributes.ts'
 import { showHealth } from './show-health.ts'
+import { showNode } from './show-node.ts'
 import { showOpenApi } from './show-openapi.ts'
 import { showReadiness } from './show-readiness.ts'
 import { showStatus } from './show-status.ts'
@@ -58,6 +63,11 @@ export const ROUTES: readonly Route[] = [
   updateKey,
   rotateKey,
   removeKey,
+  listNodes,
+  showNode,
+  removeNode,
+  createJoinToken,
+  rotateGossipKey,
   showStatus,
   followChanges,
   runFsck,

@@ -101,6 +101,39 @@ export const KeyToMakeSchema = z.strictObject({
 
 export const KeyChangesSchema = z.strictObject({ enabled: z.boolean().optional(), description: KeyDescription.optional() })
 
+export const NodeSchema = z.object({
+  id: z.string(),
+  state: z.enum(['joining', 'alive', 'suspect', 'dead', 'left', 'draining', 'readonly']),
+  since: z.string().meta({ description: 'How long it is alive, suspect, dead or gone, as far as the node that answers knows' }),
+  self: z.boolean().meta({ description: 'Whether it is the node that answers' }),
+  home: z.boolean().meta({ description: 'Whether the volumes are served from it' }),
+  host: z.string(),
+  nodePort: z.int(),
+  restPort: z.int(),
+  s3Port: z.int(),
+  roles: z.array(z.string()),
+  zone: z.string(),
+  capacityBytes: z.int(),
+  usedBytes: z.int(),
+  version: z.string(),
+  incarnation: z.int().meta({ description: 'Greater after every start' }),
+})
+export type NodeDocument = z.output<typeof NodeSchema>
+
+export const NodeListSchema = z.object({ nodes: z.array(NodeSchema) })
+
+export const JoinTokenToMakeSchema = z.strictObject({
+  uses: z.int().min(1).max(1000).optional().meta({ description: 'How many nodes may join with it; 1 unless given' }),
+  lifeSeconds: z
+    .int()
+    .min(60)
+    .max(30 * 86_400)
+    .optional()
+    .meta({ description: 'How long it can be used; a day unless given' }),
+})
+
+export const JoinTokenSchema = z.object({ token: z.string(), expires: z.string(), uses: z.int() })
+
 export const ListingSchema = z.object({ entries: z.array(EntrySchema), next: z.string().optional() })
 
 export const LocationsSchema = z.object({
@@ -253,6 +286,7 @@ export const NAMED_SCHEMAS: Readonly<Record<string, z.ZodType>> = {
   Volume: VolumeSchema,
   Policy: PolicySchema,
   AccessKey: KeySchema,
+  Node: NodeSchema,
   Listing: ListingSchema,
   Locations: LocationsSchema,
   Upload: UploadSchema,

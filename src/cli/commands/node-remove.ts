@@ -1,0 +1,24 @@
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-code.ts'
+import { findNode } from '../find-node.ts'
+
+export const nodeRemove: Command = {
+  usage: ['NODE...'],
+  description: [
+    'For a node that is gone for good, or that shall leave. If it runs, it stops; its id never comes back. The machine can join again with an empty data folder. The home of the volumes can not be removed.',
+    'A node is named by its id, or by the beginning of it.',
+  ],
+  options: [],
+  connects: true,
+  operands: { min: 1, max: Infinity },
+  examples: [{ command: 'shoal node remove c0a8012e', explains: 'refused from now on' }],
+  async run({ operands, output, connect }) {
+    const client = connect()
+    for (const named of operands) {
+      const { id } = await findNode(client, named)
+      await client.cluster.remove(id)
+      await (output.json ? output.value({ id, removed: true }) : output.line(`Removed node ${id}`))
+    }
+    return EXIT.ok
+  },
+}

@@ -1,0 +1,34 @@
+import type { RemoteNode } from '#client/wire.ts'
+import type { Command } from '../command.ts'
+import { EXIT } from '../exit-code.ts'
+import { findNode } from '../find-node.ts'
+import { columns } from '../output.ts'
+import { humanSize, shortTime } from '../units.ts'
+
+export const nodeShow: Command = {
+  usage: ['NODE'],
+  description: ['A node is named by its id, or by the beginning of it.'],
+  options: [],
+  connects: true,
+  operands: { min: 1, max: 1 },
+  examples: [{ command: 'shoal node show c0a8012e', explains: 'what the cluster knows of it' }],
+  async run({ operands, output, connect }) {
+    const node = await findNode(connect(), operands[0] as string)
+    if (output.json) await output.value(node)
+    else for (const line of columns(describe(node), '<<')) await output.line(line)
+    return EXIT.ok
+  },
+}
+
+function describe(node: RemoteNode): string[][] {
+  return [
+    ['Node', node.id],
+    ['State', `${node.state} since ${shortTime(node.since)} UTC`],
+    ['Address', `${node.host}, nodes ${node.nodePort}, REST ${node.restPort}, S3 ${node.s3Port}`],
+    ['Roles', node.roles.join(', ')],
+    ['Zone', node.zone],
+    ['Space', `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)} used`],
+    ['Version', node.version],
+    ['Home of the volumes', node.home ? 'yes' : 'no'],
+  ]
+}

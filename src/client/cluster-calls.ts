@@ -1,0 +1,34 @@
+import { jsonBody } from './call-parts.ts'
+import type { SendJson } from './key-calls.ts'
+import type { RemoteJoinToken, RemoteNode } from './wire.ts'
+
+/** All nodes that run take part, and the slowest is waited for. */
+const ROTATION_MS = 60_000
+
+/** The nodes of the cluster: for the principal `root` alone. @throws FORBIDDEN, NOT_FOUND */
+export class ClusterCalls {
+  readonly #send: SendJson
+
+  constructor(send: SendJson) {
+    this.#send = send
+  }
+
+  async nodes(): Promise<readonly RemoteNode[]> {
+    return (await this.#send<{ nodes: RemoteNode[] }>({ method: 'GET', path: '/nodes' })).nodes
+  }
+
+  /** Takes its id away for good. @throws NOT_PERMITTED for the home of the volumes */
+  async remove(id: string): Promise<void> {
+    await this.#send<undefined>({ method: 'POST', path: `/nodes/${encodeURIComponent(id)}/remove`, idempotent: false })
+  }
+
+  /** A line that lets `uses` nodes in, one unless given, for a day unless given. The answer is the only one that has it. */
+  createToken(options: { readonly uses?: number; readonly lifeSeconds?: number } = {}): Promise<RemoteJoinToken> {
+    return this.#send({ method: 'POST', path: '/cluster/tokens', ...jsonBody(options), idempotent: false })
+  }
+
+  /** Gives all nodes that run another key for their gossip. @throws CONFLICT, UNAVAILABLE */
+  async rotateKey(): Promise<void> {
+    await this.#send<undefined>({ method: 'POST', path: '/cluster/rotate-key', idempotent: false, silenceTimeoutMs: ROTATION_MS })
+  }
+}

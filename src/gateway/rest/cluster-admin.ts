@@ -1,0 +1,19 @@
+import type { NodeDocument } from './schemas.ts'
+
+/** What the REST door can ask of the cluster. */
+export interface ClusterAdmin {
+  /** All nodes that are known to the one that answers, this one included, by id. */
+  nodes(): readonly NodeDocument[]
+  /** Takes the node's id away for good: it is refused from then on, also if it comes back. Kept when the promise resolves.
+   *  @throws NOT_FOUND; NOT_PERMITTED for the node from which the volumes are served; UNAVAILABLE at a node that doesn't lead;
+   *  TOO_LARGE, NO_SPACE, STORAGE_FAILED */
+  removeNode(id: string): Promise<void>
+  /** A line that lets `uses` nodes in for `lifeMs`. @throws BUSY if there are too many that nobody has used; NO_SPACE, STORAGE_FAILED */
+  issueToken(options: {
+    readonly uses: number
+    readonly lifeMs: number
+  }): Promise<{ readonly token: string; readonly expiresMs: number }>
+  /** Gives all nodes that run another key for their gossip. @throws CONFLICT while it goes on already; UNAVAILABLE if a node
+   *  doesn't take it: it can be done again then; NO_SPACE, STORAGE_FAILED */
+  rotateKey(): Promise<void>
+}

@@ -1,0 +1,81 @@
+import { decodeJoinToken } from '#cluster/join-token.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
+import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
+import type { NodeDocument } from '#gateway/rest/schemas.ts'
+import type { MemberView } from '#membership/member.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { ClusterNode } from './cluster-node.ts'
+
+/** The cluster as this node sees and changes it. */
+export class NodeClusterAdmin implements ClusterAdmin {
+  readonly #cluster: ClusterNode
+  readonly #clock: Clock
+
+  constructor(cluster: ClusterNode, clock: Clock) {
+    this.#cluster = cluster
+    this.#clock = clock
+  }
+
+  nodes(): readonly NodeDocument[] {
+    const members = this.#cluster.members().toSorted((a, b) => (a.id < b.id ? -1 : 1))
+    return members.map((member) => this.#describe(member))
+  }
+
+  async removeNode(id: string): Promise<void> {
+    this.#requireLead()
+    if (id === this.#cluster.id)
+      throw new ShoalError('NOT_PERMITTED', `Node ${id} can't be removed: the volumes are served from it`)
+    if (!this.#cluster.knows(id as NodeId)) throw new ShoalError('NOT_FOUND', `There is no node "${id.slice(0, 80)}"`)
+    await this.#cluster.remove(id as NodeId)
+  }
+
+  async issueToken({
+    uses,
+    lifeMs,
+  }: {
+    readonly uses: number
+    readonly lifeMs: number
+  }): Promise<{ token: string; expiresMs: number }> {
+    const token = await this.#cluster.desk.issue({ addresses: [this.#cluster.address], uses, lifeMs })
+    return { token, expiresMs: decodeJoinToken(token).expiresMs }
+  }
+
+  rotateKey(): Promise<void> {
+    this.#requireLead()
+    const others = this.#cluster.members().filter(({ id }) => id !== this.#cluster.id)
+    const running = others.filter(({ liveness }) => liveness === 'alive' || liveness === 'suspect')
+    return this.#cluster.gossipKeys.rotate(running.map(({ id, facts }) => ({ id, host: facts.host, port: facts.nodePort })))
+  }
+
+  #requireLead(): void {
+    const { leadership } = this.#cluster
+    if (leadership.isLeading) return
+    const leader = leadership.leader()
+    const where = leader === undefined ? '' : `, ${leader.nodeId} at ${leader.host}`
+    throw new ShoalError('UNAVAILABLE', `Only the node that leads the cluster${where}, can do that`)
+  }
+
+  #describe({ id, state, incarnation, facts, sinceMs }: MemberView): NodeDocument {
+    const { host, nodePort, restPort, s3Port, roles, zone, capacityBytes, usedBytes, version } = facts
+    const beganMs = Math.round(this.#clock.nowMs() - (this.#clock.monotonicMs() - sinceMs))
+    return {
+      id,
+      state,
+      since: formatTimestamp(BigInt(beganMs) * 1_000_000n),
+      self: id === this.#cluster.id,
+      home: id === this.#cluster.leadership.leader()?.nodeId,
+      host,
+      nodePort,
+      restPort,
+      s3Port,
+      roles: [...roles],
+      zone,
+      capacityBytes,
+      usedBytes,
+      version,
+      incarnation,
+    }
+  }
+}
