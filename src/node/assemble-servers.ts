@@ -3,6 +3,7 @@ import type { Keyring } from '#access/keyring.ts'
 import type { FindKey } from '#access/principal.ts'
 import type { Config } from '#config/settings.ts'
 import type { Door } from '#gateway/http/door.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
 import { HttpMetrics } from '#gateway/http/http-metrics.ts'
 import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
 import type { DoorPlace } from '#gateway/http/server.ts'
@@ -19,6 +20,9 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
+import { HomeGate } from './home-gate.ts'
+import type { Leadership } from './leadership.ts'
+import { isServedHere } from './served-here.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -26,6 +30,7 @@ export interface ServerParts {
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
+  readonly leadership: Leadership
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -41,10 +46,19 @@ export interface Servers {
 
 export function assembleServers(parts: ServerParts): Servers {
   const httpMetrics = new HttpMetrics(parts.ports.metrics)
-  return {
-    base: assembleServer(parts, httpMetrics, [...assembleWebdav(parts), { prefix: '/', door: assembleRest(parts, httpMetrics) }]),
-    s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: assembleS3(parts) }]),
-  }
+  const { authenticator } = parts
+  const rest = { prefix: '/', door: assembleRest(parts, httpMetrics) }
+  const base = whereVolumesAre(parts, [...assembleWebdav(parts), rest], (exchange) => isServedHere(exchange, authenticator))
+  const s3 = whereVolumesAre(parts, [{ prefix: '/', door: assembleS3(parts) }], () => false)
+  return { base: assembleServer(parts, httpMetrics, base), s3: assembleServer(parts, httpMetrics, s3) }
+}
+
+function whereVolumesAre(
+  { leadership }: ServerParts,
+  places: readonly DoorPlace[],
+  servedHere: (exchange: Exchange) => boolean,
+): DoorPlace[] {
+  return places.map((place) => ({ ...place, door: new HomeGate(place.door, { leadership, isServedHere: servedHere }) }))
 }
 
 function assembleRest(

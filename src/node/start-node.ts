@@ -253,6 +253,7 @@ class Node implements RunningNode {
       ports,
       ...access,
       cluster: new NodeClusterAdmin(cluster, clock),
+      leadership: cluster.leadership,
       tls: this.#parts.tls?.material,
       volumes: this.volumes,
       node: {

@@ -51,7 +51,8 @@ export async function canListen(port: number): Promise<boolean> {
 export async function startNodeProcess(options: {
   data: string
   port: number
-  environment?: Record<string, string>
+  /** `undefined` takes a variable away. */
+  environment?: Record<string, string | undefined>
   flags?: readonly string[]
   /** A file with the certificate to trust, once it is there, of a node that is told to encrypt. */
   tlsAuthority?: string

@@ -1,0 +1,16 @@
+import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+
+/** What every node answers about itself, whoever asks. */
+const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json'])
+/** What it answers for itself too, to those whose key it knows; others' keys are known where the volumes are. */
+const OWN_VIEWS = /^\/api\/v1\/(status|nodes(\/[^/]+)?)$/
+
+type Asked = Pick<Exchange, 'method' | 'path'> & { readonly headers: Pick<Exchange['headers'], 'authorization'> }
+
+/** Whether a node that doesn't lead answers a request on the base port itself: so that it can be looked at while the leader is away. */
+export function isServedHere({ method, path, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
+  if (OWN_PATHS.has(path)) return true
+  const isView = method === 'GET' && OWN_VIEWS.test(path)
+  return isView && authenticator.verify(headers.authorization) !== undefined
+}
