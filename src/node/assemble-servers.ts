@@ -4,6 +4,8 @@ import type { FindKey } from '#access/principal.ts'
 import type { Config } from '#config/settings.ts'
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
+import { ForwardingDoor } from '#gateway/http/forwarding-door.ts'
+import type { Forwarding } from '#gateway/http/forwarding-door.ts'
 import { HttpMetrics } from '#gateway/http/http-metrics.ts'
 import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
 import type { DoorPlace } from '#gateway/http/server.ts'
@@ -19,10 +21,11 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { WirePeers } from '#wire/peers.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
-import { HomeGate } from './home-gate.ts'
+import { LeaderForwarding } from './leader-forwarding.ts'
 import type { Leadership } from './leadership.ts'
-import { isServedHere } from './served-here.ts'
+import { isOwnView } from './own-view.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -31,6 +34,8 @@ export interface ServerParts {
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
   readonly leadership: Leadership
+  /** To send requests on. */
+  readonly peers: Pick<WirePeers, 'call'>
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -46,19 +51,31 @@ export interface Servers {
 
 export function assembleServers(parts: ServerParts): Servers {
   const httpMetrics = new HttpMetrics(parts.ports.metrics)
-  const { authenticator } = parts
+  const { authenticator, leadership, peers } = parts
   const rest = { prefix: '/', door: assembleRest(parts, httpMetrics) }
-  const base = whereVolumesAre(parts, [...assembleWebdav(parts), rest], (exchange) => isServedHere(exchange, authenticator))
-  const s3 = whereVolumesAre(parts, [{ prefix: '/', door: assembleS3(parts) }], () => false)
+  const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator)
+  const base = forwardable(
+    parts,
+    'base',
+    [...assembleWebdav(parts), rest],
+    new LeaderForwarding({ leadership, peers, isServedHere }),
+  )
+  const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
+  const s3 = forwardable(parts, 's3', [{ prefix: '/', door: assembleS3(parts) }], s3Forwarding)
   return { base: assembleServer(parts, httpMetrics, base), s3: assembleServer(parts, httpMetrics, s3) }
 }
 
-function whereVolumesAre(
-  { leadership }: ServerParts,
+/** The doors of a server, each behind one that sends requests on to the node that leads. */
+function forwardable(
+  { ports: { clock, log } }: ServerParts,
+  server: keyof Servers,
   places: readonly DoorPlace[],
-  servedHere: (exchange: Exchange) => boolean,
+  forwarding: Forwarding,
 ): DoorPlace[] {
-  return places.map((place) => ({ ...place, door: new HomeGate(place.door, { leadership, isServedHere: servedHere }) }))
+  return places.map((place) => {
+    const door = new ForwardingDoor({ door: place.door, forwarding, server, clock, log: log.child({ part: 'forwarding' }) })
+    return { ...place, door }
+  })
 }
 
 function assembleRest(

@@ -8,6 +8,7 @@ import type { FindKey } from '#access/principal.ts'
 import { loadRootCredentials } from '#access/root-credentials.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
 import type { Config } from '#config/settings.ts'
+import { forwardMethods } from '#gateway/http/forward-methods.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -196,7 +197,7 @@ class Node implements RunningNode {
   async listen(): Promise<void> {
     const { cluster } = this.#parts
     try {
-      await cluster.listen()
+      await cluster.listen(forwardMethods({ ...this.#servers }))
       await this.#openDoors()
     } catch (error) {
       await cluster.stop()
@@ -254,6 +255,7 @@ class Node implements RunningNode {
       ...access,
       cluster: new NodeClusterAdmin(cluster, clock),
       leadership: cluster.leadership,
+      peers: cluster.peers,
       tls: this.#parts.tls?.material,
       volumes: this.volumes,
       node: {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -110,8 +111,32 @@ test('a node founds a cluster, lets two in with one line each, and all three kno
     assert.deepEqual([second?.id, second?.restPort], [await idOf('second'), at('second').port])
     assert.equal(nodes.find(({ capacityBytes }) => capacityBytes === 100 * 2 ** 30)?.id, await idOf('third'))
   }
-  assert.match(await cli.run('node', 'list'), /NODE +STATE[^]*rack-2[^]*home, answers/)
+  const list = await cli.run('node', 'list')
+  for (const part of [/^NODE +STATE +ADDRESS/, / rack-2 /, / home, answers\n/]) assert.match(list, part)
   assert.match(await cli.run('node', 'show', (await idOf('second')).slice(0, 8)), /Zone +rack-2/)
+})
+
+test('any node serves any request, with the keys of the cluster', async () => {
+  const second = new Cli(at('second').node.origin, folder)
+  await second.run('volume', 'create', 'docs')
+  const file = join(folder, 'file')
+  const bytes = randomBytes(9_000_000)
+  await writeFile(file, bytes)
+  await second.run('cp', '--verify', file, 'docs:/file')
+  const third = await get('third', '/volumes/docs/files/file')
+  assert.ok(bytes.equals(Buffer.from(await third.arrayBuffer())))
+  const key = JSON.parse(await second.run('key', 'create', '--principal', 'alice', '--json')) as Record<string, string>
+  const authorization = `Basic ${Buffer.from(`${key['accessKey']}:${key['secretKey']}`).toString('base64')}`
+  for (const name of ['founder', 'second', 'third']) {
+    const { origin } = at(name).node
+    const status = await fetch(`${origin}/api/v1/status`, { headers: { authorization } })
+    assert.equal(status.status, 200, name)
+    assert.equal((await fetch(`${origin}/api/v1/volumes/docs`)).status, 401)
+    const propfind = await fetch(`${origin}/dav/docs/`, { method: 'PROPFIND', headers: { authorization, depth: '1' } })
+    assert.match(await propfind.text(), /file/)
+    const s3 = await fetch(`http://127.0.0.1:${at(name).port + 1}/docs/file`)
+    assert.match(await s3.text(), /AccessDenied/)
+  }
 })
 
 test('a token that is used up or mistyped, or a folder with data of its own, is refused with what to do', async () => {

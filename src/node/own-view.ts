@@ -9,7 +9,7 @@ const OWN_VIEWS = /^\/api\/v1\/(status|nodes(\/[^/]+)?)$/
 type Asked = Pick<Exchange, 'method' | 'path'> & { readonly headers: Pick<Exchange['headers'], 'authorization'> }
 
 /** Whether a node that doesn't lead answers a request on the base port itself: so that it can be looked at while the leader is away. */
-export function isServedHere({ method, path, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
+export function isOwnView({ method, path, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
   if (OWN_PATHS.has(path)) return true
   const isView = method === 'GET' && OWN_VIEWS.test(path)
   return isView && authenticator.verify(headers.authorization) !== undefined

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ROOT } from '#access/principal.ts'
-import { isServedHere } from './served-here.ts'
+import { isOwnView } from './own-view.ts'
 
 const authenticator = { verify: (text: string | undefined) => (text === 'known' ? ROOT : undefined) }
 const here = (method: string, path: string, authorization?: string) =>
-  isServedHere({ method, path, headers: authorization === undefined ? {} : { authorization } }, authenticator)
+  isOwnView({ method, path, headers: authorization === undefined ? {} : { authorization } }, authenticator)
 
 test('a node answers for its own health, figures and view of the cluster, and for nothing that changes or is kept', () => {
   for (const path of ['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json']) assert.ok(here('GET', path), path)
