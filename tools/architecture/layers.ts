@@ -39,6 +39,11 @@ export const LAYERS: readonly Layer[] = [
     purpose: 'the chunk port over many nodes: copies, failing over, repairs',
     imports: [...GROUND, 'wire', 'chunk', 'placement'],
   },
+  {
+    name: 'system',
+    purpose: "the cluster's own records: classes, what was decided about nodes, layouts",
+    imports: [...GROUND, 'wire', 'kv', 'placement'],
+  },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
     name: 'volume',

@@ -1,0 +1,51 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import type { SystemRecords } from './system-records.ts'
+import { DEFAULT_NODE_SETTING, NODE_POSTURES } from './system-view.ts'
+import type { NodeSetting, SystemEdit, SystemView } from './system-view.ts'
+
+/** A layout can hold the shares of these beside each other: `computeLayout`. */
+const WEIGHT_MIN = 0.001
+const WEIGHT_MAX = 1_000
+
+/** What operators have decided about the nodes. */
+export class NodeSettings {
+  readonly #records: SystemRecords
+
+  constructor(records: SystemRecords) {
+    this.#records = records
+  }
+
+  /** Those that something was decided about; of all others `DEFAULT_NODE_SETTING` holds. */
+  get(): ReadonlyMap<NodeId, NodeSetting> {
+    return this.#records.view.nodes
+  }
+
+  /** @throws INVALID_ARGUMENT, NO_SPACE, UNAVAILABLE */
+  async set(id: NodeId, change: Partial<NodeSetting>): Promise<NodeSetting> {
+    const after = await this.#records.change((view) => setNode(view, id, change))
+    return after.nodes.get(id) ?? DEFAULT_NODE_SETTING
+  }
+
+  /** Forgets what was decided about a node that is no member any more. */
+  async forget(id: NodeId): Promise<void> {
+    await this.#records.change((view) => (view.nodes.has(id) ? { nodes: new Map([[id, undefined]]) } : undefined))
+  }
+}
+
+/** @throws INVALID_ARGUMENT */
+export function setNode(view: SystemView, id: NodeId, change: Partial<NodeSetting>): SystemEdit | undefined {
+  const before = view.nodes.get(id) ?? DEFAULT_NODE_SETTING
+  const after: NodeSetting = { ...before, ...change }
+  if (!NODE_POSTURES.includes(after.state)) {
+    throw new ShoalError('INVALID_ARGUMENT', `A node can't be "${String(after.state)}": ${NODE_POSTURES.join(', ')} are possible`)
+  }
+  if (after.weight !== 0 && !(after.weight >= WEIGHT_MIN && after.weight <= WEIGHT_MAX)) {
+    throw new ShoalError(
+      'INVALID_ARGUMENT',
+      `The weight of a node can't be ${after.weight}: 0 or ${WEIGHT_MIN} to ${WEIGHT_MAX} is possible`,
+    )
+  }
+  if (after.state === before.state && after.weight === before.weight) return undefined
+  return { nodes: new Map([[id, after]]) }
+}
