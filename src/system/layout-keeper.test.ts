@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { NodeId } from '#foundation/ids.ts'
+import { openMemoryStore } from '#kv/memory.ts'
+import { silentLog } from '#observe/log.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
+import { createClass, updateClass } from './classes.ts'
+import { LayoutKeeper } from './layout-keeper.ts'
+import type { StoreMember } from './layout-keeper.ts'
+import { NodeSettings } from './node-settings.ts'
+import { isShort, settleLayout } from './plan-layouts.ts'
+import { SystemRecords } from './system-records.ts'
+import type { LayoutName } from './system-view.ts'
+
+const idOf = (number: number): NodeId => number.toString(16).padStart(32, '0') as NodeId
+
+function member(number: number, fields: Partial<StoreMember> = {}): StoreMember {
+  return { id: idOf(number), zone: `z${number}`, capacityBytes: 1e12, presence: 'here', ...fields }
+}
+
+async function keeperOf(members: StoreMember[]) {
+  const clock = new ManualClock()
+  const records = await SystemRecords.open(openMemoryStore())
+  const keeper = new LayoutKeeper({ records, members: () => members, clock, log: silentLog })
+  return {
+    clock,
+    records,
+    keeper,
+    settings: new NodeSettings(records),
+    copies: () => records.view.classes.get('default')?.copies,
+    pair: (name: LayoutName) => {
+      const pair = records.view.layouts.get(name)
+      assert.ok(pair, `there is a layout ${name}`)
+      return pair
+    },
+    holds(name: LayoutName, number: number): boolean {
+      const { next } = this.pair(name)
+      return next.assignment.some((index) => next.nodes[index]?.id === idOf(number))
+    },
+    /** As the tracker does once everything has moved. */
+    async settle() {
+      for (const [name, { next }] of records.view.layouts) {
+        await records.change((view) => settleLayout(view, name, next.version))
+      }
+    },
+  }
+}
+
+test('the default class gets a copy for each of the first three nodes, and keeps them when nodes go', async () => {
+  const members = [member(1)]
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  assert.equal(world.copies(), 1)
+  const { version } = world.records.view
+  await world.keeper.look()
+  assert.equal(world.records.view.version, version, 'what is as it should be is left alone')
+  members.push(member(2), member(3), member(4))
+  await world.keeper.look()
+  assert.equal(world.copies(), 3)
+  const { next, previous } = world.pair('3/1')
+  assert.equal(next.nodes.length, 4)
+  assert.equal(previous?.copies, 1, 'chunks are read where they were as long as they move')
+  assert.ok(world.records.view.layouts.has('1/1'))
+  await world.settle()
+  await world.keeper.look()
+  assert.deepEqual([...world.records.view.layouts.keys()], ['3/1'], 'a layout of no class goes once nothing moves any more')
+  for (const gone of members.splice(1)) members.push({ ...gone, presence: 'removed' })
+  await world.keeper.look()
+  assert.equal(world.copies(), 3)
+  assert.equal(world.pair('3/1').next.holdersEach, 1)
+  assert.ok(isShort(world.records.view, 'default'))
+})
+
+test('a node that dies keeps its place for a moment, one that was stopped for minutes, a removed one not at all', async () => {
+  const members = [1, 2, 3, 4].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  members[1] = member(2, { presence: 'away' })
+  members[2] = member(3, { presence: 'left' })
+  members[3] = member(4, { presence: 'removed' })
+  await world.keeper.look()
+  assert.deepEqual(
+    [2, 3, 4].map((number) => world.holds('3/1', number)),
+    [true, true, false],
+  )
+  world.clock.advance(2_900)
+  await world.keeper.look()
+  assert.ok(world.holds('3/1', 2))
+  world.clock.advance(200)
+  await world.keeper.look()
+  assert.deepEqual(
+    [2, 3].map((number) => world.holds('3/1', number)),
+    [false, true],
+  )
+  members[1] = member(2)
+  await world.keeper.look()
+  assert.ok(world.holds('3/1', 2), 'one that comes back has its place again')
+  world.clock.advance(300_000)
+  await world.keeper.look()
+  assert.equal(world.holds('3/1', 3), false)
+})
+
+test('a leader that has just begun doesn’t take nodes out that it hasn’t heard of yet', async () => {
+  const members = [1, 2, 3].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  const successor = new LayoutKeeper({ ...world, members: () => [member(1)], log: silentLog })
+  await successor.look()
+  world.clock.advance(299_000)
+  await successor.look()
+  assert.ok(world.holds('3/1', 2))
+  world.clock.advance(2_000)
+  await successor.look()
+  assert.equal(world.holds('3/1', 2), false)
+})
+
+test('nodes get what was decided about them, and no node is better than none', async () => {
+  const members = [1, 2, 3, 4].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.records.change((view) => createClass(view, 'single', { copies: 1 }))
+  await world.settings.set(idOf(1), { weight: 2 })
+  await world.settings.set(idOf(2), { state: 'draining' })
+  await world.settings.set(idOf(3), { state: 'readonly' })
+  await world.keeper.look()
+  assert.equal(world.copies(), 2, 'what is taken out doesn’t count')
+  const { next } = world.pair('1/1')
+  const loads = next.loads()
+  assert.deepEqual(
+    next.nodes.map(({ id }, index) => [id, Math.round((3 * (loads[index] as number)) / next.partitions)]),
+    [
+      [idOf(1), 2],
+      [idOf(4), 1],
+    ],
+  )
+  for (const number of [1, 4]) await world.settings.set(idOf(number), { weight: 0 })
+  await world.keeper.look()
+  assert.equal(world.pair('1/1').next.version, next.version)
+})
+
+test('a second change while chunks move keeps where they came from, until the last one is settled', async () => {
+  const members = [1, 2, 3, 4].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  const first = world.pair('3/1').next
+  members.push(member(5))
+  await world.keeper.look()
+  const second = world.pair('3/1').next
+  members.push(member(6))
+  await world.keeper.look()
+  const { next, previous } = world.pair('3/1')
+  assert.deepEqual([previous?.version, next.version], [first.version, second.version + 1])
+  await world.records.change((view) => settleLayout(view, '3/1', second.version))
+  assert.ok(world.pair('3/1').isChanging, 'what was settled is not the latest')
+  await world.records.change((view) => settleLayout(view, '3/1', next.version))
+  assert.equal(world.pair('3/1').isChanging, false)
+  members[0] = member(1, { capacityBytes: 1.05e12 })
+  await world.keeper.look()
+  assert.equal(world.pair('3/1').next.version, next.version, 'a disk that grows a little moves nothing')
+  members[0] = member(1, { capacityBytes: 2e12 })
+  await world.keeper.look()
+  assert.equal(world.pair('3/1').next.version, next.version + 1)
+})
+
+test('a class that gets other copies is read where its chunks are, and keeps most of them', async () => {
+  const world = await keeperOf([1, 2, 3, 4, 5, 6].map((number) => member(number)))
+  await world.records.change((view) => createClass(view, 'archive', { copies: 2 }))
+  await world.keeper.look()
+  const two = world.pair('2/1').next
+  await world.records.change((view) => updateClass(view, 'archive', { copies: 4, zones: 2 }))
+  await world.keeper.look()
+  const { next } = world.pair('4/2')
+  assert.equal(next.holdersEach, 4)
+  const kept = Array.from({ length: next.partitions }, (_, partition) => {
+    return two.holdersOf(partition).filter((node) => next.holdersOf(partition).includes(node)).length
+  })
+  assert.ok(kept.every((count) => count >= 1))
+  const all = kept.reduce((sum, count) => sum + count, 0)
+  assert.ok(all > 1.9 * next.partitions, `${all} copies stay`)
+})
+
+test('it looks by itself until it is stopped, also after a failure', async () => {
+  let isBroken = true
+  const members = () => {
+    if (isBroken) throw new Error('broken')
+    return [member(1)]
+  }
+  const clock = new ManualClock()
+  const records = await SystemRecords.open(openMemoryStore())
+  const keeper = new LayoutKeeper({ records, members, clock, log: silentLog })
+  keeper.start()
+  const turn = () => new Promise((resolve) => void setImmediate(resolve))
+  await turn()
+  isBroken = false
+  for (let round = 0; round < 5 && records.view.layouts.size === 0; round += 1) {
+    clock.advance(1_000)
+    await turn()
+    await turn()
+  }
+  assert.equal(records.view.layouts.size, 1)
+  await keeper.stop()
+})

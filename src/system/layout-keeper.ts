@@ -1,0 +1,109 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { planLayouts } from './plan-layouts.ts'
+import type { StoreNode } from './plan-layouts.ts'
+import type { SystemRecords } from './system-records.ts'
+
+/** What membership has to say of a node that keeps chunks. */
+export interface StoreMember extends StoreNode {
+  /** `away` is one that died, `left` one that was stopped in order, `removed` one whose id is nobody's any more. */
+  readonly presence: 'here' | 'away' | 'left' | 'removed'
+}
+
+export interface LayoutKeeperOptions {
+  readonly records: SystemRecords
+  /** The nodes whose role is to keep chunks, this one included. */
+  readonly members: () => readonly StoreMember[]
+  readonly clock: Clock
+  readonly log: Log
+  /** How long a node that died keeps its place. Membership has waited for it already, so that it is no mere hiccup. 3 s unless given. */
+  readonly awayGraceMs?: number
+  /** How long a node that was stopped in order keeps its place: 5 minutes, what a restart of a machine takes, unless given. */
+  readonly leftGraceMs?: number
+  /** How often it looks, a second unless given. Nodes that come together are in one change then. */
+  readonly intervalMs?: number
+}
+
+/** Keeps the layouts in accord with the nodes that are there and what was decided about them. For one node at a time: the one that
+ *  leads the cluster's records. A successor begins to wait for absent nodes anew. */
+export class LayoutKeeper {
+  readonly #options: Required<LayoutKeeperOptions>
+  readonly #stop = new AbortController()
+  /** Since when a node has been absent, on the monotonic clock. */
+  readonly #absentSinceMs = new Map<NodeId, number>()
+  #running: Promise<void> = Promise.resolve()
+
+  constructor(options: LayoutKeeperOptions) {
+    this.#options = { awayGraceMs: 3_000, leftGraceMs: 5 * 60_000, intervalMs: 1_000, ...options }
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort()
+    await this.#running
+  }
+
+  /** Looks now, and writes what has to change. */
+  async look(): Promise<void> {
+    const { records, log } = this.#options
+    const seen = records.view
+    const edit = planLayouts(seen, this.#present())
+    if (edit === undefined) return
+    // Planning takes a while with hundreds of nodes; who has changed something meanwhile is heeded the next time.
+    const { version, layouts } = await records.change((view) => (view.version === seen.version ? edit : undefined))
+    if (version === seen.version) return
+    for (const name of edit.layouts?.keys() ?? []) {
+      const next = layouts.get(name)?.next
+      if (next !== undefined) log.info('a new layout', { layout: name, version: next.version, nodes: next.nodes.length })
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, intervalMs, log } = this.#options
+    while (!this.#stop.signal.aborted) {
+      try {
+        await this.look()
+        await clock.sleep(intervalMs, this.#stop.signal)
+      } catch (error) {
+        if (isShoalError(error, 'CANCELLED')) return
+        log.warn('the layouts could not be brought up to date, it is tried again', { error })
+        await clock.sleep(intervalMs, this.#stop.signal).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Those that are there, and those that keep their place for now. */
+  #present(): StoreNode[] {
+    const { records, members, clock, awayGraceMs, leftGraceMs } = this.#options
+    const nowMs = clock.monotonicMs()
+    const placed = new Map<NodeId, StoreNode>()
+    for (const { next } of records.view.layouts.values()) for (const node of next.nodes) placed.set(node.id, node)
+    const present: StoreNode[] = []
+    const absent = new Set<NodeId>()
+    const keep = (node: StoreNode, graceMs: number): void => {
+      absent.add(node.id)
+      const sinceMs = this.#absentSinceMs.get(node.id) ?? nowMs
+      this.#absentSinceMs.set(node.id, sinceMs)
+      // Who has no place yet gets none while it is absent.
+      if (placed.has(node.id) && nowMs - sinceMs < graceMs) present.push(node)
+    }
+    const known = new Set<NodeId>()
+    for (const { presence, id, zone, capacityBytes } of members()) {
+      known.add(id)
+      const node = { id, zone, capacityBytes }
+      if (presence === 'here') present.push(node)
+      else if (presence !== 'removed') keep(node, presence === 'left' ? leftGraceMs : awayGraceMs)
+    }
+    // Nobody has heard of it since this node began to listen.
+    for (const { id, zone, capacityBytes } of placed.values()) {
+      if (!known.has(id)) keep({ id, zone, capacityBytes }, leftGraceMs)
+    }
+    for (const id of this.#absentSinceMs.keys()) if (!absent.has(id)) this.#absentSinceMs.delete(id)
+    return present
+  }
+}

@@ -1,0 +1,98 @@
+import type { NodeId } from '#foundation/ids.ts'
+import { computeLayout } from '#placement/compute-layout.ts'
+import { diffLayouts } from '#placement/layout-diff.ts'
+import { LayoutPair } from '#placement/layout-pair.ts'
+import type { Layout, LayoutNode } from '#placement/layout.ts'
+import { DEFAULT_NODE_SETTING, classOf, layoutName } from './system-view.ts'
+import type { ClassRecord, LayoutName, SystemEdit, SystemView } from './system-view.ts'
+
+/** A disk that gets a little larger or smaller moves nothing. */
+const CAPACITY_CHANGE_MIN = 0.1
+
+/** A node that keeps chunks, as it says of itself. */
+export type StoreNode = Omit<LayoutNode, 'weight'>
+
+/** What the layouts and the growing class have to become when `nodes` are there to keep chunks; `undefined` if all is as it should be.
+ *  Those that the operator has taken out (draining, readonly, weight 0) get nothing.
+ *
+ *  A change that comes while chunks still move starts from where they are going, and they go on being read where they came from. Without
+ *  any node the layouts stay: nobody could be told where chunks are. */
+export function planLayouts(view: SystemView, nodes: readonly StoreNode[]): SystemEdit | undefined {
+  const able = nodes.map((node) => withWeight(view, node)).filter(({ weight }) => weight > 0)
+  if (able.length === 0) return undefined
+  const classes = grown(view, able.length)
+  const needed = new Set([...view.classes.values()].map((record) => layoutName(classes.get(record.name) ?? record)))
+  const layouts = new Map<LayoutName, LayoutPair | undefined>()
+  for (const name of needed) {
+    const pair = nextPair(view, name, able)
+    if (pair !== undefined) layouts.set(name, pair)
+  }
+  // Chunks may still lie where a class that has got other copies had them, until all have moved.
+  const isQuiet = layouts.size === 0 && [...view.layouts.values()].every((pair) => !pair.isChanging)
+  if (isQuiet) for (const name of view.layouts.keys()) if (!needed.has(name)) layouts.set(name, undefined)
+  return layouts.size === 0 && classes.size === 0 ? undefined : { classes, layouts }
+}
+
+/** The layouts of a name once all chunks are where the one of that version has them; `undefined` if it isn't the latest. */
+export function settleLayout(view: SystemView, name: LayoutName, version: number): SystemEdit | undefined {
+  const pair = view.layouts.get(name)
+  if (pair === undefined || !pair.isChanging || pair.next.version !== version) return undefined
+  return { layouts: new Map([[name, pair.settled()]]) }
+}
+
+/** What is decided about a node counts, whatever it says of itself. */
+function withWeight(view: SystemView, node: StoreNode): LayoutNode {
+  const { state, weight } = view.nodes.get(node.id) ?? DEFAULT_NODE_SETTING
+  // A node that doesn't know its disk yet is one like others.
+  return { ...node, capacityBytes: Math.max(1, node.capacityBytes), weight: state === 'active' ? weight : 0 }
+}
+
+/** The classes that get more copies because there are more nodes. */
+function grown(view: SystemView, nodes: number): Map<string, ClassRecord> {
+  const changed = new Map<string, ClassRecord>()
+  for (const record of view.classes.values()) {
+    const copies = Math.min(record.growsTo ?? 0, nodes)
+    if (copies > record.copies) changed.set(record.name, { ...record, copies })
+  }
+  return changed
+}
+
+function nextPair(view: SystemView, name: LayoutName, nodes: readonly LayoutNode[]): LayoutPair | undefined {
+  const [copies, zones] = name.split('/').map(Number) as [number, number]
+  const pair = view.layouts.get(name)
+  // A class with other copies keeps as many as possible where they are.
+  const base = pair?.next ?? nearest(view, copies)
+  const steady = nodes.map((node) => withoutFlutter(node, base))
+  if (pair !== undefined && isOf(pair.next, steady)) return undefined
+  const next = computeLayout({ nodes: steady, copies, zones, previous: base })
+  if (base === undefined) return new LayoutPair(next)
+  const before = pair?.previous ?? base
+  const isSame = pair?.previous === undefined && diffLayouts(base, next).moves.length === 0
+  return isSame ? new LayoutPair(next) : new LayoutPair(next, before)
+}
+
+function nearest(view: SystemView, copies: number): Layout | undefined {
+  const layouts = [...view.layouts.values()].map(({ next }) => next)
+  return layouts.toSorted((a, b) => Math.abs(a.copies - copies) - Math.abs(b.copies - copies))[0]
+}
+
+function withoutFlutter(node: LayoutNode, base: Layout | undefined): LayoutNode {
+  const before = base?.nodes.find(({ id }) => id === node.id)?.capacityBytes
+  if (before === undefined || Math.abs(node.capacityBytes - before) > before * CAPACITY_CHANGE_MIN) return node
+  return { ...node, capacityBytes: before }
+}
+
+function isOf(layout: Layout, nodes: readonly LayoutNode[]): boolean {
+  if (layout.nodes.length !== nodes.length) return false
+  const known = new Map<NodeId, LayoutNode>(layout.nodes.map((node) => [node.id, node]))
+  return nodes.every(({ id, zone, capacityBytes, weight }) => {
+    const before = known.get(id)
+    return before?.zone === zone && before.capacityBytes === capacityBytes && before.weight === weight
+  })
+}
+
+/** Whether the cluster has fewer nodes or zones than the class asks for, so that no chunk of it can have all its copies. */
+export function isShort(view: SystemView, name: string): boolean {
+  const layout = view.layouts.get(layoutName(classOf(view, name)))?.next
+  return layout !== undefined && layout.shortfall() !== undefined
+}
