@@ -4,7 +4,6 @@ import { MAX_CHUNK_BYTES } from '#chunk/store.ts'
 import type { ByteRange, ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import type { Metrics } from '#observe/metrics.ts'
 import { copiesToAcknowledge } from '#placement/class-policy.ts'
 import type { ClassPolicy } from '#placement/class-policy.ts'
 import type { LayoutPair } from '#placement/layout-pair.ts'
@@ -51,7 +50,8 @@ export interface ReplicatedStoreOptions {
   readonly repairs: RepairQueue
   readonly clock: Clock
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
-  readonly metrics?: Metrics | undefined
+  /** Shared by the stores of all classes. */
+  readonly metrics?: ReplicationMetrics | undefined
   readonly limits?: Partial<ReplicationLimits>
 }
 
@@ -79,7 +79,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     this.#limits = { ...LIMITS, ...options.limits }
     this.#search = new CopySearch({ ...options, callMs: this.#limits.callMs })
     this.#alarms = new Alarms(options.clock)
-    this.#metrics = replicationMetrics(options.metrics)
+    this.#metrics = options.metrics ?? replicationMetrics(undefined)
   }
 
   async write(id: ChunkId, bytes: Uint8Array): Promise<void> {
