@@ -70,7 +70,8 @@ export class ForwardedResponse extends EventEmitter implements ExchangeResponse,
   write(chunk: Buffer | string): boolean {
     this.flushHeaders()
     this.#push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
-    this.writableNeedDrain = this.#queuedBytes >= HIGH_WATER_BYTES
+    // Nobody asks for more of what was cut off: its writer finds out while it waits.
+    this.writableNeedDrain = this.#queuedBytes >= HIGH_WATER_BYTES || this.#failure !== undefined
     return !this.writableNeedDrain
   }
 
