@@ -64,8 +64,8 @@ export interface TestCluster extends AsyncDisposable {
 
 export interface ClusterOptions {
   readonly limits?: Partial<HttpLimits>
-  /** In place of the test doors. */
-  readonly doors?: Partial<Record<NodeName, Door>>
+  /** What Atlantic answers forwarded requests with, in place of its own server. */
+  readonly server?: HttpServer
   /** In place of the nodes on the wire. */
   readonly targets?: Partial<Record<NodeName, ForwardTarget>>
   /** Of the forwarding doors alone. */
@@ -107,7 +107,7 @@ async function startNode(
     ...options.targets,
   }
   const forwarding = new ForwardingDoor({
-    door: options.doors?.[name] ?? door,
+    door,
     forwarding: {
       decide: () => (node.leader === undefined ? undefined : node.leader === name ? 'here' : targets[node.leader]),
       onChange: (listener) => void listeners.push(listener),
@@ -130,7 +130,7 @@ async function startNode(
   const { port } = await http.listen({ host: '127.0.0.1', port: 0 })
   const wire = await WireServer.listen(
     { host: name, port: WIRE_PORT },
-    { listeners: host, clock: nodeClock, log: silentLog, identity, methods: forwardMethods({ s3: http }) },
+    { listeners: host, clock: nodeClock, log: silentLog, identity, methods: forwardMethods({ s3: options.server ?? http }) },
   )
   stops.push(
     () => http.stop(0),

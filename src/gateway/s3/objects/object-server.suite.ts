@@ -35,6 +35,8 @@ export interface RequestOptions {
   readonly body?: string | Buffer
   /** Whose key signs it; the first by default. */
   readonly as?: string
+  /** The port it is sent to and signed for; the server's own by default. */
+  readonly port?: number
 }
 
 /** An S3 server over memory on a port of its own, and a client that signs. */
@@ -42,6 +44,7 @@ export interface ObjectServer extends AsyncDisposable {
   readonly port: number
   readonly volumes: StrongVolumes
   readonly kv: KeyValueStore
+  readonly http: HttpServer
   /** `target` is the raw path with its query. */
   request(method: string, target: string, options?: RequestOptions): Promise<Answer>
 }
@@ -98,7 +101,8 @@ export async function startObjectServer(options: ObjectServerOptions = {}): Prom
     port: address.port,
     volumes,
     kv,
-    request: (method, target, options = {}) => send(address.port, { method, target, ...options }),
+    http: server,
+    request: (method, target, options = {}) => send(options.port ?? address.port, { method, target, ...options }),
     async [Symbol.asyncDispose]() {
       await server.stop(0)
       await volumes.close()
