@@ -146,6 +146,18 @@ export class Journal {
     for (const file of this.#files) await file.close()
   }
 
+  /** Closes and removes both files, once the store has everything: the one with the newest record, which says so, last. */
+  async remove(files: Files): Promise<void> {
+    this.setApplied(this.#sequence)
+    await this.recordApplied()
+    await this.close()
+    const [first, second] = this.#files
+    for (const { path } of this.#active === 0 ? [second, first] : [first, second]) {
+      await files.remove(path)
+      await files.syncFolder(dirname(path))
+    }
+  }
+
   /** What was refused may be in the file all the same: as well as the disk still does, it is made no record. */
   async #unwrite(): Promise<void> {
     try {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -13,7 +13,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { keyOf, keysOf } from './lmdb.child.ts'
-import { openLmdbStore } from './lmdb.ts'
+import { drainLmdbJournal, openLmdbBase, openLmdbStore } from './lmdb.ts'
 import type { LmdbStoreOptions } from './lmdb.ts'
 import type { StoreFixture } from './store-fixture.suite.ts'
 import { storeSuite } from './store.suite.ts'
@@ -171,4 +171,28 @@ test('when the file cannot be written, the store refuses further transactions wi
   const { stdout } = await run(process.execPath, [CHILD, 'io-error', path])
   assert.deepEqual(JSON.parse(stdout), { failure: 'STORAGE_FAILED', again: 'STORAGE_FAILED', before: '1', count: 1 })
   await rm(path, { recursive: true })
+})
+
+test('what a journal holds goes into the store when the store is to do without one, also after a crash, and cut off on the way', async (t) => {
+  const path = await makeFolder()
+  const store = await openLmdbStore({ path, journal })
+  const put = (at: number) => store.transact((transaction) => transaction.put(Buffer.from(`k${at}`), Buffer.of(at)))
+  for (let at = 0; at < 20; at += 1) await put(at)
+  // As a crash leaves it: the store itself has nothing yet.
+  const crashed = await makeFolder()
+  await cp(path, crashed, { recursive: true })
+  await store.close()
+  const removing = t.mock.method(nodeFiles, 'remove')
+  const powerGoes = (): Promise<void> => Promise.reject(new Error('cut off'))
+  for (const at of [0, 1]) {
+    removing.mock.resetCalls()
+    removing.mock.mockImplementationOnce(powerGoes, at)
+    await assert.rejects(drainLmdbJournal(crashed, { files: nodeFiles }), /cut off/)
+  }
+  await drainLmdbJournal(crashed, { files: nodeFiles })
+  assert.equal(existsSync(join(crashed, 'journal.0')) || existsSync(join(crashed, 'journal.1')), false)
+  const base = await openLmdbBase(crashed)
+  for (let at = 0; at < 20; at += 1) assert.deepEqual(base.get(Buffer.from(`k${at}`)), Buffer.of(at))
+  await base.close()
+  for (const folder of [path, crashed]) await rm(folder, { recursive: true })
 })

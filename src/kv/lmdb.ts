@@ -32,7 +32,24 @@ export async function openLmdbStore({ path, journal, onCommit }: LmdbStoreOption
   })
 }
 
-/** The same files as a base of another store, which has no use for a journal: the folder must have none that isn't empty.
+/** Brings what a journal in the folder holds into the store, and removes the journal. Cut off at any moment, the next call does the
+ *  rest, as long as nobody has changed the store meanwhile. @throws NO_SPACE, STORAGE_FAILED */
+export async function drainLmdbJournal(path: string, options: JournalOptions): Promise<void> {
+  const folder = resolve(path)
+  const { files } = options
+  const found = await Promise.all(['journal.0', 'journal.1'].map((name) => files.facts(`${folder}/${name}`)))
+  if (found.every((facts) => facts === undefined)) return
+  const base = await openLmdbBase(folder)
+  try {
+    const { journal, unapplied } = await Journal.open(folder, options)
+    if (unapplied.size > 0) await base.commit(unapplied)
+    await journal.remove(files)
+  } finally {
+    await base.close()
+  }
+}
+
+/** The same files as a base of another store, which has no use for a journal: `drainLmdbJournal` has to have removed it.
  *  @throws STORAGE_FAILED when the folder can't be opened */
 export function openLmdbBase(path: string): Promise<CommitBase> {
   const folder = resolve(path)

@@ -344,3 +344,22 @@ test('a disk that fails ends the term, and the node takes no more', async () => 
   await until(() => next.store.isLeading, 'the other one leads')
   assert.deepEqual(await next.store.get(bytes('a')), bytes('va'))
 })
+
+test('who listens is told when this copy begins to lead, when it no longer does, and who leads then', async () => {
+  const cluster = new Cluster(LEASE_MS)
+  const { store, log } = await cluster.open('one')
+  const seen: string[] = []
+  const stopTelling = store.onLeadership(() => seen.push(`${store.isLeading} ${store.leader?.id}`))
+  await until(() => seen.includes('true one'), 'one leads')
+  const other = await cluster.open('two')
+  log.partition(true)
+  await until(() => other.store.isLeading, 'two leads')
+  await until(() => seen.at(-1)?.startsWith('false') === true, 'one was told that it leads no longer')
+  log.partition(false)
+  await until(() => seen.at(-1) === 'false two', 'one was told who leads')
+  stopTelling()
+  const told = seen.length
+  await other.store.close()
+  await until(() => store.isLeading, 'one leads again')
+  assert.equal(seen.length, told)
+})

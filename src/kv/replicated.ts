@@ -67,6 +67,7 @@ export class ReplicatedStore implements KeyValueStore {
   readonly #local: GroupCommitStore
   readonly #stopped = new AbortController()
   readonly #running: Promise<unknown>
+  readonly #listeners = new Set<() => void>()
   #isTrimming = false
   #term: Term | undefined
   #leader: Leader | undefined
@@ -93,6 +94,22 @@ export class ReplicatedStore implements KeyValueStore {
 
   get isLeading(): boolean {
     return this.#term !== undefined && !this.#term.leadership.lost.aborted
+  }
+
+  /** Who leads, as far as this node has heard. */
+  get leader(): Leader | undefined {
+    return this.#leader
+  }
+
+  /** Why this copy takes no more of the log, if so. */
+  get failure(): ShoalError | undefined {
+    return this.#failure
+  }
+
+  /** Calls `tell` whenever `isLeading` or `leader` may have changed, until the returned function is called. */
+  onLeadership(tell: () => void): () => void {
+    this.#listeners.add(tell)
+    return () => this.#listeners.delete(tell)
   }
 
   /** The last entry of the log that has been seen here. */
@@ -266,9 +283,11 @@ export class ReplicatedStore implements KeyValueStore {
       if (base === undefined) return false
       const store = new GroupCommitStore(base, this.#options)
       this.#term = { base, store, leadership }
+      this.#tell()
       this.#report.info('This node leads the metadata', { epoch: leadership.epoch })
       await untilAborted(AbortSignal.any([leadership.lost, this.#stopped.signal]))
       this.#term = undefined
+      this.#tell()
       await store.close()
       this.#report.info('This node no longer leads the metadata', { epoch: leadership.epoch })
       return true
@@ -316,12 +335,21 @@ export class ReplicatedStore implements KeyValueStore {
     const stopped = this.#stopped.signal
     while (!stopped.aborted) {
       try {
-        for await (const leader of log.leaders(stopped)) this.#leader = leader
+        for await (const leader of log.leaders(stopped)) this.#heard(leader)
       } catch {
-        this.#leader = undefined
+        this.#heard(undefined)
       }
       await this.#pause(RETRY_MS)
     }
+  }
+
+  #heard(leader: Leader | undefined): void {
+    this.#leader = leader
+    this.#tell()
+  }
+
+  #tell(): void {
+    for (const tell of this.#listeners) tell()
   }
 
   #fail(error: unknown): void {
