@@ -29,6 +29,8 @@ export interface CertifiedKey {
 }
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' }
+/** Of IP, unlike a name. */
+const ADDRESS = /^\d+(\.\d+){3}$|:/
 const DAY_MS = 86_400_000
 /** For clocks that are behind. */
 const BACKDATE_MS = 3_600_000
@@ -66,15 +68,16 @@ export async function makeRequest(name: NodeName): Promise<{ readonly request: s
 }
 
 /** Certifies that the key in `request` is that of node `name`, whatever else it asks for: server and client, for a year, or
- *  as long as the authority lasts. PEM. @throws INVALID_ARGUMENT if the request is none, or not signed by its own key */
+ *  as long as the authority lasts; at `places` (IP addresses and DNS names) too, for programs that look at those. PEM. @throws INVALID_ARGUMENT if the request is none, or not signed by its own key */
 export async function certify(options: {
   readonly authority: CertifiedKey
   readonly name: NodeName
   readonly request: string
+  readonly places?: readonly string[]
   readonly nowMs: number
   readonly random: Random
 }): Promise<string> {
-  const { authority, name, request, nowMs, random } = options
+  const { authority, name, request, places = [], nowMs, random } = options
   const issuer = new X509Certificate(authority.certificate)
   const publicKey = await requestedKey(request)
   const certificate = await X509CertificateGenerator.create({
@@ -90,7 +93,10 @@ export async function certify(options: {
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),
       new ExtendedKeyUsageExtension([ExtendedKeyUsage.serverAuth, ExtendedKeyUsage.clientAuth]),
-      new SubjectAlternativeNameExtension([{ type: 'url', value: nodeUri(name) }]),
+      new SubjectAlternativeNameExtension([
+        { type: 'url', value: nodeUri(name) },
+        ...places.map((value) => ({ type: ADDRESS.test(value) ? ('ip' as const) : ('dns' as const), value })),
+      ]),
       await AuthorityKeyIdentifierExtension.create(await issuer.publicKey.export()),
       await SubjectKeyIdentifierExtension.create(publicKey),
     ],

@@ -183,7 +183,7 @@ test('what a journal holds goes into the store when the store is to do without o
   await cp(path, crashed, { recursive: true })
   await store.close()
   const removing = t.mock.method(nodeFiles, 'remove')
-  const powerGoes = (): Promise<void> => Promise.reject(new Error('cut off'))
+  const powerGoes = (): Promise<never> => Promise.reject(new Error('cut off'))
   for (const at of [0, 1]) {
     removing.mock.resetCalls()
     removing.mock.mockImplementationOnce(powerGoes, at)

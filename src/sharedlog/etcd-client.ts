@@ -17,7 +17,8 @@ import type { EtcdTransaction, EtcdTransactionAnswer, EtcdWatch, EtcdWatchAnswer
 export interface EtcdOptions {
   /** `http://host:port` or `https://…`, of one or more members of one cluster. */
   readonly endpoints: readonly string[]
-  readonly tls?: EtcdTls
+  /** A function is asked for each new connection. */
+  readonly tls?: EtcdTls | (() => EtcdTls)
   readonly user?: { readonly name: string; readonly password: string }
   /** Longest wait for the answer to an append, 3 s by default. What only looks, and what leases need, waits a third of it. */
   readonly callTimeoutMs?: number
@@ -43,15 +44,25 @@ interface Request {
  *
  *  Each call @throws UNAVAILABLE: it may have been done; NO_SPACE, TOO_LARGE, NOT_FOUND, UNAUTHENTICATED, FORBIDDEN: it was not. */
 export class EtcdClient {
-  readonly #members: readonly GrpcConnection[]
+  #members: readonly GrpcConnection[] = []
   readonly #options: EtcdOptions
   #at = 0
   #token: Promise<string> | undefined
 
   constructor(options: EtcdOptions) {
-    if (options.endpoints.length === 0) throw new ShoalError('INVALID_ARGUMENT', 'etcd needs at least one endpoint')
     this.#options = options
-    this.#members = options.endpoints.map((endpoint) => new GrpcConnection(endpoint, options.tls ?? {}))
+    this.useEndpoints(options.endpoints)
+  }
+
+  /** Asks these from now on. Calls under way at others fail; the one that was asked last is asked on if it is among them. */
+  useEndpoints(endpoints: readonly string[]): void {
+    if (endpoints.length === 0) throw new ShoalError('INVALID_ARGUMENT', 'etcd needs at least one endpoint')
+    const { tls = {} } = this.#options
+    const known = new Map(this.#members.map((member) => [member.endpoint, member]))
+    const current = this.#members[this.#at]
+    this.#members = endpoints.map((endpoint) => known.get(endpoint) ?? new GrpcConnection(endpoint, tls))
+    this.#at = Math.max(0, this.#members.findIndex((member) => member === current))
+    for (const member of known.values()) if (!this.#members.includes(member)) member.close()
   }
 
   async transact(transaction: EtcdTransaction): Promise<EtcdTransactionAnswer> {
@@ -142,9 +153,10 @@ export class EtcdClient {
 
   /** The one message of an answer. */
   async #answer(request: Request, token: string | undefined): Promise<Buffer> {
+    const member = this.#members[this.#at] as GrpcConnection
     let answer: Buffer | undefined
     for await (const message of this.#messages(request, token)) answer = message
-    if (answer === undefined) throw this.#failed('it gave no answer')
+    if (answer === undefined) throw this.#failed('it gave no answer', member)
     return answer
   }
 
@@ -153,17 +165,17 @@ export class EtcdClient {
     try {
       yield* member.call({ method: `etcdserverpb.${method}`, ...request, token })
     } catch (error) {
-      throw error instanceof GrpcRefusal ? this.#refused(error) : this.#failed(error)
+      throw error instanceof GrpcRefusal ? this.#refused(error, member) : this.#failed(error, member)
     }
   }
 
-  #failed(cause: unknown): ShoalError {
-    const endpoint = this.#options.endpoints[this.#at]
-    this.#at = (this.#at + 1) % this.#members.length
-    return new ShoalError('UNAVAILABLE', `etcd at ${endpoint} cannot be reached`, { cause })
+  /** The next call goes to the next member, unless another call has found that out already. */
+  #failed(cause: unknown, member: GrpcConnection): ShoalError {
+    if (this.#members[this.#at] === member) this.#at = (this.#at + 1) % this.#members.length
+    return new ShoalError('UNAVAILABLE', `etcd at ${member.endpoint} cannot be reached`, { cause })
   }
 
-  #refused(refusal: GrpcRefusal): ShoalError {
+  #refused(refusal: GrpcRefusal, member: GrpcConnection): ShoalError {
     const { grpcCode, message } = refusal
     const said = `etcd says: ${message}`
     if (message.includes('database space exceeded')) return new ShoalError('NO_SPACE', said)
@@ -172,6 +184,6 @@ export class EtcdClient {
     if (grpcCode === GRPC.unauthenticated) return new ShoalError('UNAUTHENTICATED', said)
     if (grpcCode === GRPC.forbidden) return new ShoalError('FORBIDDEN', said)
     if (grpcCode === GRPC.notFound) return new ShoalError('NOT_FOUND', said)
-    return this.#failed(refusal)
+    return this.#failed(refusal, member)
   }
 }

@@ -38,15 +38,15 @@ const UNKNOWN = 2
 /** Calls of one etcd member: gRPC over HTTP/2 as its protocol description has it
  *  (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md), without compression. */
 export class GrpcConnection {
-  readonly #endpoint: string
-  readonly #tls: EtcdTls
+  readonly endpoint: string
+  readonly #tls: EtcdTls | (() => EtcdTls)
   #session: ClientHttp2Session | undefined
   /** That one, and those whose last calls are still under way. */
   readonly #sessions = new Set<ClientHttp2Session>()
   #isClosed = false
 
-  constructor(endpoint: string, tls: EtcdTls) {
-    this.#endpoint = endpoint
+  constructor(endpoint: string, tls: EtcdTls | (() => EtcdTls)) {
+    this.endpoint = endpoint
     this.#tls = tls
   }
 
@@ -109,7 +109,8 @@ export class GrpcConnection {
   }
 
   #connect(): ClientHttp2Session {
-    const session = connect(this.#endpoint, { ...this.#tls, settings: { initialWindowSize: WINDOW_BYTES } })
+    const tls = typeof this.#tls === 'function' ? this.#tls() : this.#tls
+    const session = connect(this.endpoint, { ...tls, settings: { initialWindowSize: WINDOW_BYTES } })
     const forget = (): void => {
       if (this.#session === session) this.#session = undefined
     }

@@ -181,3 +181,14 @@ test('the certificate that was given is shown', async (t) => {
   await log.close()
   assert.deepEqual(shown, [new X509Certificate(certificate).serialNumber])
 })
+
+test('members that have come are asked, and those that have gone are not', async () => {
+  const log = connect(freshPrefix(), { endpoints: ['http://127.0.0.1:9'] })
+  await assert.rejects(log.bounds(), (error) => isShoalError(error, 'UNAVAILABLE'))
+  log.useEndpoints([etcd.endpoint])
+  assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  log.useEndpoints(['http://127.0.0.1:9', etcd.endpoint])
+  for (let round = 0; round < 3; round += 1) assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
+  assert.throws(() => log.useEndpoints([]), (error) => isShoalError(error, 'INVALID_ARGUMENT'))
+  await log.close()
+})

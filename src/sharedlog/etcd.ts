@@ -58,6 +58,11 @@ export class EtcdLog implements SharedLog {
     }
   }
 
+  /** The members may have become others: these are asked from now on. */
+  useEndpoints(endpoints: readonly string[]): void {
+    this.#client.useEndpoints(endpoints)
+  }
+
   async append({ epoch, index, bytes }: { epoch: number; index: number; bytes: Uint8Array }): Promise<AppendOutcome> {
     checkEntrySize(bytes)
     const { leader, last } = this.#keys
