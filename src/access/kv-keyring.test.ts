@@ -115,3 +115,20 @@ test('the root key goes before one of the same name', async () => {
   const root = { accessKey: 'SAME', secretKey: 'roots-secret', principal: ROOT }
   assert.equal(findIn(root, keyring)('SAME'), root)
 })
+
+test('keys that others have changed in the store count once it was read anew, and those that are gone no longer do', async () => {
+  const kv = openMemoryStore()
+  const other = await openKeyring(kv)
+  const gone = await other.create({ principal: 'alice' })
+  let changes = 0
+  const keyring = new KvKeyring({ kv, seal, clock, random: nodeRandom, changed: () => (changes += 1) })
+  assert.deepEqual(keyring.list(), [])
+  await keyring.reload()
+  assert.equal(keyring.find(gone.accessKey)?.secretKey, gone.secretKey)
+  await other.remove(gone.accessKey)
+  const come = await other.create({ principal: 'bob' })
+  await keyring.reload()
+  assert.equal(keyring.find(gone.accessKey), undefined)
+  assert.equal(keyring.find(come.accessKey)?.secretKey, come.secretKey)
+  assert.equal(changes, 2)
+})

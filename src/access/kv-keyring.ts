@@ -36,26 +36,40 @@ export class KvKeyring implements Keyring {
   readonly #clock: Clock
   readonly #random: Random
   readonly #changed: () => void
-  readonly #keys: Map<string, Held>
+  #keys: ReadonlyMap<string, Held> = new Map()
   #writes: Promise<unknown> = Promise.resolve()
 
-  private constructor(options: KvKeyringOptions, keys: Map<string, Held>) {
+  /** One without keys, until `reload`: for a store that can't be read yet. */
+  constructor(options: KvKeyringOptions) {
     this.#kv = options.kv
     this.#seal = options.seal
     this.#clock = options.clock
     this.#random = options.random
     this.#changed = options.changed
-    this.#keys = keys
   }
 
   /** @throws DATA_FORMAT if a row can't be read or was sealed with another key */
   static async open(options: KvKeyringOptions): Promise<KvKeyring> {
+    const keyring = new KvKeyring(options)
+    await keyring.#read()
+    return keyring
+  }
+
+  /** Reads all keys anew, since others may have changed them. @throws DATA_FORMAT as `open`; the keys are what they were then */
+  reload(): Promise<void> {
+    return this.#inTurn(async () => {
+      await this.#read()
+      this.#changed()
+    })
+  }
+
+  async #read(): Promise<void> {
     const keys = new Map<string, Held>()
-    for await (const { key, value } of options.kv.range({ start: PREFIX, end: END })) {
+    for await (const { key, value } of this.#kv.range({ start: PREFIX, end: END })) {
       const accessKey = key.toString('utf8', PREFIX.length)
-      keys.set(accessKey, decode(accessKey, value, options.seal))
+      keys.set(accessKey, decode(accessKey, value, this.#seal))
     }
-    return new KvKeyring(options, keys)
+    this.#keys = keys
   }
 
   readonly find = (accessKey: string): PrincipalKey | undefined => {
@@ -117,7 +131,7 @@ export class KvKeyring implements Keyring {
     return this.#inTurn(async () => {
       this.#require(accessKey)
       await this.#kv.transact((tx) => tx.delete(rowKey(accessKey)), { frees: true })
-      this.#keys.delete(accessKey)
+      this.#keys = new Map([...this.#keys].filter(([name]) => name !== accessKey))
       this.#changed()
     })
   }
@@ -143,7 +157,7 @@ export class KvKeyring implements Keyring {
       secret: this.#seal.seal(accessKey, secretKey).toString('base64'),
     }
     await this.#kv.transact((tx) => tx.put(rowKey(accessKey), Buffer.from(JSON.stringify(stored))))
-    this.#keys.set(accessKey, heldOf(info, secretKey))
+    this.#keys = new Map([...this.#keys, [accessKey, heldOf(info, secretKey)]])
     this.#changed()
   }
 

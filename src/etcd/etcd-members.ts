@@ -125,6 +125,12 @@ export class EtcdMembers {
     await this.#ask('cluster/member/remove', { ID: id }, `remove member ${id}`)
   }
 
+  /** Lets another voter lead etcd, once it has what the leader has, which is the member behind `endpoint`.
+   *  @throws UNAVAILABLE: it doesn't lead, or the other one didn't get there in time */
+  async handOn(endpoint: string, toId: string): Promise<void> {
+    await this.#at(endpoint).call('maintenance/transfer-leadership', { targetID: toId })
+  }
+
   /** Before the member starts at another address. @throws NOT_FOUND, UNAVAILABLE as `addLearner` */
   async update(id: string, peerUrl: string): Promise<void> {
     await this.#ask('cluster/member/update', { ID: id, peerURLs: [peerUrl] }, `move member ${id} to "${peerUrl}"`)

@@ -89,13 +89,14 @@ export class EtcdSupervisor {
     return names.some((name) => name.endsWith('.wal'))
   }
 
-  /** Ends the process: SIGTERM, and after 10 s SIGKILL. Resolves when it is gone. Repeating it is harmless. */
-  async stop(): Promise<void> {
+  /** Ends the process: SIGTERM, and after 10 s SIGKILL; `isAlone`: SIGKILL at once, since it would look for somebody to hand its
+   *  leadership on to, and what it has acknowledged is on its disk. Resolves when it is gone. Repeating it is harmless. */
+  async stop({ isAlone = false }: { readonly isAlone?: boolean } = {}): Promise<void> {
     await this.#starting?.catch(() => {})
     if (this.#watching === undefined) return
     this.#stopping.abort()
     const ended = new AbortController()
-    this.#child?.signal('SIGTERM')
+    this.#child?.signal(isAlone ? 'SIGKILL' : 'SIGTERM')
     const killing = this.#options.clock.sleep(STOP_MS, ended.signal).then(
       () => {
         this.#options.log.warn('etcd does not stop and is killed')

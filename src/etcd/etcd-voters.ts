@@ -37,10 +37,10 @@ export class EtcdVoters {
     const able = nodes.map((node) => (this.#avoided.has(node.nodeId) ? { ...node, isAlive: false } : node))
     const step = planVoters({ members: seated, nodes: able, nowMs, limits })
     if (step.kind === 'nothing') return step
-    log.info('the members of etcd change', { ...step })
     if (step.kind === 'add-learner') await members.addLearner(step.peerUrl)
     else if (step.kind === 'promote') await members.promote(step.memberId)
     else await members.remove(step.memberId)
+    log.info('changed the members of etcd', { ...step })
     const learner = step.kind === 'remove' && seated.find(({ id, role }) => id === step.memberId && role === 'learner')
     if (learner && !learner.isHealthy)
       this.#avoid(

@@ -93,7 +93,13 @@ export class ReplicatedStore implements KeyValueStore {
   }
 
   get isLeading(): boolean {
-    return this.#term !== undefined && !this.#term.leadership.lost.aborted
+    return this.term !== undefined
+  }
+
+  /** The epoch of this node's term, while it leads. */
+  get term(): number | undefined {
+    const leadership = this.#term?.leadership
+    return leadership === undefined || leadership.lost.aborted ? undefined : leadership.epoch
   }
 
   /** Who leads, as far as this node has heard. */
@@ -106,7 +112,7 @@ export class ReplicatedStore implements KeyValueStore {
     return this.#failure
   }
 
-  /** Calls `tell` whenever `isLeading` or `leader` may have changed, until the returned function is called. */
+  /** Calls `tell` whenever `term` or `leader` may have changed, until the returned function is called. */
   onLeadership(tell: () => void): () => void {
     this.#listeners.add(tell)
     return () => this.#listeners.delete(tell)

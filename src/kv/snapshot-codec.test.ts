@@ -6,7 +6,10 @@ import { decodePages, encodePages } from './snapshot-codec.ts'
 import type { KeyValue } from './store.ts'
 
 const bytes = (minLength: number) => fc.uint8Array({ minLength, maxLength: 40 }).map((array) => Buffer.from(array))
-const pages = fc.array(fc.array(fc.record({ key: bytes(1), value: bytes(0) }, { noNullPrototype: true }), { minLength: 1, maxLength: 6 }), { maxLength: 5 })
+const pages = fc.array(
+  fc.array(fc.record({ key: bytes(1), value: bytes(0) }, { noNullPrototype: true }), { minLength: 1, maxLength: 6 }),
+  { maxLength: 5 },
+)
 
 async function* cutAt(whole: Buffer, sizeBytes: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < whole.length; at += sizeBytes) yield whole.subarray(at, at + sizeBytes)

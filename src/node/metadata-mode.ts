@@ -40,18 +40,13 @@ export async function publishMetadataMode(files: Files, dataPath: string, mode: 
 }
 
 /** `undefined` for what makes no sense. */
-export function decodeMetadataMode(value: unknown): MetadataMode | undefined {
+function decodeMetadataMode(value: unknown): MetadataMode | undefined {
   const { format, kind, endpoints, isFounder } = (value ?? {}) as Record<string, unknown>
   if (format !== 1) return undefined
   if (kind === 'home' || kind === 'external') return { kind }
   if (kind !== 'managed' || !Array.isArray(endpoints) || typeof isFounder !== 'boolean') return undefined
   if (!endpoints.every((endpoint) => typeof endpoint === 'string')) return undefined
   return { kind, endpoints, isFounder }
-}
-
-/** What a node that joins this one's cluster begins with. */
-export function modeForJoining(mode: MetadataMode): MetadataMode {
-  return mode.kind === 'managed' ? { ...mode, isFounder: false } : mode
 }
 
 function parse(bytes: Buffer): unknown {

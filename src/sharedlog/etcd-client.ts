@@ -61,7 +61,10 @@ export class EtcdClient {
     const known = new Map(this.#members.map((member) => [member.endpoint, member]))
     const current = this.#members[this.#at]
     this.#members = endpoints.map((endpoint) => known.get(endpoint) ?? new GrpcConnection(endpoint, tls))
-    this.#at = Math.max(0, this.#members.findIndex((member) => member === current))
+    this.#at = Math.max(
+      0,
+      this.#members.findIndex((member) => member === current),
+    )
     for (const member of known.values()) if (!this.#members.includes(member)) member.close()
   }
 

@@ -189,6 +189,9 @@ test('members that have come are asked, and those that have gone are not', async
   assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
   log.useEndpoints(['http://127.0.0.1:9', etcd.endpoint])
   for (let round = 0; round < 3; round += 1) assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
-  assert.throws(() => log.useEndpoints([]), (error) => isShoalError(error, 'INVALID_ARGUMENT'))
+  assert.throws(
+    () => log.useEndpoints([]),
+    (error) => isShoalError(error, 'INVALID_ARGUMENT'),
+  )
   await log.close()
 })

@@ -49,14 +49,16 @@ interface Bucket {
 
 export class Lifecycle {
   readonly #options: LifecycleOptions
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: LifecycleOptions) {
     this.#options = options
   }
 
+  /** Not while it runs; it may have run before. */
   start(): void {
+    this.#stop = new AbortController()
     this.#running = this.#run()
   }
 

@@ -42,17 +42,20 @@ export interface CollectResult {
 
 export class Maintenance {
   readonly #options: MaintenanceOptions
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: MaintenanceOptions) {
     this.#options = options
   }
 
+  /** Not while it runs; it may have run before. */
   start(): void {
+    this.#stop = new AbortController()
     this.#running = this.#run()
   }
 
+  /** Waits for the step that is under way. */
   async stop(): Promise<void> {
     this.#stop.abort()
     await this.#running

@@ -139,15 +139,25 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     })
   }
 
-  /** Starts the background work. */
+  /** Starts the background work, which goes on where it was stopped. */
   start(): void {
     this.#maintenance.start()
     this.#lifecycle.start()
   }
 
   /** Ends the background work; waits for the step that is under way. */
-  async close(): Promise<void> {
+  async stop(): Promise<void> {
     await Promise.all([this.#lifecycle.stop(), this.#maintenance.stop()])
+  }
+
+  close(): Promise<void> {
+    return this.stop()
+  }
+
+  /** Others may have changed the volumes: none counts as opened. */
+  forgetOpened(): void {
+    this.#volumeChanges += 1
+    this.#opened.clear()
   }
 
   /** Applies the lifecycle rules of all buckets now. */
@@ -286,8 +296,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     try {
       return await this.#metadata.transactSystem(fn, options)
     } finally {
-      this.#volumeChanges += 1
-      this.#opened.clear()
+      this.forgetOpened()
     }
   }
 

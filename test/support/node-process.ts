@@ -28,12 +28,12 @@ export interface NodeProcess {
   stop(): Promise<number | null>
 }
 
-/** A base port whose next two are free as well. Ports below those that the system hands out itself, so that nothing takes one
+/** A base port whose next seven are free as well. Ports below those that the system hands out itself, so that nothing takes one
  *  meanwhile but another such call: hence at random. */
 export async function freePort(): Promise<number> {
   for (;;) {
-    const base = 12_000 + 4 * randomInt(5_000)
-    const bound = await Promise.all([base, base + 1, base + 2].map(canListen))
+    const base = 12_000 + 8 * randomInt(2_500)
+    const bound = await Promise.all(Array.from({ length: 8 }, (_, at) => canListen(base + at)))
     if (bound.every(Boolean)) return base
   }
 }

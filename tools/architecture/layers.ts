@@ -78,6 +78,8 @@ export const LAYERS: readonly Layer[] = [
       'wire',
       'cluster',
       'membership',
+      'sharedlog',
+      'etcd',
       'kv',
       'chunk',
       'volume',

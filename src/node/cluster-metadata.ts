@@ -1,0 +1,171 @@
+import { join } from 'node:path'
+import type { ClusterIdentity } from '#cluster/identity.ts'
+import { assert } from '#foundation/assert.ts'
+import type { ObservedMember } from '#etcd/etcd-member.ts'
+import type { EtcdState } from '#etcd/etcd-supervisor.ts'
+import type { VoterLimits } from '#etcd/plan-voters.ts'
+import { drainLmdbJournal, openLmdbBase } from '#kv/lmdb.ts'
+import { ReplicatedStore } from '#kv/replicated.ts'
+import type { SnapshotSource } from '#kv/snapshot-transfer.ts'
+import type { TrimLimits } from '#kv/trim-policy.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Files } from '#platform/files.ts'
+import type { Processes } from '#platform/processes.ts'
+import type { Random } from '#platform/random.ts'
+import type { EtcdOptions } from '#sharedlog/etcd-client.ts'
+import { EtcdLog } from '#sharedlog/etcd.ts'
+import type { WireMethods } from '#wire/methods.ts'
+import { ManagedEtcd } from './managed-etcd.ts'
+import type { MetaNode } from './managed-etcd.ts'
+import { publishMetadataMode } from './metadata-mode.ts'
+import type { MetadataMode } from './metadata-mode.ts'
+import { snapshotMethods } from './metadata-snapshots.ts'
+import { formatAddress, StoreLeadership } from './store-leadership.ts'
+import type { LeaderPlace } from './store-leadership.ts'
+
+export interface ClusterMetadataOptions {
+  /** The node's data folder, locked; the metadata is `meta` in it. */
+  readonly dataPath: string
+  readonly mode: Exclude<MetadataMode, { kind: 'home' }>
+  readonly identity: Pick<ClusterIdentity, 'name' | 'authority'>
+  /** An address to listen on, and what others call this node by. */
+  readonly listenHost: string
+  readonly host: string
+  readonly nodePort: number
+  /** How to reach an etcd that somebody else runs: for `external`. */
+  readonly external?: Omit<EtcdOptions, 'callTimeoutMs'>
+  /** False for a node that only follows. */
+  readonly mayLead: boolean
+  /** Members of the cluster that are able to run etcd, this node too. */
+  readonly nodes: () => readonly MetaNode[]
+  readonly snapshots: SnapshotSource
+  readonly limits?: VoterLimits
+  readonly roundMs?: number
+  readonly keep?: TrimLimits
+  readonly files: Files
+  readonly processes: Processes
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+export interface ClusterMetadataStatus {
+  readonly mode: 'managed' | 'external'
+  readonly leader: LeaderPlace | undefined
+  /** The last entry of the log that has been seen here. */
+  readonly position: number
+  /** The process on this node, of a managed etcd; and its members, as far as they answer. */
+  readonly etcd: EtcdState | undefined
+  readonly members: readonly ObservedMember[]
+}
+
+/** This node's copy of a cluster's metadata, and its part in agreeing on it. */
+export class ClusterMetadata {
+  readonly store: ReplicatedStore
+  readonly leadership: StoreLeadership
+  /** What other nodes call this one for. */
+  readonly methods: WireMethods
+  readonly #mode: ClusterMetadataOptions['mode']['kind']
+  readonly #log: EtcdLog
+  readonly #etcd: ManagedEtcd | undefined
+
+  /** Opens what is in the data folder; metadata that a single node has there becomes the cluster's if this node founds its log.
+   *  Nothing waits for a leader. @throws UNAVAILABLE if etcd is to run here and can't; NO_SPACE, STORAGE_FAILED, DATA_FORMAT */
+  static async open(options: ClusterMetadataOptions): Promise<ClusterMetadata> {
+    const { dataPath, files, mode } = options
+    const path = join(dataPath, 'meta')
+    await drainLmdbJournal(path, { files })
+    const base = await openLmdbBase(path)
+    const log = new LateLog()
+    let etcd: ManagedEtcd | undefined
+    try {
+      etcd = mode.kind === 'managed' ? await startEtcd(options, mode, log) : undefined
+      log.connect(options, etcd)
+    } catch (error) {
+      await base.close()
+      await etcd?.stop()
+      throw error
+    }
+    const { clock, random, identity, host, nodePort, mayLead, snapshots, keep, log: report } = options
+    const { nodeId } = identity.name
+    const candidate = mayLead ? { id: nodeId, address: formatAddress({ host, port: nodePort }) } : undefined
+    const kept = keep === undefined ? {} : { keep }
+    const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, snapshots, ...kept })
+    const leadership = new StoreLeadership({ store, nodeId, clock, log: report })
+    log.isLeading = () => leadership.isLeading
+    return new ClusterMetadata({ mode: mode.kind, store, leadership, log: log.value, etcd })
+  }
+
+  private constructor(parts: {
+    readonly mode: ClusterMetadataOptions['mode']['kind']
+    readonly store: ReplicatedStore
+    readonly leadership: StoreLeadership
+    readonly log: EtcdLog
+    readonly etcd: ManagedEtcd | undefined
+  }) {
+    const { mode, store, leadership, log, etcd } = parts
+    this.store = store
+    this.leadership = leadership
+    this.methods = snapshotMethods(store)
+    this.#mode = mode
+    this.#log = log
+    this.#etcd = etcd
+  }
+
+  async status(): Promise<ClusterMetadataStatus> {
+    const members = (await this.#etcd?.observe().catch(() => [])) ?? []
+    const { leadership, store } = this
+    return { mode: this.#mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members }
+  }
+
+  /** Lets another node lead, then ends etcd here. Repeating it is harmless. */
+  async close(): Promise<void> {
+    await this.leadership.stop()
+    await this.store.close()
+    await this.#log.close()
+    await this.#etcd?.stop()
+  }
+}
+
+/** The log comes after etcd, whose members are known some time after it was started. */
+class LateLog {
+  isLeading = (): boolean => false
+  #log: EtcdLog | undefined
+  #endpoints: readonly string[] | undefined
+
+  get value(): EtcdLog {
+    assert(this.#log !== undefined, 'The log is connected to before it is used')
+    return this.#log
+  }
+
+  connect({ clock, identity, external }: ClusterMetadataOptions, etcd: ManagedEtcd | undefined): void {
+    const prefix = `shoal/${identity.name.clusterId}/system/`
+    this.#log =
+      etcd === undefined
+        ? new EtcdLog({ endpoints: [], ...external, prefix, clock })
+        : new EtcdLog({ endpoints: this.#endpoints ?? etcd.endpoints, tls: () => etcd.keys, prefix, clock })
+  }
+
+  useEndpoints(endpoints: readonly string[]): void {
+    this.#endpoints = endpoints
+    this.#log?.useEndpoints(endpoints)
+  }
+}
+
+function startEtcd(
+  options: ClusterMetadataOptions,
+  mode: Extract<MetadataMode, { kind: 'managed' }>,
+  log: LateLog,
+): Promise<ManagedEtcd> {
+  const { dataPath, files } = options
+  return ManagedEtcd.start({
+    ...options,
+    ...mode,
+    isLeading: () => log.isLeading(),
+    onVoters: async (endpoints) => {
+      log.useEndpoints(endpoints)
+      await publishMetadataMode(files, dataPath, { kind: 'managed', endpoints, isFounder: false })
+    },
+  })
+}
