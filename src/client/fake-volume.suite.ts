@@ -94,6 +94,7 @@ export function status(volumes: Map<string, FakeVolume>): object {
     usage: { bytes: 10, files: 1 },
     chunks,
     garbage: { chunks: 0, hasMore: false },
+    metadata: { mode: 'home' as const },
     uploads: 0,
     changes: { cursor: '1' },
   }

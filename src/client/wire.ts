@@ -150,6 +150,7 @@ export interface NodeStatus {
   }
   /** `hasMore`: counting ended before the end of the list. */
   readonly garbage: { readonly chunks: number; readonly hasMore: boolean }
+  readonly metadata: MetadataStatus
   readonly uploads: number
   readonly changes: { readonly cursor: string }
 }
@@ -182,3 +183,20 @@ export interface AttributeSettings {
 }
 
 export type MoveMode = 'replace' | 'no-replace' | 'exchange'
+
+/** Where strong volumes are agreed on: `home` on one node, `managed` by an etcd that the nodes run, `external` by one that somebody else
+ *  runs. */
+export interface MetadataStatus {
+  readonly mode: 'home' | 'managed' | 'external'
+  /** The id of the node that leads. */
+  readonly leader?: string
+  /** Entries of the log that the node has seen. */
+  readonly position?: number
+  /** Of the managed etcd, by the ids of their nodes; an empty name is one that hasn't run yet. */
+  readonly members?: readonly {
+    readonly name: string
+    readonly role: 'voter' | 'learner'
+    readonly healthy: boolean
+    readonly leader: boolean
+  }[]
+}

@@ -147,7 +147,7 @@ const WRONG: readonly { readonly what: string; readonly given: Given; readonly s
   {
     what: 'a port that is a word',
     given: { env: { SHOAL_PORT: 'http' } },
-    says: ['"port" is "http"', 'SHOAL_PORT', '0 to 65533'],
+    says: ['"port" is "http"', 'SHOAL_PORT', '0 to 65530'],
   },
   { what: 'what Kubernetes sets', given: { env: { SHOAL_PORT: 'tcp://10.0.0.1:7400' } }, says: ['SHOAL_PORT', 'tcp://10.0.0.1'] },
   { what: 'a port too high', given: { flags: { port: '65534' } }, says: ['--port', '65534'] },
@@ -225,4 +225,18 @@ test('zone, address and room of a node are what others can be told', async () =>
   assert.deepEqual([none.zone, none.advertise, none.capacity], ['default', undefined, undefined])
   for (const flags of [{ zone: 'a zone' }, { zone: 'z'.repeat(65) }, { advertise: 'http://a' }, { capacity: '1KiB' }] as const)
     await assert.rejects(load({ flags }), /is wrong/, JSON.stringify(flags))
+})
+
+test('an etcd of its own and one that somebody else runs are a choice, and what belongs together is given together', async () => {
+  const both = { cluster: true, etcd: 'https://a:2379, http://[::1]:2379', port: '0', etcdUser: 'shoal' }
+  await assert.rejects(load({ flags: both }), (error) => {
+    assert.ok(isShoalError(error, 'INVALID_ARGUMENT'))
+    for (const said of ['choose one', '"port" is 0', '"etcdUser" and "etcdPassword" belong together'])
+      assert.ok(error.message.includes(said), said)
+    return true
+  })
+  const { config } = await load({ flags: { etcd: both.etcd, etcdCa: 'ca.pem' } })
+  assert.deepEqual(config.etcd, ['https://a:2379', 'http://[::1]:2379'])
+  assert.equal(config.etcdCa, '/home/someone/ca.pem')
+  await assert.rejects(load({ flags: { etcd: 'a:2379' } }), /such as https:\/\/etcd1/)
 })

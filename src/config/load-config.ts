@@ -48,7 +48,7 @@ const CLIENT_VARIABLES = [
   'SHOAL_NEW_SECRET_KEY',
 ]
 /** Relative to the working folder as given. */
-const PATHS = ['data', 'tls.cert', 'tls.key'] as const satisfies readonly ConfigKey[]
+const PATHS = ['data', 'tls.cert', 'tls.key', 'etcdCa', 'etcdCert', 'etcdKey'] as const satisfies readonly ConfigKey[]
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|::1|\[::1\])$/
 
 /** The configuration from flags, else environment, else file, else defaults.
@@ -154,6 +154,26 @@ function checkTogether(config: Config, origins: Readonly<Record<ConfigKey, Origi
   }
   if ((config.rootAccessKey === undefined) !== (config.rootSecretKey === undefined)) {
     found.push('SHOAL_ROOT_ACCESS_KEY and SHOAL_ROOT_SECRET_KEY belong together: set both, or neither')
+  }
+  return [...found, ...checkEtcd(config, origins)]
+}
+
+function checkEtcd(config: Config, origins: Readonly<Record<ConfigKey, Origin>>): string[] {
+  const found: string[] = []
+  const { cluster, etcd, port } = config
+  if (cluster && etcd.length > 0) {
+    const [own, other] = [describeOrigin(origins.cluster), describeOrigin(origins.etcd)]
+    found.push(`"cluster" is true, from ${own}, and "etcd" is set, from ${other}: the nodes run an etcd, or you do; choose one`)
+  }
+  if ((cluster || etcd.length > 0) && port === 0) {
+    found.push(`"port" is 0, from ${describeOrigin(origins.port)}: a cluster has to find its nodes again, so choose one`)
+  }
+  for (const [one, other] of [
+    ['etcdCert', 'etcdKey'],
+    ['etcdUser', 'etcdPassword'],
+  ] as const) {
+    if ((config[one] === undefined) !== (config[other] === undefined))
+      found.push(`"${one}" and "${other}" belong together: set both, or neither`)
   }
   return found
 }

@@ -126,6 +126,21 @@ export function addresses(options: { readonly help: string; readonly max: number
   }
 }
 
+/** Where programs are that speak HTTP, in a file as a list or as text with commas. */
+export function urls(options: { readonly help: string; readonly max: number }): Setting<readonly string[]> {
+  const { help, max } = options
+  const url = z.string().regex(/^https?:\/\/(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253}):\d{1,5}$/)
+  const list = z.array(url).max(max)
+  return {
+    help,
+    schema: z.union([list, z.string().transform(splitWords).pipe(list)]),
+    fallback: [],
+    allowed: `at most ${max} URLs with commas between them, such as https://etcd1.example.com:2379`,
+    format: (given) => given.join(','),
+    secret: false,
+  }
+}
+
 /** Empty text says nothing. */
 function orNothing<T>(schema: z.ZodType<T>): z.ZodType<T | undefined> {
   return z.union([z.literal('').transform(() => undefined), schema])

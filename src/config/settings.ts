@@ -14,6 +14,7 @@ import {
   text,
   ticket,
   type Setting,
+  urls,
   word,
 } from './setting.ts'
 
@@ -30,12 +31,12 @@ const TIB = 2 ** 40
 export const SETTINGS = {
   data: text({ fallback: './.shoal', help: 'the folder that holds everything the node keeps' }),
   host: text({ fallback: '127.0.0.1', help: 'the address to listen on' }),
-  // The node's last door is at port + 2.
+  // The last door is at port + 5.
   port: count({
     fallback: 7400,
     min: 0,
-    max: 65_533,
-    help: 'the base port: console and REST here, S3 at + 1, nodes at + 2; 0 takes a free one',
+    max: 65_530,
+    help: 'the base port: console and REST here, S3 at + 1, nodes at + 2, etcd at + 4 and + 5; 0 takes a free one',
   }),
   join: addresses({ max: 8, help: 'nodes of the cluster to join, or to look for it at: hosts with the ports of nodes' }),
   token: ticket({
@@ -59,6 +60,19 @@ export const SETTINGS = {
     max: 1024 * TIB,
     help: 'how much this node offers for chunks; the size of its disk unless given',
   }),
+  cluster: flag({
+    fallback: false,
+    help: 'keep the metadata of strong volumes on several nodes, by an etcd that they run: see docs/operations/etcd.md. Remembered in the data folder',
+  }),
+  etcd: urls({
+    max: 16,
+    help: 'the same by an etcd that you run, 3.4 or later: the URLs of its members for clients. To be given to every node, at every start',
+  }),
+  etcdCa: optionalPath({ help: "whose certificates that etcd shows, in PEM; those of the system's authorities unless given" }),
+  etcdCert: optionalPath({ help: 'the certificate that is shown to that etcd, in PEM' }),
+  etcdKey: optionalPath({ help: 'its key, in PEM' }),
+  etcdUser: optionalText({ pattern: /^.{1,128}$/, allowed: 'a name', help: 'the name of a user of that etcd' }),
+  etcdPassword: secret({ pattern: /^.{1,1024}$/, allowed: 'a password', help: "that user's password" }),
   insecure: flag({ fallback: false, help: 'allow an address that others can reach although nothing is encrypted' }),
   'tls.cert': optionalPath({ help: 'the certificate in PEM, with its chain behind it: everything is encrypted then' }),
   'tls.key': optionalPath({ help: 'the key of that certificate in PEM, without a passphrase' }),

@@ -10,6 +10,14 @@ import type { NodeId } from '#foundation/ids.ts'
 import { storageError } from '#platform/files.ts'
 import type { Files } from '#platform/files.ts'
 import { contentKeyPath } from '#volume/content-cipher.ts'
+import {
+  decodeMetadataMode,
+  encodeMetadataMode,
+  HOME_MODE,
+  modeForJoining,
+  publishMetadataMode,
+  readMetadataMode,
+} from './metadata-mode.ts'
 import { publishKnownNodes } from './known-nodes.ts'
 import type { KnownNodesRecord } from './known-nodes.ts'
 
@@ -22,6 +30,8 @@ interface Bootstrap {
   /** 32 bytes each, in base64. */
   readonly keySeal: string
   readonly contentKey: string
+  /** Where the metadata is agreed on, as the file of the data folder has it. */
+  readonly metadata: unknown
 }
 
 const KEY_BYTES = 32
@@ -40,6 +50,7 @@ export async function readBootstrap(
   ])
   assert(root !== undefined && keySeal !== undefined && contentKey !== undefined, 'a node that runs has all its keys')
   const bootstrap: Bootstrap = {
+    metadata: encodeMetadataMode(modeForJoining(await readMetadataMode(files, dataPath))),
     format: 1,
     home: cluster.home,
     removed: cluster.removed,
@@ -67,6 +78,7 @@ export async function keepBootstrap(
   ]
   try {
     for (const [path, content] of secrets) await files.publish(path, [content], { mode: 0o600 })
+    await publishMetadataMode(files, dataPath, decodeMetadataMode(bootstrap.metadata) ?? HOME_MODE)
   } catch (cause) {
     throw storageError(cause, `keep the keys of the cluster in "${dataPath}"`)
   }
@@ -80,6 +92,7 @@ function decode(bytes: Buffer): Bootstrap {
     format === 1 &&
     typeof home === 'string' &&
     Array.isArray(removed) &&
+    (value.metadata === undefined || decodeMetadataMode(value.metadata) !== undefined) &&
     typeof rootAccessKey === 'string' &&
     typeof rootSecretKey === 'string' &&
     [keySeal, contentKey].every((key) => Buffer.from(String(key), 'base64').length === KEY_BYTES)

@@ -16,13 +16,13 @@ import type { Random } from '#platform/random.ts'
 import type { EtcdOptions } from '#sharedlog/etcd-client.ts'
 import { EtcdLog } from '#sharedlog/etcd.ts'
 import type { WireMethods } from '#wire/methods.ts'
+import type { Leader } from './leadership.ts'
 import { ManagedEtcd } from './managed-etcd.ts'
 import type { MetaNode } from './managed-etcd.ts'
 import { publishMetadataMode } from './metadata-mode.ts'
 import type { MetadataMode } from './metadata-mode.ts'
 import { snapshotMethods } from './metadata-snapshots.ts'
 import { formatAddress, StoreLeadership } from './store-leadership.ts'
-import type { LeaderPlace } from './store-leadership.ts'
 
 export interface ClusterMetadataOptions {
   /** The node's data folder, locked; the metadata is `meta` in it. */
@@ -52,7 +52,7 @@ export interface ClusterMetadataOptions {
 
 export interface ClusterMetadataStatus {
   readonly mode: 'managed' | 'external'
-  readonly leader: LeaderPlace | undefined
+  readonly leader: Leader | undefined
   /** The last entry of the log that has been seen here. */
   readonly position: number
   /** The process on this node, of a managed etcd; and its members, as far as they answer. */

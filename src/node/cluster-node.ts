@@ -19,6 +19,7 @@ import { WirePeers } from '#wire/peers.ts'
 import { GossipKeyring } from './gossip-keys.ts'
 import type { KnownNodes } from './known-nodes.ts'
 import { HomeLeadership } from './leadership.ts'
+import type { Leadership } from './leadership.ts'
 import { openNodePort } from './node-port.ts'
 import type { NodePort } from './node-port.ts'
 import { offeredSpace } from './offered-space.ts'
@@ -33,6 +34,8 @@ export interface ClusterNodeOptions {
   readonly identity: ClusterIdentity
   readonly tokens: TokenList
   readonly known: KnownNodes
+  /** Who leads, where that changes; the cluster's founder unless given. */
+  readonly leadership?: Leadership | undefined
   /** Where to look for the cluster, besides where nodes were reached before. */
   readonly seeds: readonly SocketAddress[]
   /** Where others reach this node if it listens on every address. */
@@ -61,12 +64,13 @@ const SEEDS_MAX = 32
 
 /** This node among the others of its cluster: its door for them, who they are, and who leads. */
 export class ClusterNode {
-  readonly leadership: HomeLeadership
+  readonly leadership: Leadership
   /** Calls other nodes. */
   readonly peers: WirePeers
   readonly desk: JoinDesk
   readonly gossipKeys: GossipKeyring
   readonly #options: ClusterNodeOptions
+  readonly #home: HomeLeadership
   readonly #stopping = new AbortController()
   readonly #expelled = new AbortController()
   readonly #listeners = new Set<(change: MemberChange) => void>()
@@ -80,7 +84,8 @@ export class ClusterNode {
     const { nodeId } = identity.name
     const at = known.find(known.home)
     const leader = at === undefined ? undefined : { nodeId: at.id, host: at.host, nodePort: at.port }
-    this.leadership = new HomeLeadership({ self: nodeId, home: known.home, known: leader })
+    this.#home = new HomeLeadership({ self: nodeId, home: known.home, known: leader })
+    this.leadership = options.leadership ?? this.#home
     this.peers = new WirePeers({ connector: links, clock, random, identity: { ...identity.name, software } })
     this.gossipKeys = new GossipKeyring({
       identity,
@@ -154,7 +159,7 @@ export class ClusterNode {
       keyRefused: () => this.#refreshKeys(),
     })
     const { self } = this.#port.membership
-    this.leadership.hear({ nodeId: this.id, host: self.facts.host, nodePort: self.facts.nodePort })
+    this.#home.hear({ nodeId: this.id, host: self.facts.host, nodePort: self.facts.nodePort })
     this.#port.membership.onChange((change) => this.#hear(change))
     this.#tasks.push(this.#every(RENEWAL_MS, () => this.#renew()))
     this.#tasks.push(this.#every(SPACE_MS, () => this.#tellSpace()))
@@ -194,9 +199,8 @@ export class ClusterNode {
 
   #factsAt({ host, port }: SocketAddress): NodeFacts {
     const { config, software, defaultHost } = this.#options
-    const isEverywhere = host === '0.0.0.0' || host === '::'
     return {
-      host: config.advertise ?? (isEverywhere ? defaultHost : host),
+      host: advertisedHost({ ...config, host }, defaultHost),
       nodePort: port,
       restPort: config.port,
       s3Port: config.port === 0 ? 0 : config.port + 1,
@@ -239,7 +243,7 @@ export class ClusterNode {
     const { member, kind } = change
     const { known, log } = this.#options
     const { host, nodePort } = member.facts
-    this.leadership.hear({ nodeId: member.id, host, nodePort })
+    this.#home.hear({ nodeId: member.id, host, nodePort })
     const keep = (kept: Promise<void>) =>
       void kept.catch((error: unknown) => log.error('could not keep what became of a node', { error }))
     if (kind === 'removed') {
@@ -294,6 +298,12 @@ export class ClusterNode {
       await task().catch((error: unknown) => log.error('a task of the cluster failed', { error }))
     }
   }
+}
+
+/** What others call a node by that listens on `host`. */
+export function advertisedHost({ advertise, host }: Pick<Config, 'advertise' | 'host'>, defaultHost: string): string {
+  const isEverywhere = host === '0.0.0.0' || host === '::'
+  return advertise ?? (isEverywhere ? defaultHost : host)
 }
 
 function expelledError(id: NodeId, cause?: unknown): ShoalError {

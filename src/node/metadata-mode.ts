@@ -15,7 +15,7 @@ export type MetadataMode =
   | { readonly kind: 'external' }
 
 const FILE = 'metadata-mode.json'
-const HOME: MetadataMode = { kind: 'home' }
+export const HOME_MODE: MetadataMode = { kind: 'home' }
 
 /** `home` unless the folder says something else. @throws DATA_FORMAT, STORAGE_FAILED */
 export async function readMetadataMode(files: Files, dataPath: string): Promise<MetadataMode> {
@@ -23,7 +23,7 @@ export async function readMetadataMode(files: Files, dataPath: string): Promise<
   const bytes = await files.read(path).catch((cause: unknown) => {
     throw storageError(cause, `read "${path}"`)
   })
-  if (bytes === undefined) return HOME
+  if (bytes === undefined) return HOME_MODE
   const mode = decodeMetadataMode(parse(bytes))
   if (mode !== undefined) return mode
   throw new ShoalError('DATA_FORMAT', `"${path}" is damaged, or of a newer release: restore it from a backup, or upgrade`)
@@ -33,14 +33,24 @@ export async function readMetadataMode(files: Files, dataPath: string): Promise<
 export async function publishMetadataMode(files: Files, dataPath: string, mode: MetadataMode): Promise<void> {
   const path = join(dataPath, FILE)
   try {
-    await files.publish(path, [Buffer.from(`${JSON.stringify({ format: 1, ...mode }, undefined, 2)}\n`)], { mode: 0o600 })
+    await files.publish(path, [Buffer.from(`${JSON.stringify(encodeMetadataMode(mode), undefined, 2)}\n`)], { mode: 0o600 })
   } catch (cause) {
     throw storageError(cause, `keep "${path}"`)
   }
 }
 
+/** As JSON has it. */
+export function encodeMetadataMode(mode: MetadataMode): object {
+  return { format: 1, ...mode }
+}
+
+/** What a node that joins this one's cluster begins with. */
+export function modeForJoining(mode: MetadataMode): MetadataMode {
+  return mode.kind === 'managed' ? { ...mode, isFounder: false } : mode
+}
+
 /** `undefined` for what makes no sense. */
-function decodeMetadataMode(value: unknown): MetadataMode | undefined {
+export function decodeMetadataMode(value: unknown): MetadataMode | undefined {
   const { format, kind, endpoints, isFounder } = (value ?? {}) as Record<string, unknown>
   if (format !== 1) return undefined
   if (kind === 'home' || kind === 'external') return { kind }

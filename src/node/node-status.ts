@@ -2,6 +2,11 @@ import type { StatusDocument } from '#gateway/rest/schemas.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { ClusterMetadata } from './cluster-metadata.ts'
+import type { Leadership } from './leadership.ts'
+
+/** What it tells of where the metadata is agreed on. */
+type MetadataStatus = StatusDocument['metadata']
 
 export interface NodeIdentity {
   readonly version: string
@@ -13,7 +18,7 @@ export interface NodeIdentity {
 /** What `GET /status` answers. */
 export async function describeNode(
   node: NodeIdentity,
-  now: { readonly state: NodeState; readonly uptimeMs: number },
+  now: { readonly state: NodeState; readonly uptimeMs: number; readonly metadata: MetadataStatus },
   volumes: StrongVolumes,
 ): Promise<StatusDocument> {
   const status = await volumes.status()
@@ -37,5 +42,19 @@ export async function describeNode(
     garbage: status.garbage,
     uploads: status.uploads,
     changes: { cursor: status.cursor },
+    metadata: now.metadata,
   }
+}
+
+export async function describeMetadata(
+  metadata: Pick<ClusterMetadata, 'status'> | undefined,
+  leadership: Leadership,
+): Promise<MetadataStatus> {
+  const leader = leadership.leader()?.nodeId
+  const known = leader === undefined ? {} : { leader }
+  if (metadata === undefined) return { mode: 'home', ...known }
+  const { mode, position, members } = await metadata.status()
+  if (mode === 'external') return { mode, position, ...known }
+  const described = members.map(({ name, role, isHealthy, isLeader }) => ({ name, role, healthy: isHealthy, leader: isLeader }))
+  return { mode, position, members: described, ...known }
 }

@@ -31,7 +31,7 @@ const DEFAULT_SETTINGS: VolumeSettings = {
 }
 
 /** Opens the data folder of a stopped node. @throws DATA_IN_USE while a node runs; NOT_FOUND if there is no data folder:
- *  none is made; DATA_FORMAT, STORAGE_FAILED */
+ *  none is made; UNSUPPORTED for a node whose metadata is a cluster's; DATA_FORMAT, STORAGE_FAILED */
 export async function openOffline(
   dataPath: string,
   options: { readonly settings?: VolumeSettings; readonly log?: Log; readonly version?: string } = {},
@@ -42,6 +42,13 @@ export async function openOffline(
   }
   const shared = { clock: nodeClock, random: nodeRandom, log }
   const storage = await openStorage(dataPath, { ...shared, files: nodeFiles, version })
+  if (storage.mode.kind !== 'home') {
+    await storage.close()
+    throw new ShoalError(
+      'UNSUPPORTED',
+      `The metadata in "${dataPath}" is the copy of a cluster's, and means nothing without the others: start the node, and ask it`,
+    )
+  }
   const volumes = assembleVolumes(storage, settings, shared)
   return {
     dataPath: storage.folder.path,

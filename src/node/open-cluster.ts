@@ -1,5 +1,4 @@
 import type { Credentials } from '#access/principal.ts'
-import type { ChunkUsage } from '#chunk/store.ts'
 import { ClusterIdentity } from '#cluster/identity.ts'
 import { readIdentity } from '#cluster/identity-file.ts'
 import { joinCluster } from '#cluster/join.ts'
@@ -8,7 +7,6 @@ import { TokenList } from '#cluster/token-list.ts'
 import type { Config } from '#config/settings.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -20,14 +18,17 @@ import { NodeSockets, presentedCertificates } from '#platform/node-sockets.ts'
 import type { Random } from '#platform/random.ts'
 import type { SocketAddress } from '#platform/sockets.ts'
 import { keepBootstrap, readBootstrap } from './bootstrap.ts'
-import { ClusterNode } from './cluster-node.ts'
+import type { ClusterMetadata } from './cluster-metadata.ts'
+import { advertisedHost, ClusterNode } from './cluster-node.ts'
 import { KnownNodes, readKnownNodes } from './known-nodes.ts'
+import { openMetadata } from './open-metadata.ts'
+import type { Storage } from './open-storage.ts'
 
 export interface OpenClusterOptions {
   readonly config: Config
   readonly folder: DataFolder
   /** What the folder holds. */
-  readonly stores: { readonly kv: Pick<KeyValueStore, 'range'>; readonly chunks: { usage(): Promise<ChunkUsage> } }
+  readonly stores: Pick<Storage, 'kv' | 'chunks' | 'mode' | 'replaceKeys'>
   /** The root key that the node is started with, if it isn't the one in the folder. */
   readonly rootKey: Credentials | undefined
   /** The version of Shoal. */
@@ -43,6 +44,8 @@ export interface OpenedCluster {
   readonly cluster: ClusterNode
   /** Of the cluster that the node belongs to. */
   readonly folder: DataFolder
+  /** Its metadata, unless that lives on one node; `stores.kv` is it then. */
+  readonly metadata: ClusterMetadata | undefined
 }
 
 /** Makes the node one of a cluster: of the one in its folder, of the one that it is told to join, or of one that it founds. Keys of the
@@ -52,13 +55,27 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   const { config, files, clock, random, log, metrics, version, stores, rootKey } = options
   const { identity, folder, seeds } = await identify(options)
   const known = await KnownNodes.open(folder, files)
-  const cluster = new ClusterNode({
+  const defaultHost = nodeMachine.addresses()[0] ?? nodeMachine.hostName
+  // Its metadata and its company need each other; nobody else is known before the node listens.
+  let cluster: ClusterNode | undefined = undefined as ClusterNode | undefined
+  const metadata = await openMetadata({
+    ...options,
+    dataPath: folder.path,
+    storage: stores,
+    identity,
+    isHome: known.home === folder.nodeId,
+    host: advertisedHost(config, defaultHost),
+    members: () => cluster?.members() ?? [],
+    peers: () => cluster?.peers,
+  })
+  cluster = new ClusterNode({
+    leadership: metadata?.leadership,
     config,
     identity,
     known,
     tokens: await TokenList.open(folder.path, { files, clock }),
     seeds: [...config.join, ...seeds],
-    defaultHost: nodeMachine.addresses()[0] ?? nodeMachine.hostName,
+    defaultHost,
     software: version,
     bootstrap: () =>
       readBootstrap(folder.path, { home: known.home, removed: [...known.removed] }, { files, configured: rootKey }),
@@ -70,7 +87,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     log: log.child({ part: 'cluster' }),
     metrics,
   })
-  return { cluster, folder }
+  return { cluster, folder, metadata }
 }
 
 interface Identified {
@@ -114,6 +131,8 @@ async function requireMember({ path, nodeId }: DataFolder, files: Files): Promis
 
 /** Whether something would be lost if the folder went to another cluster. */
 async function hasData({ folder, stores, files }: OpenClusterOptions): Promise<boolean> {
+  // What it has is the cluster's.
+  if (stores.mode.kind !== 'home') return true
   for await (const _row of stores.kv.range({ limit: 1 })) return true
   if ((await stores.chunks.usage()).chunks > 0) return true
   const known = await readKnownNodes(folder.path, files)

@@ -12,8 +12,11 @@ import type { DataFolder } from '#platform/data-folder.ts'
 import type { Files } from '#platform/files.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
+import { readMetadataMode } from './metadata-mode.ts'
+import type { MetadataMode } from './metadata-mode.ts'
 import { SpaceReserve } from './space-reserve.ts'
 import { StorageLatch } from './storage-latch.ts'
+import { StoreSlot } from './store-slot.ts'
 
 export interface StoragePorts {
   readonly files: Files
@@ -25,6 +28,12 @@ export interface StoragePorts {
   readonly version: string
 }
 
+/** The store of a cluster's metadata, and what ends it together with all that it needs. */
+export interface ClusterKeys {
+  readonly store: KeyValueStore
+  close(): Promise<void>
+}
+
 /** A node's data folder, locked, with its stores open. */
 export interface Storage {
   readonly folder: DataFolder
@@ -33,6 +42,10 @@ export interface Storage {
   /** The chunk store itself, for what the port doesn't have: compaction. */
   readonly disk: DiskChunkStore
   readonly latch: StorageLatch
+  /** Where the metadata is agreed on; with another mode than `home` there is none here before `replaceKeys`. */
+  readonly mode: MetadataMode
+  /** Puts the metadata of a cluster in the place of what `kv` has been, which is closed first. It is closed with the storage. */
+  replaceKeys(open: () => Promise<ClusterKeys>): Promise<void>
   /** Closes the stores, then lets go of the folder. Repeating it is harmless. */
   close(): Promise<void>
 }
@@ -49,8 +62,11 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     const folder = await openDataFolder(dataPath, { files, random, version })
     opened.push(folder)
     const reserve = await SpaceReserve.open(join(folder.path, 'reserve'), { files, clock, random, log })
-    const store = await openLmdbStore({ path: join(folder.path, 'meta'), journal: { files, clock } })
-    opened.push(store)
+    const mode = await readMetadataMode(files, folder.path)
+    const slot = new StoreSlot(
+      mode.kind === 'home' ? await openLmdbStore({ path: join(folder.path, 'meta'), journal: { files, clock } }) : undefined,
+    )
+    opened.push(slot)
     const disk = await openDiskChunkStore({
       path: join(folder.path, 'chunks'),
       files,
@@ -64,10 +80,17 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     const latch = new StorageLatch(log)
     return {
       folder,
-      kv: reserve.guardKeys(latch.watchKeys(store)),
+      kv: reserve.guardKeys(latch.watchKeys(slot)),
       chunks: reserve.guardChunks(latch.watchChunks(disk)),
       disk,
       latch,
+      mode,
+      replaceKeys: (open) =>
+        slot.replace(async () => {
+          const keys = await open()
+          opened.push(keys)
+          return keys.store
+        }),
       close,
     }
   } catch (error) {

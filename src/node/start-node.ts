@@ -26,8 +26,10 @@ import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
 import { NodeClusterAdmin } from './cluster-admin.ts'
+import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
-import { describeNode } from './node-status.ts'
+import { LedWork } from './led-work.ts'
+import { describeMetadata, describeNode } from './node-status.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
 import { openCluster } from './open-cluster.ts'
@@ -78,14 +80,14 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
   try {
     const shared = { log, version, clock, random, metrics }
     const rootKey = configuredCredentials(config)
-    const { cluster, folder } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
+    const { cluster, folder, metadata } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
     const storage = { ...stores, folder }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })
-    const access = await openAccess({ storage, seal, credentials, ports: { clock, random, metrics } })
+    const access = await openAccess({ storage, metadata, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
-    const node = new Node({ config, storage, cluster, credentials, access, tls, contentKeys, ports: shared })
+    const node = new Node({ config, storage, cluster, metadata, credentials, access, tls, contentKeys, ports: shared })
     await node.listen()
     return node
   } catch (error) {
@@ -108,12 +110,16 @@ interface Access {
 
 async function openAccess(options: {
   readonly storage: Storage
+  readonly metadata: ClusterMetadata | undefined
   readonly seal: KeySeal
   readonly credentials: RootCredentials
   readonly ports: { readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
 }): Promise<Access> {
-  const { storage, seal, credentials, ports } = options
-  const keyring: KvKeyring = await KvKeyring.open({ ...ports, kv: storage.kv, seal, changed: () => authenticator.forget() })
+  const { storage, metadata, seal, credentials, ports } = options
+  const held = { ...ports, kv: storage.kv, seal, changed: () => authenticator.forget() }
+  // A cluster's can't be read before it has a leader, and others change them as long as this node doesn't lead.
+  const keyring: KvKeyring = metadata === undefined ? await KvKeyring.open(held) : new KvKeyring(held)
+  metadata?.leadership.prepare(() => keyring.reload())
   const findKey = findIn({ ...credentials, principal: ROOT }, keyring)
   const authenticator = new BasicAuthenticator({ ...ports, find: findKey })
   return { keyring, authenticator, findKey }
@@ -123,6 +129,8 @@ interface NodeParts {
   readonly config: Config
   readonly storage: Storage
   readonly cluster: ClusterNode
+  /** The cluster's, unless the strong volumes live on one node. */
+  readonly metadata: ClusterMetadata | undefined
   readonly credentials: RootCredentials
   readonly access: Access
   readonly tls: NodeTls | undefined
@@ -144,6 +152,7 @@ class Node implements RunningNode {
   readonly #parts: NodeParts
   readonly #compactor: PackCompactor
   readonly #servers: Servers
+  #ledWork: LedWork | undefined
   readonly #stopping = new AbortController()
   readonly #startedMs: number
   readonly #startedNs: bigint
@@ -195,17 +204,18 @@ class Node implements RunningNode {
   }
 
   async listen(): Promise<void> {
-    const { cluster } = this.#parts
+    const { cluster, metadata } = this.#parts
+    metadata?.leadership.prepare(async () => this.volumes.forgetOpened())
+    metadata?.leadership.start()
     try {
-      await cluster.listen(forwardMethods({ ...this.#servers }))
+      await cluster.listen({ ...forwardMethods({ ...this.#servers }), ...metadata?.methods })
       await this.#openDoors()
     } catch (error) {
       await cluster.stop()
       throw error
     }
     cluster.announceDoors({ restPort: this.port, s3Port: this.#s3Address.port })
-    // Elsewhere there is no metadata to go by: chunks would all look as if nobody needed them.
-    if (cluster.leadership.isLeading) this.volumes.start()
+    this.#ledWork = new LedWork({ leadership: cluster.leadership, work: this.volumes, log: this.#parts.ports.log })
     this.#compactor.start()
     this.tls?.start()
     this.#state = 'serving'
@@ -230,16 +240,19 @@ class Node implements RunningNode {
 
   /** From the outside in: first no more requests, then no more background work, then the stores. */
   async #stop(): Promise<void> {
-    const { config, storage, cluster, ports } = this.#parts
+    const { config, storage, cluster, metadata, ports } = this.#parts
     ports.log.info('stopping', { graceMs: config.shutdown.graceMs })
     this.#state = 'draining'
     this.#stopping.abort()
     const { base, s3 } = this.#servers
     await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
+    await this.#ledWork?.stop()
+    await this.volumes.close()
+    // Others may lead as soon as this one doesn't.
+    await metadata?.close()
     await cluster.stop({ graceMs: config.shutdown.graceMs })
     await this.tls?.stop()
     await this.#compactor.stop()
-    await this.volumes.close()
     await storage.close()
     ports.log.info('stopped')
   }
@@ -261,8 +274,11 @@ class Node implements RunningNode {
       node: {
         stopping: this.#stopping.signal,
         state: () => this.state(),
-        status: () =>
-          describeNode(identity, { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs }, this.volumes),
+        status: async () => {
+          const metadata = await describeMetadata(this.#parts.metadata, cluster.leadership)
+          const now = { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs, metadata }
+          return describeNode(identity, now, this.volumes)
+        },
       },
     })
   }

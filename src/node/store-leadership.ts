@@ -3,15 +3,10 @@ import type { ReplicatedStore } from '#kv/replicated.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { SocketAddress } from '#platform/sockets.ts'
+import type { Leader, Leadership } from './leadership.ts'
 
 /** Before what is to be done at the beginning of a term is tried again. */
 const RETRY_MS = 200
-
-export interface LeaderPlace {
-  readonly nodeId: NodeId
-  readonly host: string
-  readonly nodePort: number
-}
 
 export interface StoreLeadershipOptions {
   readonly store: Pick<ReplicatedStore, 'term' | 'leader' | 'onLeadership'>
@@ -22,7 +17,7 @@ export interface StoreLeadershipOptions {
 
 /** Whether this node leads the metadata, and who does otherwise. Between being elected and leading lies what `prepare` has asked for:
  *  reading anew what this node keeps of the metadata in memory, which others have changed meanwhile. */
-export class StoreLeadership {
+export class StoreLeadership implements Leadership {
   readonly #options: StoreLeadershipOptions
   readonly #steps: (() => Promise<void>)[] = []
   readonly #listeners = new Set<() => void>()
@@ -44,7 +39,7 @@ export class StoreLeadership {
   }
 
   /** Who leads, where other nodes reach it; none while that isn't known, or nobody does. This node itself only when it is ready to. */
-  leader(): LeaderPlace | undefined {
+  leader(): Leader | undefined {
     const { store, nodeId } = this.#options
     const { leader } = store
     if (leader === undefined || (leader.id === nodeId && !this.isLeading)) return undefined

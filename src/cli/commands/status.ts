@@ -1,4 +1,4 @@
-import type { NodeStatus } from '#client/wire.ts'
+import type { MetadataStatus, NodeStatus } from '#client/wire.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { columns } from '../output.ts'
@@ -32,5 +32,14 @@ function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): str
     ['Disk', `${humanSize(chunks.freeBytes)} of ${humanSize(chunks.capacityBytes)} free (${used}% used)`],
     ['Garbage', `${plural(node.garbage.chunks, 'chunk')}${node.garbage.hasMore ? ' and more' : ''}`],
     ['Uploads', `${plural(node.uploads, 'session')} open`],
+    ['Metadata', ...describeMetadata(node.metadata)],
   ]
+}
+
+function describeMetadata({ mode, leader = 'nobody at the moment', position = 0, members = [] }: MetadataStatus): string[] {
+  if (mode === 'home') return ['on one node']
+  const voters = members.filter(({ role }) => role === 'voter')
+  const answering = voters.filter(({ healthy }) => healthy).length
+  const etcd = mode === 'external' ? 'an etcd of yours' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
+  return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
 }

@@ -105,6 +105,7 @@ export async function startTestServer(
       usage: { bytes: 0, files: 0 },
       chunks: { chunks: 0, liveBytes: 0, storedBytes: 0, capacityBytes: 0, freeBytes: 0 },
       garbage: { chunks: 0, hasMore: false },
+      metadata: { mode: 'home' },
       uploads: 0,
       changes: { cursor: '0' },
     }),

@@ -256,6 +256,14 @@ export const StatusSchema = z.object({
   garbage: z.object({ chunks: z.int(), hasMore: z.boolean() }),
   uploads: z.int(),
   changes: z.object({ cursor: z.string() }),
+  metadata: z.object({
+    mode: z.enum(['home', 'managed', 'external']),
+    leader: z.string().optional(),
+    position: z.int().optional(),
+    members: z
+      .array(z.object({ name: z.string(), role: z.enum(['voter', 'learner']), healthy: z.boolean(), leader: z.boolean() }))
+      .optional(),
+  }),
 })
 export type StatusDocument = z.output<typeof StatusSchema>
 

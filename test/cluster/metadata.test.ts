@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { NodeStatus } from '#client/wire.ts'
+import { Cli } from '../integration/cli-process.ts'
+import { AUTHORIZATION, freePort, startNodeProcess } from '../support/node-process.ts'
+import type { NodeProcess } from '../support/node-process.ts'
+
+// Real nodes with their etcds in processes of their own, over TLS on loopback, to which one thing happens after the other.
+
+const WITHIN_MS = 20_000
+/** A client's, for one request with all its tries: a fail-over takes 3 s, and this machine may be busy. */
+const PATIENCE_MS = 10_000
+
+interface Started {
+  readonly name: string
+  readonly port: number
+  readonly data: string
+  node: NodeProcess
+}
+
+async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  for (const endMs = performance.now() + WITHIN_MS; !(await holds().catch(() => false)); await delay(50))
+    assert.ok(performance.now() < endMs, `not within ${WITHIN_MS} ms: ${what}`)
+}
+
+function urlOf({ node }: Started, path: string): string {
+  return `${node.origin}/api/v1/volumes/docs/files/${path}`
+}
+
+/** As a client does: sent to one node after another until one has done it. */
+async function write(nodes: readonly Started[], path: string): Promise<void> {
+  for (const endMs = performance.now() + PATIENCE_MS; ;) {
+    for (const node of nodes) {
+      const request = { method: 'PUT', body: `contents of ${path}`, headers: { authorization: AUTHORIZATION } }
+      const status = await fetch(urlOf(node, path), request).then(
+        (response) => response.status,
+        () => 503,
+      )
+      if (status < 300) return
+      assert.ok(status === 503 && performance.now() < endMs, `${path} at ${node.name}: ${status}`)
+    }
+    await delay(20)
+  }
+}
+
+async function read(node: Started, path: string): Promise<string | undefined> {
+  const response = await fetch(urlOf(node, path), { headers: { authorization: AUTHORIZATION } })
+  return response.status === 200 ? response.text() : undefined
+}
+
+async function metadataOf({ node }: Started): Promise<NodeStatus['metadata']> {
+  const response = await fetch(`${node.origin}/api/v1/status`, { headers: { authorization: AUTHORIZATION } })
+  return ((await response.json()) as NodeStatus).metadata
+}
+
+async function idOf({ data }: Started): Promise<string> {
+  return (JSON.parse(await readFile(join(data, 'format.json'), 'utf8')) as { nodeId: string }).nodeId
+}
+
+async function etcdPidOf({ data }: Started): Promise<number> {
+  return (JSON.parse(await readFile(join(data, 'etcd.pid'), 'utf8')) as { pid: number }).pid
+}
+
+describe('a cluster whose metadata has no single point of failure', () => {
+  let folder: string
+  const nodes: Started[] = []
+  const written: string[] = []
+  before(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'shoal-metadata-'))
+  })
+  after(async () => {
+    await Promise.all(nodes.map(({ node }) => node.kill()))
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  async function start(name: string, flags: string[] = [], token?: string): Promise<Started> {
+    const [port, data] = [await freePort(), join(folder, name)]
+    const node = await startNodeProcess({ data, port, flags, environment: { SHOAL_TOKEN: token } })
+    const started = { name, port, data, node }
+    nodes.push(started)
+    return started
+  }
+
+  async function restart(started: Started, flags: string[] = []): Promise<void> {
+    const { data, port } = started
+    started.node = await startNodeProcess({ data, port, flags })
+  }
+
+  async function leaderAmong(alive: readonly Started[]): Promise<Started> {
+    let found: Started | undefined
+    await until('one leads', async () => {
+      const { leader } = await metadataOf(alive[0] as Started)
+      const ids = await Promise.all(alive.map(idOf))
+      found = alive[ids.findIndex((id) => id === leader)]
+      return found !== undefined
+    })
+    return found as Started
+  }
+
+  async function untilThreeVote(): Promise<void> {
+    await until('three voters of etcd answer', async () => {
+      const { members = [] } = await metadataOf(nodes[0] as Started)
+      return members.length === 3 && members.every(({ role, healthy }) => role === 'voter' && healthy)
+    })
+  }
+
+  test('one node keeps what it has when it founds the cluster, two join it, and each of the three gets a vote', async () => {
+    const founder = await start('founder')
+    const cli = new Cli(founder.node.origin, folder)
+    await cli.run('volume', 'create', 'docs')
+    await write([founder], 'before')
+    assert.equal((await metadataOf(founder)).mode, 'home')
+    assert.equal(await founder.node.stop(), 0)
+    await restart(founder, ['--cluster'])
+    await until('it serves what it had', async () => (await read(founder, 'before')) === 'contents of before')
+    const line = (await cli.run('cluster', 'token', '--uses', '2')).trimEnd().split('\n').at(-1)
+    await Promise.all([start('second', [], line), start('third', [], line)])
+    await untilThreeVote()
+    assert.equal((await metadataOf(nodes[2] as Started)).mode, 'managed')
+    assert.match(await cli.run('status'), /Metadata +led by [0-9a-f]{32}, \d+ entr\w+ in the log, 3 of 3 voters of etcd answer/)
+  })
+
+  test('what is written on any node is read on any', async () => {
+    for (const node of nodes) {
+      written.push(`by-${node.name}`)
+      await write([node], `by-${node.name}`)
+      for (const other of nodes) assert.equal(await read(other, `by-${node.name}`), `contents of by-${node.name}`)
+    }
+  })
+
+  test('kill -9 of the leader: clients that try again go on, and nothing that was acknowledged is lost', async () => {
+    const leader = await leaderAmong(nodes)
+    const others = nodes.filter((node) => node !== leader)
+    let isOver = false
+    const clients = [0, 1, 2, 3].map(async (client) => {
+      for (let at = 0; !isOver; at += 1) {
+        const path = `client-${client}-${at}`
+        await write(at % 2 === 0 ? others : others.toReversed(), path)
+        written.push(path)
+      }
+    })
+    await delay(300)
+    const before = written.length
+    await leader.node.kill()
+    await until('clients go on', async () => written.length > before + 40)
+    isOver = true
+    await Promise.all(clients)
+    assert.notEqual(await leaderAmong(others), leader)
+    for (const path of ['before', ...written])
+      assert.equal(await read(others[written.length % 2] as Started, path), `contents of ${path}`)
+    // With no flag: the folder knows.
+    await restart(leader)
+    for (const path of written.slice(-5)) assert.equal(await read(leader, path), `contents of ${path}`)
+    await untilThreeVote()
+  })
+
+  test('an etcd that is killed is started again, and clients notice nothing', async () => {
+    const leader = await leaderAmong(nodes)
+    const pid = await etcdPidOf(leader)
+    process.kill(pid, 'SIGKILL')
+    await write(nodes, 'without-one-etcd')
+    await until('another etcd runs', async () => (await etcdPidOf(leader)) !== pid)
+    await untilThreeVote()
+    for (const node of nodes) assert.equal(await read(node, 'without-one-etcd'), 'contents of without-one-etcd')
+  })
+
+  test('a node that is told to stop lets another one lead, without a request failing that is tried again', async () => {
+    const leader = await leaderAmong(nodes)
+    const others = nodes.filter((node) => node !== leader)
+    const stopping = leader.node.stop()
+    for (let at = 0; at < 20; at += 1) await write(others, `while-stopping-${at}`)
+    assert.equal(await stopping, 0)
+    assert.notEqual(await leaderAmong(others), leader)
+    assert.equal(await read(others[0] as Started, 'while-stopping-19'), 'contents of while-stopping-19')
+  })
+})
