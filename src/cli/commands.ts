@@ -30,6 +30,31 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/volume-delete.ts')).volumeDelete,
   },
   {
+    name: 'class create',
+    summary: 'make a replication class',
+    load: async () => (await import('./commands/class-create.ts')).classCreate,
+  },
+  {
+    name: 'class list',
+    summary: 'list the replication classes',
+    load: async () => (await import('./commands/class-list.ts')).classList,
+  },
+  {
+    name: 'class show',
+    summary: 'show what a class asks for and what it gets',
+    load: async () => (await import('./commands/class-show.ts')).classShow,
+  },
+  {
+    name: 'class update',
+    summary: 'change what a class asks for',
+    load: async () => (await import('./commands/class-update.ts')).classUpdate,
+  },
+  {
+    name: 'class delete',
+    summary: 'delete a class that no volume has',
+    load: async () => (await import('./commands/class-delete.ts')).classDelete,
+  },
+  {
     name: 'key create',
     summary: 'make an access key and print its secret this once',
     load: async () => (await import('./commands/key-create.ts')).keyCreate,

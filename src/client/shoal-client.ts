@@ -3,6 +3,7 @@ import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
 import { filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
 import { ClusterCalls } from './cluster-calls.ts'
+import { ClassCalls } from './class-calls.ts'
 import { openDownload, parseHead } from './download.ts'
 import type { Download, DownloadOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
@@ -46,12 +47,14 @@ interface SignalOption {
 export class ShoalClient {
   readonly keys: KeyCalls
   readonly cluster: ClusterCalls
+  readonly classes: ClassCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
     this.#transport = new Transport(options)
     this.keys = new KeyCalls((call) => this.#json(call))
     this.cluster = new ClusterCalls((call) => this.#json(call))
+    this.classes = new ClassCalls((call) => this.#json(call))
   }
 
   get endpoint(): string {

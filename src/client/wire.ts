@@ -95,6 +95,31 @@ export interface RemoteJoinToken {
   readonly uses: number
 }
 
+export interface RemoteClass {
+  readonly name: string
+  readonly copies: number
+  readonly ack: string
+  readonly zones: number
+  readonly durability: string
+  /** The copies grow with the nodes up to this; `null` if they don't. */
+  readonly growsTo: number | null
+  /** That may hold its chunks. */
+  readonly nodes: number
+  /** What each chunk can have now. */
+  readonly placed: { readonly copies: number; readonly zones: number }
+  /** There are fewer nodes or zones than it asks for. */
+  readonly short: boolean
+  /** Chunks are on their way to other nodes. */
+  readonly moving: boolean
+}
+
+export interface ClassSettings {
+  readonly copies?: number
+  readonly ack?: string
+  readonly zones?: number
+  readonly durability?: string
+}
+
 /** What can be set on a volume; `null` lifts a quota. */
 export interface VolumeSettings {
   readonly consistency?: string
@@ -128,6 +153,8 @@ export interface RemoteLocations {
     readonly kind: string
     readonly chunk?: string
     readonly nodes: readonly string[]
+    /** Of a chunk: each copy with its state. */
+    readonly copies?: readonly { readonly node: string; readonly state: string }[]
     readonly state: string
   }[]
 }

@@ -7,7 +7,7 @@ export const MIN_CHUNK_BYTES = 1024 * 1024
 export interface VolumePolicy {
   /** `strong`: linearizable. `eventual` volumes need a release that has them. */
   readonly consistency: 'strong'
-  /** Name of the replication class; `default` keeps one copy on one node. */
+  /** Name of the replication class: how many copies chunks have, and when a write is acknowledged. That there is one is not checked here. */
   readonly class: string
   /** Length of new chunks: a whole number of MiB, 1 to 64. */
   readonly chunkSizeBytes: number

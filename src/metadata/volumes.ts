@@ -58,7 +58,6 @@ export function checkVolumeName(name: string): void {
 export function checkPolicy(policy: VolumePolicy): void {
   if (policy.consistency !== 'strong') throw unsupported('consistency', policy.consistency, '"strong"')
   if (policy.durability !== 'durable') throw unsupported('durability', policy.durability, '"durable"')
-  if (policy.class !== 'default') throw unsupported('class', policy.class, '"default"')
   if (!VERSIONING.includes(policy.versioning))
     throw invalid('versioning', policy.versioning, VERSIONING.map((value) => `"${value}"`).join(', '))
   const { chunkSizeBytes } = policy

@@ -20,6 +20,7 @@ import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import type { ClassDesk } from '#system/class-desk.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WirePeers } from '#wire/peers.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
@@ -36,6 +37,7 @@ export interface ServerParts {
   readonly leadership: Leadership
   /** To send requests on. */
   readonly peers: Pick<WirePeers, 'call'>
+  readonly classes: ClassDesk
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -79,7 +81,7 @@ function forwardable(
 }
 
 function assembleRest(
-  { config, volumes, authenticator, keyring, cluster, ports, node }: ServerParts,
+  { config, volumes, authenticator, keyring, cluster, classes, ports, node }: ServerParts,
   httpMetrics: HttpMetrics,
 ): Door {
   const { limits } = config
@@ -90,6 +92,7 @@ function assembleRest(
     authenticator,
     keyring,
     cluster,
+    classes,
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },

@@ -127,6 +127,11 @@ export class ClusterNode {
     return this.#port?.membership.members() ?? []
   }
 
+  /** Ids that were taken away for good. */
+  get removed(): ReadonlySet<NodeId> {
+    return this.#options.known.removed
+  }
+
   /** Whether gossip or the data folder tells of it. */
   knows(id: NodeId): boolean {
     return this.#port?.membership.member(id) !== undefined || this.#options.known.find(id) !== undefined

@@ -10,7 +10,7 @@ export interface BackgroundWork {
 /** Has background work done on the node that leads, and on no other one: elsewhere there is nothing, or something older, to go by, and chunks
  *  would look as if nobody needed them. */
 export class LedWork {
-  readonly #leadership: Leadership
+  readonly #leadership: Pick<Leadership, 'isLeading' | 'onChange'>
   readonly #work: BackgroundWork
   readonly #log: Log
   readonly #stopListening: () => void
@@ -18,7 +18,7 @@ export class LedWork {
   #isStopped = false
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(options: { readonly leadership: Leadership; readonly work: BackgroundWork; readonly log: Log }) {
+  constructor(options: { readonly leadership: Pick<Leadership, 'isLeading' | 'onChange'>; readonly work: BackgroundWork; readonly log: Log }) {
     this.#leadership = options.leadership
     this.#work = options.work
     this.#log = options.log

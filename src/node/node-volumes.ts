@@ -5,6 +5,7 @@ import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { ChunkCluster } from './chunk-cluster.ts'
 import type { Storage } from './open-storage.ts'
 
 /** The part of the configuration that volumes need. */
@@ -17,13 +18,22 @@ export type VolumeSettings = Pick<Config, 'changes' | 'uploads' | 'gc'> & {
 export function assembleVolumes(
   storage: Storage,
   settings: VolumeSettings,
-  ports: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly contentKeys?: ContentKeys },
+  ports: {
+    readonly clock: Clock
+    readonly random: Random
+    readonly log: Log
+    readonly contentKeys?: ContentKeys
+    /** The chunks of the cluster; this node's own unless given. */
+    readonly cluster?: Pick<ChunkCluster, 'chunks' | 'classes'>
+  },
 ): StrongVolumes {
+  const { cluster, ...rest } = ports
   return new StrongVolumes({
-    ...ports,
+    ...rest,
     digests: nodeDigests,
     kv: storage.kv,
-    chunks: storage.chunks,
+    chunks: cluster?.chunks.all ?? storage.chunks,
+    classes: cluster?.classes,
     nodeId: storage.folder.nodeId,
     changeRingEntries: settings.changes.ringEntries,
     uploadExpiryMs: settings.uploads.expiryMs,

@@ -18,6 +18,7 @@ import { NodeSockets, presentedCertificates } from '#platform/node-sockets.ts'
 import type { Random } from '#platform/random.ts'
 import type { SocketAddress } from '#platform/sockets.ts'
 import { keepBootstrap, readBootstrap } from './bootstrap.ts'
+import { SYSTEM_ROWS } from '#system/system-rows.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import { advertisedHost, ClusterNode } from './cluster-node.ts'
 import { KnownNodes, readKnownNodes } from './known-nodes.ts'
@@ -133,7 +134,9 @@ async function requireMember({ path, nodeId }: DataFolder, files: Files): Promis
 async function hasData({ folder, stores, files }: OpenClusterOptions): Promise<boolean> {
   // What it has is the cluster's.
   if (stores.mode.kind !== 'home') return true
-  for await (const _row of stores.kv.range({ limit: 1 })) return true
+  // What every node notes of its cluster by itself is no loss.
+  for (const range of [{ end: SYSTEM_ROWS.start }, { start: SYSTEM_ROWS.end }])
+    for await (const _row of stores.kv.range({ ...range, limit: 1 })) return true
   if ((await stores.chunks.usage()).chunks > 0) return true
   const known = await readKnownNodes(folder.path, files)
   return known?.clusterId === folder.clusterId && isInCompany(known, folder.nodeId)

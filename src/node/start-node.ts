@@ -25,6 +25,7 @@ import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
+import { ChunkCluster } from './chunk-cluster.ts'
 import { NodeClusterAdmin } from './cluster-admin.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
@@ -87,7 +88,9 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const access = await openAccess({ storage, metadata, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
-    const node = new Node({ config, storage, cluster, metadata, credentials, access, tls, contentKeys, ports: shared })
+    const chunks = new ChunkCluster({ ...shared, storage, cluster })
+    const parts = { config, storage, cluster, metadata, chunks, credentials, access, tls, contentKeys }
+    const node = new Node({ ...parts, ports: shared })
     await node.listen()
     return node
   } catch (error) {
@@ -131,6 +134,7 @@ interface NodeParts {
   readonly cluster: ClusterNode
   /** The cluster's, unless the strong volumes live on one node. */
   readonly metadata: ClusterMetadata | undefined
+  readonly chunks: ChunkCluster
   readonly credentials: RootCredentials
   readonly access: Access
   readonly tls: NodeTls | undefined
@@ -170,7 +174,7 @@ class Node implements RunningNode {
     this.nodeId = storage.folder.nodeId
     this.#startedMs = clock.monotonicMs()
     this.#startedNs = clock.nowNs()
-    this.volumes = assembleVolumes(storage, config, { ...ports, contentKeys: parts.contentKeys })
+    this.volumes = assembleVolumes(storage, config, { ...ports, contentKeys: parts.contentKeys, cluster: parts.chunks })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#servers = this.#assembleServers()
   }
@@ -204,13 +208,16 @@ class Node implements RunningNode {
   }
 
   async listen(): Promise<void> {
-    const { cluster, metadata } = this.#parts
+    const { cluster, metadata, chunks } = this.#parts
     metadata?.leadership.prepare(async () => this.volumes.forgetOpened())
+    metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
     try {
-      await cluster.listen({ ...forwardMethods({ ...this.#servers }), ...metadata?.methods })
+      await cluster.listen({ ...forwardMethods({ ...this.#servers }), ...metadata?.methods, ...chunks.methods })
+      await chunks.start()
       await this.#openDoors()
     } catch (error) {
+      await chunks.stop()
       await cluster.stop()
       throw error
     }
@@ -240,7 +247,7 @@ class Node implements RunningNode {
 
   /** From the outside in: first no more requests, then no more background work, then the stores. */
   async #stop(): Promise<void> {
-    const { config, storage, cluster, metadata, ports } = this.#parts
+    const { config, storage, cluster, metadata, chunks, ports } = this.#parts
     ports.log.info('stopping', { graceMs: config.shutdown.graceMs })
     this.#state = 'draining'
     this.#stopping.abort()
@@ -248,6 +255,7 @@ class Node implements RunningNode {
     await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
     await this.#ledWork?.stop()
     await this.volumes.close()
+    await chunks.stop()
     // Others may lead as soon as this one doesn't.
     await metadata?.close()
     await cluster.stop({ graceMs: config.shutdown.graceMs })
@@ -258,7 +266,7 @@ class Node implements RunningNode {
   }
 
   #assembleServers(): Servers {
-    const { config, storage, cluster, access, ports } = this.#parts
+    const { config, storage, cluster, chunks, access, ports } = this.#parts
     const { clock, version } = ports
     const { nodeId, clusterId } = storage.folder
     const identity = { version, nodeId, clusterId, startedNs: this.#startedNs }
@@ -267,6 +275,7 @@ class Node implements RunningNode {
       ports,
       ...access,
       cluster: new NodeClusterAdmin(cluster, clock),
+      classes: chunks.desk(this.volumes),
       leadership: cluster.leadership,
       peers: cluster.peers,
       tls: this.#parts.tls?.material,

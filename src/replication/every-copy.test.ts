@@ -51,6 +51,27 @@ test('a list and a usage leave out a node that is away, and a chunk is listed on
   assert.equal((await cluster.settle(every.usage())).chunks, 6 - had)
 })
 
+test('a chunk is as good as its best copy, and missing only if every node says so', async () => {
+  const fixture = new Fixture()
+  const { cluster } = fixture
+  const { id, bytes, holders } = fixture.remoteChunk()
+  const [first, second, third] = holders as [FakeNode, FakeNode, FakeNode]
+  const every = everyCopyOf(fixture)
+  const look = async () => [(await cluster.settle(every.locate(id)))?.id, await cluster.settle(every.verify(id))]
+  assert.deepEqual(await look(), [undefined, 'missing'])
+  await first.store.write(id, bytes)
+  first.store.damaged.add(id)
+  assert.deepEqual(await look(), [id, 'corrupt'])
+  await second.store.write(id, bytes)
+  third.isUp = false
+  assert.deepEqual(await look(), [id, 'intact'])
+  second.isUp = false
+  assert.equal((await cluster.settle(every.locate(id)))?.id, id)
+  await assert.rejects(cluster.settle(every.verify(id)), { code: 'UNAVAILABLE' })
+  first.isUp = false
+  await assert.rejects(cluster.settle(every.locate(id)), { code: 'UNAVAILABLE' })
+})
+
 test('what waits is repaired by itself, and tried again when a node was away', async () => {
   const fixture = new Fixture()
   const { cluster, repairs, repairer } = fixture

@@ -1,4 +1,5 @@
 import type { ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { LayoutPair } from '#placement/layout-pair.ts'
@@ -21,9 +22,9 @@ export interface EveryCopyOptions {
   readonly callMs: number
 }
 
-/** All copies of the chunks of all classes, for what removes chunks and counts them. A node that can't be asked is left out: what it has
- *  is found again when it is back. */
-export class EveryCopy implements Pick<ChunkStore, 'forget' | 'list' | 'usage'> {
+/** All copies of the chunks of all classes, for what removes chunks, checks and counts them. What `forget`, `list` and `usage` can't ask
+ *  they leave out: what such a node has is found again when it is back. */
+export class EveryCopy implements Omit<ChunkStore, 'read' | 'write' | 'close'> {
   readonly #options: EveryCopyOptions
   readonly #alarms: Alarms
 
@@ -44,6 +45,26 @@ export class EveryCopy implements Pick<ChunkStore, 'forget' | 'list' | 'usage'> 
     const rest = told.filter(({ value }) => !value).map(({ node }) => node)
     const kept = await search.locateAt(id, rest)
     return kept.every((answer) => answer.error !== undefined || answer.value === undefined)
+  }
+
+  /** @throws UNAVAILABLE if no copy is found, and a node can't be asked that may have one */
+  async locate(id: ChunkId): Promise<ChunkInfo | undefined> {
+    const answers = await this.#search().locateAt(id, this.#nodesOf(id))
+    const found = answers.flatMap((answer) => (answer.error === undefined ? (answer.value ?? []) : []))
+    const silent = answers.find((answer) => answer.error !== undefined)
+    if (found.length === 0 && silent !== undefined) throw unavailable(id, silent.error)
+    return found[0]
+  }
+
+  /** `intact` if one copy is. @throws UNAVAILABLE if none is, and a node can't be asked that may have one */
+  async verify(id: ChunkId): Promise<'intact' | 'corrupt' | 'missing'> {
+    const { peers } = this.#options
+    const answers = await this.#search().ask(this.#nodesOf(id), (node, signal) => peers.store(node).verify(id, signal))
+    const found = new Set(answers.map((answer) => (answer.error === undefined ? answer.value : answer.error)))
+    if (found.has('intact')) return 'intact'
+    const silent = answers.find((answer) => answer.error !== undefined)
+    if (silent !== undefined) throw unavailable(id, silent.error)
+    return found.has('corrupt') ? 'corrupt' : 'missing'
   }
 
   async *list(from?: ChunkId): AsyncIterableIterator<ChunkInfo> {
@@ -107,4 +128,8 @@ export class EveryCopy implements Pick<ChunkStore, 'forget' | 'list' | 'usage'> 
     }
     return [...nodes]
   }
+}
+
+function unavailable(id: ChunkId, cause: ShoalError | undefined): ShoalError {
+  return new ShoalError('UNAVAILABLE', `A node that may hold chunk ${id} can't be asked now`, { details: { chunk: id }, cause })
 }

@@ -1,5 +1,4 @@
 import type { ChunkId } from '#foundation/ids.ts'
-import type { Metrics } from '#observe/metrics.ts'
 
 /** 100,000 requests take some 20 MB. What doesn't fit in is found by the next comparison of what is with what should be. */
 const WAITING_MAX = 100_000
@@ -13,7 +12,6 @@ export interface RepairRequest {
 
 export interface RepairQueueOptions {
   readonly waitingMax?: number
-  readonly metrics?: Metrics | undefined
 }
 
 /** Chunks that wait for a repair, each once, the one with the fewest copies first, and among those the one that has waited
@@ -23,20 +21,10 @@ export class RepairQueue {
   readonly #copiesOf = new Map<ChunkId, number>()
   /** By number of copies. */
   readonly #waiting: Set<ChunkId>[] = []
-  readonly #countDeferred: () => void
   #deferred = 0
 
-  constructor({ waitingMax = WAITING_MAX, metrics }: RepairQueueOptions = {}) {
+  constructor({ waitingMax = WAITING_MAX }: RepairQueueOptions = {}) {
     this.#waitingMax = waitingMax
-    const counter = metrics?.counter({
-      name: 'shoal_repairs_deferred_total',
-      help: 'Repairs that found no place in the queue, and are left to the next comparison',
-    })
-    metrics?.gauge({ name: 'shoal_repairs_waiting', help: 'Chunks that wait for a repair' }, () => this.size)
-    this.#countDeferred = () => {
-      this.#deferred += 1
-      counter?.add(1)
-    }
   }
 
   get size(): number {
@@ -54,7 +42,7 @@ export class RepairQueue {
     const known = this.#copiesOf.get(chunk)
     if (known !== undefined && known <= copies) return true
     if (known === undefined && this.size >= this.#waitingMax) {
-      this.#countDeferred()
+      this.#deferred += 1
       const most = this.#waiting.findLastIndex((chunks) => chunks !== undefined && chunks.size > 0)
       const evicted = this.#waiting[most]?.values().next().value
       if (evicted === undefined || most <= copies) return false

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import { PromMetrics } from '#observe/prom-metrics.ts'
 import { chunkIn, nodeId } from '#placement/nodes.suite.ts'
 import { describeCopies } from './copy-states.ts'
 import { planRepairs } from './plan-repairs.ts'
@@ -30,17 +29,13 @@ test('repairs come by how few copies there are, then by how long they have waite
   )
 })
 
-test('a full queue keeps the repairs of the fewest copies, and counts those that have to go', async () => {
-  const metrics = new PromMetrics()
-  const queue = new RepairQueue({ waitingMax: 2, metrics })
+test('a full queue keeps the repairs of the fewest copies, and counts those that have to go', () => {
+  const queue = new RepairQueue({ waitingMax: 2 })
   assert.ok(queue.offer({ chunk: chunkIn(1), copies: 2 }))
   assert.ok(queue.offer({ chunk: chunkIn(2), copies: 1 }))
   assert.equal(queue.offer({ chunk: chunkIn(3), copies: 2 }), false)
   assert.ok(queue.offer({ chunk: chunkIn(4), copies: 0 }))
   assert.equal(queue.deferred, 2)
-  const { body } = await metrics.expose()
-  assert.match(body, /shoal_repairs_deferred_total 2/)
-  assert.match(body, /shoal_repairs_waiting 2/)
   assert.deepEqual([queue.take()?.chunk, queue.take()?.chunk, queue.take()], [chunkIn(4), chunkIn(2), undefined])
 })
 

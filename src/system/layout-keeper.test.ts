@@ -4,11 +4,12 @@ import type { NodeId } from '#foundation/ids.ts'
 import { openMemoryStore } from '#kv/memory.ts'
 import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
+import { ClassDesk } from './class-desk.ts'
 import { createClass, updateClass } from './classes.ts'
 import { LayoutKeeper } from './layout-keeper.ts'
 import type { StoreMember } from './layout-keeper.ts'
 import { NodeSettings } from './node-settings.ts'
-import { isShort, settleLayout } from './plan-layouts.ts'
+import { settleLayout } from './plan-layouts.ts'
 import { SystemRecords } from './system-records.ts'
 import type { LayoutName } from './system-view.ts'
 
@@ -20,10 +21,17 @@ function member(number: number, fields: Partial<StoreMember> = {}): StoreMember 
 
 async function keeperOf(members: StoreMember[]) {
   const clock = new ManualClock()
+  const removed = new Set<NodeId>()
+  const isRemoved = (id: NodeId): boolean => removed.has(id)
   const records = await SystemRecords.open(openMemoryStore())
-  const keeper = new LayoutKeeper({ records, members: () => members, clock, log: silentLog })
+  const keeper = new LayoutKeeper({ records, members: () => members, isRemoved, clock, log: silentLog })
   return {
     clock,
+    isRemoved,
+    remove: (...numbers: number[]) => {
+      for (const number of numbers) removed.add(idOf(number))
+      members.splice(0, Infinity, ...members.filter(({ id }) => !removed.has(id)))
+    },
     records,
     keeper,
     settings: new NodeSettings(records),
@@ -64,11 +72,13 @@ test('the default class gets a copy for each of the first three nodes, and keeps
   await world.settle()
   await world.keeper.look()
   assert.deepEqual([...world.records.view.layouts.keys()], ['3/1'], 'a layout of no class goes once nothing moves any more')
-  for (const gone of members.splice(1)) members.push({ ...gone, presence: 'removed' })
+  world.remove(2, 3, 4)
   await world.keeper.look()
   assert.equal(world.copies(), 3)
   assert.equal(world.pair('3/1').next.holdersEach, 1)
-  assert.ok(isShort(world.records.view, 'default'))
+  const desk = new ClassDesk({ ...world, volumesOf: async () => [], changed: () => world.keeper.look() })
+  assert.deepEqual(desk.show('default').placed, { copies: 1, zones: 1 })
+  assert.ok(desk.show('default').isShort)
 })
 
 test('a node that dies keeps its place for a moment, one that was stopped for minutes, a removed one not at all', async () => {
@@ -77,7 +87,7 @@ test('a node that dies keeps its place for a moment, one that was stopped for mi
   await world.keeper.look()
   members[1] = member(2, { presence: 'away' })
   members[2] = member(3, { presence: 'left' })
-  members[3] = member(4, { presence: 'removed' })
+  world.remove(4)
   await world.keeper.look()
   assert.deepEqual(
     [2, 3, 4].map((number) => world.holds('3/1', number)),
@@ -186,7 +196,7 @@ test('it looks by itself until it is stopped, also after a failure', async () =>
   }
   const clock = new ManualClock()
   const records = await SystemRecords.open(openMemoryStore())
-  const keeper = new LayoutKeeper({ records, members, clock, log: silentLog })
+  const keeper = new LayoutKeeper({ records, members, isRemoved: () => false, clock, log: silentLog })
   keeper.start()
   const turn = () => new Promise((resolve) => void setImmediate(resolve))
   await turn()

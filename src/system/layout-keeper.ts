@@ -8,14 +8,16 @@ import type { SystemRecords } from './system-records.ts'
 
 /** What membership has to say of a node that keeps chunks. */
 export interface StoreMember extends StoreNode {
-  /** `away` is one that died, `left` one that was stopped in order, `removed` one whose id is nobody's any more. */
-  readonly presence: 'here' | 'away' | 'left' | 'removed'
+  /** `away` is one that died, `left` one that was stopped in order. */
+  readonly presence: 'here' | 'away' | 'left'
 }
 
 export interface LayoutKeeperOptions {
   readonly records: SystemRecords
   /** The nodes whose role is to keep chunks, this one included. */
   readonly members: () => readonly StoreMember[]
+  /** Whether the id is nobody's any more. */
+  readonly isRemoved: (id: NodeId) => boolean
   readonly clock: Clock
   readonly log: Log
   /** How long a node that died keeps its place. Membership has waited for it already, so that it is no mere hiccup. 3 s unless given. */
@@ -30,7 +32,7 @@ export interface LayoutKeeperOptions {
  *  leads the cluster's records. A successor begins to wait for absent nodes anew. */
 export class LayoutKeeper {
   readonly #options: Required<LayoutKeeperOptions>
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
   /** Since when a node has been absent, on the monotonic clock. */
   readonly #absentSinceMs = new Map<NodeId, number>()
   #running: Promise<void> = Promise.resolve()
@@ -39,7 +41,9 @@ export class LayoutKeeper {
     this.#options = { awayGraceMs: 3_000, leftGraceMs: 5 * 60_000, intervalMs: 1_000, ...options }
   }
 
+  /** Also after it was stopped. */
   start(): void {
+    this.#stop = new AbortController()
     this.#running = this.#run()
   }
 
@@ -65,27 +69,29 @@ export class LayoutKeeper {
 
   async #run(): Promise<void> {
     const { clock, intervalMs, log } = this.#options
-    while (!this.#stop.signal.aborted) {
+    const { signal } = this.#stop
+    while (!signal.aborted) {
       try {
         await this.look()
-        await clock.sleep(intervalMs, this.#stop.signal)
+        await clock.sleep(intervalMs, signal)
       } catch (error) {
         if (isShoalError(error, 'CANCELLED')) return
         log.warn('the layouts could not be brought up to date, it is tried again', { error })
-        await clock.sleep(intervalMs, this.#stop.signal).catch(() => undefined)
+        await clock.sleep(intervalMs, signal).catch(() => undefined)
       }
     }
   }
 
   /** Those that are there, and those that keep their place for now. */
   #present(): StoreNode[] {
-    const { records, members, clock, awayGraceMs, leftGraceMs } = this.#options
+    const { records, members, isRemoved, clock, awayGraceMs, leftGraceMs } = this.#options
     const nowMs = clock.monotonicMs()
     const placed = new Map<NodeId, StoreNode>()
     for (const { next } of records.view.layouts.values()) for (const node of next.nodes) placed.set(node.id, node)
     const present: StoreNode[] = []
     const absent = new Set<NodeId>()
     const keep = (node: StoreNode, graceMs: number): void => {
+      if (isRemoved(node.id)) return
       absent.add(node.id)
       const sinceMs = this.#absentSinceMs.get(node.id) ?? nowMs
       this.#absentSinceMs.set(node.id, sinceMs)
@@ -97,7 +103,7 @@ export class LayoutKeeper {
       known.add(id)
       const node = { id, zone, capacityBytes }
       if (presence === 'here') present.push(node)
-      else if (presence !== 'removed') keep(node, presence === 'left' ? leftGraceMs : awayGraceMs)
+      else keep(node, presence === 'left' ? leftGraceMs : awayGraceMs)
     }
     // Nobody has heard of it since this node began to listen.
     for (const { id, zone, capacityBytes } of placed.values()) {

@@ -3,7 +3,7 @@ import { computeLayout } from '#placement/compute-layout.ts'
 import { diffLayouts } from '#placement/layout-diff.ts'
 import { LayoutPair } from '#placement/layout-pair.ts'
 import type { Layout, LayoutNode } from '#placement/layout.ts'
-import { DEFAULT_NODE_SETTING, classOf, layoutName } from './system-view.ts'
+import { DEFAULT_NODE_SETTING, layoutName } from './system-view.ts'
 import type { ClassRecord, LayoutName, SystemEdit, SystemView } from './system-view.ts'
 
 /** A disk that gets a little larger or smaller moves nothing. */
@@ -89,10 +89,4 @@ function isOf(layout: Layout, nodes: readonly LayoutNode[]): boolean {
     const before = known.get(id)
     return before?.zone === zone && before.capacityBytes === capacityBytes && before.weight === weight
   })
-}
-
-/** Whether the cluster has fewer nodes or zones than the class asks for, so that no chunk of it can have all its copies. */
-export function isShort(view: SystemView, name: string): boolean {
-  const layout = view.layouts.get(layoutName(classOf(view, name)))?.next
-  return layout !== undefined && layout.shortfall() !== undefined
 }

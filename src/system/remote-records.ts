@@ -29,7 +29,7 @@ export class RemoteRecords implements SystemSource {
   readonly #options: RemoteRecordsOptions
   readonly #layouts = new LayoutCache()
   readonly #listeners = new Set<(view: SystemView) => void>()
-  readonly #stop = new AbortController()
+  #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
   #view: SystemView = EMPTY_VIEW
 
@@ -46,7 +46,9 @@ export class RemoteRecords implements SystemSource {
     return () => this.#listeners.delete(listener)
   }
 
+  /** Also after it was stopped. */
   start(): void {
+    this.#stop = new AbortController()
     this.#running = this.#run()
   }
 

@@ -1,5 +1,6 @@
 import type { KeyValueStore, Snapshot } from '#kv/store.ts'
-import { LayoutCache, SYSTEM_ROWS, VERSION_KEY, readRows, rowsOf } from './system-rows.ts'
+import { LayoutCache, SYSTEM_ROWS, readRows, rowsOf } from './system-rows.ts'
+import { EMPTY_VIEW } from './system-view.ts'
 import type { SystemEdit, SystemSource, SystemView } from './system-view.ts'
 
 /** The cluster's own records in the key-value store, all of them held in memory too.
@@ -7,21 +8,20 @@ import type { SystemEdit, SystemSource, SystemView } from './system-view.ts'
  *  Where others may write to the same store (a replica of it), `refresh` takes over what they wrote. */
 export class SystemRecords implements SystemSource {
   readonly #kv: KeyValueStore
-  readonly #layouts: LayoutCache
+  readonly #layouts = new LayoutCache()
   readonly #listeners = new Set<(view: SystemView) => void>()
-  #view: SystemView
+  #view: SystemView = EMPTY_VIEW
 
-  /** @throws DATA_FORMAT, UNAVAILABLE */
+  /** Those that are in `kv`. @throws DATA_FORMAT, UNAVAILABLE */
   static async open(kv: KeyValueStore): Promise<SystemRecords> {
-    const layouts = new LayoutCache()
-    const view = await kv.read((snapshot) => readRows(snapshot.range(SYSTEM_ROWS), layouts.decode))
-    return new SystemRecords(kv, view, layouts)
+    const records = new SystemRecords(kv)
+    await records.refresh()
+    return records
   }
 
-  private constructor(kv: KeyValueStore, view: SystemView, layouts: LayoutCache) {
+  /** None, until `refresh`: for a store that can't be read yet. */
+  constructor(kv: KeyValueStore) {
     this.#kv = kv
-    this.#view = view
-    this.#layouts = layouts
   }
 
   get view(): SystemView {
@@ -51,10 +51,8 @@ export class SystemRecords implements SystemSource {
     return after
   }
 
-  /** Takes over what others have written to the store. */
+  /** Takes over what others have written to the store. @throws DATA_FORMAT, UNAVAILABLE */
   async refresh(): Promise<void> {
-    const bytes = await this.#kv.get(VERSION_KEY)
-    if (bytes === undefined || Number(bytes.readBigUInt64BE(0)) <= this.#view.version) return
     this.#adopt(await this.#kv.read((snapshot) => this.#read(snapshot)))
   }
 

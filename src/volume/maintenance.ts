@@ -149,8 +149,14 @@ export class Maintenance {
   /** True if the chunk is no longer in the store. */
   async #forget({ chunk }: ChunkGarbage, beforeMs: number): Promise<boolean> {
     const { chunks } = this.#options
-    if (await chunks.forget(chunk, { untouchedSinceMs: beforeMs })) return true
-    return (await chunks.locate(chunk)) === undefined
+    try {
+      if (await chunks.forget(chunk, { untouchedSinceMs: beforeMs })) return true
+      return (await chunks.locate(chunk)) === undefined
+    } catch (error) {
+      // A node that may have it can't be asked now; others can be collected all the same.
+      if (isShoalError(error, 'UNAVAILABLE')) return false
+      throw error
+    }
   }
 
   /** Chunks that no row refers to and that nobody has touched for the grace: what a crash left between the chunk and its

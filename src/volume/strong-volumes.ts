@@ -1,4 +1,5 @@
 import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import { DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
 import type { KeyValueStore, Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
@@ -6,6 +7,7 @@ import { nextChange } from '#metadata/change-feed.ts'
 import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata } from '#metadata/metadata.ts'
+import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
 import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import { listUploads } from '#metadata/uploads.ts'
@@ -31,6 +33,7 @@ import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { Lifecycle, type LifecycleOptions, type LifecycleResult } from './lifecycle.ts'
 import { DAY_MS } from './lifecycle-rules.ts'
+import type { ClassChunks } from './locations.ts'
 import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
@@ -40,9 +43,19 @@ import type { Objects, ObjectVolumes } from './objects.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
 
+/** The replication classes that volumes can have. */
+export interface VolumeClasses {
+  has(name: string): boolean
+  /** The chunks of a class; of one that is gone, those of `default`. */
+  chunksOf(name: string): ClassChunks
+}
+
 export interface StrongVolumesOptions {
   readonly kv: KeyValueStore
+  /** All chunks, whichever class they are of. */
   readonly chunks: ChunkStore
+  /** What there is of classes; one without a name but `default`, whose chunks are `chunks`, unless given. */
+  readonly classes?: VolumeClasses | undefined
   readonly clock: Clock
   readonly random: Random
   readonly digests: Digests
@@ -86,6 +99,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #stores: StrongVolumeStores
   readonly #clock: Clock
   readonly #tenant: TenantId
+  readonly #classes: VolumeClasses
   readonly #maintenance: Maintenance
   readonly #lifecycle: Lifecycle
   readonly #fsck = new Fsck()
@@ -100,6 +114,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT })
     this.#clock = clock
     this.#tenant = options.tenant ?? DEFAULT_TENANT
+    this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
     this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
     this.#stores = {
@@ -190,6 +205,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     name: string,
     { policy = {}, settings, caller }: { policy?: Partial<VolumePolicy>; settings: BucketSettings; caller: Caller },
   ): Promise<VolumeInfo> {
+    this.#checkClass(policy)
     return this.#changeVolumes((tx, onAppend) => {
       const owner = caller.principal
       const record = createVolume(tx, { tenant: this.#tenant, name, policy, owner }, this.#clock.nowNs())
@@ -230,6 +246,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
+    this.#checkClass(changes)
     return this.#changeVolumes((tx, onAppend) => {
       const record = updateVolume(tx, requireVolume(tx, this.#tenant, name), changes)
       this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
@@ -258,6 +275,11 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     )
   }
 
+  #checkClass({ class: name }: Partial<VolumePolicy>): void {
+    if (name === undefined || this.#classes.has(name)) return
+    throw new ShoalError('INVALID_ARGUMENT', `There is no class "${name}"`, { details: { field: 'class' } })
+  }
+
   #report(
     tx: Transaction,
     change: { kind: 'volume-create' | 'volume-update' | 'volume-remove'; volume: string; caller: Caller },
@@ -277,7 +299,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       const settings = readSettings(snapshot, volumePrefix(record.tenant, record.id))
       return { info: describeVolume(snapshot, record), settings }
     })
-    const volume = new StrongVolume(this.#stores, found)
+    const volume = new StrongVolume({ ...this.#stores, chunks: this.#classes.chunksOf(found.info.policy.class) }, found)
     if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
     if (this.#volumeChanges === changesSeen) this.#opened.set(name, volume)
     return volume
@@ -305,7 +327,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   async freeBytes(): Promise<number | undefined> {
-    return (await this.#stores.chunks.usage()).freeBytes
+    return (await this.#classes.chunksOf(DEFAULT_POLICY.class).usage()).freeBytes
   }
 
   currentCursor(): Promise<string> {

@@ -100,6 +100,16 @@ export interface UploadPart {
   readonly sha256: Buffer
 }
 
+/** What a chunk, or one copy of it, is in: the words are those of MogileFS' successors, docs/glossary.md. */
+export type CopyState =
+  | 'uploading'
+  | 'need-replication'
+  | 'replication-out'
+  | 'replication-in'
+  | 'stored'
+  | 'to-delete'
+  | 'missing'
+
 export interface ChunkLocation {
   readonly offset: number
   readonly length: number
@@ -108,7 +118,9 @@ export interface ChunkLocation {
   readonly kind: 'inline' | 'chunk' | 'hole'
   /** Ids of the nodes that hold the bytes. */
   readonly nodes: readonly string[]
-  readonly state: 'stored' | 'missing'
+  /** Each copy of a chunk, also those on their way. */
+  readonly copies: readonly { readonly node: string; readonly state: CopyState }[]
+  readonly state: CopyState
 }
 
 export interface Locations {

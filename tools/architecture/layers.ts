@@ -58,7 +58,11 @@ export const LAYERS: readonly Layer[] = [
     imports: [...GROUND, 'wire'],
   },
   { name: 'gateway/xml', purpose: 'XML in and out, for the doors whose protocols speak it', imports: GROUND },
-  { name: 'gateway/rest', purpose: 'REST under /api/v1', imports: [...GROUND, 'volume', 'access', 'gateway/http'] },
+  {
+    name: 'gateway/rest',
+    purpose: 'REST under /api/v1',
+    imports: [...GROUND, 'placement', 'system', 'volume', 'access', 'gateway/http'],
+  },
   {
     name: 'gateway/s3',
     purpose: "Amazon S3's interface",
@@ -82,6 +86,9 @@ export const LAYERS: readonly Layer[] = [
       'etcd',
       'kv',
       'chunk',
+      'placement',
+      'replication',
+      'system',
       'volume',
       'access',
       'config',

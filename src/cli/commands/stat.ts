@@ -32,13 +32,18 @@ export const stat: Command = {
         const kept =
           extent.chunk === undefined
             ? extent.kind
-            : `chunk ${extent.chunk.slice(0, 16)}… on ${extent.nodes.join(', ')} (${extent.state})`
+            : `chunk ${extent.chunk.slice(0, 16)}… ${extent.state}: ${placesText(extent.copies ?? [])}`
         rows.push(['Extent', `${extent.offset} + ${extent.length}: ${kept}`])
       }
       for (const line of columns(rows, '<<')) await output.line(line)
     }
     return EXIT.ok
   },
+}
+
+function placesText(copies: readonly { readonly node: string; readonly state: string }[]): string {
+  if (copies.length === 0) return 'nowhere'
+  return copies.map(({ node, state }) => (state === 'stored' ? `on ${node}` : `on ${node} (${state})`)).join(', ')
 }
 
 function describe(entry: RemoteEntry, shown: string): string[][] {

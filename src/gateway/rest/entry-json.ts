@@ -70,12 +70,13 @@ export function locationsJson(path: Path, locations: Locations): Record<string, 
   return {
     path: formatPath(path),
     size: locations.attributes.sizeBytes,
-    extents: locations.extents.map(({ offset, length, kind, chunk, nodes, state }) => ({
+    extents: locations.extents.map(({ offset, length, kind, chunk, nodes, copies, state }) => ({
       offset,
       length,
       kind,
       ...(chunk === undefined ? {} : { chunk }),
       nodes,
+      ...(chunk === undefined ? {} : { copies }),
       state,
     })),
   }

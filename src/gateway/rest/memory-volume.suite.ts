@@ -102,6 +102,7 @@ export class MemoryVolume implements Volume {
           chunk: undefined,
           kind: 'inline' as const,
           nodes: ['memory'],
+          copies: [],
           state: 'stored' as const,
         },
       ],

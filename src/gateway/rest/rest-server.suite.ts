@@ -20,6 +20,8 @@ import { nodeRandom } from '#platform/node-random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import { MemoryCluster } from './memory-cluster.suite.ts'
+import { ClassDesk } from '#system/class-desk.ts'
+import { SystemRecords } from '#system/system-records.ts'
 import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { RestDoor } from './rest-door.ts'
 import type { NodeState, RestLimits, RestServices } from './route.ts'
@@ -81,7 +83,14 @@ export async function startTestServer(
     changed: () => authenticator.forget(),
   })
   const authenticator = new BasicAuthenticator({ find: findIn(CREDENTIALS, keyring), clock, metrics })
+  const records = await SystemRecords.open(openMemoryStore())
+  const classes = new ClassDesk({
+    records,
+    volumesOf: async (name) => (name === 'used' ? ['docs'] : []),
+    changed: async () => {},
+  })
   const services: RestServices = {
+    classes,
     volumes: options.volumes ?? volumes,
     authenticator,
     keyring,

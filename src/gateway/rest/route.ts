@@ -4,6 +4,7 @@ import type { Keyring } from '#access/keyring.ts'
 import type { ErrorCode } from '#foundation/errors.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { HttpMetrics } from '#gateway/http/http-metrics.ts'
+import type { ClassDesk } from '#system/class-desk.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -22,6 +23,7 @@ export interface RestServices {
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
+  readonly classes: ClassDesk
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

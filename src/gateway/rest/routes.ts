@@ -3,10 +3,12 @@ import { beginUpload } from './begin-upload.ts'
 import { changeEntry } from './change-entry.ts'
 import { commitUpload } from './commit-upload.ts'
 import { createJoinToken } from './create-join-token.ts'
+import { createClass } from './create-class.ts'
 import { createKey } from './create-key.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { followChanges } from './follow-changes.ts'
 import { listEntries } from './list-entries.ts'
+import { listClasses } from './list-classes.ts'
 import { listKeys } from './list-keys.ts'
 import { listNodes } from './list-nodes.ts'
 import { listUploads } from './list-uploads.ts'
@@ -14,6 +16,7 @@ import { listVolumes } from './list-volumes.ts'
 import { patchVolume } from './patch-volume.ts'
 import { putVolume } from './put-volume.ts'
 import { headFile, readFile } from './read-file.ts'
+import { removeClass } from './remove-class.ts'
 import { removeFile } from './remove-file.ts'
 import { removeKey } from './remove-key.ts'
 import { removeNode } from './remove-node.ts'
@@ -23,6 +26,7 @@ import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
 import { runFsck } from './run-fsck.ts'
 import { showAttributes } from './show-attributes.ts'
+import { showClass } from './show-class.ts'
 import { showHealth } from './show-health.ts'
 import { showNode } from './show-node.ts'
 import { showOpenApi } from './show-openapi.ts'
@@ -30,6 +34,7 @@ import { showReadiness } from './show-readiness.ts'
 import { showStatus } from './show-status.ts'
 import { showUpload } from './show-upload.ts'
 import { showVolume } from './show-volume.ts'
+import { updateClass } from './update-class.ts'
 import { updateKey } from './update-key.ts'
 import { writeBatch } from './write-batch.ts'
 import { writeFile } from './write-file.ts'
@@ -58,6 +63,11 @@ export const ROUTES: readonly Route[] = [
   commitUpload,
   abortUpload,
   writeBatch,
+  listClasses,
+  createClass,
+  showClass,
+  updateClass,
+  removeClass,
   listKeys,
   createKey,
   updateKey,

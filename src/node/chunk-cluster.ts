@@ -1,0 +1,167 @@
+import type { NodeId } from '#foundation/ids.ts'
+import type { MemberView } from '#membership/member.ts'
+import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
+import { chunkMethods } from '#replication/chunk-methods.ts'
+import type { ChunkPeers } from '#replication/peers.ts'
+import { WireChunkPeers } from '#replication/wire-chunks.ts'
+import { ClassDesk } from '#system/class-desk.ts'
+import { LayoutKeeper } from '#system/layout-keeper.ts'
+import type { StoreMember } from '#system/layout-keeper.ts'
+import { NodeSettings } from '#system/node-settings.ts'
+import { RemoteRecords } from '#system/remote-records.ts'
+import { systemMethods } from '#system/system-methods.ts'
+import { SystemRecords } from '#system/system-records.ts'
+import type { SystemSource, SystemView } from '#system/system-view.ts'
+import type { StrongVolumes, VolumeClasses } from '#volume/strong-volumes.ts'
+import type { WireMethods } from '#wire/methods.ts'
+import type { PeerAddress } from '#wire/peer-connections.ts'
+import type { ClusterNode } from './cluster-node.ts'
+import type { Leadership } from './leadership.ts'
+import { LedWork } from './led-work.ts'
+import type { Storage } from './open-storage.ts'
+import { ReplicatedChunks } from './replicated-chunks.ts'
+
+export interface ChunkClusterOptions {
+  readonly storage: Pick<Storage, 'kv' | 'chunks'>
+  readonly cluster: Pick<ClusterNode, 'id' | 'peers' | 'members' | 'onChange' | 'removed' | 'leadership'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+}
+
+/** What makes the chunks of several nodes those of one cluster. The node that leads keeps its records; the others hear of them, and answer
+ *  for the chunks that they have. */
+export class ChunkCluster {
+  /** What was decided about nodes; to be changed where the records are led. */
+  readonly settings: NodeSettings
+  readonly chunks: ReplicatedChunks
+  /** What other nodes call. */
+  readonly methods: WireMethods
+  /** What this node knows of the cluster's records. */
+  readonly records: SystemSource
+  readonly #leadership: Leadership
+  readonly #own: SystemRecords
+  readonly #keeper: LayoutKeeper
+  readonly #remote: RemoteRecords
+  readonly #log: Log
+  #work: LedWork[] = []
+
+  constructor(options: ChunkClusterOptions) {
+    const { storage, cluster, clock, metrics } = options
+    const log = options.log.child({ part: 'chunks' })
+    this.#log = log
+    this.#leadership = cluster.leadership
+    this.#own = new SystemRecords(storage.kv)
+    this.settings = new NodeSettings(this.#own)
+    this.#remote = new RemoteRecords({ wire: cluster.peers, leader: () => addressOfLeader(cluster), clock, log })
+    this.records = new NewestRecords(this.#own, this.#remote)
+    const members = (): StoreMember[] => cluster.members().flatMap(storeMembers)
+    const isRemoved = (id: NodeId): boolean => cluster.removed.has(id)
+    this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log })
+    const store = storage.chunks
+    const shared = { peers: chunkPeers(options), clock, digests: nodeDigests }
+    this.chunks = new ReplicatedChunks({ ...shared, self: cluster.id, local: store, records: this.records, log, metrics })
+    this.methods = { ...chunkMethods({ ...shared, store }), ...systemMethods(this.records, clock) }
+  }
+
+  get classes(): VolumeClasses {
+    return { has: (name) => this.records.view.classes.has(name), chunksOf: (name) => this.chunks.of(name) }
+  }
+
+  /** For whoever administers the classes of `volumes`, where the records are led. */
+  desk(volumes: Pick<StrongVolumes, 'list'>): ClassDesk {
+    const volumesOf = async (name: string): Promise<string[]> =>
+      (await volumes.list()).flatMap((volume) => (volume.policy.class === name ? [volume.name] : []))
+    return new ClassDesk({ records: this.#own, volumesOf, changed: () => this.#keeper.look() })
+  }
+
+  /** Reads the records anew, which others have led. To be called before this node leads. @throws DATA_FORMAT, UNAVAILABLE */
+  prepare(): Promise<void> {
+    return this.#own.refresh()
+  }
+
+  /** To be called once the cluster listens. Where the records are led, the layouts are up to date when it resolves. */
+  async start(): Promise<void> {
+    const leadership = this.#leadership
+    if (leadership.isLeading) {
+      await this.prepare()
+      await this.#keeper.look()
+    }
+    const following: Pick<Leadership, 'isLeading' | 'onChange'> = {
+      get isLeading() {
+        return !leadership.isLeading
+      },
+      onChange: (listener) => leadership.onChange(listener),
+    }
+    const log = this.#log
+    this.#work = [
+      new LedWork({ leadership, work: this.#keeper, log }),
+      new LedWork({ leadership: following, work: this.#remote, log }),
+    ]
+    this.chunks.start()
+  }
+
+  /** After the doors are closed, and before the stores and the cluster. */
+  async stop(): Promise<void> {
+    await Promise.all(this.#work.splice(0).map((work) => work.stop()))
+    await this.chunks.stop()
+  }
+}
+
+/** The latest of two that tell of the same records: versions only grow. */
+class NewestRecords implements SystemSource {
+  readonly #sources: readonly [SystemSource, SystemSource]
+
+  constructor(...sources: [SystemSource, SystemSource]) {
+    this.#sources = sources
+  }
+
+  get view(): SystemView {
+    const [one, other] = this.#sources
+    return one.view.version >= other.view.version ? one.view : other.view
+  }
+
+  onChange(listener: (view: SystemView) => void): () => void {
+    const stops = this.#sources.map((source) => source.onChange(() => listener(this.view)))
+    return () => {
+      for (const stop of stops) stop()
+    }
+  }
+}
+
+function chunkPeers({ storage, cluster }: ChunkClusterOptions): ChunkPeers {
+  let known: ReadonlyMap<NodeId, MemberView> | undefined
+  cluster.onChange(() => (known = undefined))
+  const find = (id: NodeId): MemberView | undefined => {
+    known ??= new Map(cluster.members().map((member) => [member.id, member]))
+    // Before anybody is known, members may come without a change being told.
+    if (known.size === 0) known = undefined
+    return known?.get(id)
+  }
+  const addressOf = (id: NodeId): PeerAddress | undefined => {
+    const member = cluster.removed.has(id) ? undefined : find(id)
+    return member === undefined ? undefined : { host: member.facts.host, port: member.facts.nodePort, nodeId: id }
+  }
+  return new WireChunkPeers({
+    self: cluster.id,
+    wire: cluster.peers,
+    addressOf,
+    store: storage.chunks,
+    isHealthy: (id) => find(id)?.liveness === 'alive',
+    digests: nodeDigests,
+  })
+}
+
+function addressOfLeader({ leadership }: ChunkClusterOptions['cluster']): PeerAddress | undefined {
+  const leader = leadership.leader()
+  return leader === undefined ? undefined : { host: leader.host, port: leader.nodePort, nodeId: leader.nodeId }
+}
+
+function storeMembers({ id, liveness, facts }: MemberView): StoreMember[] {
+  if (!facts.roles.includes('store')) return []
+  const presence = liveness === 'dead' ? 'away' : liveness === 'left' ? 'left' : 'here'
+  return [{ id, zone: facts.zone, capacityBytes: facts.capacityBytes, presence }]
+}
