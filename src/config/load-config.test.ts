@@ -102,13 +102,13 @@ test('shown are all keys with their origin, and no secret', async () => {
 test('what is shown could be given as flags, and would mean the same', async () => {
   const { config } = await load()
   const shown = describeConfig(await load())
-  const flags = Object.fromEntries(shown.filter(({ key }) => !key.startsWith('root')).map(({ key, value }) => [key, value]))
+  const flags = Object.fromEntries(shown.filter(({ key }) => !/^root|Password$/.test(key)).map(({ key, value }) => [key, value]))
   assert.deepEqual((await load({ flags })).config, config)
   assert.deepEqual(
     configFlags()
       .filter(({ takesValue }) => !takesValue)
       .map(({ name }) => name),
-    ['insecure', 'tls-self-signed'],
+    ['cluster', 'insecure', 'tls-self-signed'],
   )
 })
 

@@ -16,12 +16,14 @@ import { nodeDatagrams } from '#platform/node-datagrams.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
 import { NodeSockets, presentedCertificates } from '#platform/node-sockets.ts'
 import type { Random } from '#platform/random.ts'
-import type { SocketAddress } from '#platform/sockets.ts'
+import type { Connector, SocketAddress } from '#platform/sockets.ts'
+import { WirePeers } from '#wire/peers.ts'
 import { keepBootstrap, readBootstrap } from './bootstrap.ts'
 import { SYSTEM_ROWS } from '#system/system-rows.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import { advertisedHost, ClusterNode } from './cluster-node.ts'
 import { KnownNodes, readKnownNodes } from './known-nodes.ts'
+import { learnMetadataMode } from './metadata-mode-call.ts'
 import { openMetadata } from './open-metadata.ts'
 import type { Storage } from './open-storage.ts'
 
@@ -57,6 +59,8 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   const { identity, folder, seeds } = await identify(options)
   const known = await KnownNodes.open(folder, files)
   const defaultHost = nodeMachine.addresses()[0] ?? nodeMachine.hostName
+  const links = new NodeSockets(identity.keys)
+  if (known.home !== folder.nodeId) await learnMode(options, identity, known, { connector: links, dataPath: folder.path })
   // Its metadata and its company need each other; nobody else is known before the node listens.
   let cluster: ClusterNode | undefined = undefined as ClusterNode | undefined
   const metadata = await openMetadata({
@@ -81,7 +85,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     bootstrap: () =>
       readBootstrap(folder.path, { home: known.home, removed: [...known.removed] }, { files, configured: rootKey }),
     usage: () => stores.chunks.usage(),
-    links: new NodeSockets(identity.keys),
+    links,
     datagrams: nodeDatagrams,
     clock,
     random,
@@ -89,6 +93,18 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     metrics,
   })
   return { cluster, folder, metadata }
+}
+
+async function learnMode(
+  { version, files, clock, random, log }: OpenClusterOptions,
+  { name }: ClusterIdentity,
+  known: KnownNodes,
+  { connector, dataPath }: { readonly connector: Connector; readonly dataPath: string },
+): Promise<void> {
+  const peers = new WirePeers({ connector, clock, random, identity: { ...name, software: version } })
+  const nodes = known.nodes.map(({ id, host, port }) => ({ nodeId: id, host, port }))
+  await learnMetadataMode({ dataPath, nodes, peers, files, log })
+  await peers.close()
 }
 
 interface Identified {

@@ -23,6 +23,7 @@ import type { Random } from '#platform/random.ts'
 import { openContentKeys } from '#volume/content-cipher.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { WireMethods } from '#wire/methods.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
 import { ChunkCluster } from './chunk-cluster.ts'
@@ -30,6 +31,7 @@ import { NodeClusterAdmin } from './cluster-admin.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { LedWork } from './led-work.ts'
+import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
@@ -89,8 +91,8 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
     const chunks = new ChunkCluster({ ...shared, storage, cluster })
-    const parts = { config, storage, cluster, metadata, chunks, credentials, access, tls, contentKeys }
-    const node = new Node({ ...parts, ports: shared })
+    const parts = { config, storage, cluster, metadata, modeMethods: modeMethods(folder.path, files), chunks, credentials }
+    const node = new Node({ ...parts, access, tls, contentKeys, ports: shared })
     await node.listen()
     return node
   } catch (error) {
@@ -134,6 +136,7 @@ interface NodeParts {
   readonly cluster: ClusterNode
   /** The cluster's, unless the strong volumes live on one node. */
   readonly metadata: ClusterMetadata | undefined
+  readonly modeMethods: WireMethods
   readonly chunks: ChunkCluster
   readonly credentials: RootCredentials
   readonly access: Access
@@ -208,12 +211,13 @@ class Node implements RunningNode {
   }
 
   async listen(): Promise<void> {
-    const { cluster, metadata, chunks } = this.#parts
+    const { cluster, metadata, modeMethods, chunks } = this.#parts
     metadata?.leadership.prepare(async () => this.volumes.forgetOpened())
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
     try {
-      await cluster.listen({ ...forwardMethods({ ...this.#servers }), ...metadata?.methods, ...chunks.methods })
+      const answers = { ...forwardMethods({ ...this.#servers }), ...modeMethods, ...metadata?.methods, ...chunks.methods }
+      await cluster.listen(answers)
       await chunks.start()
       await this.#openDoors()
     } catch (error) {

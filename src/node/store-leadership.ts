@@ -26,7 +26,7 @@ export class StoreLeadership implements Leadership {
   /** The term for which everything has been prepared. */
   #preparedTerm: number | undefined
   #preparing: Promise<void> | undefined
-  #told = ''
+  #told = 'false undefined'
 
   constructor(options: StoreLeadershipOptions) {
     this.#options = options

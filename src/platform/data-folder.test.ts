@@ -44,10 +44,10 @@ test('a new folder is private, has ids of its own, and keeps them', async (conte
   const second = await open(path)
   assert.deepEqual(
     { nodeId: second.nodeId, clusterId: second.clusterId, format: second.format, path: second.path },
-    { nodeId: first.nodeId, clusterId: first.clusterId, format: 3, path },
+    { nodeId: first.nodeId, clusterId: first.clusterId, format: 4, path },
   )
   const format: unknown = JSON.parse(await readFile(join(path, 'format.json'), 'utf8'))
-  assert.deepEqual(format, { format: 3, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
+  assert.deepEqual(format, { format: 4, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
   await second.close()
 })
 

@@ -114,7 +114,10 @@ export class GrpcConnection {
     const forget = (): void => {
       if (this.#session === session) this.#session = undefined
     }
-    session.on('connect', () => session.setLocalWindowSize(4 * WINDOW_BYTES))
+    session.on('connect', () => {
+      // It may have been given up while it connected.
+      if (!session.destroyed) session.setLocalWindowSize(4 * WINDOW_BYTES)
+    })
     // Its calls fail with it; the next one connects anew.
     session.on('error', forget)
     session.on('goaway', forget)

@@ -86,8 +86,11 @@ export class EtcdLog implements SharedLog {
   async *read(from: number, signal: AbortSignal): AsyncGenerator<readonly LogEntry[], void, undefined> {
     const ended = AbortSignal.any([signal, this.#closed.signal])
     for (let next = from; !ended.aborted;) {
-      const { entries, last, revision } = await this.#page(next, PAGE_ENTRIES_MAX)
-      if (ended.aborted) return
+      const page = await this.#page(next, PAGE_ENTRIES_MAX).catch((error: unknown) => {
+        if (!ended.aborted) throw error
+      })
+      if (page === undefined || ended.aborted) return
+      const { entries, last, revision } = page
       if (entries.length > 0) yield entries
       next += entries.length
       if (next <= last) continue
