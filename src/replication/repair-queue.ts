@@ -36,6 +36,12 @@ export class RepairQueue {
     return this.#deferred
   }
 
+  /** Of the next one; `undefined` if none waits. */
+  get fewestCopies(): number | undefined {
+    const fewest = this.#waiting.findIndex((chunks) => chunks !== undefined && chunks.size > 0)
+    return fewest < 0 ? undefined : fewest
+  }
+
   /** Adds a request, or brings one for the same chunk forward. When the queue is full the one with the most copies has to go.
    *  False if that is the one offered. */
   offer({ chunk, copies }: RepairRequest): boolean {

@@ -44,6 +44,11 @@ export const LAYERS: readonly Layer[] = [
     purpose: "the cluster's own records: classes, what was decided about nodes, layouts",
     imports: [...GROUND, 'wire', 'kv', 'placement'],
   },
+  {
+    name: 'tracker',
+    purpose: 'keeps chunks where they belong: repair, rebalance, drain, garbage collection, scrub',
+    imports: [...GROUND, 'kv', 'chunk', 'placement', 'replication'],
+  },
   { name: 'metadata', purpose: 'the namespace: inodes, entries, extents, uploads, references', imports: [...GROUND, 'kv'] },
   {
     name: 'volume',
