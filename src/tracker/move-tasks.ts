@@ -1,6 +1,7 @@
 import type { NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { atOnce } from './at-once.ts'
 import { assessCopies } from './assess-copies.ts'
 import type { WalkBatch } from './chunk-walk.ts'
 import type { ChunkWork } from './chunk-work.ts'
@@ -13,6 +14,7 @@ import { isWalkDue } from './task-timing.ts'
 import type { TaskTiming } from './task-timing.ts'
 
 const BATCH_MAX = 256
+const PLANNED_AT_ONCE = 8
 
 export interface MoveTaskOptions {
   readonly work: ChunkWork
@@ -25,17 +27,20 @@ export interface MoveTaskOptions {
 /** What moves chunks to where they belong while none lacks copies. */
 class ChunkMover {
   readonly #options: MoveTaskOptions
+  readonly #isThorough: boolean
 
-  constructor(options: MoveTaskOptions) {
+  /** @param isThorough copies are read, and not taken on trust */
+  constructor(options: MoveTaskOptions, isThorough: boolean) {
     this.#options = options
+    this.#isThorough = isThorough
   }
 
   async plan(chunks: readonly WalkedChunk[], batch: WalkBatch, step: Step): Promise<BatchPlan> {
     const plans: ChunkPlan[] = []
-    for (const chunk of chunks) {
+    await atOnce(chunks, PLANNED_AT_ONCE, async (chunk) => {
       const plan = await this.#planOne(chunk, batch, step)
       if (plan !== undefined) plans.push(plan)
-    }
+    })
     return { plans }
   }
 
@@ -47,7 +52,7 @@ class ChunkMover {
     const listed = new Map(batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]))
     const { lacking, unknown } = assessCopies({ wanted, found: listed })
     if (lacking.length === 0 && unknown.length === 0) return undefined
-    const survey = await this.#options.work.survey({ id, classes, nodes, isThorough: false }, step)
+    const survey = await this.#options.work.survey({ id, classes, nodes, isThorough: this.#isThorough }, step)
     // It was removed since it was listed.
     if (survey.living.length === 0 && survey.silent === 0) return undefined
     return this.#options.work.planRestore({ id, classes }, survey, step)
@@ -71,7 +76,7 @@ export class RebalanceTask implements TaskKind {
 
   constructor(options: MoveTaskOptions) {
     this.#options = options
-    this.#mover = new ChunkMover(options)
+    this.#mover = new ChunkMover(options, false)
   }
 
   mark(view: ClusterView): string {
@@ -108,8 +113,8 @@ export class RebalanceTask implements TaskKind {
   }
 }
 
-/** Sees to it that nothing is needed of nodes that are draining: what they hold is copied to where it belongs without them. A node is
- *  drained once that is so, and no layout has it, so that nothing new comes. */
+/** Sees to it that nothing is needed of nodes that are draining: what they hold is copied to where it belongs without them, and what is
+ *  there already is read. A node is drained once that is so, and no layout has it, so that nothing new comes. */
 export class DrainTask implements TaskKind {
   readonly name = 'drain'
   readonly batchMax = BATCH_MAX
@@ -119,7 +124,7 @@ export class DrainTask implements TaskKind {
 
   constructor(options: MoveTaskOptions) {
     this.#options = options
-    this.#mover = new ChunkMover(options)
+    this.#mover = new ChunkMover(options, true)
   }
 
   mark(view: ClusterView): string {

@@ -11,6 +11,8 @@ import type { TaskTiming } from './task-timing.ts'
 
 /** A walk takes this part of the period, and the next one begins after it: so there is something left for bad days. */
 const PART_OF_PERIOD = 0.9
+/** How much faster than an even pace it may be when it is late. */
+const CATCH_UP_MAX = 4
 /** A store that hardly has anything isn't worth dawdling over. */
 const BYTES_PER_SECOND_MIN = 1024 * 1024
 
@@ -81,9 +83,12 @@ export class ScrubTask implements TaskKind {
   }
 }
 
-/** What a scrub has to read a second to be through in time. */
+/** What a scrub has to read a second to be through in time: at least what an even pace is, and not much more when it is late. */
 export function scrubBytesPerSecond(state: TaskState, { scrubPeriodMs }: TaskTiming, nowMs: number): number {
+  const wholeMs = scrubPeriodMs * PART_OF_PERIOD
+  const even = (state.expectedBytes / wholeMs) * 1_000
   const leftBytes = Math.max(0, state.expectedBytes - state.counters.verifiedBytes)
-  const leftMs = Math.max(60_000, state.startedAtMs + scrubPeriodMs * PART_OF_PERIOD - nowMs)
-  return Math.max(BYTES_PER_SECOND_MIN, (leftBytes / leftMs) * 1_000)
+  const leftMs = Math.max(1, state.startedAtMs + wholeMs - nowMs)
+  const needed = (leftBytes / leftMs) * 1_000
+  return Math.max(BYTES_PER_SECOND_MIN, even, Math.min(needed, even * CATCH_UP_MAX))
 }

@@ -28,6 +28,8 @@ export class TaskLoop {
   /** Changes of the state, one after the other. */
   #changes: Promise<void> = Promise.resolve()
   #changing = 0
+  /** The step that is under way; it never rejects. */
+  #stepping: Promise<unknown> = Promise.resolve()
 
   constructor(options: TaskLoopOptions) {
     this.#options = options
@@ -64,7 +66,13 @@ export class TaskLoop {
   }
 
   ask(budget: BudgetLimits | undefined): Promise<void> {
-    return this.#change({ ...(this.state.isWalking ? {} : { isAsked: true }), ...(budget === undefined ? {} : { budget }) })
+    const { isDryRun, isWalking } = this.state
+    return this.#change({
+      ...(isWalking ? {} : { isAsked: true }),
+      // Who asks for a dry run wants it now, also while the task itself is paused.
+      ...(isDryRun ? { isPaused: false } : {}),
+      ...(budget === undefined ? {} : { budget }),
+    })
   }
 
   /** Stops the step that is under way, then changes the state. */
@@ -72,7 +80,7 @@ export class TaskLoop {
     this.#changing += 1
     this.#interrupt.abort(interrupted())
     const change = this.#changes.then(async () => {
-      await this.#idle()
+      await this.#stepping
       await this.#options.runner.change(changes)
     })
     this.#changes = change.catch(() => {})
@@ -82,12 +90,6 @@ export class TaskLoop {
       this.#changing -= 1
       this.#interrupt.abort(interrupted())
     }
-  }
-
-  #stepping: Promise<unknown> = Promise.resolve()
-
-  async #idle(): Promise<void> {
-    await this.#stepping
   }
 
   async #run(): Promise<void> {

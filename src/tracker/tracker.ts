@@ -130,8 +130,8 @@ export class Tracker {
     await Promise.all(this.#loopsOf(task).map((loop) => loop.resume()))
   }
 
-  /** Begins a walk of the task, unless one is under way; a dry run changes nothing but its own counters. It begins also if the task is
-   *  paused, once it is resumed. */
+  /** Begins a walk of the task, unless one is under way; if the task is paused, once it is resumed. A dry run goes beside it, also while it
+   *  is paused, and changes nothing but its own counters. */
   async run(task: TaskName, { isDryRun = false, budget }: RunRequest = {}): Promise<void> {
     const loop = this.#loopsOf(task).find(({ state }) => state.isDryRun === isDryRun)
     await loop?.ask(budget)
@@ -152,9 +152,12 @@ export class Tracker {
   }
 
   #areCopiesMade(): boolean {
+    const isDraining = this.#options.source.members().some(({ state }) => state === 'draining')
     const busy = this.#loops.some(({ state: { task, isDryRun, isWalking, isIncomplete, finishedAtMs } }) => {
       if (isDryRun || (task !== 'repair' && task !== 'rebalance' && task !== 'drain')) return false
-      return isWalking || isIncomplete || (task !== 'drain' && finishedAtMs === 0)
+      // What a drain has left matters no more when nobody is drained any more.
+      if (task === 'drain' && !isDraining) return false
+      return isWalking || isIncomplete || finishedAtMs === 0
     })
     return !busy && this.#repair.waiting === 0
   }

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { idOf, rejectsWith, sampleBytes } from '#chunk/store.suite.ts'
+import { nodeId } from '#placement/nodes.suite.ts'
+import { FakeCluster, TEST_DIGESTS } from '#replication/fake-cluster.suite.ts'
+import { RemoteHolders } from './remote-holders.ts'
+
+const bytes = sampleBytes(2_000)
+const id = idOf(bytes)
+const [self, a, b] = [nodeId(0), nodeId(1), nodeId(2)]
+const { signal } = new AbortController()
+
+async function clusterWithCopyAtA() {
+  const cluster = new FakeCluster([self, a, b])
+  await cluster.node(a).store.write(id, bytes)
+  const holders = new RemoteHolders({ peers: cluster.peersOf(self), clock: cluster.clock, digests: TEST_DIGESTS, callMs: 1_000, copyMs: 2_000 })
+  return { cluster, holders }
+}
+
+test('a copy goes from node to node, and is compared with its id', async () => {
+  const { cluster, holders } = await clusterWithCopyAtA()
+  assert.equal(await cluster.settle(holders.copy(id, { from: a, to: b, signal })), true)
+  assert.ok(await cluster.node(b).has(id))
+  assert.deepEqual((await holders.list(b, { from: undefined, limit: 10, signal })).map((info) => info.id), [id])
+  assert.equal((await holders.locate(b, id, signal))?.sizeBytes, 2_000)
+  assert.equal((await holders.usage(b, signal)).chunks, 1)
+  assert.equal(await holders.verify(b, id, signal), 'intact')
+  assert.equal(await holders.remove(b, id, { untouchedSinceMs: cluster.clock.nowMs(), signal }), false)
+  assert.equal(await holders.remove(b, id, { untouchedSinceMs: cluster.clock.nowMs() + 1, signal }), true)
+  assert.equal(await holders.locate(b, id, signal), undefined)
+})
+
+test('a source that has nothing good to give is told from a target that fails', async () => {
+  const { cluster, holders } = await clusterWithCopyAtA()
+  const copy = (): Promise<boolean> => cluster.settle(holders.copy(id, { from: a, to: b, signal }))
+  cluster.node(a).garbles = true
+  assert.equal(await copy(), false)
+  cluster.node(a).garbles = false
+  cluster.node(a).isUp = false
+  assert.equal(await copy(), false)
+  cluster.node(a).isUp = true
+  assert.equal(await cluster.settle(holders.copy(id, { from: b, to: a, signal })), false)
+  cluster.node(b).refusal = 'NO_SPACE'
+  await rejectsWith('NO_SPACE', copy())
+})
+
+test('a node that takes too long is given up, and so is every call that is cancelled', async () => {
+  const { cluster, holders } = await clusterWithCopyAtA()
+  cluster.node(a).delayMs = 10_000
+  await rejectsWith('UNAVAILABLE', cluster.settle(holders.locate(a, id, signal)))
+  const end = new AbortController()
+  const copying = holders.copy(id, { from: a, to: b, signal: end.signal })
+  end.abort()
+  await assert.rejects(copying)
+  assert.equal(await cluster.node(b).has(id), false)
+})
