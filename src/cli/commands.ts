@@ -132,6 +132,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'check all data of a node, and repair it',
     load: async () => (await import('./commands/fsck.ts')).fsck,
   },
+  {
+    name: 'tracker status',
+    summary: 'show what keeps chunks where they belong, and how far it is',
+    load: async () => (await import('./commands/tracker-status.ts')).trackerStatus,
+  },
+  {
+    name: 'tracker pause',
+    summary: 'pause a task of the tracker, or all',
+    load: async () => (await import('./commands/tracker-pause.ts')).trackerPause,
+  },
+  {
+    name: 'tracker resume',
+    summary: 'let a task of the tracker, or all, go on',
+    load: async () => (await import('./commands/tracker-pause.ts')).trackerResume,
+  },
+  {
+    name: 'tracker run',
+    summary: 'begin a task of the tracker now, or a dry run of it',
+    load: async () => (await import('./commands/tracker-run.ts')).trackerRun,
+  },
   { name: 'bench', summary: 'measure how fast a node is', load: async () => (await import('./commands/bench.ts')).bench },
   {
     name: 'completion',

@@ -17,6 +17,7 @@ import {
   sha256Of,
   status,
 } from './fake-volume.suite.ts'
+import { FakeTracker } from './fake-tracker.suite.ts'
 import { cutResponse, decodeSegment, json, readAll } from './fake-wire.suite.ts'
 import type { EntryType } from './wire.ts'
 
@@ -39,6 +40,7 @@ interface Exchange {
 export class FakeServer {
   readonly volumes = new Map<string, FakeVolume>()
   readonly requests: string[] = []
+  readonly tracker = new FakeTracker()
   /** Asked for each request. */
   fault: (request: IncomingMessage) => Fault = () => undefined
   /** What becomes of the bytes of a file on their way out. */
@@ -137,6 +139,7 @@ export class FakeServer {
     const query = new URLSearchParams(search)
     const [head, name, kind, ...rest] = target.split('/')
     if (head === 'status') return json(response, 200, status(this.volumes))
+    if (head === 'tracker') return this.tracker.answer(request, response, name)
     if (head === 'fsck') return this.#fsck(request, response)
     if (head !== 'volumes') throw new Problem(404, 'NOT_FOUND', `There is no ${target}`)
     if (name === undefined) return json(response, 200, { volumes: [...this.volumes.keys()].map((each) => this.#describe(each)) })

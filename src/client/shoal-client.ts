@@ -11,6 +11,7 @@ import type { ByteSource } from './hashed-source.ts'
 import { KeyCalls } from './key-calls.ts'
 import { splitLines } from './lines.ts'
 import { problemError } from './problem.ts'
+import { TrackerCalls } from './tracker-calls.ts'
 import { parseJson, Transport } from './transport.ts'
 import type { Call, TransportOptions } from './transport.ts'
 import { uploadInParts } from './upload.ts'
@@ -48,6 +49,7 @@ export class ShoalClient {
   readonly keys: KeyCalls
   readonly cluster: ClusterCalls
   readonly classes: ClassCalls
+  readonly tracker: TrackerCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
@@ -55,6 +57,7 @@ export class ShoalClient {
     this.keys = new KeyCalls((call) => this.#json(call))
     this.cluster = new ClusterCalls((call) => this.#json(call))
     this.classes = new ClassCalls((call) => this.#json(call))
+    this.tracker = new TrackerCalls((call) => this.#json(call))
   }
 
   get endpoint(): string {

@@ -182,6 +182,51 @@ export interface NodeStatus {
   readonly changes: { readonly cursor: string }
 }
 
+/** What a task of the tracker may use; no limit where none is given. `share`: the part of the time. */
+export interface TrackerBudget {
+  readonly bytesPerSecond?: number
+  readonly opsPerSecond?: number
+  readonly share?: number
+}
+
+export interface RemoteTrackerTask {
+  readonly task: string
+  readonly dryRun: boolean
+  /** `paused running waiting idle` */
+  readonly activity: string
+  readonly walk: number
+  /** Nothing was left for later. */
+  readonly complete: boolean
+  readonly started: string | null
+  readonly finished: string | null
+  readonly progress: {
+    readonly fraction: number
+    readonly chunksPerSecond: number
+    readonly bytesPerSecond: number
+    readonly chunks: number | null
+    readonly secondsLeft: number | null
+  }
+  readonly counters: Readonly<Record<string, number>>
+  readonly budget: TrackerBudget
+}
+
+export interface RemoteTracker {
+  readonly since: string
+  readonly waitingRepairs: number
+  readonly tasks: readonly RemoteTrackerTask[]
+  /** The last ones, the newest first. */
+  readonly decisions: readonly {
+    readonly time: string
+    readonly task: string
+    readonly dryRun: boolean
+    readonly kind: string
+    readonly chunk?: string
+    readonly from?: string
+    readonly to?: string
+    readonly layout?: string
+  }[]
+}
+
 export type FsckLine =
   | { readonly kind: 'progress'; readonly [field: string]: unknown }
   | { readonly kind: 'finding'; readonly problem: string; readonly where: string; readonly repaired: boolean }

@@ -23,18 +23,23 @@ function spendAll(budget: Budget, pieces: readonly { bytes: number; restMs: numb
 test('in any window no more is spent than its time is worth, a second, and one piece', () => {
   const anyPiece = fc.record({ bytes: fc.nat(5_000), restMs: fc.oneof(fc.constant(0), fc.nat(3_000)) })
   fc.assert(
-    fc.property(fc.array(anyPiece, { maxLength: 60 }), fc.integer({ min: 1, max: 4_000 }), fc.integer({ min: 1, max: 50 }), (pieces, bytesPerSecond, opsPerSecond) => {
-      const spent = spendAll(new Budget({ bytesPerSecond, opsPerSecond }, 0), pieces)
-      for (const [from, { atMs: beganMs }] of spent.entries()) {
-        let bytes = 0
-        for (const [index, { atMs, bytes: piece }] of spent.slice(from).entries()) {
-          const seconds = (atMs - beganMs) / 1_000 + 1
-          assert.ok(bytes <= bytesPerSecond * seconds + 5_000, `${bytes} bytes in ${seconds} s`)
-          assert.ok(index <= opsPerSecond * seconds + 1, `${index} operations in ${seconds} s`)
-          bytes += piece
+    fc.property(
+      fc.array(anyPiece, { maxLength: 60 }),
+      fc.integer({ min: 1, max: 4_000 }),
+      fc.integer({ min: 1, max: 50 }),
+      (pieces, bytesPerSecond, opsPerSecond) => {
+        const spent = spendAll(new Budget({ bytesPerSecond, opsPerSecond }, 0), pieces)
+        for (const [from, { atMs: beganMs }] of spent.entries()) {
+          let bytes = 0
+          for (const [index, { atMs, bytes: piece }] of spent.slice(from).entries()) {
+            const seconds = (atMs - beganMs) / 1_000 + 1
+            assert.ok(bytes <= bytesPerSecond * seconds + 5_000, `${bytes} bytes in ${seconds} s`)
+            assert.ok(index <= opsPerSecond * seconds + 1, `${index} operations in ${seconds} s`)
+            bytes += piece
+          }
         }
-      }
-    }),
+      },
+    ),
   )
 })
 

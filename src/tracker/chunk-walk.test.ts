@@ -37,7 +37,10 @@ test('whatever nodes have, a walk meets each chunk once, in order, with all who 
         walk.advance(batch.next)
       }
       const ids = [...new Set([...chunks.values()].flat())].toSorted()
-      const expected = ids.map((id): [ChunkId, NodeId[]] => [id, [...chunks].filter(([, own]) => own.includes(id)).map(([node]) => node)])
+      const expected = ids.map((id): [ChunkId, NodeId[]] => [
+        id,
+        [...chunks].filter(([, own]) => own.includes(id)).map(([node]) => node),
+      ])
       assert.deepEqual(met, expected)
     }),
   )
@@ -69,6 +72,9 @@ test('a page is used up before the next is asked for, unless it is a minute old'
   clock.advance(60_000)
   const { chunks: met, next } = await walk.peek([nodeId(0)], signal)
   assert.equal(lists.count, 2)
-  assert.deepEqual(met.map(({ id }) => id), [2, 3, 4].map(chunkIn))
+  assert.deepEqual(
+    met.map(({ id }) => id),
+    [2, 3, 4].map(chunkIn),
+  )
   assert.ok(next !== undefined, 'a full page may not be the last')
 })

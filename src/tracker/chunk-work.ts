@@ -52,7 +52,13 @@ export class ChunkWork {
     const { view, signal } = step
     const wanted = view.wanted(id, classes)
     const further = isThorough ? wanted.spares : []
-    const asked = new Set([...wanted.targets, ...wanted.substitutes.slice(0, wanted.frozen.size), ...wanted.keepers, ...nodes, ...further])
+    const asked = new Set([
+      ...wanted.targets,
+      ...wanted.substitutes.slice(0, wanted.frozen.size),
+      ...wanted.keepers,
+      ...nodes,
+      ...further,
+    ])
     const found = new Map<NodeId, CopyHealth>()
     const living = [...asked].filter((node) => view.stateOf(node) !== 'dead')
     let sizeBytes = 0
@@ -120,7 +126,10 @@ export class ChunkWork {
   }
 
   /** `undefined` if the node doesn't say. */
-  async verify({ id, node, sizeBytes }: { id: ChunkId; node: NodeId; sizeBytes: number }, step: Step): Promise<CopyHealth | undefined> {
+  async verify(
+    { id, node, sizeBytes }: { id: ChunkId; node: NodeId; sizeBytes: number },
+    step: Step,
+  ): Promise<CopyHealth | undefined> {
     await step.pace({ bytes: sizeBytes, ops: 1 })
     try {
       const health = await this.#options.holders.verify(node, id, step.signal)
@@ -149,7 +158,10 @@ export class ChunkWork {
     }
   }
 
-  async #verifyAll({ id, sizeBytes, found }: { id: ChunkId; sizeBytes: number; found: Map<NodeId, CopyHealth> }, step: Step): Promise<void> {
+  async #verifyAll(
+    { id, sizeBytes, found }: { id: ChunkId; sizeBytes: number; found: Map<NodeId, CopyHealth> },
+    step: Step,
+  ): Promise<void> {
     for (const [node, health] of found) {
       if (health !== 'intact') continue
       const verified = await this.verify({ id, node, sizeBytes }, step)
@@ -194,7 +206,10 @@ export class ChunkWork {
 
   #best(sources: readonly NodeId[], view: ClusterView): NodeId | undefined {
     const cost = (node: NodeId): number => RANK[view.stateOf(node)] * 1_000 + (this.#sending.get(node) ?? 0)
-    return sources.reduce<NodeId | undefined>((best, node) => (best === undefined || cost(node) < cost(best) ? node : best), undefined)
+    return sources.reduce<NodeId | undefined>(
+      (best, node) => (best === undefined || cost(node) < cost(best) ? node : best),
+      undefined,
+    )
   }
 
   /** Copies that are corrupt stay: there may be something in them yet. */

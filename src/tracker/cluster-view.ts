@@ -9,7 +9,7 @@ export interface WantedCopies {
   /** Targets that take no new copies, so that what they lack goes to one of `substitutes` each. */
   readonly frozen: ReadonlySet<NodeId>
   readonly substitutes: readonly NodeId[]
-  /** Nodes whose copy stays whether it is a target or not: where readers look for it first. */
+  /** Nodes whose copy stays whether it is a target or not: where readers look for it first, and all that are readonly. */
   readonly keepers: ReadonlySet<NodeId>
   /** Nodes that may have been written to in place of a holder. */
   readonly spares: readonly NodeId[]
@@ -96,7 +96,7 @@ export class ClusterView {
 
   #compute(id: ChunkId, classes: readonly string[]): WantedCopies {
     const targets = new Set<NodeId>()
-    const keepers = new Set<NodeId>()
+    const keepers = new Set<NodeId>(this.nodesIn('readonly'))
     const spares = new Set<NodeId>()
     const substitutes = new Set<NodeId>()
     let copies = 0

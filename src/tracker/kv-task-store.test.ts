@@ -11,7 +11,11 @@ import type { Decision } from './task-store.ts'
 test('a state is read as it was written, a dry run beside its task, and one of an earlier version with what it lacks', async () => {
   const kv = openMemoryStore()
   const store = new KvTaskStore(kv)
-  const walking = { ...withCounts(newTaskState('repair', { bytesPerSecond: 5, share: 0.5 }), { copies: 3 }), cursor: chunkIn(7), level: 2 }
+  const walking = {
+    ...withCounts(newTaskState('repair', { bytesPerSecond: 5, share: 0.5 }), { copies: 3 }),
+    cursor: chunkIn(7),
+    level: 2,
+  }
   const dry = newTaskState('repair', {}, true)
   await store.commit({ states: [walking, dry] })
   assert.deepEqual(await new KvTaskStore(kv).load(), [walking, dry])

@@ -49,7 +49,9 @@ class ChunkMover {
     const classes = this.#classesOf(chunk, step)
     if (classes.length === 0) return undefined
     const wanted = step.view.wanted(id, classes)
-    const listed = new Map(batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]))
+    const listed = new Map(
+      batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]),
+    )
     const { lacking, unknown } = assessCopies({ wanted, found: listed })
     if (lacking.length === 0 && unknown.length === 0) return undefined
     const survey = await this.#options.work.survey({ id, classes, nodes, isThorough: this.#isThorough }, step)

@@ -13,7 +13,13 @@ const { signal } = new AbortController()
 async function clusterWithCopyAtA() {
   const cluster = new FakeCluster([self, a, b])
   await cluster.node(a).store.write(id, bytes)
-  const holders = new RemoteHolders({ peers: cluster.peersOf(self), clock: cluster.clock, digests: TEST_DIGESTS, callMs: 1_000, copyMs: 2_000 })
+  const holders = new RemoteHolders({
+    peers: cluster.peersOf(self),
+    clock: cluster.clock,
+    digests: TEST_DIGESTS,
+    callMs: 1_000,
+    copyMs: 2_000,
+  })
   return { cluster, holders }
 }
 
@@ -21,7 +27,10 @@ test('a copy goes from node to node, and is compared with its id', async () => {
   const { cluster, holders } = await clusterWithCopyAtA()
   assert.equal(await cluster.settle(holders.copy(id, { from: a, to: b, signal })), true)
   assert.ok(await cluster.node(b).has(id))
-  assert.deepEqual((await holders.list(b, { from: undefined, limit: 10, signal })).map((info) => info.id), [id])
+  assert.deepEqual(
+    (await holders.list(b, { from: undefined, limit: 10, signal })).map((info) => info.id),
+    [id],
+  )
   assert.equal((await holders.locate(b, id, signal))?.sizeBytes, 2_000)
   assert.equal((await holders.usage(b, signal)).chunks, 1)
   assert.equal(await holders.verify(b, id, signal), 'intact')

@@ -91,7 +91,9 @@ export class RepairTask implements TaskKind {
     for (const { id, classes, nodes, sizeBytes } of chunks) {
       if (classes.length === 0) continue
       const wanted = step.view.wanted(id, classes)
-      const asked = new Map(batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]))
+      const asked = new Map(
+        batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]),
+      )
       const { living, lacking, isShort } = assessCopies({ wanted, found: asked })
       if (!isShort || lacking.length === 0) continue
       if (step.state.isDryRun) {
@@ -114,7 +116,8 @@ export class RepairTask implements TaskKind {
 
   #take(): Taken | undefined {
     const { reported } = this.#options
-    const isReported = (reported.fewestCopies ?? Number.POSITIVE_INFINITY) <= (this.#found.fewestCopies ?? Number.POSITIVE_INFINITY)
+    const isReported =
+      (reported.fewestCopies ?? Number.POSITIVE_INFINITY) <= (this.#found.fewestCopies ?? Number.POSITIVE_INFINITY)
     const request = (isReported ? reported : this.#found).take()
     if (request === undefined) return undefined
     const { chunk } = request

@@ -78,7 +78,10 @@ test('with fewer than half of the members nothing is done', async () => {
   for (const node of world.list.slice(0, 3)) world.crash(node, 1_000)
   await world.pass(60_000)
   const kinds = new Set(world.calls.filter(({ atMs }) => atMs > 8_000).map(({ kind }) => kind))
-  assert.deepEqual([...kinds].filter((kind) => kind === 'copy' || kind === 'remove'), [])
+  assert.deepEqual(
+    [...kinds].filter((kind) => kind === 'copy' || kind === 'remove'),
+    [],
+  )
   for (const node of world.list) world.restore(node)
   await world.until(() => chunks.every((id) => world.intact(id).length === 3))
   await world.stop()

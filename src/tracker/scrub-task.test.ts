@@ -19,7 +19,9 @@ test('every copy is read within the period, no faster than it takes', async () =
   assert.equal(first.size, chunks.length)
   // 7,200 MiB in 900 s: 8 MiB/s; in no tenth of the period much more.
   for (const { atMs } of verified) {
-    const within = verified.filter((call) => call.atMs >= atMs && call.atMs < atMs + 100_000).reduce((sum, { bytes }) => sum + bytes, 0)
+    const within = verified
+      .filter((call) => call.atMs >= atMs && call.atMs < atMs + 100_000)
+      .reduce((sum, { bytes }) => sum + bytes, 0)
     assert.ok(within <= 100 * 8 * MIB * 1.15, `${within / MIB} MiB in 100 s`)
   }
   await world.stop()

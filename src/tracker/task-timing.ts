@@ -45,7 +45,11 @@ export const DEFAULT_TIMING: TaskTiming = {
 }
 
 /** Whether the next walk is due: after `everyMs`, when there is another mark, or when the last one left something. */
-export function isWalkDue(state: TaskState, now: { readonly mark: string; readonly nowMs: number }, timing: { readonly everyMs: number; readonly retryMs: number }): boolean {
+export function isWalkDue(
+  state: TaskState,
+  now: { readonly mark: string; readonly nowMs: number },
+  timing: { readonly everyMs: number; readonly retryMs: number },
+): boolean {
   if (state.finishedAtMs === 0) return true
   const sinceMs = now.nowMs - state.finishedAtMs
   // The clock went back.

@@ -87,7 +87,10 @@ test('a dry run tells what would be done, and changes nothing', async () => {
     before,
   )
   assert.deepEqual(await world.suspects(), suspects)
-  assert.deepEqual(garbage.map((id) => world.intact(id).length), Array(10).fill(3))
+  assert.deepEqual(
+    garbage.map((id) => world.intact(id).length),
+    Array(10).fill(3),
+  )
   const repair = (await statusOf(world, 'repair', true)).state
   assert.deepEqual([repair.counters.copies, repair.counters.copiedBytes], [100, 100_000])
   assert.equal((await statusOf(world, 'trim', true)).state.counters.removed, 1)
@@ -106,7 +109,9 @@ test('a budget of bytes is kept to over any window of time', async () => {
   assert.ok(copies.length >= 150, 'what it may use it uses')
   for (const { atMs } of copies) {
     for (const windowMs of [1_000, 5_000, 20_000]) {
-      const bytes = copies.filter((call) => call.atMs >= atMs && call.atMs < atMs + windowMs).reduce((sum, call) => sum + call.bytes, 0)
+      const bytes = copies
+        .filter((call) => call.atMs >= atMs && call.atMs < atMs + windowMs)
+        .reduce((sum, call) => sum + call.bytes, 0)
       assert.ok(bytes <= (bytesPerSecond * (windowMs + 1_000)) / 1_000 + 1_000)
     }
   }

@@ -49,7 +49,9 @@ export class TrimTask implements TaskKind {
     const plans: ChunkPlan[] = []
     for (const { id, classes, sizeBytes, nodes } of chunks) {
       if (classes.length === 0) continue
-      const found = new Map(batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]))
+      const found = new Map(
+        batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]),
+      )
       const { isComplete, targets, surplus } = assessCopies({ wanted: step.view.wanted(id, classes), found })
       if (!isComplete || surplus.length === 0) continue
       plans.push({ id, classes, sizeBytes, sources: [], copyTo: [], replaceAt: [], verifyAt: targets, removeFrom: surplus })

@@ -73,6 +73,13 @@ test('nodes are listed, shown and removed, tokens made, the key of the gossip ro
   assert.equal((await call('POST', '/api/v1/cluster/rotate-key')).status, 204)
 })
 
+test('the tracker is shown, paused, resumed and told to begin', async () => {
+  assert.equal((await call('GET', '/api/v1/tracker')).status, 200)
+  assert.equal((await call('POST', '/api/v1/tracker/pause')).status, 200)
+  assert.equal((await call('POST', '/api/v1/tracker/resume')).status, 200)
+  assert.equal((await call('POST', '/api/v1/tracker/run', { body: '{"task":"scrub"}' })).status, 200)
+})
+
 test('every operation on entries answers with the entry', async () => {
   await put('ops/a', 'aaaa')
   assert.equal((await op('ops/a', { op: 'move', to: 'ops/b' })).json['path'], 'ops/b')

@@ -22,6 +22,7 @@ import type { Volumes } from '#volume/volume.ts'
 import { MemoryCluster } from './memory-cluster.suite.ts'
 import { ClassDesk } from '#system/class-desk.ts'
 import { SystemRecords } from '#system/system-records.ts'
+import { MemoryTracker } from './memory-tracker.suite.ts'
 import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { RestDoor } from './rest-door.ts'
 import type { NodeState, RestLimits, RestServices } from './route.ts'
@@ -95,6 +96,7 @@ export async function startTestServer(
     authenticator,
     keyring,
     cluster: new MemoryCluster(),
+    tracker: new MemoryTracker(),
     clock,
     random: nodeRandom,
     log: recordingLog(log),

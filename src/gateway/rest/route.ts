@@ -14,6 +14,7 @@ import type { Volumes } from '#volume/volume.ts'
 import type { BodyGate } from '#gateway/http/body-gate.ts'
 import type { ClusterAdmin } from './cluster-admin.ts'
 import type { StatusDocument } from './schemas.ts'
+import type { TrackerAdmin } from './tracker-admin.ts'
 
 export type NodeState = 'starting' | 'serving' | 'draining' | 'storage-failed'
 
@@ -24,6 +25,8 @@ export interface RestServices {
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
   readonly classes: ClassDesk
+  /** `undefined` on a node that has none. */
+  readonly tracker?: TrackerAdmin | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

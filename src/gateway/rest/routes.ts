@@ -14,6 +14,7 @@ import { listNodes } from './list-nodes.ts'
 import { listUploads } from './list-uploads.ts'
 import { listVolumes } from './list-volumes.ts'
 import { patchVolume } from './patch-volume.ts'
+import { pauseTracker } from './pause-tracker.ts'
 import { putVolume } from './put-volume.ts'
 import { headFile, readFile } from './read-file.ts'
 import { removeClass } from './remove-class.ts'
@@ -22,9 +23,11 @@ import { removeKey } from './remove-key.ts'
 import { removeNode } from './remove-node.ts'
 import { removeVolume } from './remove-volume.ts'
 import { rotateGossipKey } from './rotate-gossip-key.ts'
+import { resumeTracker } from './resume-tracker.ts'
 import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
 import { runFsck } from './run-fsck.ts'
+import { runTracker } from './run-tracker.ts'
 import { showAttributes } from './show-attributes.ts'
 import { showClass } from './show-class.ts'
 import { showHealth } from './show-health.ts'
@@ -32,6 +35,7 @@ import { showNode } from './show-node.ts'
 import { showOpenApi } from './show-openapi.ts'
 import { showReadiness } from './show-readiness.ts'
 import { showStatus } from './show-status.ts'
+import { showTracker } from './show-tracker.ts'
 import { showUpload } from './show-upload.ts'
 import { showVolume } from './show-volume.ts'
 import { updateClass } from './update-class.ts'
@@ -81,6 +85,10 @@ export const ROUTES: readonly Route[] = [
   showStatus,
   followChanges,
   runFsck,
+  showTracker,
+  pauseTracker,
+  resumeTracker,
+  runTracker,
   showOpenApi,
   showHealth,
   showReadiness,

@@ -1,0 +1,11 @@
+import type { BudgetDocument, TrackerDocument, TrackerTask } from './schemas.ts'
+
+/** What the REST door can ask of the tracker. Every call fails with UNAVAILABLE on a node where it doesn't run. */
+export interface TrackerAdmin {
+  status(): Promise<TrackerDocument>
+  /** Without a task: all. Nothing of it begins once the promise has resolved, until it is resumed. */
+  pause(task: TrackerTask | undefined): Promise<void>
+  resume(task: TrackerTask | undefined): Promise<void>
+  /** Begins a walk, unless one is under way. A dry run goes beside it and changes nothing. */
+  run(task: TrackerTask, options: { readonly isDryRun: boolean; readonly budget: BudgetDocument | undefined }): Promise<void>
+}
