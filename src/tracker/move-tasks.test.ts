@@ -93,3 +93,21 @@ test('a drain that came to nothing does not hold up for ever what is trimmed', a
   assert.deepEqual(world.violations, [])
   await world.stop()
 })
+
+// SHOAL_SEED=20 of tracker-faults.test.ts.
+test('a copy that has rotted elsewhere is replaced before a node counts as drained', async () => {
+  const world = await startWorld({ nodes: 5, timing: { scrubPeriodMs: 1e9 } })
+  Array.from({ length: 40 }, () => world.write())
+  await world.pass(10_000)
+  const [first, ...others] = world.list as [WorldNode, ...WorldNode[]]
+  first.state = 'draining'
+  for (const id of first.chunks.keys()) {
+    const copy = others.find(({ chunks }) => chunks.has(id))?.chunks.get(id)
+    if (copy !== undefined) copy.isIntact = false
+  }
+  world.relayout()
+  await world.until(() => world.drained.length > 0)
+  for (const id of world.referenced.keys()) assert.equal(world.intact(id).length, 3)
+  assert.deepEqual(world.violations, [])
+  await world.stop()
+})

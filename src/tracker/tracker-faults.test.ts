@@ -198,7 +198,7 @@ class Run {
   }
 }
 
-const seeds = Number(process.env['SHOAL_SEEDS'] ?? 25)
+const seeds = Number(process.env['SHOAL_SEEDS'] ?? 12)
 const replayed = process.env['SHOAL_SEED']
 const chosen = replayed === undefined ? Array.from({ length: seeds }, (_, seed) => seed + 1) : [Number(replayed)]
 
