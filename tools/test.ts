@@ -18,6 +18,7 @@ const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: strin
   { name: 'davfs2', program: '/usr/sbin/mount.davfs' },
   { name: 'etcd-client', program: 'etcdctl' },
   { name: 'etcd-server', program: 'etcd' },
+  { name: 'fuse3', program: 'fusermount3' },
   { name: 'litmus', program: 'litmus' },
   { name: 'rclone', program: 'rclone' },
   { name: 'restic', program: 'restic' },

@@ -49,7 +49,14 @@ async function start(name: Name, { port, token }: { port?: number; token?: strin
 }
 
 const at = (name: Name) => running.get(name) as { node: NodeProcess; port: number }
-const clientOf = (name: Name) => new ShoalClient({ endpoint: at(name).node.origin, accessKey: ACCESS_KEY, secretKey: SECRET_KEY })
+const clientOf = (name: Name) =>
+  new ShoalClient({
+    endpoint: at(name).node.origin,
+    accessKey: ACCESS_KEY,
+    secretKey: SECRET_KEY,
+    clock: nodeClock,
+    random: nodeRandom,
+  })
 
 async function idOf(name: Name): Promise<string> {
   return (JSON.parse(await readFile(join(folder, name, 'format.json'), 'utf8')) as { nodeId: string }).nodeId

@@ -14,7 +14,7 @@ export const LAYERS: readonly Layer[] = [
   { name: 'foundation', purpose: 'pure values: ids, errors, names, codecs', imports: [] },
   {
     name: 'platform',
-    purpose: 'ports to clock, random, files, sockets, datagrams and other programs, and their Node adapters',
+    purpose: 'ports to clock, random, files, sockets, datagrams, other programs and /dev/fuse, and their Node adapters',
     imports: ['foundation'],
   },
   { name: 'observe', purpose: 'ports for logs and metrics, and their adapters', imports: ['foundation', 'platform'] },
@@ -78,6 +78,11 @@ export const LAYERS: readonly Layer[] = [
     purpose: 'WebDAV under /dav',
     imports: [...GROUND, 'volume', 'access', 'gateway/http', 'gateway/xml'],
   },
+  {
+    name: 'gateway/fuse',
+    purpose: 'the FUSE kernel protocol, and the session of a mount',
+    imports: [...GROUND, 'volume'],
+  },
   { name: 'client', purpose: 'what a node can do, for programs, over REST', imports: GROUND },
   {
     name: 'node',
@@ -130,9 +135,9 @@ export const VOLUME_VOCABULARY = /^src\/metadata\/(attributes|policy)\.ts$/
  *  `HARMLESS_MODULES` is refused. */
 export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:dgram': /^src\/platform\//,
-  'node:child_process': /^src\/platform\/node-processes/,
+  'node:child_process': /^src\/platform\/node-(processes|fuse-mounts)/,
   'node:fs': /^src\/(platform|cli)\//,
-  'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-processes)/,
+  'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-(processes|fuse-mounts))/,
   'node:http': /^src\/gateway\//,
   'node:http2': /^src\/sharedlog\/etcd-/,
   'node:https': /^src\/gateway\/http\//,
@@ -146,6 +151,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   '@node-rs/crc32': /^src\/(chunk|kv|platform|gateway\/s3)\//,
   '@peculiar/x509': /^src\/(node\/make-certificate|cluster\/certificates)/,
   'fs-native-extensions': /^src\/platform\//,
+  koffi: /^src\/platform\/node-libc/,
   lmdb: /^src\/kv\/lmdb/,
   pino: /^src\/observe\/pino-/,
   'prom-client': /^src\/observe\/prom-/,

@@ -1,0 +1,89 @@
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { FuseDevice, FuseMounts, MountOptions } from '#platform/fuse-device.ts'
+import { DeviceLoop } from './device-loop.ts'
+import { type Wishes, WRITE_BYTES_MAX } from './protocol/negotiate.ts'
+import { encodeNotification, type Notification } from './protocol/notifications.ts'
+import type { Feature } from './protocol/opcodes.ts'
+import type { FuseOperations } from './protocol/operations.ts'
+import { FuseSession } from './protocol/session.ts'
+
+/** Longer than the client's own limits, and shorter than a person's patience. */
+const REQUEST_MS_MAX = 5 * 60 * 1000
+const BACKGROUND_MAX = 64
+const STACK_DEPTH_MAX = 1
+
+/** What every file system here wants of the kernel. */
+const FEATURES: readonly Feature[] = [
+  'ASYNC_READ',
+  'ATOMIC_O_TRUNC',
+  'BIG_WRITES',
+  'DO_READDIRPLUS',
+  'READDIRPLUS_AUTO',
+  'ASYNC_DIO',
+  'PARALLEL_DIROPS',
+  'MAX_PAGES',
+  'HANDLE_KILLPRIV_V2',
+]
+
+export interface FuseMountOptions extends MountOptions {
+  readonly operations: FuseOperations
+  readonly mounts: FuseMounts
+  readonly clock: Clock
+  readonly log: Log
+  /** Beyond what every mount asks for. */
+  readonly features?: readonly Feature[]
+}
+
+/** A file system that is mounted. */
+export class FuseMount {
+  readonly #options: FuseMountOptions
+  readonly #device: FuseDevice
+  readonly #session: FuseSession
+  readonly #loop: DeviceLoop
+  readonly #ended: Promise<void>
+
+  private constructor(options: FuseMountOptions, device: FuseDevice) {
+    const { operations, clock, log, features = [] } = options
+    const wishes: Wishes = {
+      features: new Set([...FEATURES, ...features]),
+      requestBytesMax: WRITE_BYTES_MAX,
+      backgroundMax: BACKGROUND_MAX,
+      stackDepthMax: STACK_DEPTH_MAX,
+    }
+    this.#options = options
+    this.#device = device
+    const sink = { reply: (head: Buffer, data?: Uint8Array) => this.#reply(head, data) }
+    this.#session = new FuseSession({ operations, sink, wishes, clock, log, requestMsMax: REQUEST_MS_MAX })
+    this.#loop = new DeviceLoop({ device, session: this.#session, clock, log })
+    this.#ended = this.#loop.ended.finally(() => device.close())
+    this.#loop.start()
+  }
+
+  /** Mounts, and serves from then on. @throws what `FuseMounts.mount` throws; CONFLICT if a dead mount is in the way */
+  static async start(options: FuseMountOptions): Promise<FuseMount> {
+    return new FuseMount(options, await options.mounts.mount(options))
+  }
+
+  /** Resolves when it is unmounted, by whomever; rejects if the device failed. */
+  get ended(): Promise<void> {
+    return this.#ended
+  }
+
+  /** Tells the kernel of a change. @throws BUSY, UNAVAILABLE, STORAGE_FAILED */
+  notify(notification: Notification): Promise<'taken' | 'not-cached'> {
+    return this.#device.notify(encodeNotification(notification))
+  }
+
+  /** Serves until nobody uses it. With `lazy` it is gone from the tree at once, and who has files open may finish.
+   *  @throws BUSY if it is in use and not `lazy` */
+  async unmount({ lazy }: { readonly lazy: boolean }): Promise<void> {
+    await this.#options.mounts.unmount(this.#options.directory, { lazy })
+  }
+
+  #reply(head: Buffer, data?: Uint8Array): boolean {
+    const taken = this.#device.write(head, data)
+    this.#loop.answered()
+    return taken
+  }
+}

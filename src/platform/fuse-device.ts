@@ -1,0 +1,58 @@
+/** Linux' `/dev/fuse`, opened for one mount: requests out of it, answers into it. */
+export interface FuseDevice {
+  /** Calls `onReadable` whenever a request waits, again and again until it has been read. @throws if it is watched already */
+  watch(onReadable: () => void): void
+  /** Suspends the calls, and takes them up again. */
+  pause(): void
+  resume(): void
+
+  /** Reads one request, whole, into `buffer`, which must have 80 bytes more than the longest WRITE and 8,192 at least. Its length;
+   *  0 when none waits; `undefined` when the file system has been unmounted. @throws STORAGE_FAILED, with the system's error */
+  read(buffer: Buffer): number | undefined
+  /** Gives one answer, whole. False if the kernel doesn't wait for it (any more). @throws STORAGE_FAILED */
+  write(head: Buffer, data?: Uint8Array): boolean
+
+  /** Sends a message that answers nothing, from another thread: the kernel may hold it up until requests of the same directory
+   *  have been answered. In order, one after the other. The bytes may be moved away: they aren't the caller's any more.
+   *  `not-cached`: the kernel knows nothing of what it is about.
+   *  @throws BUSY when 65,536 wait; UNAVAILABLE once unmounted; STORAGE_FAILED */
+  notify(message: Buffer): Promise<'taken' | 'not-cached'>
+
+  /** Makes the open file `fd` one that the kernel reads and writes by itself: its id, for answers to OPEN. Needs root.
+   *  @throws NOT_PERMITTED, STORAGE_FAILED */
+  openBacking(fd: number): number
+  closeBacking(id: number): void
+
+  /** Lets go of it: without another holder the mount is dead from then on. Notifications that wait are refused. */
+  close(): Promise<void>
+}
+
+export interface MountOptions {
+  /** An absolute path of an existing directory. */
+  readonly directory: string
+  /** Shown as what is mounted: `shoal:docs`. */
+  readonly source: string
+  /** Shown behind `fuse.` as the type. */
+  readonly subtype: string
+  /** Other users than the one who mounts may enter. */
+  readonly allowOther: boolean
+  /** The kernel checks modes, owners and groups by the attributes it is given. */
+  readonly defaultPermissions: boolean
+  readonly readOnly: boolean
+}
+
+/** What is at a directory: nothing mounted, a live mount, or one whose program has ended. */
+export type MountPoint =
+  | { readonly state: 'free' }
+  | { readonly state: 'mounted' | 'dead'; readonly source: string; readonly type: string }
+
+/** The mounting of FUSE file systems. */
+export interface FuseMounts {
+  /** Mounts, as root by mount(2), else by fusermount3. The session's first request waits on return.
+   *  @throws UNSUPPORTED: no /dev/fuse or no fusermount3, with what to install; NOT_PERMITTED; NOT_FOUND, NOT_A_DIRECTORY */
+  mount(options: MountOptions): Promise<FuseDevice>
+  /** `lazy`: at once, and for those who still use it when they are done.
+   *  @throws BUSY if it is in use and not `lazy`; NOT_FOUND if nothing is mounted there; NOT_PERMITTED */
+  unmount(directory: string, options: { readonly lazy: boolean }): Promise<void>
+  inspect(directory: string): Promise<MountPoint>
+}
