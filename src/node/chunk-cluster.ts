@@ -83,12 +83,14 @@ export class ChunkCluster {
     return this.#own.refresh()
   }
 
-  /** To be called once the cluster listens. Where the records are led, the layouts are up to date when it resolves. */
+  /** To be called once the cluster listens. Where the records are led, the layouts are up to date when it resolves, if they can be.
+   *  @throws DATA_FORMAT, UNAVAILABLE */
   async start(): Promise<void> {
     const leadership = this.#leadership
     if (leadership.isLeading) {
       await this.prepare()
-      await this.#keeper.look()
+      // On a full disk, say: the keeper tries again.
+      await this.#keeper.look().catch((error: unknown) => this.#log.warn('the layouts are not up to date yet', { error }))
     }
     const following: Pick<Leadership, 'isLeading' | 'onChange'> = {
       get isLeading() {

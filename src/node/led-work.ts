@@ -18,7 +18,11 @@ export class LedWork {
   #isStopped = false
   #turn: Promise<void> = Promise.resolve()
 
-  constructor(options: { readonly leadership: Pick<Leadership, 'isLeading' | 'onChange'>; readonly work: BackgroundWork; readonly log: Log }) {
+  constructor(options: {
+    readonly leadership: Pick<Leadership, 'isLeading' | 'onChange'>
+    readonly work: BackgroundWork
+    readonly log: Log
+  }) {
     this.#leadership = options.leadership
     this.#work = options.work
     this.#log = options.log
