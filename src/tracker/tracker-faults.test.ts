@@ -171,10 +171,10 @@ class Run {
     for (const node of world.list) world.restore(node)
     for (const { id, className } of this.#pending) world.referenced.set(id, [className])
     for (let round = 0; round < 3; round += 1) {
-      await world.pass(140_000)
+      await world.pass(125_000, 100)
       world.relayout()
     }
-    await world.pass(300_000)
+    await world.pass(250_000, 100)
   }
 
   #check(): void {
