@@ -1,6 +1,9 @@
 import { encodePath } from './remote-path.ts'
 import type { WriteSettings } from './upload.ts'
 
+/** Copying or removing a large tree is one call that answers when it is through. */
+export const TREE_TIMEOUT_MS = 60 * 60 * 1000
+
 export function volumePath(volume: string): string {
   return `/volumes/${encodeURIComponent(volume)}`
 }

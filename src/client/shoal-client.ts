@@ -1,7 +1,7 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
-import { filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
+import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
 import { ClusterCalls } from './cluster-calls.ts'
 import { ClassCalls } from './class-calls.ts'
 import { openDownload, parseHead } from './download.ts'
@@ -15,7 +15,8 @@ import { TrackerCalls } from './tracker-calls.ts'
 import { parseJson, Transport } from './transport.ts'
 import type { Call, TransportOptions } from './transport.ts'
 import { uploadInParts } from './upload.ts'
-import type { UploadCalls, UploadSettings, WriteSettings } from './upload.ts'
+import { uploadCalls } from './upload-calls.ts'
+import type { UploadSettings, WriteSettings } from './upload.ts'
 import type {
   AttributeSettings,
   FsckLine,
@@ -25,7 +26,6 @@ import type {
   RemoteEntry,
   RemoteListing,
   RemoteLocations,
-  RemotePart,
   RemoteUpload,
   RemoteVolume,
   VolumeSettings,
@@ -33,8 +33,6 @@ import type {
 
 /** Files up to this length go up in one PUT, longer ones in an upload session. */
 export const SESSION_THRESHOLD_BYTES = 64 * 1024 * 1024
-/** Copying or removing a large tree is one call that answers when it is through. */
-const TREE_TIMEOUT_MS = 60 * 60 * 1000
 
 export type ClientOptions = TransportOptions
 
@@ -208,7 +206,11 @@ export class ShoalClient {
    *  server stored is compared with what was sent by SHA-256. */
   async writeFile(volume: string, path: string, source: ByteSource, settings: UploadSettings = {}): Promise<RemoteEntry> {
     if (source.sizeBytes > SESSION_THRESHOLD_BYTES || settings.resumeId !== undefined) {
-      return uploadInParts(this.#uploadCalls(volume, path), source, settings)
+      return uploadInParts(
+        uploadCalls((call) => this.#json(call), volume, path),
+        source,
+        settings,
+      )
     }
     const body = hashedBody(source, { offset: 0, length: source.sizeBytes }, settings.onBytes ?? (() => undefined))
     const entry = await this.#json<RemoteEntry>({
@@ -347,37 +349,6 @@ export class ShoalClient {
   fsck(options: SignalOption & { repair?: boolean; verify?: boolean } = {}): AsyncGenerator<FsckLine, void, undefined> {
     const { signal, ...body } = options
     return this.#lines<FsckLine>({ method: 'POST', path: '/fsck', ...jsonBody(body), signal, silenceTimeoutMs: TREE_TIMEOUT_MS })
-  }
-
-  #uploadCalls(volume: string, path: string): UploadCalls {
-    const uploads = `${volumePath(volume)}/uploads`
-    return {
-      begin: ({ signal, ...settings }) => {
-        const { mode, mtime, ifMatch, ifNoneMatch, parents = true } = settings
-        return this.#json({
-          method: 'POST',
-          path: uploads,
-          ...jsonBody({ path, mode, mtime, ifMatch, ifNoneMatch, parents }),
-          signal,
-        })
-      },
-      find: (id) => this.#json({ method: 'GET', path: `${uploads}/${encodeURIComponent(id)}` }),
-      writePart: (id, { number, sizeBytes, open, signal }) =>
-        this.#json<RemotePart>({
-          method: 'PUT',
-          path: `${uploads}/${encodeURIComponent(id)}/parts/${number}`,
-          headers: { 'content-length': String(sizeBytes) },
-          body: open,
-          signal,
-        }),
-      commit: (id, sizeBytes) =>
-        this.#json({
-          method: 'POST',
-          path: `${uploads}/${encodeURIComponent(id)}/commit`,
-          ...jsonBody({ size: sizeBytes }),
-          silenceTimeoutMs: TREE_TIMEOUT_MS,
-        }),
-    }
   }
 
   #operate(volume: string, path: string, operation: object, call: Partial<Call> = {}): Promise<RemoteEntry> {

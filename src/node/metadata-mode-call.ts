@@ -33,7 +33,7 @@ export async function learnMetadataMode(options: {
     nodes.map(async (node) => {
       try {
         const { header } = await peers.call(node, METHOD, { deadlineMs: ANSWER_MS_MAX })
-        return decodeMetadataMode(JSON.parse(String(header)))
+        return decodeMetadataMode(JSON.parse(typeof header === 'string' ? header : ''))
       } catch (error) {
         log.debug('a node did not say where the metadata is agreed on', { node: node.nodeId, error })
         return undefined

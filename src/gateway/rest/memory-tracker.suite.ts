@@ -1,4 +1,4 @@
-import type { BudgetDocument, TrackerDocument, TrackerTask } from './schemas.ts'
+import type { BudgetDocument, TrackerDocument, TrackerTask } from './tracker-schemas.ts'
 import type { TrackerAdmin } from './tracker-admin.ts'
 
 /** A tracker of two tasks that has everything done at once. */

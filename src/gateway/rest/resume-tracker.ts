@@ -3,7 +3,7 @@ import { requireRoot } from './require-root.ts'
 import { requireTracker } from './require-tracker.ts'
 import { BODY_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { TrackerSchema, TrackerTaskChoiceSchema } from './schemas.ts'
+import { TrackerSchema, TrackerTaskChoiceSchema } from './tracker-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const resumeTracker: Route = {

@@ -1,6 +1,6 @@
 import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
-import { TrackerSchema } from './schemas.ts'
+import { TrackerSchema } from './tracker-schemas.ts'
 import { sendJson } from './send-json.ts'
 import { requireTracker } from './require-tracker.ts'
 

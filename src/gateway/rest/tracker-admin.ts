@@ -1,4 +1,4 @@
-import type { BudgetDocument, TrackerDocument, TrackerTask } from './schemas.ts'
+import type { BudgetDocument, TrackerDocument, TrackerTask } from './tracker-schemas.ts'
 
 /** What the REST door can ask of the tracker. Every call fails with UNAVAILABLE on a node where it doesn't run. */
 export interface TrackerAdmin {
