@@ -43,7 +43,8 @@ export function forwardMethods(servers: Readonly<Record<string, HttpServer>>): W
 
 async function serve(call: IncomingCall, servers: Readonly<Record<string, HttpServer>>, over: () => void): Promise<WireAnswer> {
   const inHeader = headInHeader(call.header)
-  const { text, rest } = inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: call.body }
+  const { text, rest } =
+    inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: bodyOf(inHeader.content, call) }
   const head = decodeRequestHead(text)
   const server = Object.hasOwn(servers, head.server) ? servers[head.server] : undefined
   if (server === undefined)
@@ -66,6 +67,13 @@ async function serve(call: IncomingCall, servers: Readonly<Record<string, HttpSe
   server.serve(request, response, { connection, id, expectsContinue })
   if (call.signal.aborted) abandon()
   return response.answer
+}
+
+/** The content in the header is the whole body, if there is some. */
+function bodyOf(content: Buffer, call: IncomingCall): AsyncIterator<Buffer> {
+  if (content.length === 0) return call.body
+  const pieces = [content].values()
+  return { next: () => Promise.resolve(pieces.next()) }
 }
 
 /** What the kernel takes for the socket of a client. */

@@ -21,8 +21,8 @@ export class ForwardOverWire implements ForwardTarget {
     this.name = peer.nodeId ?? `${peer.host}:${peer.port}`
   }
 
-  async send({ head, body, signal }: ForwardedCall): Promise<ForwardedAnswer> {
-    const { header, inBody } = packHead(encodeRequestHead(head))
+  async send({ head, content, body, signal }: ForwardedCall): Promise<ForwardedAnswer> {
+    const { header, inBody } = packHead(encodeRequestHead(head), content)
     let isSent = false
     const options: PeerCallOptions = {
       header,
@@ -31,7 +31,7 @@ export class ForwardOverWire implements ForwardTarget {
       deadlineMs: DELAY_MS_MAX,
       onSend: () => (isSent = true),
     }
-    const sent = inBody === undefined ? body : headThenBody(inBody, body)
+    const sent = inBody === undefined ? body : headThenBody(inBody, body ?? [content])
     try {
       const reply = await this.#peers.call(this.#peer, FORWARD_METHOD, sent === undefined ? options : { ...options, body: sent })
       return await readAnswer(reply, body)
@@ -50,9 +50,9 @@ async function readAnswer(reply: WireReply, body: BodyAttempt | undefined): Prom
   return { ...decodeAnswerHead(text), content: NO_BYTES, body: rest }
 }
 
-async function* headThenBody(head: Buffer, body: BodyAttempt | undefined): AsyncGenerator<Buffer> {
+async function* headThenBody(head: Buffer, body: BodyAttempt | readonly Buffer[]): AsyncGenerator<Buffer> {
   yield head
-  if (body !== undefined) yield* body
+  yield* body
 }
 
 const NO_BYTES = Buffer.alloc(0)

@@ -6,7 +6,9 @@ import type { BodyAttempt } from './replayable-body.ts'
 /** A request on its way to whoever can serve it. */
 export interface ForwardedCall {
   readonly head: RequestHead
-  /** None, if the request has no body. Read as fast as the target takes it, and with `expectsContinue` only from the moment on at which
+  /** The whole body, where it is small; or none of it. */
+  readonly content: Buffer
+  /** The body, unless it is small or there is none. Read as fast as the target takes it, and with `expectsContinue` only from the moment on at which
    *  the target asks for it: then `begin` is called. */
   readonly body: BodyAttempt | undefined
   /** Aborts when the client is gone. */

@@ -29,6 +29,9 @@ export interface ForwardingDoorOptions {
   readonly log: Log
 }
 
+/** Bodies up to this length are received before the request is sent on, and sent in one piece with its head. */
+const WHOLE_BYTES_MAX = 16 * 1024
+const NO_BYTES = Buffer.alloc(0)
 /** Within it another leader is elected after one has died, nearly always (3 s), and clients don't give up yet. */
 const PATIENCE_MS = 5_000
 /** Requests that wait for somebody to lead; further ones are told to come again at once. */
@@ -101,27 +104,22 @@ export class ForwardingDoor implements Door {
   async #forward(exchange: Exchange): Promise<void> {
     const { clock, door } = this.#options
     const untilMs = clock.monotonicMs() + PATIENCE_MS
-    const body = exchange.lengthBytes === 0 ? undefined : new ReplayableBody(exchange)
+    const sent = new SentRequest(exchange, this.#options.server)
     for (let tries = 1; ; tries += 1) {
       const where = await this.#find(exchange, untilMs)
       if (where === 'here') {
-        if (body?.isUntouched === false) throw unavailable('This node has only just begun to serve such requests: send it again')
+        if (!sent.isUntouched) throw unavailable('This node has only just begun to serve such requests: send it again')
         return door.handle(exchange)
       }
       let answer: ForwardedAnswer
       try {
-        answer = await this.#send(exchange, where, body)
+        answer = await sent.to(where)
       } catch (error) {
-        await this.#consider(exchange, { error, body, tries, untilMs, target: where })
+        await this.#consider(exchange, { error, sent, tries, untilMs, target: where })
         continue
       }
       return this.#relay(exchange, answer, where)
     }
-  }
-
-  #send(exchange: Exchange, target: ForwardTarget, body: ReplayableBody | undefined): Promise<ForwardedAnswer> {
-    const head = headOf(exchange, this.#options.server)
-    return target.send({ head, body: body?.attempt({ waits: head.expectsContinue }), signal: exchange.signal })
   }
 
   async #relay(exchange: Exchange, answer: ForwardedAnswer, target: ForwardTarget): Promise<void> {
@@ -134,13 +132,13 @@ export class ForwardingDoor implements Door {
   }
 
   /** Waits before another try. @throws what the client is told if there must be none */
-  async #consider(exchange: Exchange, { error, body, tries, untilMs, target }: FailedTry): Promise<void> {
-    if (body?.failure !== undefined) throw body.failure
+  async #consider(exchange: Exchange, { error, sent, tries, untilMs, target }: FailedTry): Promise<void> {
+    if (sent.failure !== undefined) throw sent.failure
     if (exchange.aborted || !isShoalError(error)) throw error
     this.#note(exchange, target, error)
     const isUnbegun = isNothingBegun(error)
     if (!isUnbegun && !SAFE_METHODS.has(exchange.method)) throw this.#lost(exchange)
-    if (body?.isReplayable === false) {
+    if (!sent.isReplayable) {
       throw unavailable(
         isUnbegun
           ? 'The node that serves this request has changed while its body was received; nothing was done: send it again'
@@ -189,10 +187,61 @@ export class ForwardingDoor implements Door {
 
 interface FailedTry {
   readonly error: unknown
-  readonly body: ReplayableBody | undefined
+  readonly sent: SentRequest
   readonly tries: number
   readonly untilMs: number
   readonly target: ForwardTarget
+}
+
+/** A request with its body, for several tries one after the other. */
+class SentRequest {
+  readonly #exchange: Exchange
+  readonly #server: string
+  readonly #body: ReplayableBody | undefined
+  #content: Buffer | undefined
+  #failure: Error | undefined
+
+  constructor(exchange: Exchange, server: string) {
+    const { lengthBytes, expectsContinue } = exchange
+    const isSmall = lengthBytes !== undefined && lengthBytes <= WHOLE_BYTES_MAX && !expectsContinue
+    this.#exchange = exchange
+    this.#server = server
+    this.#body = isSmall ? undefined : new ReplayableBody(exchange)
+    this.#content = lengthBytes === 0 ? NO_BYTES : undefined
+  }
+
+  /** Nothing of the body was asked for. */
+  get isUntouched(): boolean {
+    return this.#exchange.lengthBytes === 0 || (this.#body === undefined ? this.#content === undefined : this.#body.isUntouched)
+  }
+
+  get isReplayable(): boolean {
+    return this.#body?.isReplayable !== false
+  }
+
+  /** What the body has broken off with. */
+  get failure(): Error | undefined {
+    return this.#failure ?? this.#body?.failure
+  }
+
+  async to(target: ForwardTarget): Promise<ForwardedAnswer> {
+    const head = headOf(this.#exchange, this.#server)
+    const { signal } = this.#exchange
+    if (this.#body !== undefined) {
+      return target.send({ head, content: NO_BYTES, body: this.#body.attempt({ waits: head.expectsContinue }), signal })
+    }
+    this.#content ??= await this.#receive()
+    return target.send({ head, content: this.#content, body: undefined, signal })
+  }
+
+  async #receive(): Promise<Buffer> {
+    try {
+      return await this.#exchange.body().collect()
+    } catch (error) {
+      this.#failure = error as Error
+      throw error
+    }
+  }
 }
 
 function headOf(exchange: Exchange, server: string): RequestHead {
