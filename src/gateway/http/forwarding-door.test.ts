@@ -180,6 +180,21 @@ describe('an answer', () => {
     await client.closed()
   })
 
+  test('whose end comes after all its bytes counts as answered at the leader', async () => {
+    const { atlantic, pacific } = await start()
+    atlantic.door.handler = async ({ response }) => {
+      response.writeHead(200, ['Content-Length', '20000'])
+      response.write(Buffer.alloc(20_000))
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      response.end()
+    }
+    const client = await dial(pacific.port)
+    for (let at = 0; at < 20; at += 1) client.socket.write('GET /a HTTP/1.1\r\nHost: x\r\n\r\n')
+    while (atlantic.finished.length < 20) await new Promise((resolve) => setTimeout(resolve, 10))
+    assert.ok(atlantic.finished.every(({ aborted }) => !aborted))
+    client.socket.destroy()
+  })
+
   test('whose buffers are used again while it is sent is what it was when they were written', async () => {
     const { atlantic, pacific } = await start()
     const buffer = Buffer.alloc(1024 * 1024)

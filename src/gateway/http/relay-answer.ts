@@ -11,7 +11,7 @@ export async function relayAnswer(exchange: Exchange, answer: ForwardedAnswer): 
   const isBodiless = exchange.method === 'HEAD' || status === 204 || status === 304
   if (!isBodiless && content.length === 0 && lengthBytes !== 0) {
     if (lengthBytes === undefined) await relayStream(exchange, { status, headers, body })
-    else await exchange.sendStream(status, headers, { bytes: body, lengthBytes })
+    else await exchange.sendStream(status, headers, { bytes: readToEnd(body, lengthBytes), lengthBytes })
     return
   }
   await body.return?.()
@@ -47,4 +47,24 @@ async function relayStream(
     if (!exchange.write(piece)) await exchange.drained()
   }
   exchange.end()
+}
+
+/** The same body. Whoever wants no more when all has come waits for its end: to give it up would tell the target that its client is gone. */
+function readToEnd(body: AsyncIterableIterator<Buffer>, lengthBytes: number): AsyncIterableIterator<Buffer> {
+  let leftBytes = lengthBytes
+  return {
+    async next() {
+      const piece = await body.next()
+      if (piece.done !== true) leftBytes -= piece.value.length
+      return piece
+    },
+    async return() {
+      if (leftBytes === 0) await body.next()
+      await body.return?.()
+      return { done: true, value: undefined }
+    },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
 }
