@@ -18,6 +18,8 @@ export interface ClientFacts {
   readonly isSecure: boolean
   /** Another node, or another thread of this one, has the connection to the client and sent its request on: these facts are as it told them. */
   readonly isForwarded: boolean
+  /** What isn't served here may be sent on: false for what has come from another node. */
+  readonly mayForward: boolean
 }
 
 /** One client connection: what is under way on it, in the order of the requests. */
@@ -26,6 +28,7 @@ export class Connection implements ClientFacts {
   readonly remoteAddress: string
   readonly isSecure: boolean
   readonly isForwarded: boolean
+  readonly mayForward: boolean
   readonly #open = new Set<Exchange>()
   #latest: Exchange | undefined = undefined
   #countedIn = 0
@@ -36,6 +39,7 @@ export class Connection implements ClientFacts {
     this.remoteAddress = client.remoteAddress
     this.isSecure = client.isSecure
     this.isForwarded = client.isForwarded
+    this.mayForward = client.mayForward
   }
 
   get openCount(): number {

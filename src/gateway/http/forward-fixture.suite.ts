@@ -50,6 +50,8 @@ export interface TestNode {
   readonly wire: WireServer
   /** Who this node takes for the leader. */
   leader: NodeName | undefined
+  /** How often it was asked who serves a request. */
+  asked: number
   /** Tells its door that `leader` was changed. */
   changed(): void
   readonly finished: Exchange[]
@@ -109,7 +111,10 @@ async function startNode(
   const forwarding = new ForwardingDoor({
     door,
     forwarding: {
-      decide: () => (node.leader === undefined ? undefined : node.leader === name ? 'here' : targets[node.leader]),
+      decide: () => {
+        node.asked += 1
+        return node.leader === undefined ? undefined : node.leader === name ? 'here' : targets[node.leader]
+      },
       onChange: (listener) => void listeners.push(listener),
     },
     server: 's3',
@@ -138,7 +143,7 @@ async function startNode(
     () => peers.close(),
   )
   const changed = (): void => listeners.forEach((listener) => listener())
-  const node: TestNode = { name, port, door, http, wire, leader: 'atlantic', changed, finished }
+  const node: TestNode = { name, port, door, http, wire, leader: 'atlantic', asked: 0, changed, finished }
   return node
 }
 

@@ -13,9 +13,14 @@ export const FORWARD_METHOD = 'http.forward'
 /** Requests of other nodes that are answered at a time, half of what the wire takes (`callsMax`): its other calls go on beside clients that are slow. */
 const REQUESTS_MAX = 2_048
 
+export interface ForwardMethodsOptions {
+  /** The callers are threads of this node: what it doesn't serve itself it sends on to the node that does, as it does for its own clients. */
+  readonly fromThreads?: boolean
+}
+
 /** What nodes that send requests on call (docs/formats/forward-calls.md). Each request goes through the server that it names, with its limits and doors,
  *  as if its client were connected to this node. */
-export function forwardMethods(servers: Readonly<Record<string, HttpServer>>): WireMethods {
+export function forwardMethods(servers: Readonly<Record<string, HttpServer>>, options: ForwardMethodsOptions = {}): WireMethods {
   let underWay = 0
   return {
     [FORWARD_METHOD]: {
@@ -31,7 +36,7 @@ export function forwardMethods(servers: Readonly<Record<string, HttpServer>>): W
           isOver = true
         }
         try {
-          return await serve(call, servers, over)
+          return await serve(call, { servers, over, mayForward: options.fromThreads === true })
         } catch (error) {
           over()
           throw error
@@ -41,7 +46,13 @@ export function forwardMethods(servers: Readonly<Record<string, HttpServer>>): W
   }
 }
 
-async function serve(call: IncomingCall, servers: Readonly<Record<string, HttpServer>>, over: () => void): Promise<WireAnswer> {
+interface Serving {
+  readonly servers: Readonly<Record<string, HttpServer>>
+  readonly mayForward: boolean
+  over(): void
+}
+
+async function serve(call: IncomingCall, { servers, mayForward, over }: Serving): Promise<WireAnswer> {
   const inHeader = headInHeader(call.header)
   const { text, rest } =
     inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: bodyOf(inHeader.content, call) }
@@ -53,7 +64,7 @@ async function serve(call: IncomingCall, servers: Readonly<Record<string, HttpSe
   const request = new ForwardedRequest(head, rest)
   const response = new ForwardedResponse(head.method)
   const { id, remoteAddress, isSecure, expectsContinue } = head
-  const connection = new Connection(new CallSocket(request, response), { remoteAddress, isSecure, isForwarded: true })
+  const connection = new Connection(new CallSocket(request, response), { remoteAddress, isSecure, isForwarded: true, mayForward })
   const abandon = (): void => {
     server.abandon(connection)
     response.cut(call.signal.reason as ShoalError)

@@ -58,6 +58,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PR
  *  While nobody is known who serves it, up to 1,000 requests wait for up to 5 s; then, and beyond that, UNAVAILABLE.
  *
  *  A request that was sent on already is served, or refused with `NOTHING_BEGUN`: never sent on again. So two nodes that are of different minds don't play ball with it.
+ *  From a thread to its own node (`fromThreads`) doesn't count.
  *
  *  A request of 1 KiB costs this side 16 to 50 µs more than its own do, and the other side 15 to 40 µs (docs/adr/0015-requests-are-forwarded-as-they-came.md).
  *
@@ -94,7 +95,7 @@ export class ForwardingDoor implements Door {
     const { door, forwarding } = this.#options
     const where = forwarding.decide(exchange)
     if (where === 'here') return door.handle(exchange)
-    if (exchange.connection.isForwarded) throw new NotHere()
+    if (!exchange.connection.mayForward) throw new NotHere()
     return this.#forward(exchange)
   }
 

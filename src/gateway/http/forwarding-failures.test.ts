@@ -240,7 +240,7 @@ describe('while nobody leads', () => {
     const { atlantic, pacific } = await start()
     pacific.leader = undefined
     const asking = Array.from({ length: 20 }, () => ask(pacific.port, `DELETE /a HTTP/1.1\r\n${CLOSE}\r\n`))
-    await delay(50)
+    await soon('they wait', () => pacific.asked === 40)
     assert.equal(pacific.finished.length, 0)
     pacific.leader = 'atlantic'
     pacific.changed()
@@ -253,7 +253,8 @@ describe('while nobody leads', () => {
     const { pacific } = await start({ clock })
     pacific.leader = undefined
     const asking = ask(pacific.port, `GET /a HTTP/1.1\r\n${CLOSE}\r\n`)
-    await delay(50)
+    // Asked once by the request, and once before it waits.
+    await soon('it waits', () => pacific.asked === 2)
     clock.advance(4_999)
     await delay(20)
     assert.equal(pacific.finished.length, 0)
@@ -266,7 +267,7 @@ describe('while nobody leads', () => {
     pacific.leader = undefined
     const clients = await Promise.all(Array.from({ length: 20 }, () => dial(pacific.port)))
     for (const client of clients) client.socket.write(`GET /a HTTP/1.1\r\nHost: x\r\n\r\n`.repeat(50))
-    await delay(200)
+    await soon('they wait', () => pacific.asked === 2_000)
     assert.match(await ask(pacific.port, `GET /a HTTP/1.1\r\n${CLOSE}\r\n`), /^HTTP\/1\.1 503 /)
     pacific.leader = 'pacific'
     pacific.changed()

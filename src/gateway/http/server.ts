@@ -382,8 +382,8 @@ const NO_TARGET = { path: '/', query: '' }
 function connectionOf(socket: Socket): Connection {
   let connection = connections.get(socket)
   if (connection === undefined) {
-    const facts = { remoteAddress: socket.remoteAddress ?? '', isSecure: 'encrypted' in socket, isForwarded: false }
-    connection = new Connection(socket, facts)
+    const client = { remoteAddress: socket.remoteAddress ?? '', isSecure: 'encrypted' in socket }
+    connection = new Connection(socket, { ...client, isForwarded: false, mayForward: true })
     connections.set(socket, connection)
   }
   return connection
