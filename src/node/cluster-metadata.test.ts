@@ -11,7 +11,7 @@ import { readMetadataMode } from './metadata-mode.ts'
 import { MetadataNodes, openMetadataNode } from './metadata-node.suite.ts'
 import type { MetadataNode, MetadataNodeConfig } from './metadata-node.suite.ts'
 
-const WITHIN_MS = 20_000
+const WITHIN_MS = 60_000
 /** What the log keeps for those who are behind; and when what it says is surely on the leader's disk, so that it may go. */
 const KEEP = { entries: 20, bytes: 1_000_000 }
 const APPLIED_AFTER_MS = 400
