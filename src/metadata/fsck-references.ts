@@ -19,7 +19,7 @@ import {
   SYSTEM_PREFIX,
 } from './keys.ts'
 import { EXTENT_BYTES, decodeExtent, type Extent } from './record.ts'
-import { decodeReference, encodeReference, type Reference } from './references.ts'
+import { decodeReference, encodeReference, isReference, type Reference } from './references.ts'
 import type { Repair } from './repair.ts'
 
 const CHUNKS_PER_PASS = 500_000
@@ -157,7 +157,7 @@ export function* compareReferences(snapshot: Snapshot, uses: ReadonlyMap<ChunkId
     const chunk = chunkOfReferenceKey(key)
     const counted = uses.get(chunk)?.count ?? 0
     if (counted > 0) met.add(chunk)
-    const stored = value.length === 16 ? decodeReference(value) : undefined
+    const stored = isReference(value) ? decodeReference(value) : undefined
     if (stored?.count !== counted) yield wrongCount(chunk, { stored, counted })
     else if (counted === 0 && snapshot.get(garbageChunkKey(stored.zeroAtMs, chunk)) === undefined) yield missingGarbage(chunk)
   }
@@ -181,7 +181,7 @@ function wrongCount(chunk: ChunkId, { stored, counted }: { stored: Reference | u
         if (count === 0) return
         repair.tx.delete(garbageChunkKey(now.zeroAtMs, chunk))
       }
-      repair.tx.put(referenceKey(chunk), encodeReference({ count, zeroAtMs: count === 0 ? repair.nowMs : 0 }))
+      repair.tx.put(referenceKey(chunk), encodeReference({ ...now, count, zeroAtMs: count === 0 ? repair.nowMs : 0 }))
       if (count === 0) repair.tx.put(garbageChunkKey(repair.nowMs, chunk), EMPTY)
     },
   }
@@ -189,7 +189,7 @@ function wrongCount(chunk: ChunkId, { stored, counted }: { stored: Reference | u
 
 function findStored({ tx }: Repair, chunk: ChunkId): Reference | undefined {
   const row = tx.get(referenceKey(chunk))
-  return row?.length === 16 ? decodeReference(row) : undefined
+  return row !== undefined && isReference(row) ? decodeReference(row) : undefined
 }
 
 function missingGarbage(chunk: ChunkId) {
@@ -236,7 +236,7 @@ export function* checkGarbageChunks(snapshot: Snapshot): Steps {
 
 function isGarbage(snapshot: Snapshot, chunk: ChunkId, zeroAtMs: number): boolean {
   const row = snapshot.get(referenceKey(chunk))
-  if (row?.length !== 16) return false
+  if (row === undefined || !isReference(row)) return false
   const reference = decodeReference(row)
   return reference.count === 0 && reference.zeroAtMs === zeroAtMs
 }

@@ -114,7 +114,7 @@ export class VolumeTransaction extends VolumeView {
   }
 
   retain(chunk: ChunkId): void {
-    retainChunk(this.tx, chunk)
+    retainChunk(this.tx, chunk, this.policy.class)
   }
 
   release(chunk: ChunkId): void {

@@ -1,6 +1,6 @@
 import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
-import { DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
+import { type ChunkId, DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
 import type { KeyValueStore, Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
 import { nextChange } from '#metadata/change-feed.ts'
@@ -9,6 +9,8 @@ import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata } from '#metadata/metadata.ts'
 import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
+import { classesOfChunks, RECLASS_START, reclassStep } from '#metadata/reclass.ts'
+import type { ReclassPlace } from '#metadata/reclass.ts'
 import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import { listUploads } from '#metadata/uploads.ts'
 import {
@@ -201,7 +203,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     return this.createBucket(name, { policy, settings: NO_SETTINGS, caller })
   }
 
-  createBucket(
+  async createBucket(
     name: string,
     { policy = {}, settings, caller }: { policy?: Partial<VolumePolicy>; settings: BucketSettings; caller: Caller },
   ): Promise<VolumeInfo> {
@@ -245,13 +247,30 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     })
   }
 
-  update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
+  /** A class takes effect at once for what is written; when the promise resolves it is noted of all that is there too. Cut off on the
+   *  way, that is done by giving the class again. */
+  async update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
     this.#checkClass(changes)
-    return this.#changeVolumes((tx, onAppend) => {
+    const updated = await this.#changeVolumes((tx, onAppend) => {
       const record = updateVolume(tx, requireVolume(tx, this.#tenant, name), changes)
       this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
       return describeVolume(tx, record)
     })
+    if (changes.class !== undefined) await this.#reclass(updated)
+    return updated
+  }
+
+  /** The classes of those chunks that something uses, or that are on the garbage list. */
+  referenced(chunks: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
+    return this.#metadata.readSystem((snapshot) => classesOfChunks(snapshot, chunks))
+  }
+
+  async #reclass({ tenant, id }: VolumeInfo): Promise<void> {
+    const prefix = volumePrefix(tenant, id)
+    for (let place: ReclassPlace | undefined = RECLASS_START; place !== undefined;) {
+      const from: ReclassPlace = place
+      place = await this.#metadata.transactSystem((tx) => reclassStep(tx, prefix, from))
+    }
   }
 
   remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {

@@ -3,7 +3,7 @@ import { requireRoot } from './require-root.ts'
 import { readJson } from './read-request.ts'
 import { BODY_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { ClassSchema, ClassToMakeSchema } from './schemas.ts'
+import { ClassSchema, ClassToMakeSchema } from './class-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const createClass: Route = {

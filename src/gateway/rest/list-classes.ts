@@ -1,6 +1,6 @@
 import { classJson } from './class-json.ts'
 import type { Route } from './route.ts'
-import { ClassListSchema } from './schemas.ts'
+import { ClassListSchema } from './class-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const listClasses: Route = {

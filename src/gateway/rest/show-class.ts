@@ -1,7 +1,7 @@
 import { percentDecode } from '#gateway/http/target.ts'
 import { classJson } from './class-json.ts'
 import type { Route } from './route.ts'
-import { ClassSchema } from './schemas.ts'
+import { ClassSchema } from './class-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const showClass: Route = {

@@ -4,7 +4,7 @@ import { requireRoot } from './require-root.ts'
 import { readJson } from './read-request.ts'
 import { BODY_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { ClassChangesSchema, ClassSchema } from './schemas.ts'
+import { ClassChangesSchema, ClassSchema } from './class-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const updateClass: Route = {
