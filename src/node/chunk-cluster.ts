@@ -164,6 +164,6 @@ function addressOfLeader({ leadership }: ChunkClusterOptions['cluster']): PeerAd
 
 function storeMembers({ id, liveness, facts }: MemberView): StoreMember[] {
   if (!facts.roles.includes('store')) return []
-  const presence = liveness === 'dead' ? 'away' : liveness === 'left' ? 'left' : 'here'
-  return [{ id, zone: facts.zone, capacityBytes: facts.capacityBytes, presence }]
+  const isHere = liveness === 'alive' || liveness === 'suspect'
+  return [{ id, zone: facts.zone, capacityBytes: facts.capacityBytes, isHere }]
 }

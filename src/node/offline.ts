@@ -5,11 +5,13 @@ import type { Log } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import { SystemRecords } from '#system/system-records.ts'
 import type { FsckEvent } from '#volume/fsck.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import type { VolumeSettings } from './node-volumes.ts'
 import { openStorage } from './open-storage.ts'
+import type { Storage } from './open-storage.ts'
 
 /** The volumes of a node that doesn't run: no doors, no background work. */
 export interface OfflineNode {
@@ -31,7 +33,7 @@ const DEFAULT_SETTINGS: VolumeSettings = {
 }
 
 /** Opens the data folder of a stopped node. @throws DATA_IN_USE while a node runs; NOT_FOUND if there is no data folder:
- *  none is made; UNSUPPORTED for a node whose metadata is a cluster's; DATA_FORMAT, STORAGE_FAILED */
+ *  none is made; UNSUPPORTED if its chunks lie on other nodes too; UNSUPPORTED for a node whose metadata is a cluster's; DATA_FORMAT, STORAGE_FAILED */
 export async function openOffline(
   dataPath: string,
   options: { readonly settings?: VolumeSettings; readonly log?: Log; readonly version?: string } = {},
@@ -42,6 +44,12 @@ export async function openOffline(
   }
   const shared = { clock: nodeClock, random: nodeRandom, log }
   const storage = await openStorage(dataPath, { ...shared, files: nodeFiles, version })
+  try {
+    await requireOwnChunks(storage)
+  } catch (error) {
+    await storage.close()
+    throw error
+  }
   if (storage.mode.kind !== 'home') {
     await storage.close()
     throw new ShoalError(
@@ -59,6 +67,22 @@ export async function openOffline(
       await storage.close()
     },
   }
+}
+
+/** @throws UNSUPPORTED if chunks may lie on other nodes: here they would look as if they were lost */
+async function requireOwnChunks({ kv, folder, mode }: Storage): Promise<void> {
+  if (mode.kind === 'home') {
+    const { view } = await SystemRecords.open(kv)
+    const pairs = [...view.layouts.values()].flatMap(({ next, previous }) => [
+      next,
+      ...(previous === undefined ? [] : [previous]),
+    ])
+    if (pairs.every(({ nodes }) => nodes.every(({ id }) => id === folder.nodeId))) return
+  }
+  throw new ShoalError(
+    'UNSUPPORTED',
+    'The chunks of this cluster lie on several nodes, so one that is stopped can not be checked by itself: start it, and run "shoal fsck" without --data',
+  )
 }
 
 /** The lines of `POST /fsck` for the data folder of a stopped node. @throws what `openOffline` throws, with the first line */

@@ -8,8 +8,8 @@ import type { SystemRecords } from './system-records.ts'
 
 /** What membership has to say of a node that keeps chunks. */
 export interface StoreMember extends StoreNode {
-  /** `away` is one that died, `left` one that was stopped in order. */
-  readonly presence: 'here' | 'away' | 'left'
+  /** False for one that died or was stopped. */
+  readonly isHere: boolean
 }
 
 export interface LayoutKeeperOptions {
@@ -20,10 +20,9 @@ export interface LayoutKeeperOptions {
   readonly isRemoved: (id: NodeId) => boolean
   readonly clock: Clock
   readonly log: Log
-  /** How long a node that died keeps its place. Membership has waited for it already, so that it is no mere hiccup. 3 s unless given. */
-  readonly awayGraceMs?: number
-  /** How long a node that was stopped in order keeps its place: 5 minutes, what a restart of a machine takes, unless given. */
-  readonly leftGraceMs?: number
+  /** How long a node that is absent keeps its place: 5 minutes, what a restart of a machine takes, unless given. Others stand in for it
+   *  meanwhile; a new layout moves more than that. */
+  readonly graceMs?: number
   /** How often it looks, a second unless given. Nodes that come together are in one change then. */
   readonly intervalMs?: number
 }
@@ -38,7 +37,7 @@ export class LayoutKeeper {
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: LayoutKeeperOptions) {
-    this.#options = { awayGraceMs: 3_000, leftGraceMs: 5 * 60_000, intervalMs: 1_000, ...options }
+    this.#options = { graceMs: 5 * 60_000, intervalMs: 1_000, ...options }
   }
 
   /** Also after it was stopped. */
@@ -84,13 +83,13 @@ export class LayoutKeeper {
 
   /** Those that are there, and those that keep their place for now. */
   #present(): StoreNode[] {
-    const { records, members, isRemoved, clock, awayGraceMs, leftGraceMs } = this.#options
+    const { records, members, isRemoved, clock, graceMs } = this.#options
     const nowMs = clock.monotonicMs()
     const placed = new Map<NodeId, StoreNode>()
     for (const { next } of records.view.layouts.values()) for (const node of next.nodes) placed.set(node.id, node)
     const present: StoreNode[] = []
     const absent = new Set<NodeId>()
-    const keep = (node: StoreNode, graceMs: number): void => {
+    const keep = (node: StoreNode): void => {
       if (isRemoved(node.id)) return
       absent.add(node.id)
       const sinceMs = this.#absentSinceMs.get(node.id) ?? nowMs
@@ -99,15 +98,15 @@ export class LayoutKeeper {
       if (placed.has(node.id) && nowMs - sinceMs < graceMs) present.push(node)
     }
     const known = new Set<NodeId>()
-    for (const { presence, id, zone, capacityBytes } of members()) {
+    for (const { isHere, id, zone, capacityBytes } of members()) {
       known.add(id)
       const node = { id, zone, capacityBytes }
-      if (presence === 'here') present.push(node)
-      else keep(node, presence === 'left' ? leftGraceMs : awayGraceMs)
+      if (isHere) present.push(node)
+      else keep(node)
     }
     // Nobody has heard of it since this node began to listen.
     for (const { id, zone, capacityBytes } of placed.values()) {
-      if (!known.has(id)) keep({ id, zone, capacityBytes }, leftGraceMs)
+      if (!known.has(id)) keep({ id, zone, capacityBytes })
     }
     for (const id of this.#absentSinceMs.keys()) if (!absent.has(id)) this.#absentSinceMs.delete(id)
     return present

@@ -261,7 +261,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   /** The classes of those chunks that something uses, or that are on the garbage list. */
-  referenced(chunks: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
+  chunkClasses(chunks: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
     return this.#metadata.readSystem((snapshot) => classesOfChunks(snapshot, chunks))
   }
 

@@ -171,3 +171,9 @@ test('each copy on each node is the chunk that it is named after', async () => {
     await store.close()
   }
 })
+
+test('the leader’s folder alone is not taken for all there is', async () => {
+  const { code, err } = await cli.start('fsck', '--data', join(folder, 'founder')).ended
+  assert.equal(code, 1)
+  assert.match(err, /lie on several nodes/)
+})
