@@ -14,6 +14,7 @@ import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
+import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
 import { PrincipalNames } from '#gateway/s3/access/principal-names.ts'
 import { S3Door } from '#gateway/s3/s3-door.ts'
 import type { Log } from '#observe/log.ts'
@@ -38,6 +39,7 @@ export interface ServerParts {
   /** To send requests on. */
   readonly peers: Pick<WirePeers, 'call'>
   readonly classes: ClassDesk
+  readonly tracker: TrackerAdmin
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -81,7 +83,7 @@ function forwardable(
 }
 
 function assembleRest(
-  { config, volumes, authenticator, keyring, cluster, classes, ports, node }: ServerParts,
+  { config, volumes, authenticator, keyring, cluster, classes, tracker, ports, node }: ServerParts,
   httpMetrics: HttpMetrics,
 ): Door {
   const { limits } = config
@@ -93,6 +95,7 @@ function assembleRest(
     keyring,
     cluster,
     classes,
+    tracker,
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },

@@ -11,10 +11,11 @@ import { ClassDesk } from '#system/class-desk.ts'
 import { LayoutKeeper } from '#system/layout-keeper.ts'
 import type { StoreMember } from '#system/layout-keeper.ts'
 import { NodeSettings } from '#system/node-settings.ts'
+import { settleLayout } from '#system/plan-layouts.ts'
 import { RemoteRecords } from '#system/remote-records.ts'
 import { systemMethods } from '#system/system-methods.ts'
 import { SystemRecords } from '#system/system-records.ts'
-import type { SystemSource, SystemView } from '#system/system-view.ts'
+import type { LayoutName, SystemSource, SystemView } from '#system/system-view.ts'
 import type { StrongVolumes, VolumeClasses } from '#volume/strong-volumes.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import type { PeerAddress } from '#wire/peer-connections.ts'
@@ -38,6 +39,8 @@ export class ChunkCluster {
   /** What was decided about nodes; to be changed where the records are led. */
   readonly settings: NodeSettings
   readonly chunks: ReplicatedChunks
+  /** The chunks of each node. */
+  readonly peers: ChunkPeers
   /** What other nodes call. */
   readonly methods: WireMethods
   /** What this node knows of the cluster's records. */
@@ -62,7 +65,8 @@ export class ChunkCluster {
     const isRemoved = (id: NodeId): boolean => cluster.removed.has(id)
     this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log })
     const store = storage.chunks
-    const shared = { peers: chunkPeers(options), clock, digests: nodeDigests }
+    this.peers = chunkPeers(options)
+    const shared = { peers: this.peers, clock, digests: nodeDigests }
     this.chunks = new ReplicatedChunks({ ...shared, self: cluster.id, local: store, records: this.records, log, metrics })
     this.methods = { ...chunkMethods({ ...shared, store }), ...systemMethods(this.records, clock) }
   }
@@ -76,6 +80,11 @@ export class ChunkCluster {
     const volumesOf = async (name: string): Promise<string[]> =>
       (await volumes.list()).flatMap((volume) => (volume.policy.class === name ? [volume.name] : []))
     return new ClassDesk({ records: this.#own, volumesOf, changed: () => this.#keeper.look() })
+  }
+
+  /** All chunks are where the layout of that version has them. Nothing happens if there is a later one. */
+  async settle(name: LayoutName, version: number): Promise<void> {
+    await this.#own.change((view) => settleLayout(view, name, version))
   }
 
   /** Reads the records anew, which others have led. To be called before this node leads. @throws DATA_FORMAT, UNAVAILABLE */

@@ -16,6 +16,7 @@ import { PromMetrics } from '#observe/prom-metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Files } from '#platform/files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
 import { nodeRandom } from '#platform/node-random.ts'
@@ -33,6 +34,7 @@ import type { ClusterNode } from './cluster-node.ts'
 import { LedWork } from './led-work.ts'
 import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
+import { NodeTracker } from './node-tracker.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
 import { openCluster } from './open-cluster.ts'
@@ -159,7 +161,8 @@ class Node implements RunningNode {
   readonly #parts: NodeParts
   readonly #compactor: PackCompactor
   readonly #servers: Servers
-  #ledWork: LedWork | undefined
+  readonly #tracker: NodeTracker
+  #ledWork: readonly LedWork[] = []
   readonly #stopping = new AbortController()
   readonly #startedMs: number
   readonly #startedNs: bigint
@@ -179,6 +182,7 @@ class Node implements RunningNode {
     this.#startedNs = clock.nowNs()
     this.volumes = assembleVolumes(storage, config, { ...ports, contentKeys: parts.contentKeys, cluster: parts.chunks })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
+    this.#tracker = this.#makeTracker()
     this.#servers = this.#assembleServers()
   }
 
@@ -226,7 +230,8 @@ class Node implements RunningNode {
       throw error
     }
     cluster.announceDoors({ restPort: this.port, s3Port: this.#s3Address.port })
-    this.#ledWork = new LedWork({ leadership: cluster.leadership, work: this.volumes, log: this.#parts.ports.log })
+    const led = [this.volumes, this.#tracker]
+    this.#ledWork = led.map((work) => new LedWork({ leadership: cluster.leadership, work, log: this.#parts.ports.log }))
     this.#compactor.start()
     this.tls?.start()
     this.#state = 'serving'
@@ -257,7 +262,7 @@ class Node implements RunningNode {
     this.#stopping.abort()
     const { base, s3 } = this.#servers
     await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
-    await this.#ledWork?.stop()
+    await Promise.all(this.#ledWork.map((work) => work.stop()))
     await this.volumes.close()
     await chunks.stop()
     // Others may lead as soon as this one doesn't.
@@ -267,6 +272,21 @@ class Node implements RunningNode {
     await this.#compactor.stop()
     await storage.close()
     ports.log.info('stopped')
+  }
+
+  #makeTracker(): NodeTracker {
+    const { config, storage, cluster, chunks, ports } = this.#parts
+    return new NodeTracker({
+      ...ports,
+      kv: storage.kv,
+      peers: chunks.peers,
+      records: chunks.records,
+      settle: (name, version) => chunks.settle(name, version),
+      cluster,
+      volumes: this.volumes,
+      digests: nodeDigests,
+      sessionMs: config.uploads.expiryMs + config.gc.graceMs,
+    })
   }
 
   #assembleServers(): Servers {
@@ -280,6 +300,7 @@ class Node implements RunningNode {
       ...access,
       cluster: new NodeClusterAdmin(cluster, clock),
       classes: chunks.desk(this.volumes),
+      tracker: this.#tracker,
       leadership: cluster.leadership,
       peers: cluster.peers,
       tls: this.#parts.tls?.material,

@@ -3,6 +3,7 @@
 
 import type { ChunkInfo, ChunkStore } from '#chunk/store.ts'
 import { isShoalError } from '#foundation/errors.ts'
+import type { ChunkId } from '#foundation/ids.ts'
 import { type ChunkGarbage, collectContentsStep, listGarbageChunks, strikeGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
@@ -175,6 +176,14 @@ export class Maintenance {
       if (isKnown || pins.has(id)) continue
       yield { ...chunk, forgotten: forget && (await chunks.forget(id, { untouchedSinceMs: beforeMs })) }
     }
+  }
+
+  /** Those of the chunks that a row refers to, or that somebody is about to use. */
+  referenced(ids: readonly ChunkId[]): Promise<ReadonlySet<ChunkId>> {
+    const { metadata, pins } = this.#options
+    return metadata.readSystem((snapshot) => {
+      return new Set(ids.filter((id) => pins.has(id) || findReference(snapshot, id) !== undefined))
+    })
   }
 
   /** Forgets chunks that no row refers to. */

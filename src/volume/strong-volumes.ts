@@ -187,6 +187,11 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     return this.#maintenance.collect()
   }
 
+  /** Which of the chunks volumes have, or are about to have. Others may go once they are older than any upload. */
+  referenced(ids: readonly ChunkId[]): Promise<ReadonlySet<ChunkId>> {
+    return this.#maintenance.referenced(ids)
+  }
+
   /** Compares the whole chunk store with the references now. */
   sweep(): Promise<number> {
     return this.#maintenance.sweep()

@@ -99,6 +99,7 @@ export const LAYERS: readonly Layer[] = [
       'placement',
       'replication',
       'system',
+      'tracker',
       'volume',
       'access',
       'config',

@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { idOf, sampleBytes } from '#chunk/store.suite.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import { openMemoryStore } from '#kv/memory.ts'
+import type { MemberView } from '#membership/member.ts'
+import { silentLog } from '#observe/log.ts'
+import { computeLayout } from '#placement/compute-layout.ts'
+import { LayoutPair } from '#placement/layout-pair.ts'
+import { nodes } from '#placement/nodes.suite.ts'
+import { FakeCluster, TEST_DIGESTS } from '#replication/fake-cluster.suite.ts'
+import { settleLayout } from '#system/plan-layouts.ts'
+import { EMPTY_VIEW, layoutName } from '#system/system-view.ts'
+import type { SystemView } from '#system/system-view.ts'
+import { NodeTracker } from './node-tracker.ts'
+
+const FACTS = { roles: ['store'] } as unknown as MemberView['facts']
+
+/** Nodes whose chunks a tracker looks after, with classes, layouts and gossip as a node has them. */
+class Nodes {
+  readonly cluster: FakeCluster
+  readonly referenced = new Set<ChunkId>()
+  readonly members = new Map<NodeId, MemberView['liveness']>()
+  readonly records: { view: SystemView }
+  readonly tracker: NodeTracker
+
+  constructor(count: number) {
+    const layoutNodes = nodes(count)
+    const ids = layoutNodes.map(({ id }) => id)
+    this.cluster = new FakeCluster(ids)
+    for (const id of ids) this.members.set(id, 'alive')
+    const copies = Math.min(3, count)
+    const pair = new LayoutPair(computeLayout({ nodes: layoutNodes, copies, partitionBits: 6 }))
+    const view: SystemView = {
+      ...EMPTY_VIEW,
+      version: 1,
+      classes: new Map([['default', { ...EMPTY_VIEW.classes.get('default')!, copies }]]),
+      layouts: new Map([[layoutName({ copies, zones: 1 }), pair]]),
+    }
+    this.records = { view }
+    this.tracker = new NodeTracker({
+      kv: openMemoryStore(),
+      peers: this.cluster.peersOf(ids[0] as NodeId),
+      records: this.records,
+      settle: async (name, version) => {
+        const settled = settleLayout(this.records.view, name, version)?.layouts?.get(name)
+        if (settled !== undefined) this.records.view = { ...this.records.view, layouts: new Map([[name, settled]]) }
+      },
+      cluster: {
+        removed: new Set(),
+        members: () => [...this.members].map(([id, liveness]) => ({ id, liveness, facts: FACTS }) as MemberView),
+      },
+      volumes: {
+        list: async () => [{ policy: { class: 'default' } }] as never,
+        referenced: async (ids) => new Set(ids.filter((id) => this.referenced.has(id))),
+      },
+      clock: this.cluster.clock,
+      digests: TEST_DIGESTS,
+      log: silentLog,
+      sessionMs: 60_000,
+    })
+    this.tracker.start()
+  }
+
+  get pair(): LayoutPair {
+    return [...this.records.view.layouts.values()][0] as LayoutPair
+  }
+
+  async write(seed: number): Promise<ChunkId> {
+    const bytes = sampleBytes(1_000, seed)
+    const id = idOf(bytes)
+    for (const node of this.pair.writers(id)) await this.cluster.node(node).store.write(id, bytes)
+    this.referenced.add(id)
+    return id
+  }
+
+  copies(ids: readonly ChunkId[]): Promise<number[]> {
+    const up = this.cluster.nodes.filter(({ isUp }) => isUp)
+    return Promise.all(ids.map(async (id) => (await Promise.all(up.map((node) => node.has(id)))).filter(Boolean).length))
+  }
+
+  writes(): number {
+    return this.cluster.nodes.reduce((sum, { writes }) => sum + writes, 0)
+  }
+
+  async stop(): Promise<void> {
+    await this.cluster.settle(this.tracker.stop())
+  }
+}
+
+test('when gossip declares a node dead its chunks are copied within seconds, and status tells of it', async () => {
+  const world = new Nodes(5)
+  const ids = await Promise.all(Array.from({ length: 30 }, (_, seed) => world.write(seed + 1)))
+  await world.cluster.pass(5_000, 50)
+  const [, victim] = world.cluster.nodes
+  assert.ok(victim !== undefined)
+  victim.isUp = false
+  world.members.set(victim.id, 'suspect')
+  await world.cluster.pass(3_000, 50)
+  assert.equal(world.writes(), 0)
+  world.members.set(victim.id, 'dead')
+  await world.cluster.pass(5_000, 50)
+  assert.deepEqual(
+    await world.copies(ids),
+    ids.map(() => 3),
+  )
+  const { tasks, decisions } = await world.tracker.status()
+  assert.deepEqual(
+    tasks.map(({ task }) => task),
+    ['repair', 'drain', 'rebalance', 'collect', 'scrub', 'trim'],
+  )
+  assert.equal(decisions[0]?.kind, 'copy')
+  await world.stop()
+})
+
+test('nodes of which a new leader has heard nothing yet are not taken for dead', async () => {
+  const world = new Nodes(5)
+  const ids = await Promise.all(Array.from({ length: 10 }, (_, seed) => world.write(seed + 1)))
+  const [first] = world.members.keys()
+  for (const id of [...world.members.keys()]) if (id !== first) world.members.delete(id)
+  await world.cluster.pass(10_000, 50)
+  assert.equal(world.writes(), 0)
+  assert.deepEqual(
+    await world.copies(ids),
+    ids.map(() => 3),
+  )
+  await world.stop()
+})
+
+test('a layout is settled when all chunks are where it has them', async () => {
+  const world = new Nodes(5)
+  const ids = await Promise.all(Array.from({ length: 30 }, (_, seed) => world.write(seed + 1)))
+  await world.cluster.pass(2_000, 50)
+  const next = computeLayout({ nodes: nodes(5).slice(1), copies: 3, previous: world.pair.next })
+  const layouts = new Map([[layoutName({ copies: 3, zones: 1 }), new LayoutPair(next, world.pair.next)]])
+  world.records.view = { ...world.records.view, version: 2, layouts }
+  await world.cluster.pass(5_000, 50)
+  assert.equal(world.pair.isChanging, false)
+  for (const id of ids) for (const node of world.pair.writers(id)) assert.ok(await world.cluster.node(node).has(id))
+  await world.stop()
+})
+
+test('a node that is alone is left in peace, and one that leads no more has nothing to be told', async () => {
+  const world = new Nodes(1)
+  await world.write(1)
+  await world.cluster.pass(10_000, 50)
+  for (const { walk, activity } of (await world.tracker.status()).tasks) assert.deepEqual([walk, activity], [0, 'waiting'])
+  await world.stop()
+  await assert.rejects(world.tracker.pause(undefined), { code: 'UNAVAILABLE' })
+})

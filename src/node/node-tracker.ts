@@ -1,0 +1,136 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import type { BudgetDocument, TrackerDocument, TrackerTask } from '#gateway/rest/schemas.ts'
+import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
+import type { KeyValueStore } from '#kv/store.ts'
+import type { MemberView } from '#membership/member.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
+import type { ChunkPeers } from '#replication/peers.ts'
+import { classOf, layoutName } from '#system/system-view.ts'
+import type { LayoutName, SystemSource } from '#system/system-view.ts'
+import { KvTaskStore } from '#tracker/kv-task-store.ts'
+import { RemoteHolders } from '#tracker/remote-holders.ts'
+import { Tracker } from '#tracker/tracker.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { BackgroundWork } from './led-work.ts'
+import { trackerDocument } from './tracker-document.ts'
+import { trackerMembers } from './tracker-members.ts'
+
+export interface NodeTrackerOptions {
+  /** The system shard. */
+  readonly kv: KeyValueStore
+  readonly peers: ChunkPeers
+  readonly records: Pick<SystemSource, 'view'>
+  /** Gives up the layout before the one of that version. */
+  readonly settle: (name: LayoutName, version: number) => Promise<void>
+  readonly cluster: { members(): readonly MemberView[]; readonly removed: ReadonlySet<NodeId> }
+  readonly volumes: Pick<StrongVolumes, 'list' | 'referenced'>
+  readonly clock: Clock
+  readonly digests: Pick<Digests, 'sha256'>
+  readonly log: Log
+  /** What nothing refers to and was touched since may yet become part of a file. */
+  readonly sessionMs: number
+}
+
+/** For so long it is taken for granted which classes volumes have. */
+const CLASSES_MS = 1_000
+/** The store isn't ready yet, say. */
+const RETRY_MS = 1_000
+
+/** The tracker of a node: it works while the node leads. While a node is alone there is nothing for it to do, and it does nothing. */
+export class NodeTracker implements BackgroundWork, TrackerAdmin {
+  readonly #options: NodeTrackerOptions
+  readonly #tracker: Tracker
+  #stopping = new AbortController()
+  #starting: Promise<void> = Promise.resolve()
+  #used: { readonly names: readonly LayoutName[]; readonly atMs: number } | undefined
+
+  constructor(options: NodeTrackerOptions) {
+    const { kv, cluster, records, settle, clock, sessionMs } = options
+    const log = options.log.child({ part: 'tracker' })
+    this.#options = { ...options, log }
+    this.#tracker = new Tracker({
+      source: { members: () => trackerMembers(cluster, records.view), layouts: () => records.view.layouts },
+      holders: new RemoteHolders(options),
+      referenced: (ids) => this.#referenced(ids),
+      outcomes: {
+        settled: (name, version) => settle(name as LayoutName, version),
+        drained: async (node) => log.info('nothing that a node holds is needed from it: it can be removed', { node }),
+      },
+      store: new KvTaskStore(kv),
+      clock,
+      log,
+      timing: { sessionMs },
+    })
+  }
+
+  start(): void {
+    this.#stopping = new AbortController()
+    this.#starting = this.#start(this.#stopping.signal)
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#starting
+    await this.#tracker.stop()
+  }
+
+  async status(): Promise<TrackerDocument> {
+    return trackerDocument(await this.#tracker.status())
+  }
+
+  pause(task: TrackerTask | undefined): Promise<void> {
+    return this.#tracker.pause(task)
+  }
+
+  resume(task: TrackerTask | undefined): Promise<void> {
+    return this.#tracker.resume(task)
+  }
+
+  run(task: TrackerTask, options: { isDryRun: boolean; budget: BudgetDocument | undefined }): Promise<void> {
+    return this.#tracker.run(task, options)
+  }
+
+  async #start(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options
+    while (!signal.aborted) {
+      try {
+        return await this.#tracker.start()
+      } catch (error) {
+        if (!isShoalError(error)) throw error
+        log.warn('the tracker could not be started, it is tried again', { error })
+        await clock.sleep(RETRY_MS, signal).catch(() => undefined)
+      }
+    }
+  }
+
+  /** The metadata doesn't say of which volumes a chunk is. So each belongs where any class that volumes have would have it: with several
+   *  classes some have more copies than they need, and none has fewer. */
+  async #referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly LayoutName[]>> {
+    const names = await this.#usedLayouts()
+    const known = await this.#options.volumes.referenced(ids)
+    return new Map([...known].map((id) => [id, names]))
+  }
+
+  async #usedLayouts(): Promise<readonly LayoutName[]> {
+    const { clock, volumes, records } = this.#options
+    const nowMs = clock.monotonicMs()
+    if (this.#used !== undefined && nowMs - this.#used.atMs < CLASSES_MS) return this.#used.names
+    const classes = new Set((await volumes.list()).map(({ policy }) => policy.class))
+    const { view } = records
+    const names = [...new Set([...classes].map((name) => layoutName(classOf(view, name))))].toSorted()
+    // Until a layout is made nobody could say where its chunks belong.
+    if (names.some((name) => !view.layouts.has(name))) {
+      throw new ShoalError('UNAVAILABLE', 'A class that volumes have is without a layout yet')
+    }
+    const before = this.#used?.names
+    this.#used = { names, atMs: nowMs }
+    if (before !== undefined && before.join() !== names.join()) {
+      this.#options.log.info('volumes have other classes, their chunks are moved', { layouts: names.join(' ') })
+      void this.#tracker.run('rebalance').catch(() => undefined)
+    }
+    return names
+  }
+}

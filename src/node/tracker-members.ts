@@ -1,0 +1,35 @@
+import type { NodeId } from '#foundation/ids.ts'
+import type { MemberView } from '#membership/member.ts'
+import { DEFAULT_NODE_SETTING } from '#system/system-view.ts'
+import type { SystemView } from '#system/system-view.ts'
+import type { MemberState, TrackerMember } from '#tracker/ports.ts'
+
+/** The nodes with chunks as the tracker sees them: what gossip tells of them, and what was decided about them. A node of a layout that nobody
+ *  has heard of, or that was stopped in order, may come back with all that it has: it is silent until the layouts are without it.
+ *  Nobody while all layouts are of one node. */
+export function trackerMembers(
+  { members, removed }: { members(): readonly MemberView[]; readonly removed: ReadonlySet<NodeId> },
+  view: Pick<SystemView, 'layouts' | 'nodes'>,
+): TrackerMember[] {
+  const pairs = [...view.layouts.values()]
+  const placed = new Set(pairs.flatMap(({ next }) => next.nodes.map(({ id }) => id)))
+  const before = pairs.flatMap(({ previous }) => previous?.nodes.map(({ id }) => id) ?? [])
+  if (new Set([...placed, ...before]).size < 2) return []
+  const states = new Map<NodeId, MemberState>([...placed].map((id) => [id, 'silent']))
+  for (const { id, liveness, facts } of members()) {
+    if (!facts.roles.includes('store')) continue
+    states.set(id, stateOf({ liveness, isPlaced: placed.has(id), posture: (view.nodes.get(id) ?? DEFAULT_NODE_SETTING).state }))
+  }
+  return [...states].filter(([id]) => !removed.has(id)).map(([id, state]) => ({ id, state }))
+}
+
+function stateOf(node: {
+  readonly liveness: MemberView['liveness']
+  readonly isPlaced: boolean
+  readonly posture: 'active' | 'readonly' | 'draining'
+}): MemberState {
+  if (node.liveness === 'suspect') return 'silent'
+  if (node.liveness === 'left') return node.isPlaced ? 'silent' : 'dead'
+  if (node.liveness !== 'alive') return 'dead'
+  return node.posture === 'active' ? 'alive' : node.posture
+}
