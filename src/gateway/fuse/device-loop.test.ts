@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
+import { silentLog } from '#observe/log.ts'
+import type { FuseDevice } from '#platform/fuse-device.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
+import { DeviceLoop } from './device-loop.ts'
+import { initMessage, kernelMessage } from './protocol/kernel-messages.suite.ts'
+import { FuseSession } from './protocol/session.ts'
+
+/** A device whose kernel is an array. */
+class ArrayDevice implements FuseDevice {
+  readonly requests: (Buffer | 'gone' | 'failed')[] = []
+  readonly answered: bigint[] = []
+  isPaused = false
+  #onReadable: (() => void) | undefined
+
+  watch(onReadable: () => void): void {
+    this.#onReadable = onReadable
+  }
+  pause(): void {
+    this.isPaused = true
+  }
+  resume(): void {
+    this.isPaused = false
+  }
+  read(buffer: Buffer): number | undefined {
+    const request = this.requests.shift()
+    if (request === 'failed') throw new ShoalError('STORAGE_FAILED', 'Broken')
+    return request === 'gone' ? undefined : (request?.copy(buffer) ?? 0)
+  }
+  write(head: Buffer): boolean {
+    this.answered.push(head.readBigUInt64LE(8))
+    return true
+  }
+  notify = () => Promise.resolve('taken' as const)
+  openBacking = () => 1
+  closeBacking(): void {}
+  close = () => Promise.resolve()
+
+  /** One turn of the event loop. */
+  turn(): void {
+    if (!this.isPaused) this.#onReadable?.()
+  }
+}
+
+function loopWith(lookup: () => Promise<never>) {
+  const device = new ArrayDevice()
+  const clock = new ManualClock()
+  const session = new FuseSession({
+    operations: { forget: () => undefined, lookup, getattr: lookup },
+    sink: {
+      reply: (head) => {
+        const taken = device.write(head)
+        loop.answered()
+        return taken
+      },
+    },
+    wishes: { features: new Set(), requestBytesMax: 1024 * 1024, backgroundMax: 64, stackDepthMax: 1 },
+    clock,
+    log: silentLog,
+    requestMsMax: 1000,
+  })
+  const loop: DeviceLoop = new DeviceLoop({ device, session, clock, log: silentLog })
+  device.requests.push(initMessage())
+  loop.start()
+  return { device, session, loop, clock }
+}
+
+const lookup = (unique: number) => kernelMessage({ opcode: 'LOOKUP', unique: BigInt(unique), names: ['a'] })
+const never = () => new Promise<never>(() => undefined)
+
+test('a turn answers sixteen requests at most, and the rest in the next', () => {
+  const { device, session } = loopWith(never)
+  for (let at = 1; at <= 20; at += 1) device.requests.push(lookup(at * 2))
+  device.turn()
+  assert.equal(session.pending, 15)
+  device.turn()
+  assert.equal(session.pending, 20)
+})
+
+test('a session that is full stops the reading, and an answer takes it up again', async () => {
+  const first = Promise.withResolvers<never>()
+  let calls = 0
+  const { device, session } = loopWith(() => ((calls += 1) === 1 ? first.promise : never()))
+  for (let at = 1; at <= 5000; at += 1) device.requests.push(lookup(at * 2))
+  for (let turn = 0; turn < 400; turn += 1) device.turn()
+  assert.ok(session.isFull && device.isPaused)
+  const left = device.requests.length
+  first.reject(new ShoalError('NOT_FOUND', 'Not there'))
+  await new Promise(setImmediate)
+  assert.ok(!device.isPaused)
+  device.turn()
+  assert.equal(device.requests.length, left - 1)
+})
+
+test('an unmounted device ends the session, a broken one rejects', async () => {
+  const unmounted = loopWith(never)
+  unmounted.device.requests.push(lookup(2), 'gone')
+  unmounted.device.turn()
+  await unmounted.loop.ended
+  assert.equal(unmounted.session.state, 'ended')
+  assert.deepEqual(unmounted.device.answered, [2n, 2n])
+  const broken = loopWith(never)
+  broken.device.requests.push('failed')
+  broken.device.turn()
+  await assert.rejects(broken.loop.ended, { code: 'STORAGE_FAILED' })
+  assert.equal(broken.session.state, 'ended')
+})
+
+test('requests that nobody answers are given up as the clock goes', async () => {
+  const { device, session, clock } = loopWith(never)
+  device.requests.push(lookup(4))
+  device.turn()
+  for (let second = 0; second < 3; second += 1) {
+    clock.advance(1000)
+    await new Promise(setImmediate)
+  }
+  assert.equal(session.pending, 0)
+  assert.deepEqual(device.answered, [2n, 4n])
+})

@@ -1,0 +1,84 @@
+import type { Entry } from '#volume/volume.ts'
+import { modeOf } from './fuse-attributes.ts'
+import type { MountedNode } from './inode-table.ts'
+import type { MountedVolume } from './mounted-volume.ts'
+import type { FuseOperations } from './protocol/operations.ts'
+
+const PAGE_ENTRIES = 1000
+/** "." and "..". */
+const OWN_ENTRIES = 2
+
+type DirectoryOperations = Pick<FuseOperations, 'opendir' | 'readdir' | 'releasedir' | 'fsyncdir'>
+
+/** A directory that is being read: one page of it at a time. */
+interface Reading {
+  /** Offset of the first entry of `entries`, counted over the whole directory. */
+  start: number
+  entries: readonly Entry[]
+  next: string | undefined
+}
+
+/** The listing of directories over a volume. */
+export function directoryOperations(mounted: MountedVolume): Required<DirectoryOperations> {
+  const readings = new Map<number, Reading>()
+  let lastHandle = 0
+  return {
+    opendir: (_, { nodeId }) => {
+      mounted.table.get(nodeId)
+      lastHandle += 1
+      readings.set(lastHandle, { start: Infinity, entries: [], next: undefined })
+      return { handle: lastHandle, flags: 0 }
+    },
+    readdir: async ({ handle, offset, page }, { nodeId }) => {
+      const node = mounted.table.get(nodeId)
+      const reading = readings.get(handle) ?? { start: Infinity, entries: [], next: undefined }
+      for (let at = offset; at < OWN_ENTRIES; at += 1) {
+        const entry = { name: at === 0 ? '.' : '..', inode: node.inode, mode: node.mode, nextOffset: at + 1 }
+        if (!page.add(entry)) return
+      }
+      await fill(mounted, { node, reading, page, from: Math.max(0, offset - OWN_ENTRIES), isAnew: offset === 0 })
+    },
+    releasedir: ({ handle }) => void readings.delete(handle),
+    // The volume answers each change when it is durable.
+    fsyncdir: () => undefined,
+  }
+}
+
+interface Filling {
+  readonly node: MountedNode
+  readonly reading: Reading
+  readonly page: Parameters<NonNullable<FuseOperations['readdir']>>[0]['page']
+  readonly from: number
+  /** Whoever begins at the beginning wants to see what is there now. */
+  readonly isAnew: boolean
+}
+
+async function fill(mounted: MountedVolume, { node, reading, page, from, isAnew }: Filling): Promise<void> {
+  if (isAnew || from < reading.start) await turn(mounted, { node, reading, start: 0, cursor: undefined })
+  for (let at = from; ; at += 1) {
+    while (at >= reading.start + reading.entries.length) {
+      if (reading.next === undefined) return
+      const start = reading.start + reading.entries.length
+      await turn(mounted, { node, reading, start, cursor: reading.next })
+    }
+    const { path, attributes } = reading.entries[at - reading.start] as Entry
+    const name = path.at(-1) as string
+    if (mounted.isHidden(node, name)) continue
+    const entry = { name, inode: attributes.inode, mode: modeOf(attributes), nextOffset: OWN_ENTRIES + at + 1 }
+    if (!page.add(entry, () => mounted.entry(node, name, attributes))) return
+  }
+}
+
+async function turn(
+  mounted: MountedVolume,
+  to: { readonly node: MountedNode; readonly reading: Reading; readonly start: number; readonly cursor: string | undefined },
+): Promise<void> {
+  const { node, reading, start, cursor } = to
+  const listing = await mounted.volume.list(mounted.table.path(node), {
+    limit: PAGE_ENTRIES,
+    ...(cursor === undefined ? {} : { cursor }),
+  })
+  reading.start = start
+  reading.entries = listing.entries
+  reading.next = listing.next
+}

@@ -1,0 +1,126 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { MountedNode } from './inode-table.ts'
+import { checkLength, type MountedVolume } from './mounted-volume.ts'
+import { ownerIn, privilegesIn } from './name-operations.ts'
+import { refusal } from './protocol/errno.ts'
+import type { FuseOperations } from './protocol/operations.ts'
+import type { OpenReply } from './protocol/replies.ts'
+
+const O_EXCL = 0o200
+const O_TRUNC = 0o1000
+const PERMISSIONS = 0o7777
+
+type FileOperations = Pick<FuseOperations, 'open' | 'create' | 'read' | 'write' | 'flush' | 'fsync' | 'release' | 'copyFileRange'>
+
+/** Contents over a volume. What is written is collected, and stored when it is flushed, synced or closed, or grows too much:
+ *  `close` answers when the volume has it. */
+export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
+  const { volume, caller: by, table } = mounted
+  const opened = (node: MountedNode): OpenReply => {
+    node.opens += 1
+    return { handle: node.nodeId, flags: 0 }
+  }
+  /** What another machine had closed before must be seen by who opens now. */
+  const openAnew = async (node: MountedNode, flags: number): Promise<OpenReply> => {
+    if ((flags & O_TRUNC) !== 0) {
+      await mounted.flush(node)
+      await volume.truncate(table.path(node), 0, by)
+      mounted.changed(node)
+    } else if (node.opens === 0) mounted.changed(node)
+    return opened(node)
+  }
+  return {
+    open: async ({ flags, killPrivileges }, { nodeId }) => {
+      const node = table.get(nodeId)
+      if (killPrivileges) await killPrivilegesOf(mounted, node)
+      return openAnew(node, flags)
+    },
+    create: async ({ name, mode, flags }, caller) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(caller.nodeId, name)
+      let attributes: Attributes
+      try {
+        const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(parent, caller) }
+        const conditions = { ifNoneMatch: '*' } as const
+        ;({ attributes } = await volume.writeFile(path, Buffer.alloc(0), { caller: by, conditions, attributes: attributesOfNew }))
+      } catch (error) {
+        if (!isShoalError(error, 'PRECONDITION_FAILED')) throw error
+        // Somebody else was faster.
+        const there = (flags & O_EXCL) === 0 ? await volume.stat(path) : undefined
+        if (there?.type !== 'file') return refusal('EEXIST')
+        attributes = there
+      }
+      const entry = mounted.entry(parent, name, attributes)
+      const node = table.get(entry.nodeId)
+      return { ...entry, ...(attributes.sizeBytes === 0 ? opened(node) : await openAnew(node, flags)) }
+    },
+    read: async ({ offset, sizeBytes }, { nodeId, signal }) => {
+      const node = table.get(nodeId)
+      const { written } = mounted.contents(node)
+      // Taken before the volume is asked: what is stored on the way is in one of the two.
+      const pieces = written.within(offset, sizeBytes)
+      const writtenEnd = written.end
+      const reader = await mounted.reader(node)
+      const stored = Math.min(offset + sizeBytes, reader.attributes.sizeBytes)
+      if (pieces.length === 0 && writtenEnd <= reader.attributes.sizeBytes && reader.bytes !== undefined)
+        return reader.bytes.subarray(offset, Math.max(offset, stored))
+      const out = Buffer.alloc(Math.max(0, Math.min(offset + sizeBytes, Math.max(stored, writtenEnd)) - offset))
+      if (stored > offset) {
+        let at = 0
+        for await (const bytes of reader.read({ offset, length: stored - offset }, signal)) {
+          out.set(bytes, at)
+          at += bytes.length
+        }
+      }
+      for (const piece of pieces) {
+        const from = Math.max(0, offset - piece.offset)
+        piece.bytes.copy(out, piece.offset + from - offset, from)
+      }
+      return out
+    },
+    write: ({ offset, data, killPrivileges }, { nodeId }) => {
+      const node = table.get(nodeId)
+      const { written } = mounted.contents(node)
+      const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
+      if (!mustKill && written.hasRoom(data.length)) {
+        written.write(offset, data)
+        return data.length
+      }
+      const copy = Buffer.from(data)
+      return (async () => {
+        if (mustKill) await killPrivilegesOf(mounted, node)
+        if (!written.hasRoom(copy.length)) await written.flush()
+        written.write(offset, copy)
+        return copy.length
+      })()
+    },
+    flush: (_, { nodeId }) => mounted.flush(table.get(nodeId)),
+    fsync: (_, { nodeId }) => mounted.flush(table.get(nodeId)),
+    release: async (_, { nodeId }) => {
+      const node = table.get(nodeId)
+      node.opens -= 1
+      if (node.opens === 0) await mounted.closed(node)
+    },
+    copyFileRange: async ({ offset, targetNodeId, targetOffset, lengthBytes }, { nodeId }) => {
+      const [source, target] = [table.get(nodeId), table.get(targetNodeId)]
+      await mounted.flush(source)
+      await mounted.flush(target)
+      const { sizeBytes } = await mounted.stat(source)
+      const length = Math.min(lengthBytes, sizeBytes - offset)
+      if (length <= 0) return 0
+      const paths = { source: table.path(source), target: table.path(target) }
+      await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by)
+      mounted.changed(target)
+      return length
+    },
+  }
+}
+
+async function killPrivilegesOf(mounted: MountedVolume, node: MountedNode): Promise<void> {
+  const { mode } = await mounted.stat(node)
+  const lost = privilegesIn(mode)
+  if (lost === 0) return
+  await mounted.volume.setAttributes(mounted.table.path(node), { mode: mode & ~lost }, mounted.caller)
+  node.mode &= ~lost
+}

@@ -1,0 +1,60 @@
+import type { Attributes, FileType } from '#metadata/attributes.ts'
+import type { FuseAttributes } from './protocol/replies.ts'
+import type { FuseTime } from './protocol/requests.ts'
+
+/** `S_IFMT` of stat(2), and what it says. */
+export const TYPE_MASK = 0o170000
+const TYPE_BITS = {
+  file: 0o100000,
+  directory: 0o040000,
+  symlink: 0o120000,
+  fifo: 0o010000,
+  socket: 0o140000,
+  'character-device': 0o020000,
+  'block-device': 0o060000,
+} as const satisfies Record<FileType, number>
+
+const NS_PER_SECOND = 1_000_000_000n
+const STAT_BLOCK_BYTES = 512
+const BLOCK_BYTES = 4096
+
+export function modeOf({ type, mode }: Pick<Attributes, 'type' | 'mode'>): number {
+  return TYPE_BITS[type] | mode
+}
+
+/** The type in `mode`; a regular file if there is none. */
+export function typeOf(mode: number): FileType {
+  const found = Object.entries(TYPE_BITS).find(([, bits]) => bits === (mode & TYPE_MASK))
+  return (found?.[0] ?? 'file') as FileType
+}
+
+/** `sizeBytes` is given where more was written than is stored, `links` where not all of them are shown. */
+export function toFuseAttributes(
+  attributes: Attributes,
+  shown: { readonly sizeBytes: number; readonly links: number } = attributes,
+): FuseAttributes {
+  return {
+    inode: attributes.inode,
+    mode: modeOf(attributes),
+    links: shown.links,
+    uid: attributes.uid,
+    gid: attributes.gid,
+    rdev: attributes.rdev,
+    sizeBytes: shown.sizeBytes,
+    blocks: Math.ceil(shown.sizeBytes / STAT_BLOCK_BYTES),
+    blockSizeBytes: BLOCK_BYTES,
+    atime: toTime(attributes.atimeNs),
+    mtime: toTime(attributes.mtimeNs),
+    ctime: toTime(attributes.ctimeNs),
+    btime: toTime(attributes.btimeNs),
+  }
+}
+
+export function toNs({ seconds, nanoseconds }: FuseTime): bigint {
+  return BigInt(seconds) * NS_PER_SECOND + BigInt(nanoseconds)
+}
+
+function toTime(ns: bigint): FuseTime {
+  const nanoseconds = ((ns % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND
+  return { seconds: Number((ns - nanoseconds) / NS_PER_SECOND), nanoseconds: Number(nanoseconds) }
+}

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { InodeId } from '#foundation/ids.ts'
+import { InodeTable, ROOT_NODE } from './inode-table.ts'
+
+const seen = (inode: number) => ({ inode: inode as InodeId, mode: 0o100644, gid: 0 })
+
+function tableWith(): { table: InodeTable; root: ReturnType<InodeTable['get']> } {
+  const table = new InodeTable({ mode: 0o040755, gid: 0 })
+  return { table, root: table.get(ROOT_NODE) }
+}
+
+test('a directory that moves takes what is in it along', () => {
+  const { table, root } = tableWith()
+  const a = table.put(root, 'a', seen(10))
+  const b = table.put(root, 'b', seen(11))
+  const file = table.put(a, 'f', seen(12))
+  assert.deepEqual(table.path(file), ['a', 'f'])
+  table.move({ parent: root, name: 'a' }, { parent: b, name: 'c' })
+  assert.deepEqual(table.path(file), ['b', 'c', 'f'])
+  assert.equal(table.at(root, 'a'), undefined)
+  assert.equal(table.at(b, 'c'), a)
+})
+
+test('a file with two names is one node, and is found by the name that is left', () => {
+  const { table, root } = tableWith()
+  const file = table.put(root, 'one', seen(10))
+  assert.equal(table.put(root, 'two', seen(10)), file)
+  table.remove(root, 'one')
+  assert.deepEqual(table.path(file), ['two'])
+  table.remove(root, 'two')
+  assert.throws(() => table.path(file), { message: 'ESTALE' })
+})
+
+test('what another file has replaced is not taken for it', () => {
+  const { table, root } = tableWith()
+  const old = table.put(root, 'f', seen(10))
+  const young = table.put(root, 'f', seen(11))
+  assert.notEqual(old.nodeId, young.nodeId)
+  assert.throws(() => table.path(old), { message: 'ESTALE' })
+  const other = table.put(root, 'g', seen(12))
+  table.move({ parent: root, name: 'g' }, { parent: root, name: 'f' })
+  assert.deepEqual(table.path(other), ['f'])
+  assert.throws(() => table.path(young), { message: 'ESTALE' })
+})
+
+test('an exchange changes two places at once, also where only one was known', () => {
+  const { table, root } = tableWith()
+  const a = table.put(root, 'a', seen(10))
+  const b = table.put(root, 'b', seen(11))
+  table.exchange({ parent: root, name: 'a' }, { parent: root, name: 'b' })
+  assert.deepEqual([table.path(a), table.path(b)], [['b'], ['a']])
+  table.exchange({ parent: root, name: 'a' }, { parent: root, name: 'unknown' })
+  assert.deepEqual(table.path(b), ['unknown'])
+  assert.equal(table.at(root, 'a'), undefined)
+})
+
+test('a node lives as long as the kernel remembers it or a handle is open, and its number is not used again', () => {
+  const { table, root } = tableWith()
+  const file = table.put(root, 'f', seen(10))
+  table.lookedUp(file)
+  table.lookedUp(file)
+  file.opens = 1
+  table.forget(file.nodeId, 1)
+  table.forget(file.nodeId, 1)
+  assert.equal(table.size, 2)
+  file.opens = 0
+  table.drop(file)
+  assert.equal(table.size, 1)
+  assert.throws(() => table.get(file.nodeId), { message: 'ESTALE' })
+  assert.notEqual(table.put(root, 'f', seen(10)).nodeId, file.nodeId)
+  table.forget(ROOT_NODE, 1_000_000)
+  table.forget(999, 1)
+  assert.equal(table.get(ROOT_NODE), root)
+})

@@ -1,0 +1,156 @@
+import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
+import type { Path } from '#foundation/path.ts'
+import { refusal } from './protocol/errno.ts'
+
+/** One inode that the kernel knows, or that is open. */
+export interface MountedNode {
+  /** The kernel's number for it; 1 for the root, others never used twice. */
+  readonly nodeId: number
+  readonly inode: InodeId
+  /** As last seen: what is made in a directory may inherit from it. */
+  mode: number
+  gid: number
+  /** How often the kernel has looked it up and not forgotten it. */
+  lookups: number
+  /** Handles that are open. */
+  opens: number
+  /** Its known places, by the key of each. */
+  readonly places: Map<string, Place>
+  /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
+  hiddenAs: Path | undefined
+}
+
+interface Place {
+  readonly parent: InodeId
+  readonly name: string
+}
+
+export const ROOT_NODE = 1
+
+/** Which inodes the kernel knows, and by which paths the volume knows them. It grows by look-ups, and shrinks when the kernel
+ *  forgets: the kernel bounds it. A directory that moves takes what is in it along, since places name their parents. */
+export class InodeTable {
+  readonly #byNode = new Map<number, MountedNode>()
+  readonly #byInode = new Map<InodeId, MountedNode>()
+  readonly #byPlace = new Map<string, MountedNode>()
+  #lastNode = ROOT_NODE
+
+  constructor(root: { readonly mode: number; readonly gid: number }) {
+    // The kernel never forgets the root.
+    this.#add({ nodeId: ROOT_NODE, inode: ROOT_INODE, ...root, lookups: 1, opens: 0, places: new Map(), hiddenAs: undefined })
+  }
+
+  get size(): number {
+    return this.#byNode.size
+  }
+
+  /** @throws FuseError ESTALE */
+  get(nodeId: number): MountedNode {
+    const node = this.#byNode.get(nodeId)
+    if (node === undefined) throw refusal('ESTALE')
+    return node
+  }
+
+  /** What is known to lie at a place. */
+  at(parent: MountedNode, name: string): MountedNode | undefined {
+    return this.#byPlace.get(placeKey(parent.inode, name))
+  }
+
+  /** The inode at a place, as the volume has just told; known from then on, but not yet looked up. */
+  put(
+    parent: MountedNode,
+    name: string,
+    seen: { readonly inode: InodeId; readonly mode: number; readonly gid: number },
+  ): MountedNode {
+    let node = this.#byInode.get(seen.inode)
+    if (node === undefined) {
+      this.#lastNode += 1
+      node = { nodeId: this.#lastNode, ...seen, lookups: 0, opens: 0, places: new Map(), hiddenAs: undefined }
+      this.#add(node)
+    }
+    node.mode = seen.mode
+    node.gid = seen.gid
+    this.#place(node, { parent: parent.inode, name })
+    return node
+  }
+
+  /** Nothing lies at the place any more. */
+  remove(parent: MountedNode, name: string): void {
+    const key = placeKey(parent.inode, name)
+    this.#byPlace.get(key)?.places.delete(key)
+    this.#byPlace.delete(key)
+  }
+
+  /** What lay at one place lies at another, whose former owner is gone. */
+  move(from: { readonly parent: MountedNode; readonly name: string }, to: typeof from): void {
+    const moved = this.at(from.parent, from.name)
+    this.remove(from.parent, from.name)
+    this.remove(to.parent, to.name)
+    if (moved !== undefined) this.#place(moved, { parent: to.parent.inode, name: to.name })
+  }
+
+  exchange(one: { readonly parent: MountedNode; readonly name: string }, other: typeof one): void {
+    const [first, second] = [this.at(one.parent, one.name), this.at(other.parent, other.name)]
+    this.remove(one.parent, one.name)
+    this.remove(other.parent, other.name)
+    if (first !== undefined) this.#place(first, { parent: other.parent.inode, name: other.name })
+    if (second !== undefined) this.#place(second, { parent: one.parent.inode, name: one.name })
+  }
+
+  /** A path by which the volume knows it. @throws FuseError ESTALE if none is known (any more) */
+  path(node: MountedNode): Path {
+    const path = this.#pathOf(node)
+    if (path === undefined) throw refusal('ESTALE')
+    return path
+  }
+
+  lookedUp(node: MountedNode): void {
+    node.lookups += 1
+  }
+
+  forget(nodeId: number, lookups: number): void {
+    const node = this.#byNode.get(nodeId)
+    if (node === undefined || nodeId === ROOT_NODE) return
+    node.lookups = Math.max(0, node.lookups - lookups)
+    this.drop(node)
+  }
+
+  /** Lets go of a node that neither the kernel nor a handle needs. */
+  drop(node: MountedNode): void {
+    if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
+    this.#byNode.delete(node.nodeId)
+    this.#byInode.delete(node.inode)
+    for (const key of node.places.keys()) this.#byPlace.delete(key)
+    node.places.clear()
+  }
+
+  #add(node: MountedNode): void {
+    this.#byNode.set(node.nodeId, node)
+    this.#byInode.set(node.inode, node)
+  }
+
+  #place(node: MountedNode, place: Place): void {
+    const key = placeKey(place.parent, place.name)
+    const before = this.#byPlace.get(key)
+    if (before === node) return
+    before?.places.delete(key)
+    this.#byPlace.set(key, node)
+    // A directory has one place only.
+    node.places.set(key, place)
+  }
+
+  #pathOf(node: MountedNode): Path | undefined {
+    if (node.hiddenAs !== undefined) return node.hiddenAs
+    if (node.nodeId === ROOT_NODE) return []
+    for (const { parent, name } of node.places.values()) {
+      const above = this.#byInode.get(parent)
+      const path = above === undefined ? undefined : this.#pathOf(above)
+      if (path !== undefined) return [...path, name]
+    }
+    return undefined
+  }
+}
+
+function placeKey(parent: InodeId, name: string): string {
+  return `${parent}/${name}`
+}

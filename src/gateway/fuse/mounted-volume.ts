@@ -1,0 +1,217 @@
+import { isShoalError } from '#foundation/errors.ts'
+import { encodeName } from '#foundation/name.ts'
+import type { Path } from '#foundation/path.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { Caller, OpenFile, Volume } from '#volume/volume.ts'
+import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
+import { InodeTable, type MountedNode } from './inode-table.ts'
+import { refusal } from './protocol/errno.ts'
+import type { AttributesReply, EntryReply } from './protocol/replies.ts'
+import { WriteBudget, WrittenFile } from './written-file.ts'
+
+/** What is removed while it is open lies in the volume's root under such a name, which the mount doesn't show. */
+const HIDDEN_PREFIX = '.shoal-removed-'
+const READ_TRIES = 8
+
+/** What a mount needs of a volume. */
+export type MountableVolume = Pick<
+  Volume,
+  | 'info'
+  | 'stat'
+  | 'list'
+  | 'openFile'
+  | 'writeFile'
+  | 'writeAt'
+  | 'truncate'
+  | 'copyRange'
+  | 'makeDirectory'
+  | 'makeSymlink'
+  | 'makeNode'
+  | 'readSymlink'
+  | 'link'
+  | 'rename'
+  | 'remove'
+  | 'setAttributes'
+  | 'listXattrs'
+  | 'readXattr'
+  | 'writeXattr'
+  | 'removeXattr'
+>
+
+export interface MountedVolumeOptions {
+  readonly volume: MountableVolume
+  readonly caller: Caller
+  readonly clock: Pick<Clock, 'nowNs'>
+  readonly random: Random
+  readonly log: Log
+  /** For so long the kernel trusts what it was told of names and attributes. */
+  readonly validMs: number
+}
+
+/** A file's contents, as far as the mount has to do with them. */
+interface Contents {
+  readonly written: WrittenFile
+  /** What the volume had when it was last looked at; `undefined` after a change. */
+  reader: OpenFile | undefined
+  /** Grows with each change. */
+  changes: number
+}
+
+/** What the operations of one mount share: which inodes the kernel knows, and what is written to them and not stored yet. */
+export class MountedVolume {
+  readonly volume: MountableVolume
+  readonly caller: Caller
+  readonly clock: Pick<Clock, 'nowNs'>
+  readonly log: Log
+  readonly validMs: number
+  readonly table: InodeTable
+  readonly #random: Random
+  readonly #budget = new WriteBudget()
+  readonly #contents = new Map<MountedNode, Contents>()
+
+  private constructor(options: MountedVolumeOptions, root: Attributes) {
+    this.volume = options.volume
+    this.caller = options.caller
+    this.clock = options.clock
+    this.log = options.log
+    this.validMs = options.validMs
+    this.#random = options.random
+    this.table = new InodeTable({ mode: modeOf(root), gid: root.gid })
+  }
+
+  static async open(options: MountedVolumeOptions): Promise<MountedVolume> {
+    const root = await options.volume.stat([])
+    if (root === undefined) throw refusal('ESTALE')
+    return new MountedVolume(options, root)
+  }
+
+  /** The node and the path of an entry in it. */
+  place(parentId: number, name: string): { readonly parent: MountedNode; readonly path: Path } {
+    const parent = this.table.get(parentId)
+    return { parent, path: [...this.table.path(parent), name] }
+  }
+
+  isHidden(parent: MountedNode, name: string): boolean {
+    return parent.inode === this.table.get(1).inode && name.startsWith(HIDDEN_PREFIX)
+  }
+
+  /** A name for what is removed while it is open. */
+  hiddenPath(node: MountedNode): Path {
+    return [`${HIDDEN_PREFIX}${node.inode.toString(16)}-${this.#random.bytes(6).toString('hex')}`]
+  }
+
+  /** Tells the kernel of an entry, which counts as a look-up. */
+  entry(parent: MountedNode, name: string, attributes: Attributes): EntryReply {
+    const node = this.table.put(parent, name, { inode: attributes.inode, mode: modeOf(attributes), gid: attributes.gid })
+    this.table.lookedUp(node)
+    return {
+      nodeId: node.nodeId,
+      generation: 0,
+      attributes: this.#shown(node, attributes),
+      validity: { entryMs: this.validMs, attributesMs: this.validMs },
+    }
+  }
+
+  attributes(node: MountedNode, attributes: Attributes): AttributesReply {
+    node.mode = modeOf(attributes)
+    node.gid = attributes.gid
+    return { attributes: this.#shown(node, attributes), validMs: this.validMs }
+  }
+
+  /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies where it was */
+  async stat(node: MountedNode): Promise<Attributes> {
+    const attributes = await this.volume.stat(this.table.path(node))
+    if (attributes?.inode !== node.inode) throw refusal('ESTALE')
+    return attributes
+  }
+
+  contents(node: MountedNode): Contents {
+    let contents = this.#contents.get(node)
+    if (contents === undefined) {
+      const written = new WrittenFile(this.#budget, async ({ offset, bytes }) => {
+        await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller)
+        this.changed(node)
+      })
+      contents = { written, reader: undefined, changes: 0 }
+      this.#contents.set(node, contents)
+    }
+    return contents
+  }
+
+  /** What was read of the node's contents isn't what the volume has. */
+  changed(node: MountedNode): void {
+    const contents = this.#contents.get(node)
+    if (contents === undefined) return
+    contents.reader?.close()
+    contents.reader = undefined
+    contents.changes += 1
+  }
+
+  /** Stores what was written to the node. */
+  async flush(node: MountedNode): Promise<void> {
+    await this.#contents.get(node)?.written.flush()
+  }
+
+  /** The volume's contents as they are, kept until something changes them. */
+  async reader(node: MountedNode): Promise<OpenFile> {
+    const contents = this.contents(node)
+    for (let tries = 0; tries < READ_TRIES; tries += 1) {
+      if (contents.reader !== undefined) return contents.reader
+      const { changes } = contents
+      const opened = await this.volume.openFile(this.table.path(node))
+      if (opened === undefined || opened.attributes.inode !== node.inode) {
+        opened?.close()
+        throw refusal('ESTALE')
+      }
+      // What was stored in the meantime may be missing from it.
+      if (contents.changes === changes && contents.reader === undefined) contents.reader = opened
+      else opened.close()
+    }
+    throw refusal('EAGAIN')
+  }
+
+  /** The last handle of a node was closed. What it had written and could not be stored is lost: FLUSH has told so. */
+  async closed(node: MountedNode): Promise<void> {
+    const contents = this.#contents.get(node)
+    try {
+      await contents?.written.flush()
+    } catch (error) {
+      this.log.error('Written bytes are lost: they could not be stored before the file was closed', {
+        inode: node.inode,
+        error,
+      })
+      contents?.written.discard()
+    }
+    if (node.opens > 0) return
+    contents?.reader?.close()
+    this.#contents.delete(node)
+    const { hiddenAs } = node
+    if (hiddenAs !== undefined) await this.#removeHidden(hiddenAs)
+    this.table.drop(node)
+  }
+
+  async #removeHidden(path: Path): Promise<void> {
+    try {
+      await this.volume.remove(path, { caller: this.caller })
+    } catch (error) {
+      if (!isShoalError(error, 'NOT_FOUND')) this.log.warn('A removed file could not be cleared away', { path, error })
+    }
+  }
+
+  #shown(node: MountedNode, attributes: Attributes): EntryReply['attributes'] {
+    const end = this.#contents.get(node)?.written.end ?? 0
+    return toFuseAttributes(attributes, {
+      sizeBytes: attributes.type === 'file' ? Math.max(attributes.sizeBytes, end) : attributes.sizeBytes,
+      links: attributes.links - (node.hiddenAs === undefined ? 0 : 1),
+    })
+  }
+}
+
+/** @throws FuseError ENAMETOOLONG */
+export function checkLength(name: string): void {
+  // A UTF-16 unit is three bytes at most.
+  if (name.length * 3 > 255 && encodeName(name).length > 255) throw refusal('ENAMETOOLONG')
+}

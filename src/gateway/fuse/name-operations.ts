@@ -1,0 +1,191 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges, RenameMode } from '#volume/volume.ts'
+import { toNs, TYPE_MASK, typeOf } from './fuse-attributes.ts'
+import type { MountedNode } from './inode-table.ts'
+import { checkLength, type MountedVolume } from './mounted-volume.ts'
+import { refusal } from './protocol/errno.ts'
+import type { Caller, FuseOperations } from './protocol/operations.ts'
+import type { SetattrRequest } from './protocol/requests.ts'
+
+const PERMISSIONS = 0o7777
+const SETUID = 0o4000
+const SETGID = 0o2000
+const GROUP_EXECUTES = 0o010
+const DIRECTORY = 0o040000
+const RENAME_MODES: Readonly<Record<number, RenameMode>> = { 0: 'replace', 1: 'no-replace', 2: 'exchange' }
+
+type NameOperations = Pick<
+  FuseOperations,
+  | 'forget'
+  | 'lookup'
+  | 'getattr'
+  | 'statx'
+  | 'setattr'
+  | 'readlink'
+  | 'symlink'
+  | 'mknod'
+  | 'mkdir'
+  | 'unlink'
+  | 'rmdir'
+  | 'rename'
+  | 'link'
+>
+
+/** Names and attributes over a volume. */
+export function nameOperations(mounted: MountedVolume): Required<NameOperations> {
+  const { volume, caller: by, table } = mounted
+  const getattr = async (_: unknown, { nodeId }: Caller) => {
+    const node = table.get(nodeId)
+    return mounted.attributes(node, await mounted.stat(node))
+  }
+  const remove = async ({ name }: { readonly name: string }, { nodeId }: Caller) => {
+    const { parent, path } = mounted.place(nodeId, name)
+    const there = table.at(parent, name)
+    if (there !== undefined && there.opens > 0) await hide(mounted, { parent, name, node: there })
+    else {
+      await volume.remove(path, { caller: by })
+      table.remove(parent, name)
+    }
+  }
+  return {
+    forget: (forgotten) => {
+      for (const { nodeId, lookups } of forgotten) table.forget(nodeId, lookups)
+    },
+    lookup: async ({ name }, { nodeId }) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(nodeId, name)
+      const attributes = mounted.isHidden(parent, name) ? undefined : await volume.stat(path)
+      return attributes === undefined ? { absentMs: mounted.validMs } : mounted.entry(parent, name, attributes)
+    },
+    getattr,
+    statx: getattr,
+    setattr: async (request, { nodeId }) => {
+      const node = table.get(nodeId)
+      // Times that are set stay only if what was written before is stored before.
+      await mounted.flush(node)
+      const path = table.path(node)
+      let attributes = await mounted.stat(node)
+      if (request.sizeBytes !== undefined) {
+        attributes = await volume.truncate(path, request.sizeBytes, by)
+        mounted.changed(node)
+      }
+      const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
+      if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
+      return mounted.attributes(node, attributes)
+    },
+    readlink: (_, { nodeId }) => volume.readSymlink(table.path(table.get(nodeId))),
+    symlink: async ({ name, target }, caller) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(caller.nodeId, name)
+      const made = await volume.makeSymlink(path, target, { caller: by })
+      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+    },
+    mknod: async ({ name, mode, rdev }, caller) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(caller.nodeId, name)
+      const made = await volume.makeNode(path, { type: typeOf(mode), mode: mode & PERMISSIONS, rdev }, by)
+      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+    },
+    mkdir: async ({ name, mode }, caller) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(caller.nodeId, name)
+      const inherited = parent.mode & SETGID
+      const made = await volume.makeDirectory(path, { caller: by, mode: (mode & PERMISSIONS) | inherited })
+      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+    },
+    unlink: remove,
+    rmdir: remove,
+    rename: async ({ name, newName, newParentId, flags }, { nodeId }) => {
+      checkLength(newName)
+      const mode = RENAME_MODES[flags]
+      if (mode === undefined) return refusal('EINVAL')
+      const from = { ...mounted.place(nodeId, name), name }
+      const to = { ...mounted.place(newParentId, newName), name: newName }
+      const target = table.at(to.parent, newName)
+      const mustStay = target !== undefined && target.opens > 0 && target !== table.at(from.parent, name)
+      if (mode === 'exchange' || (mode === 'replace' && mustStay)) {
+        await volume.rename(from.path, to.path, { caller: by, mode: 'exchange' })
+        table.exchange(from, to)
+        if (mode === 'replace' && target !== undefined) await hide(mounted, { parent: from.parent, name, node: target })
+        return undefined
+      }
+      await volume.rename(from.path, to.path, { caller: by, mode })
+      // Two names of one file: renaming one to the other leaves both.
+      if (target === undefined || target !== table.at(from.parent, name)) table.move(from, to)
+      return undefined
+    },
+    link: async ({ name, oldNodeId }, { nodeId }) => {
+      checkLength(name)
+      const { parent, path } = mounted.place(nodeId, name)
+      const node = table.get(oldNodeId)
+      if (node.hiddenAs !== undefined) return refusal('ENOENT')
+      return mounted.entry(parent, name, await volume.link(table.path(node), path, by))
+    },
+  }
+}
+
+/** Who owns what is made in a directory: with setgid its group is handed down. */
+export function ownerIn(parent: MountedNode, { uid, gid }: Caller): { readonly uid: number; readonly gid: number } {
+  return { uid, gid: (parent.mode & SETGID) === 0 ? gid : parent.gid }
+}
+
+/** Mode bits that a change of contents or owner takes away: setuid, and setgid where the group may execute. */
+export function privilegesIn(mode: number): number {
+  if ((mode & TYPE_MASK) === DIRECTORY) return 0
+  return (mode & SETUID) | ((mode & GROUP_EXECUTES) === 0 ? 0 : mode & SETGID)
+}
+
+async function owned(
+  mounted: MountedVolume,
+  {
+    path,
+    made,
+    owner,
+  }: { readonly path: readonly string[]; readonly made: Attributes; readonly owner: ReturnType<typeof ownerIn> },
+): Promise<Attributes> {
+  if (made.uid === owner.uid && made.gid === owner.gid) return made
+  return mounted.volume.setAttributes(path, owner, mounted.caller)
+}
+
+/** Takes away the name of what is open, and lets the handles go on. */
+async function hide(
+  mounted: MountedVolume,
+  { parent, name, node }: { readonly parent: MountedNode; readonly name: string; readonly node: MountedNode },
+): Promise<void> {
+  const { volume, table, caller } = mounted
+  const path = [...table.path(parent), name]
+  // Once is enough: its other names go as those of any file.
+  if (node.hiddenAs !== undefined) {
+    await volume.remove(path, { caller })
+    table.remove(parent, name)
+    return
+  }
+  const hiddenAs = mounted.hiddenPath(node)
+  try {
+    await volume.rename(path, hiddenAs, { caller, mode: 'no-replace' })
+  } catch (error) {
+    if (isShoalError(error, 'NOT_FOUND')) table.remove(parent, name)
+    throw error
+  }
+  table.remove(parent, name)
+  node.hiddenAs = hiddenAs
+}
+
+function changesOf(
+  request: SetattrRequest,
+  { mode, nowNs }: { readonly mode: number; readonly nowNs: () => bigint },
+): AttributeChanges {
+  const time = (asked: SetattrRequest['atime']): bigint | undefined =>
+    asked === undefined ? undefined : asked === 'now' ? nowNs() : toNs(asked)
+  const [atimeNs, mtimeNs] = [time(request.atime), time(request.mtime)]
+  const kept = request.killPrivileges ? mode & ~privilegesIn(mode) : mode
+  const changed = request.mode === undefined ? kept : request.mode & PERMISSIONS
+  return {
+    ...(changed === mode && request.mode === undefined ? {} : { mode: changed }),
+    ...(request.uid === undefined ? {} : { uid: request.uid }),
+    ...(request.gid === undefined ? {} : { gid: request.gid }),
+    ...(atimeNs === undefined ? {} : { atimeNs }),
+    ...(mtimeNs === undefined ? {} : { mtimeNs }),
+  }
+}

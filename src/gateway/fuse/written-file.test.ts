@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
+import { WriteBudget, WrittenFile } from './written-file.ts'
+
+const MIB = 1024 * 1024
+
+function fileWith(store?: (piece: { offset: number; bytes: Buffer }) => Promise<void>) {
+  const stored: [number, string][] = []
+  const budget = new WriteBudget()
+  const file = new WrittenFile(budget, async (piece) => {
+    await store?.(piece)
+    stored.push([piece.offset, piece.bytes.toString()])
+  })
+  return { file, stored, budget }
+}
+
+test('what was written in pieces is stored as one, and then nothing is left', async () => {
+  const { file, stored, budget } = fileWith()
+  file.write(0, Buffer.from('ab'))
+  file.write(2, Buffer.from('cd'))
+  file.write(10, Buffer.from('z'))
+  await Promise.all([file.flush(), file.flush()])
+  assert.deepEqual(stored, [
+    [0, 'abcd'],
+    [10, 'z'],
+  ])
+  assert.ok(file.isClean)
+  assert.equal(budget.usedBytes, 0)
+})
+
+test('the caller may use its bytes again', async () => {
+  const { file, stored } = fileWith()
+  const bytes = Buffer.from('ab')
+  file.write(0, bytes)
+  bytes.fill('x')
+  await file.flush()
+  assert.deepEqual(stored, [[0, 'ab']])
+})
+
+test('what is being stored can be read until it is, and what is written on the way is newer', async () => {
+  const gate = Promise.withResolvers<void>()
+  const { file, stored } = fileWith(() => gate.promise)
+  file.write(0, Buffer.from('old'))
+  const flushed = file.flush()
+  await Promise.resolve()
+  file.write(1, Buffer.from('X'))
+  assert.deepEqual(
+    file.within(0, 10).map(({ bytes }) => bytes.toString()),
+    ['old', 'X'],
+  )
+  assert.equal(file.end, 3)
+  gate.resolve()
+  await flushed
+  assert.deepEqual(stored, [
+    [0, 'old'],
+    [1, 'X'],
+  ])
+})
+
+test('what could not be stored stays below what came after, and is stored by the next flush', async () => {
+  let isFull = true
+  const { file, stored, budget } = fileWith(async () => {
+    await Promise.resolve()
+    if (isFull) throw new ShoalError('NO_SPACE', 'Full')
+  })
+  file.write(0, Buffer.from('abc'))
+  const flushed = file.flush()
+  file.write(1, Buffer.from('X'))
+  await assert.rejects(flushed, { code: 'NO_SPACE' })
+  assert.equal(budget.usedBytes, 3)
+  isFull = false
+  await file.flush()
+  assert.deepEqual(stored, [[0, 'aXc']])
+  assert.equal(budget.usedBytes, 0)
+})
+
+test('a file has room for 8 MiB, all files together for 64', () => {
+  const { file, budget } = fileWith()
+  assert.ok(file.hasRoom(8 * MIB))
+  assert.ok(!file.hasRoom(8 * MIB + 1))
+  file.write(0, Buffer.alloc(MIB))
+  assert.ok(!file.hasRoom(8 * MIB))
+  budget.usedBytes = 64 * MIB
+  assert.ok(!file.hasRoom(1))
+  budget.usedBytes = MIB
+  file.discard()
+  assert.equal(budget.usedBytes, 0)
+})
