@@ -126,6 +126,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/find.ts')).find,
   },
   { name: 'du', summary: 'add up sizes by directory', load: async () => (await import('./commands/du.ts')).du },
+  {
+    name: 'mount',
+    summary: 'show a volume as a directory of this machine',
+    load: async () => (await import('./commands/mount.ts')).mount,
+  },
+  {
+    name: 'unmount',
+    summary: 'take such a directory away',
+    load: async () => (await import('./commands/unmount.ts')).unmount,
+  },
   { name: 'status', summary: 'show how a node is doing', load: async () => (await import('./commands/status.ts')).status },
   {
     name: 'fsck',

@@ -85,6 +85,11 @@ export const LAYERS: readonly Layer[] = [
   },
   { name: 'client', purpose: 'what a node can do, for programs, over REST', imports: GROUND },
   {
+    name: 'mount',
+    purpose: 'a volume of a node as a file system of this machine',
+    imports: [...GROUND, 'volume', 'gateway/fuse', 'client'],
+  },
+  {
     name: 'node',
     purpose: 'the composition root: wiring, start and stop order',
     imports: [
@@ -109,7 +114,7 @@ export const LAYERS: readonly Layer[] = [
       'gateway/webdav',
     ],
   },
-  { name: 'cli', purpose: 'the command line', imports: [...GROUND, 'config', 'client', 'node'] },
+  { name: 'cli', purpose: 'the command line', imports: [...GROUND, 'config', 'client', 'mount', 'node'] },
   { name: 'main', purpose: 'arguments in, exit code out', imports: ['cli'] },
 ]
 

@@ -55,29 +55,16 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const node = table.get(entry.nodeId)
       return { ...entry, ...(attributes.sizeBytes === 0 ? opened(node) : await openAnew(node, flags)) }
     },
-    read: async ({ offset, sizeBytes }, { nodeId, signal }) => {
+    read: async (request, { nodeId, signal }) => {
       const node = table.get(nodeId)
-      const { written } = mounted.contents(node)
-      // Taken before the volume is asked: what is stored on the way is in one of the two.
-      const pieces = written.within(offset, sizeBytes)
-      const writtenEnd = written.end
-      const reader = await mounted.reader(node)
-      const stored = Math.min(offset + sizeBytes, reader.attributes.sizeBytes)
-      if (pieces.length === 0 && writtenEnd <= reader.attributes.sizeBytes && reader.bytes !== undefined)
-        return reader.bytes.subarray(offset, Math.max(offset, stored))
-      const out = Buffer.alloc(Math.max(0, Math.min(offset + sizeBytes, Math.max(stored, writtenEnd)) - offset))
-      if (stored > offset) {
-        let at = 0
-        for await (const bytes of reader.read({ offset, length: stored - offset }, signal)) {
-          out.set(bytes, at)
-          at += bytes.length
-        }
+      try {
+        return await readRange(mounted, { node, signal, ...request })
+      } catch (error) {
+        // Somebody else changed the file since it was opened: what it is now is as good.
+        if (!isShoalError(error, 'CONFLICT')) throw error
+        mounted.changed(node)
+        return readRange(mounted, { node, signal, ...request })
       }
-      for (const piece of pieces) {
-        const from = Math.max(0, offset - piece.offset)
-        piece.bytes.copy(out, piece.offset + from - offset, from)
-      }
-      return out
     },
     write: ({ offset, data, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
@@ -90,7 +77,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const copy = Buffer.from(data)
       return (async () => {
         if (mustKill) await killPrivilegesOf(mounted, node)
-        if (!written.hasRoom(copy.length)) await written.flush()
+        if (!written.hasRoom(copy.length)) await mounted.flush(node)
         written.write(offset, copy)
         return copy.length
       })()
@@ -115,6 +102,34 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       return length
     },
   }
+}
+
+async function readRange(
+  mounted: MountedVolume,
+  range: { readonly node: MountedNode; readonly offset: number; readonly sizeBytes: number; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
+  const { node, offset, sizeBytes, signal } = range
+  const { written } = mounted.contents(node)
+  // Taken before the volume is asked: what is stored on the way is in one of the two.
+  const pieces = written.within(offset, sizeBytes)
+  const writtenEnd = written.end
+  const reader = await mounted.reader(node)
+  const stored = Math.min(offset + sizeBytes, reader.attributes.sizeBytes)
+  if (pieces.length === 0 && writtenEnd <= reader.attributes.sizeBytes && reader.bytes !== undefined)
+    return reader.bytes.subarray(offset, Math.max(offset, stored))
+  const out = Buffer.alloc(Math.max(0, Math.min(offset + sizeBytes, Math.max(stored, writtenEnd)) - offset))
+  if (stored > offset) {
+    let at = 0
+    for await (const bytes of reader.read({ offset, length: stored - offset }, signal)) {
+      out.set(bytes, at)
+      at += bytes.length
+    }
+  }
+  for (const piece of pieces) {
+    const from = Math.max(0, offset - piece.offset)
+    piece.bytes.copy(out, piece.offset + from - offset, from)
+  }
+  return out
 }
 
 async function killPrivilegesOf(mounted: MountedVolume, node: MountedNode): Promise<void> {

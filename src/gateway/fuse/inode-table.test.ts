@@ -32,6 +32,20 @@ test('a file with two names is one node, and is found by the name that is left',
   assert.throws(() => table.path(file), { message: 'ESTALE' })
 })
 
+test('a file that others have moved is found where it was seen last, and nowhere once it is there no more', () => {
+  const { table, root } = tableWith()
+  const d = table.put(root, 'd', seen(11))
+  const file = table.put(root, 'f', seen(10))
+  table.put(d, 'g', seen(10))
+  assert.deepEqual(table.path(file), ['d', 'g'])
+  table.put(root, 'f', seen(10))
+  assert.deepEqual(table.path(file), ['f'])
+  assert.ok(table.misplaced(file))
+  assert.deepEqual(table.path(file), ['d', 'g'])
+  assert.ok(!table.misplaced(file))
+  assert.throws(() => table.path(file), { message: 'ESTALE' })
+})
+
 test('what another file has replaced is not taken for it', () => {
   const { table, root } = tableWith()
   const old = table.put(root, 'f', seen(10))

@@ -14,7 +14,7 @@ export interface MountedNode {
   lookups: number
   /** Handles that are open. */
   opens: number
-  /** Its known places, by the key of each. */
+  /** Its known places, by the key of each; the one seen last is the last. */
   readonly places: Map<string, Place>
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
   hiddenAs: Path | undefined
@@ -104,6 +104,15 @@ export class InodeTable {
     return path
   }
 
+  /** It doesn't lie where `path` said. False if no other place is known. */
+  misplaced(node: MountedNode): boolean {
+    const key = [...node.places.keys()].at(-1)
+    if (key === undefined || node.hiddenAs !== undefined) return false
+    node.places.delete(key)
+    this.#byPlace.delete(key)
+    return node.places.size > 0
+  }
+
   lookedUp(node: MountedNode): void {
     node.lookups += 1
   }
@@ -131,18 +140,16 @@ export class InodeTable {
 
   #place(node: MountedNode, place: Place): void {
     const key = placeKey(place.parent, place.name)
-    const before = this.#byPlace.get(key)
-    if (before === node) return
-    before?.places.delete(key)
+    this.#byPlace.get(key)?.places.delete(key)
     this.#byPlace.set(key, node)
-    // A directory has one place only.
     node.places.set(key, place)
   }
 
   #pathOf(node: MountedNode): Path | undefined {
     if (node.hiddenAs !== undefined) return node.hiddenAs
     if (node.nodeId === ROOT_NODE) return []
-    for (const { parent, name } of node.places.values()) {
+    // Others may have taken it away from where it was seen before.
+    for (const { parent, name } of [...node.places.values()].reverse()) {
       const above = this.#byInode.get(parent)
       const path = above === undefined ? undefined : this.#pathOf(above)
       if (path !== undefined) return [...path, name]

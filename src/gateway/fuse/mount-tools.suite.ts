@@ -6,7 +6,10 @@ import type { Mounted } from './mounted.suite.ts'
 const CHILD = fileURLToPath(new URL('./random-file.child.ts', import.meta.url))
 
 /** Each is a promise, and what has to be done to see it kept. */
-export const MOUNT_PROMISES: readonly { readonly promise: string; readonly see: (mounted: Mounted) => Promise<void> }[] = [
+export const MOUNT_PROMISES: readonly {
+  readonly promise: string
+  readonly see: (mounted: Pick<Mounted, 'sh'>) => Promise<void>
+}[] = [
   {
     promise: 'files are copied, moved, found, linked and removed',
     see: async ({ sh }) => {

@@ -121,11 +121,13 @@ export class MountedVolume {
     return { attributes: this.#shown(node, attributes), validMs: this.validMs }
   }
 
-  /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies where it was */
+  /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies wherever it was seen */
   async stat(node: MountedNode): Promise<Attributes> {
-    const attributes = await this.volume.stat(this.table.path(node))
-    if (attributes?.inode !== node.inode) throw refusal('ESTALE')
-    return attributes
+    for (;;) {
+      const attributes = await this.volume.stat(this.table.path(node))
+      if (attributes?.inode === node.inode) return attributes
+      if (!this.table.misplaced(node)) throw refusal('ESTALE')
+    }
   }
 
   contents(node: MountedNode): Contents {
@@ -150,9 +152,13 @@ export class MountedVolume {
     contents.changes += 1
   }
 
-  /** Stores what was written to the node. */
+  /** Stores what was written to the node. @throws FuseError ESTALE if it is gone */
   async flush(node: MountedNode): Promise<void> {
-    await this.#contents.get(node)?.written.flush()
+    const written = this.#contents.get(node)?.written
+    if (written === undefined || written.isClean) return
+    // Another file may have taken its place, and must not get its bytes.
+    await this.stat(node)
+    await written.flush()
   }
 
   /** The volume's contents as they are, kept until something changes them. */
@@ -161,23 +167,24 @@ export class MountedVolume {
     for (let tries = 0; tries < READ_TRIES; tries += 1) {
       if (contents.reader !== undefined) return contents.reader
       const { changes } = contents
+      if (tries > 0) await this.stat(node)
       const opened = await this.volume.openFile(this.table.path(node))
       if (opened === undefined || opened.attributes.inode !== node.inode) {
         opened?.close()
-        throw refusal('ESTALE')
+        continue
       }
       // What was stored in the meantime may be missing from it.
       if (contents.changes === changes && contents.reader === undefined) contents.reader = opened
       else opened.close()
     }
-    throw refusal('EAGAIN')
+    throw refusal('ESTALE')
   }
 
   /** The last handle of a node was closed. What it had written and could not be stored is lost: FLUSH has told so. */
   async closed(node: MountedNode): Promise<void> {
     const contents = this.#contents.get(node)
     try {
-      await contents?.written.flush()
+      await this.flush(node)
     } catch (error) {
       this.log.error('Written bytes are lost: they could not be stored before the file was closed', {
         inode: node.inode,

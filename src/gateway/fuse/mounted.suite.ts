@@ -56,7 +56,7 @@ export async function mounted(
 
 /** Whoever serves the mount must not wait for it. So bash changes its folder by itself: Node waits until a child that it gave a
  *  folder to has entered it. */
-async function shell(script: string, directory: string): Promise<string> {
+export async function shell(script: string, directory: string): Promise<string> {
   const options = { timeout: TOOL_MS_MAX, maxBuffer: OUTPUT_BYTES_MAX, env: { ...process.env, LC_ALL: 'C' } }
   const line = ['-eu', '-o', 'pipefail', '-c', `cd "$0"\n${script}`, directory]
   const { stdout } = await promisify(execFile)('bash', line, options)

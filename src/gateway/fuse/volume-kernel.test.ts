@@ -44,6 +44,18 @@ test('what close has answered is in the volume, and what the volume gets is seen
   assert.equal(await sh('cat d/f'), 'from the volume')
 })
 
+test('bytes written to a file that another has replaced go nowhere else', onKernel, async (t) => {
+  const { sh, volume } = await mountedVolume(t)
+  const other = { caller: { principal: 'other' } }
+  const script = sh('echo mine > f; exec 3>>f; until [ -e go ]; do sleep 0.1; done; echo more >&3; exec 3>&-')
+  while ((await volume.stat(['f']))?.sizeBytes !== 5) await nodeClock.sleep(10)
+  await volume.remove(['f'], other)
+  await volume.writeFile(['f'], Buffer.from('theirs'), other)
+  await volume.writeFile(['go'], Buffer.alloc(0), other)
+  await script.catch(() => undefined)
+  assert.equal((await readAll(await volume.openFile(['f']))).toString(), 'theirs')
+})
+
 test('a file that is removed while it is open shows nowhere, goes on, and leaves nothing', onKernel, async (t) => {
   const { sh, volume } = await mountedVolume(t)
   const printed = await sh(`

@@ -1,0 +1,131 @@
+// A volume of a real node, mounted by `shoal mount`, and programs that work in it.
+import assert from 'node:assert/strict'
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test, type TestContext } from 'node:test'
+import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
+import { ShoalClient } from '../../src/client/shoal-client.ts'
+import { MOUNT_PROMISES } from '../../src/gateway/fuse/mount-tools.suite.ts'
+import { noMounts, shell } from '../../src/gateway/fuse/mounted.suite.ts'
+import { nodeClock } from '../../src/platform/node-clock.ts'
+import { NodeFuseMounts } from '../../src/platform/node-fuse-mounts.ts'
+import { nodeRandom } from '../../src/platform/node-random.ts'
+import { ACCESS_KEY, freePort, type NodeProcess, SECRET_KEY, startNodeProcess } from '../support/node-process.ts'
+
+const onKernel = { skip: noMounts, timeout: 60_000 }
+const folder = mkdtempSync(join(tmpdir(), 'shoal-mounted-node-'))
+let node: NodeProcess
+let client: ShoalClient
+
+before(async () => {
+  node = await startNodeProcess({ data: join(folder, 'data'), port: await freePort() })
+  client = new ShoalClient({
+    endpoint: node.origin,
+    accessKey: ACCESS_KEY,
+    secretKey: SECRET_KEY,
+    clock: nodeClock,
+    random: nodeRandom,
+  })
+})
+
+after(async () => {
+  await client.close()
+  await node.stop()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+interface MountProcess {
+  readonly directory: string
+  readonly child: ChildProcess
+  sh(script: string): Promise<string>
+}
+
+async function mountVolume(t: TestContext, volume: string, flags: readonly string[] = []): Promise<MountProcess> {
+  await client.createVolume(volume).catch(() => undefined)
+  const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
+  const child = shoal('mount', volume, directory, ...flags)
+  const [line] = (await once(child.stdout?.setEncoding('utf8') as NodeJS.ReadableStream, 'data')) as [string]
+  assert.equal(line, `Mounted ${volume} at ${directory}\n`)
+  t.after(async () => {
+    child.kill('SIGKILL')
+    await new NodeFuseMounts().unmount(directory, { lazy: true }).catch(() => undefined)
+    rmdirSync(directory)
+  })
+  return { directory, child, sh: (script) => shell(script, directory) }
+}
+
+function shoal(...args: readonly string[]): ChildProcess {
+  return spawn(process.execPath, [...NODE_FLAGS, 'src/main.ts', ...args], {
+    env: { ...process.env, SHOAL_ENDPOINT: node.origin, SHOAL_ACCESS_KEY: ACCESS_KEY, SHOAL_SECRET_KEY: SECRET_KEY },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+}
+
+async function exitCode(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null) return child.exitCode
+  const [code] = (await once(child, 'exit')) as [number | null]
+  return code
+}
+
+// What takes a thousand files is seen on a volume in memory.
+const SEEN_HERE = MOUNT_PROMISES.filter(({ promise }) => !promise.includes('thousand'))
+
+test("on a node's volume programs find what they find on a disk, and nothing is left of them", onKernel, async (t) => {
+  const mounted = await mountVolume(t, 'tools')
+  for (const { promise, see } of SEEN_HERE) {
+    await t.test(promise, async () => {
+      await see(mounted)
+    })
+  }
+  assert.deepEqual((await client.listPage('tools', '')).entries, [])
+  assert.equal(await exitCode(shoal('unmount', mounted.directory)), 0)
+  assert.equal(await exitCode(mounted.child), 0)
+})
+
+test('two mounts of one volume see what the other has closed', onKernel, async (t) => {
+  const [one, other] = [await mountVolume(t, 'shared'), await mountVolume(t, 'shared')]
+  await one.sh('echo first > f; mkdir d; ln -s f l')
+  assert.equal(await other.sh('cat f l; stat -c %F d; echo second > f'), 'first\nfirst\ndirectory\n')
+  await nodeClock.sleep(1100)
+  assert.equal(await one.sh('cat f'), 'second\n')
+  await one.sh('mv f d/g')
+  await nodeClock.sleep(1100)
+  assert.equal(await other.sh('cat d/g; ls'), 'second\nd\nl\n')
+})
+
+test(
+  'what close has answered is on the node when the mount is killed, and a new mount takes the place of the dead one',
+  onKernel,
+  async (t) => {
+    const { directory, child, sh } = await mountVolume(t, 'killed')
+    await sh('for i in $(seq 20); do echo $i > f$i; done')
+    child.kill('SIGKILL')
+    await exitCode(child)
+    assert.equal((await client.listPage('killed', '')).entries.length, 20)
+    const again = shoal('mount', 'killed', directory)
+    await once(again.stdout as NodeJS.ReadableStream, 'data')
+    assert.equal(await sh('cat f20'), '20\n')
+    again.kill('SIGINT')
+    assert.equal(await exitCode(again), 0)
+  },
+)
+
+test('an interrupted mount in use serves who uses it until the end', onKernel, async (t) => {
+  const { directory, child, sh } = await mountVolume(t, 'busy')
+  const script = sh('exec 3>f; echo begun; for i in $(seq 20); do sleep 0.05; echo $i >&3; done')
+  while ((await client.findEntry('busy', 'f')) === undefined) await nodeClock.sleep(20)
+  child.kill('SIGINT')
+  assert.equal(await script, 'begun\n')
+  assert.equal(await exitCode(child), 0)
+  assert.equal((await client.getEntry('busy', 'f')).size, 51)
+  assert.deepEqual(await new NodeFuseMounts().inspect(directory), { state: 'free' })
+})
+
+test('a read-only mount refuses changes, a missing volume is named', onKernel, async (t) => {
+  const { sh } = await mountVolume(t, 'fixed', ['--read-only'])
+  assert.equal(await sh('(echo x > f) 2>&1 | sed "s/.*: //" || true'), 'Read-only file system\n')
+  assert.notEqual(await exitCode(shoal('mount', 'missing-volume', folder)), 0)
+})
