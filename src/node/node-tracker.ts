@@ -1,6 +1,6 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import type { BudgetDocument, TrackerDocument, TrackerTask } from '#gateway/rest/schemas.ts'
+import type { BudgetDocument, TrackerDocument, TrackerTask } from '#gateway/rest/tracker-schemas.ts'
 import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { MemberView } from '#membership/member.ts'

@@ -1,5 +1,5 @@
 import { formatTimestamp } from '#foundation/timestamp.ts'
-import type { BudgetDocument, TrackerDocument } from '#gateway/rest/schemas.ts'
+import type { BudgetDocument, TrackerDocument } from '#gateway/rest/tracker-schemas.ts'
 import type { BudgetLimits } from '#tracker/budget.ts'
 import type { Decision } from '#tracker/task-store.ts'
 import type { TaskStatus, TrackerStatus } from '#tracker/tracker.ts'
