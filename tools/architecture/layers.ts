@@ -32,6 +32,11 @@ export const LAYERS: readonly Layer[] = [
     purpose: 'the ordered transactional key-value port; memory, LMDB with a journal, replicated over a shared log',
     imports: [...GROUND, 'sharedlog'],
   },
+  {
+    name: 'eventual',
+    purpose: 'the eventual namespace: versioned entries, how they merge, rumours and anti-entropy',
+    imports: [...GROUND, 'kv'],
+  },
   { name: 'chunk', purpose: 'the chunk port; memory and disk', imports: GROUND },
   { name: 'placement', purpose: 'layouts: which nodes hold which chunks; classes', imports: ['foundation'] },
   {

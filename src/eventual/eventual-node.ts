@@ -1,0 +1,210 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import { answerMessage } from './answer.ts'
+import { Exchange, type ExchangeOutcome } from './exchange.ts'
+import { type Message, type Peers, RUMOURS_MAX } from './message.ts'
+import { PageFiller } from './page-filler.ts'
+import type { Replica } from './replica.ts'
+import { tidyReplica } from './tidy.ts'
+
+export interface EventualTiming {
+  /** Between two tellings of rumours, while there are some. */
+  readonly rumourIntervalMs: number
+  /** To how many others each time. */
+  readonly fanOut: number
+  /** Between two exchanges that this node begins. */
+  readonly exchangeIntervalMs: number
+  /** Members and what they have acknowledged are spoken of in exchanges, so often times the number of members: it is 60 bytes for each. */
+  readonly reportIntervalMsPerMember: number
+  /** Between two looks at what has become old. */
+  readonly tidyIntervalMs: number
+}
+
+export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
+  rumourIntervalMs: 200,
+  fanOut: 2,
+  exchangeIntervalMs: 5000,
+  reportIntervalMsPerMember: 100,
+  tidyIntervalMs: 60_000,
+}
+
+/** Messages of others that are answered at a time; further ones are BUSY. */
+const ANSWERS_MAX = 64
+
+export interface EventualNodeOptions {
+  readonly replica: Replica
+  readonly peers: Peers
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly timing?: Partial<EventualTiming>
+}
+
+export interface EventualCounts {
+  rumoursTold: number
+  rumourCalls: number
+  exchanges: number
+  exchangesFailed: number
+  entriesReceived: number
+  entriesSent: number
+}
+
+/** Makes one node's eventual volumes converge with everybody else's: tells rumours, compares digests at intervals, and forgets what
+ *  nobody needs any more. */
+export class EventualNode {
+  readonly counts: EventualCounts = {
+    rumoursTold: 0,
+    rumourCalls: 0,
+    exchanges: 0,
+    exchangesFailed: 0,
+    entriesReceived: 0,
+    entriesSent: 0,
+  }
+  /** By peer, when the last whole exchange with it ended, by the machine's clock. */
+  readonly lastExchangeMs = new Map<NodeId, number>()
+  readonly #replica: Replica
+  readonly #peers: Peers
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #log: Log
+  readonly #timing: EventualTiming
+  readonly #stopping = new AbortController()
+  #loops: Promise<void>[] = []
+  #answering = 0
+  #lastReportMs = Number.NEGATIVE_INFINITY
+
+  constructor({ replica, peers, clock, random, log, timing }: EventualNodeOptions) {
+    this.#replica = replica
+    this.#peers = peers
+    this.#clock = clock
+    this.#random = random
+    this.#log = log
+    this.#timing = { ...DEFAULT_EVENTUAL_TIMING, ...timing }
+  }
+
+  start(): void {
+    const { rumourIntervalMs, exchangeIntervalMs, tidyIntervalMs } = this.#timing
+    this.#loops = [
+      this.#repeat(rumourIntervalMs, () => this.tellRumours()),
+      this.#repeat(exchangeIntervalMs, () => this.#exchangeWithSomebody()),
+      this.#repeat(tidyIntervalMs, () => tidyReplica(this.#replica)),
+    ]
+  }
+
+  /** Ends what is under way. Repeating it is harmless. */
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await Promise.all(this.#loops)
+  }
+
+  /** Answers another node. @throws BUSY, and what `answerMessage` throws */
+  async answer(message: Message): Promise<Message> {
+    if (this.#answering >= ANSWERS_MAX) throw new ShoalError('BUSY', 'This node answers too many others at the moment')
+    this.#answering += 1
+    try {
+      return await answerMessage(this.#replica, message)
+    } finally {
+      this.#answering -= 1
+    }
+  }
+
+  /** Tells a random few what is new, once. */
+  async tellRumours(): Promise<void> {
+    const { rumours, store, node, clock, table } = this.#replica
+    if (rumours.size === 0 || !this.#replica.isAdmitted) return
+    const targets = this.#pick(this.#timing.fanOut)
+    if (targets.length === 0) return
+    const places = rumours.take(RUMOURS_MAX)
+    const { entries, floor } = await store.read((snapshot) => {
+      const page = new PageFiller(RUMOURS_MAX)
+      for (const place of places) if (!page.isFull) page.add(this.#replica.transferred(snapshot, place))
+      return { entries: page.entries, floor: table.floor(snapshot) }
+    })
+    const answers = await Promise.all(
+      targets.map((target) => this.#tell(target, { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } })),
+    )
+    const dead = entries.filter((entry, at) => {
+      const heard = answers.map((news) => rumours.told(entry, news === undefined ? 'none' : news[at] === true ? 'news' : 'known'))
+      return heard.includes(true)
+    })
+    await this.#replica.buryRumours(dead)
+  }
+
+  /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */
+  async exchangeWith(peer: NodeId): Promise<ExchangeOutcome> {
+    const nowMs = this.#clock.monotonicMs()
+    const isDue = nowMs >= this.#lastReportMs + this.#timing.reportIntervalMsPerMember * this.#replica.knowledge.size
+    const withReport = isDue || !this.#replica.isAdmitted
+    if (withReport) this.#lastReportMs = nowMs
+    const outcome = await new Exchange(this.#replica, {
+      peers: this.#peers,
+      peer,
+      withReport,
+      signal: this.#stopping.signal,
+    }).run()
+    this.counts.exchanges += 1
+    this.counts.entriesReceived += outcome.received
+    this.counts.entriesSent += outcome.sent
+    this.lastExchangeMs.set(peer, this.#clock.nowMs())
+    return outcome
+  }
+
+  /** For each entry whether it was news there; `undefined` if there is no answer. */
+  async #tell(target: NodeId, message: Message): Promise<readonly boolean[] | undefined> {
+    this.counts.rumourCalls += 1
+    try {
+      const { from, now, body } = await this.#peers.call(target, message, this.#stopping.signal)
+      if (from !== target || body.kind !== 'heard') return undefined
+      this.#replica.clock.observe(now, target)
+      this.counts.rumoursTold += body.news.length
+      return body.news
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      this.#log.debug('rumours were not heard', { target, code: error.code })
+      return undefined
+    }
+  }
+
+  async #exchangeWithSomebody(): Promise<void> {
+    const [peer] = this.#pick(1)
+    if (peer === undefined) return
+    try {
+      await this.exchangeWith(peer)
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      this.counts.exchangesFailed += 1
+      this.#log.debug('an exchange broke off', { peer, code: error.code, reason: error.message })
+    }
+  }
+
+  /** Up to `count` different ones of those that run, by chance. */
+  #pick(count: number): NodeId[] {
+    const left = this.#peers.running().filter((id) => !this.#replica.knowledge.isRemoved(id))
+    const picked: NodeId[] = []
+    while (picked.length < count && left.length > 0) {
+      const at = Math.floor(this.#random.fraction() * left.length)
+      picked.push(left[at] as NodeId)
+      left[at] = left.at(-1) as NodeId
+      left.pop()
+    }
+    return picked
+  }
+
+  /** Half to one and a half times the interval apart, so that nodes that were started together don't stay in step. */
+  async #repeat(intervalMs: number, once: () => Promise<void>): Promise<void> {
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        await this.#clock.sleep(intervalMs * (0.5 + this.#random.fraction()), signal)
+        await once()
+      } catch (error) {
+        if (!isShoalError(error)) throw error
+        if (error.code !== 'CANCELLED')
+          this.#log.warn('eventual volumes cannot go on for now', { code: error.code, reason: error.message })
+      }
+    }
+  }
+}

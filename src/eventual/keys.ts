@@ -1,0 +1,137 @@
+// The rows of eventual volumes in the key-value store, and their keys: docs/formats/eventual.md. Every key begins with 0xEE, which no
+// other key of a node does, and a letter.
+
+import { hash } from 'node:crypto'
+import { ShoalError } from '#foundation/errors.ts'
+import { encodeName } from '#foundation/name.ts'
+
+/** As many as an object's key may have (Amazon S3), in bytes. */
+export const PATH_BYTES_MAX = 1024
+/** Of the definitions of volumes, which are entries themselves. No volume has this name. */
+export const DEFINITIONS = ''
+
+/** Where an entry is. The path is a key as S3 has them: a directory's ends in a slash. */
+export interface Place {
+  readonly volume: string
+  /** Bytes of the path, as `latin1`: their order is the order of strings. */
+  readonly path: string
+}
+
+const ROOT = 0xee
+export const FLOOR_KEY = single('f')
+export const CEILING_KEY = single('h')
+export const KNOWLEDGE_KEY = single('m')
+
+function single(letter: string): Buffer {
+  return Buffer.of(ROOT, letter.charCodeAt(0))
+}
+
+/** @throws INVALID_PATH, NAME_TOO_LONG */
+export function pathBytes(path: string): string {
+  const bytes = encodeName(path)
+  if (bytes.length === 0) throw new ShoalError('INVALID_PATH', 'The path is empty: name an entry of the volume')
+  if (bytes.length > PATH_BYTES_MAX) {
+    throw new ShoalError(
+      'NAME_TOO_LONG',
+      `The path has ${bytes.length} bytes; an eventual volume takes ${PATH_BYTES_MAX}, as S3 does for keys`,
+    )
+  }
+  return bytes.toString('latin1')
+}
+
+function placeKey(letter: string, { volume, path }: Place): Buffer {
+  return Buffer.from(`\u00ee${letter}${volume}\0${path}`, 'latin1')
+}
+
+function readPlace(key: Buffer, from: number): Place {
+  const text = key.toString('latin1', from)
+  const at = text.indexOf('\0')
+  return { volume: text.slice(0, at), path: text.slice(at + 1) }
+}
+
+export const entryKey = (place: Place): Buffer => placeKey('e', place)
+export const readEntryKey = (key: Buffer): Place => readPlace(key, 2)
+export const conflictKey = (place: Place): Buffer => placeKey('c', place)
+
+export interface KeyRange {
+  readonly start: Buffer
+  readonly end: Buffer
+}
+
+/** The rows of all places of a volume whose paths begin with `prefix`, from `from` on. */
+export function placeRange(letter: 'e' | 'c', { volume, prefix, from = prefix }: PlaceRange): KeyRange {
+  return { start: placeKey(letter, { volume, path: from }), end: behind(placeKey(letter, { volume, path: prefix })) }
+}
+
+export interface PlaceRange {
+  readonly volume: string
+  readonly prefix: string
+  readonly from?: string
+}
+
+/** Rows of a kind. */
+export function kindRange(letter: 'c' | 'r' | 't' | 'x'): KeyRange {
+  const start = single(letter)
+  return { start, end: behind(start) }
+}
+
+/** The first key behind all that begin with `prefix`. */
+function behind(prefix: Buffer): Buffer {
+  const end = Buffer.from(prefix)
+  // Keys begin with 0xEE, so there always is one.
+  let last = end.length - 1
+  while (end[last] === 0xff) last -= 1
+  end[last] = (end[last] as number) + 1
+  return end.subarray(0, last + 1)
+}
+
+/** The digest of a place, by which places are spread over the tree of digests. */
+export const PLACE_HASH_BYTES = 16
+
+export function hashOfPlace({ volume, path }: Place): Buffer {
+  return hash('sha256', Buffer.from(`${volume}\0${path}`, 'latin1'), 'buffer').subarray(0, PLACE_HASH_BYTES)
+}
+
+export function indexKey(placeHash: Buffer): Buffer {
+  return Buffer.concat([single('x'), placeHash])
+}
+
+/** Digest of the row, then its place. */
+export function indexValue(digest: Buffer, { volume, path }: Place): Buffer {
+  return Buffer.concat([digest, Buffer.from(`${volume}\0${path}`, 'latin1')])
+}
+
+export function readIndexRow(key: Buffer, value: Buffer): { placeHash: Buffer; digest: Buffer; place: Place } {
+  return { placeHash: key.subarray(2), digest: value.subarray(0, 8), place: readPlace(value, 8) }
+}
+
+/** Removals, by the time from which on they can be forgotten. */
+export function tombstoneKey(time: number, place: Place): Buffer {
+  const prefix = Buffer.alloc(10)
+  prefix.set(single('t'))
+  prefix.writeBigUInt64BE(BigInt(time), 2)
+  return Buffer.concat([prefix, Buffer.from(`${place.volume}\0${place.path}`, 'latin1')])
+}
+
+export function readTombstoneKey(key: Buffer): { time: number; place: Place } {
+  return { time: Number(key.readBigUInt64BE(2)), place: readPlace(key, 10) }
+}
+
+/** Of removals whose time is `time` or before. */
+export function tombstonesUpTo(time: number): KeyRange {
+  return { start: single('t'), end: tombstoneKey(time + 1, { volume: '', path: '' }).subarray(0, 10) }
+}
+
+export const rumourKey = (place: Place): Buffer => placeKey('r', place)
+export const readRumourKey = (key: Buffer): Place => readPlace(key, 2)
+
+/** Sums of the digest tree that are kept: `path` are the nibbles from the root. */
+export function digestKey(path: string): Buffer {
+  return Buffer.from(`\u00eed${String.fromCharCode(path.length)}${path}`, 'latin1')
+}
+
+/** The sums kept at `depth` below `path`. */
+export function digestRange(depth: number, path: string): KeyRange {
+  const start = Buffer.from(`\u00eed${String.fromCharCode(depth)}${path}`, 'latin1')
+  return { start, end: behind(start) }
+}

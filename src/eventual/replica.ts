@@ -1,0 +1,176 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import type { KeyValueStore, Snapshot, Transaction } from '#kv/store.ts'
+import type { Clock } from '#platform/clock.ts'
+import { DigestTree, digestOfState } from './digest-tree.ts'
+import { decodeTime, encodeTime, EntryTable } from './entry-table.ts'
+import { latestTime } from './entry.ts'
+import { HybridClock, type HybridTime, hybridTimeOf, NO_TIME } from './hybrid-clock.ts'
+import { CEILING_KEY, FLOOR_KEY, hashOfPlace, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
+import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
+import type { TransferredState } from './message.ts'
+import { RumourPool } from './rumour-pool.ts'
+
+export interface ReplicaOptions {
+  readonly node: NodeId
+  readonly store: KeyValueStore
+  readonly clock: Clock
+  readonly depth?: number | undefined
+  readonly driftMsMax?: number | undefined
+  /** How far the floor has to rise before it is written. */
+  readonly floorStepMs?: number | undefined
+  readonly rumourKnownMax?: number | undefined
+  /** The node is the first of its cluster. Any other takes writes only once it has spoken with a member. */
+  readonly isFounder?: boolean | undefined
+}
+
+/** Deletions of rumours in one transaction. */
+const DEAD_RUMOURS_MAX = 1000
+
+/** Everything that one node has of the eventual volumes: the rows, the clock, what it knows of the others, and what it has to tell. */
+export class Replica {
+  readonly node: NodeId
+  readonly store: KeyValueStore
+  readonly table: EntryTable
+  readonly clock: HybridClock
+  readonly knowledge: Knowledge
+  readonly rumours: RumourPool
+  readonly #floorStep: HybridTime
+  /** Versions refused because they come from too far in the future. */
+  refusedFuture = 0
+
+  private constructor(options: ReplicaOptions, start: { ceiling: HybridTime; report: KnowledgeReport | undefined }) {
+    const { node, store, clock, depth, driftMsMax, floorStepMs = 60_000, rumourKnownMax, isFounder = false } = options
+    this.node = node
+    this.store = store
+    this.clock = new HybridClock(clock, {
+      notBefore: start.ceiling,
+      ...(driftMsMax === undefined ? {} : { driftMsMax }),
+    })
+    this.table = new EntryTable({ node, clock: this.clock, tree: new DigestTree(depth) })
+    this.knowledge = new Knowledge(node, { isFounder, report: start.report })
+    this.rumours = new RumourPool(rumourKnownMax)
+    this.#floorStep = hybridTimeOf(floorStepMs)
+  }
+
+  static async open(options: ReplicaOptions): Promise<Replica> {
+    const { store } = options
+    const start = await store.read((snapshot) => ({
+      ceiling: snapshot.getDecoded(CEILING_KEY, decodeTime) ?? NO_TIME,
+      report: snapshot.getDecoded(KNOWLEDGE_KEY, decodeReport),
+    }))
+    const replica = new Replica(options, start)
+    for await (const { key } of store.range({ ...kindRange('r'), limit: 10_000 })) replica.rumours.add(readRumourKey(key))
+    return replica
+  }
+
+  /** Whether it may take writes: its clock is known to be behind nobody's floor. */
+  get isAdmitted(): boolean {
+    return this.knowledge.isMember
+  }
+
+  /** Runs a change of the node's own, and tells of `places` that it gives once it is durable.
+   *  @throws UNAVAILABLE before the node is a member */
+  async change<T>(fn: (transaction: Transaction, tell: (place: Place) => void) => T): Promise<T> {
+    this.#checkAdmitted()
+    const told: Place[] = []
+    const result = await this.store.transact((transaction) => fn(transaction, (place) => told.push(place)))
+    for (const place of told) this.rumours.add(place)
+    return result
+  }
+
+  /** Takes in what `from` has. @returns what was news, by index @throws UNAVAILABLE when some of it is too far in the future; the rest is taken */
+  async mergeAll(entries: readonly TransferredState[], floor: HybridTime, from: NodeId): Promise<boolean[]> {
+    const tooFar = entries.find(({ state }) => this.clock.isBeyond(latestTime(state)))
+    const taken = tooFar === undefined ? entries : entries.filter(({ state }) => !this.clock.isBeyond(latestTime(state)))
+    const told: Place[] = []
+    const news = await this.store.transact((transaction) =>
+      taken.map((entry) => {
+        const { isNews, written } = this.table.merge(transaction, entry, { state: entry.state, floor })
+        if (isNews) told.push({ volume: entry.volume, path: entry.path })
+        told.push(...written)
+        return isNews
+      }),
+    )
+    for (const place of told) this.rumours.add(place)
+    if (tooFar !== undefined) {
+      this.refusedFuture += entries.length - taken.length
+      this.clock.observe(latestTime(tooFar.state), from)
+    }
+    return news
+  }
+
+  /** What this node can say of itself and the others: everything that it says is durable, and its clock never falls behind it. */
+  report(): Promise<KnowledgeReport> {
+    return this.store.transact((transaction) => this.knowledge.report(this.table.promise(transaction)))
+  }
+
+  /** Lets a node in, durably. @throws FORBIDDEN */
+  async admit(id: NodeId): Promise<void> {
+    const isNew = this.knowledge.of(id) === undefined
+    if (!this.knowledge.admit(id)) {
+      throw new ShoalError(
+        'FORBIDDEN',
+        `Node ${id} was removed from this cluster, or there is no room for it: it can join again with a new data folder, and so with a new id`,
+      )
+    }
+    if (isNew) await this.#keepKnowledge()
+  }
+
+  /** Forgets a member that is lost for good, by an operator's word. @throws UNAVAILABLE before this node is a member */
+  async remove(id: NodeId): Promise<void> {
+    this.#checkAdmitted()
+    this.knowledge.remove(id, this.clock.tick())
+    await this.#keepKnowledge()
+  }
+
+  /** Takes in who is a member, and what each has acknowledged. */
+  async learn(report: KnowledgeReport): Promise<void> {
+    const { size, isMember } = this.knowledge
+    this.knowledge.learn(report, this.clock.tick())
+    if (this.knowledge.size !== size || !isMember) await this.#keepKnowledge()
+  }
+
+  /** Raises the floor as far as is known to be safe, now and then. @param others another member's */
+  async raiseFloor(others: HybridTime): Promise<void> {
+    const next = this.knowledge.floor(others)
+    const before = await this.store.read((snapshot) => this.table.floor(snapshot))
+    if (next < before + this.#floorStep) return
+    await this.store.transact((transaction) => {
+      transaction.put(FLOOR_KEY, encodeTime(Math.max(next, this.table.floor(transaction)) as HybridTime))
+      transaction.put(KNOWLEDGE_KEY, encodeReport(this.knowledge.current()))
+    })
+  }
+
+  /** What is there now at `place`, as it is sent to others. */
+  transferred(snapshot: Snapshot, { volume, path }: Place): TransferredState {
+    return { volume, path, state: this.table.read(snapshot, { volume, path }) }
+  }
+
+  digest(entry: TransferredState): Buffer {
+    return digestOfState(hashOfPlace(entry), entry.state)
+  }
+
+  /** Rumours that have died need not be told again after a restart. */
+  async buryRumours(places: readonly Place[]): Promise<void> {
+    for (let at = 0; at < places.length; at += DEAD_RUMOURS_MAX) {
+      await this.store.transact((transaction) => {
+        for (const place of places.slice(at, at + DEAD_RUMOURS_MAX))
+          if (!this.rumours.has(place) && transaction.get(rumourKey(place)) !== undefined) transaction.delete(rumourKey(place))
+      })
+    }
+  }
+
+  #checkAdmitted(): void {
+    if (this.isAdmitted) return
+    throw new ShoalError('UNAVAILABLE', 'This node has not spoken with any member of its cluster yet: try again in a moment')
+  }
+
+  #keepKnowledge(): Promise<void> {
+    return this.store.transact((transaction) => {
+      transaction.put(KNOWLEDGE_KEY, encodeReport(this.knowledge.current()))
+      // A member's clock is ahead of everybody's floor, also if it has written nothing before it is started again.
+      this.table.promise(transaction)
+    })
+  }
+}
