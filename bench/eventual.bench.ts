@@ -18,7 +18,7 @@ import { nodeRandom } from '#platform/node-random.ts'
 const ENTRIES = Number(process.argv[2] ?? 1_000_000)
 const DIFFERENCES = 100
 const WRITE_SECONDS = 2
-const BATCH = 2000
+const BATCH = 10_000
 
 const IDS = ['a', 'b'].map((letter) => letter.repeat(32) as NodeId)
 

@@ -7,6 +7,7 @@ import { ManualClock } from '#platform/manual-clock.ts'
 import { connect, nodeId, openReplica } from './fixture.suite.ts'
 import type { ListedItem, ListRequest } from './listing.ts'
 import { EventualNamespace } from './namespace.ts'
+import { readStatus } from './status.ts'
 import { textOf, valueOf } from './simulation-history.suite.ts'
 import { EventualVolumes } from './volumes.ts'
 
@@ -240,4 +241,22 @@ test('volumes are made, changed and removed on any node without asking, and spre
 test('a node that has not joined yet takes no writes, and its answer says so', async () => {
   const docs = new EventualNamespace(await openReplica({ isFounder: false }), 'docs')
   await assert.rejects(docs.put('a', valueOf('')), refusal('UNAVAILABLE'))
+})
+
+test('a status says what is still to be told, what lost, what was removed, and how far the nodes are apart', async () => {
+  const { volumes, replicas, sync, clock } = await pair()
+  await volumes[0]!.create('docs', {}, 0n)
+  await sync()
+  const [left, right] = await openOn(volumes)
+  await left.put('a', valueOf('left'))
+  await right.put('a', valueOf('right'))
+  await left.put('b', valueOf(''))
+  await left.remove('b')
+  const before = await readStatus(replicas[0])
+  assert.deepEqual([before.members.length, before.conflicts, before.removals, before.rumours], [2, 0, 1, 3])
+  await sync()
+  const after = await readStatus(replicas[0])
+  assert.deepEqual([after.conflicts, after.rumoursRefused, after.refusedFuture], [1, 0, 0])
+  assert.ok(after.settledUpToMs > before.settledUpToMs && after.settledUpToMs <= clock.nowMs())
+  assert.ok(after.caughtUpToMs.get(nodeId('b'))! >= before.caughtUpToMs.get(nodeId('b'))! + 2000)
 })

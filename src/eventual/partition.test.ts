@@ -11,7 +11,7 @@ for (const [name, sides] of Object.entries(PARTITIONS)) {
     const simulation = await Simulation.start({ nodes: 7, seed: 5, clockErrorMs: 3_600_000 })
     const history = new History(simulation)
     for (let file = 0; file < 20; file += 1) await history.change(file % 7, `f${file}`, 'put')
-    await simulation.runUntil(() => simulation.isConverged(), 60_000)
+    await simulation.runUntil(() => simulation.isConverged(), 60_000, 200)
     simulation.cuts = (from, to) => sides[from] !== sides[to]
     for (let second = 0; second < 60; second += 1) {
       await history.change(simulation.random.below(7), `f${second % 20}`, 'put')
@@ -20,7 +20,7 @@ for (const [name, sides] of Object.entries(PARTITIONS)) {
     }
     assert.equal(history.acknowledged, 140)
     simulation.cuts = () => false
-    assert.ok((await simulation.runUntil(() => simulation.isConverged(), 120_000)) < 120_000, 'they do not agree')
+    assert.ok((await simulation.runUntil(() => simulation.isConverged(), 120_000, 200)) < 120_000, 'they do not agree')
     assert.deepEqual(await history.allFaults(), [])
     const docs = new EventualNamespace(simulation.life(3).replica, VOLUME)
     const { conflicts } = await docs.conflicts()
@@ -30,7 +30,7 @@ for (const [name, sides] of Object.entries(PARTITIONS)) {
       await docs.restore(path, lost)
       assert.equal(textOf((await docs.stat(path))?.version), textOf(lost))
     }
-    assert.ok((await simulation.runUntil(() => simulation.isConverged(), 60_000)) < 60_000)
+    assert.ok((await simulation.runUntil(() => simulation.isConverged(), 60_000, 200)) < 60_000)
     const other = new EventualNamespace(simulation.life(0).replica, VOLUME)
     assert.deepEqual((await other.conflicts()).conflicts, [])
   })
