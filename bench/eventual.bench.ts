@@ -4,16 +4,19 @@ import { join } from 'node:path'
 import { EventualNode } from '#eventual/eventual-node.ts'
 import type { EntryValue } from '#eventual/entry.ts'
 import { decodeMessage, encodeMessage } from '#eventual/message-codec.ts'
+import { entryKey } from '#eventual/keys.ts'
 import { EventualNamespace } from '#eventual/namespace.ts'
 import { Replica } from '#eventual/replica.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import { openLmdbStore } from '#kv/lmdb.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import { nodeFiles } from '#platform/node-files.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 
 // What eventual volumes cost on LMDB: writes to one node, and anti-entropy between two nodes of one process with many equal entries and few
-// that differ. `npm run bench eventual -- ENTRIES` (1,000,000 unless told: some minutes and 2 GB of temporary room); 100 differ.
+// that differ. `npm run bench eventual -- ENTRIES [FOLDER]` (1,000,000 unless told: some minutes and 2 GB of room); 100 differ. A folder that is
+// named is kept, and a later run finds its entries there.
 
 const ENTRIES = Number(process.argv[2] ?? 1_000_000)
 const DIFFERENCES = 100
@@ -29,8 +32,11 @@ function valueOf(text: string): EntryValue {
 }
 
 const pathOf = (at: number): string => `folder-${at % 1000}/some-file-of-ours-${at}.txt`
-const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-eventual-'))
-const stores = await Promise.all(IDS.map((id) => openLmdbStore({ path: join(folder, id.slice(0, 1)) })))
+const kept = process.argv[3]
+const folder = kept ?? (await mkdtemp(join(tmpdir(), 'shoal-bench-eventual-')))
+const stores = await Promise.all(
+  IDS.map((id) => openLmdbStore({ path: join(folder, id.slice(0, 1)), journal: { files: nodeFiles, clock: nodeClock } })),
+)
 const replicas = await Promise.all(
   IDS.map((node, at) => Replica.open({ node, store: stores[at] as (typeof stores)[0], clock: nodeClock, isFounder: true })),
 )
@@ -106,7 +112,8 @@ async function exchange(what: string): Promise<void> {
 
 const seconds = (begin: number): string => ((performance.now() - begin) / 1000).toFixed(2)
 
-await fill()
+if ((await first.store.get(entryKey({ volume: 'docs', path: pathOf(ENTRIES - 1) }))) === undefined) await fill()
+await exchange('to begin with')
 await exchange('equal')
 for (let at = 0; at < DIFFERENCES; at += 1) {
   const replica = at % 2 === 0 ? first : second
@@ -116,4 +123,4 @@ await exchange(`${DIFFERENCES} differ`)
 await exchange('equal again')
 for (const inFlight of [1, 64, 256]) await writes(inFlight)
 for (const store of stores) await store.close()
-await rm(folder, { recursive: true })
+if (kept === undefined) await rm(folder, { recursive: true })

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { History, textOf, VOLUME } from './simulation-history.suite.ts'
+import { History, textOf, valueOf, VOLUME } from './simulation-history.suite.ts'
 import { EventualNamespace } from './namespace.ts'
 import { Simulation } from './simulation.suite.ts'
+import { EventualVolumes } from './volumes.ts'
 
 const PARTITIONS = { '2 + 5': [0, 0, 1, 1, 1, 1, 1], '1 + 6': [0, 1, 1, 1, 1, 1, 1], '7 singletons': [0, 1, 2, 3, 4, 5, 6] }
 
@@ -35,3 +36,24 @@ for (const [name, sides] of Object.entries(PARTITIONS)) {
     assert.deepEqual((await other.conflicts()).conflicts, [])
   })
 }
+
+test('with keep-both every version of either side has a name after the partition, once, on all nodes', async () => {
+  const simulation = await Simulation.start({ nodes: 7, seed: 6, loss: 0.1, clockErrorMs: 3_600_000 })
+  await new EventualVolumes(simulation.life(0).replica).create('both', { onConflict: 'keep-both' }, 0n)
+  await simulation.runUntil(() => simulation.isConverged(), 60_000, 200)
+  simulation.cuts = (from, to) => from < 2 !== to < 2
+  for (let file = 0; file < 30; file += 1)
+    for (const index of [file % 2, 2 + (file % 5)])
+      await new EventualNamespace(simulation.life(index).replica, 'both').put(`f${file}.txt`, valueOf(`${file} of ${index}`))
+  await simulation.run(5000)
+  simulation.cuts = () => false
+  // The nodes agree for a moment before the losers' writers have heard of the winners, too.
+  await simulation.run(30_000)
+  assert.ok((await simulation.runUntil(() => simulation.isConverged(), 60_000, 200)) < 60_000)
+  for (const index of [0, 6]) {
+    const docs = new EventualNamespace(simulation.life(index).replica, 'both')
+    const texts = (await docs.list()).items.map((item) => ('entry' in item ? textOf(item.entry.version) : undefined))
+    assert.deepEqual([texts.length, new Set(texts).size], [60, 60])
+    assert.deepEqual((await docs.conflicts()).conflicts, [])
+  }
+})
