@@ -85,6 +85,8 @@ async function writes(inFlight: number): Promise<void> {
 async function fill(): Promise<void> {
   const begin = performance.now()
   for (let from = 0; from < ENTRIES; from += BATCH) {
+    const last = entryKey({ volume: 'docs', path: pathOf(Math.min(from + BATCH, ENTRIES) - 1) })
+    if ((await second.store.get(last)) !== undefined) continue
     const entries = await first.store.transact((transaction) =>
       Array.from({ length: Math.min(BATCH, ENTRIES - from) }, (_, at) => {
         const place = { volume: 'docs', path: pathOf(from + at) }
@@ -112,7 +114,7 @@ async function exchange(what: string): Promise<void> {
 
 const seconds = (begin: number): string => ((performance.now() - begin) / 1000).toFixed(2)
 
-if ((await first.store.get(entryKey({ volume: 'docs', path: pathOf(ENTRIES - 1) }))) === undefined) await fill()
+await fill()
 await exchange('to begin with')
 await exchange('equal')
 for (let at = 0; at < DIFFERENCES; at += 1) {

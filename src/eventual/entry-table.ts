@@ -20,12 +20,14 @@ import {
   tombstoneKey,
 } from './keys.ts'
 import { compact, dropVersions, type HeldState, isForgettable, mergeStates, overwrite, prune } from './merge.ts'
+import type { RumourPool } from './rumour-pool.ts'
 import { DEFAULT_EVENTUAL_POLICY, decodeDefinition, type EventualPolicy, pruneLimitsOf } from './volume-definition.ts'
 
 export interface EntryTableOptions {
   readonly node: NodeId
   readonly clock: HybridClock
   readonly tree: DigestTree
+  readonly rumours: Pick<RumourPool, 'hasRoom'>
 }
 
 /** How far ahead of the last write the clock's ceiling is put: so often a write is one more row, and so far a restart may come out
@@ -45,11 +47,13 @@ export interface Applied {
 export class EntryTable {
   readonly #node: NodeId
   readonly #clock: HybridClock
+  readonly #rumours: Pick<RumourPool, 'hasRoom'>
   readonly tree: DigestTree
 
-  constructor({ node, clock, tree }: EntryTableOptions) {
+  constructor({ node, clock, tree, rumours }: EntryTableOptions) {
     this.#node = node
     this.#clock = clock
+    this.#rumours = rumours
     this.tree = tree
   }
 
@@ -76,7 +80,7 @@ export class EntryTable {
     const before = this.read(transaction, place)
     const version = { time: this.stamp(transaction, latestTime(before)), node: this.#node, yields, value }
     this.#put(transaction, place, { before, after: overwrite(before, version) })
-    transaction.put(rumourKey(place), Buffer.alloc(0))
+    this.#tell(transaction, place)
     return version
   }
 
@@ -84,7 +88,7 @@ export class EntryTable {
   drop(transaction: Transaction, place: Place, isDropped: (version: Version) => boolean): void {
     const before = this.read(transaction, place)
     this.#put(transaction, place, { before, after: dropVersions(before, isDropped) })
-    transaction.put(rumourKey(place), Buffer.alloc(0))
+    this.#tell(transaction, place)
   }
 
   /** Takes in what another node has of a place. */
@@ -120,6 +124,11 @@ export class EntryTable {
     const ceiling = transaction.getDecoded(CEILING_KEY, decodeTime) ?? NO_TIME
     if (now > ceiling) transaction.put(CEILING_KEY, encodeTime((now + CEILING_AHEAD) as HybridTime))
     return now
+  }
+
+  /** Without room for it anti-entropy brings it. */
+  #tell(transaction: Transaction, place: Place): void {
+    if (this.#rumours.hasRoom) transaction.put(rumourKey(place), Buffer.alloc(0))
   }
 
   #pruned(state: EntryState, policy: EventualPolicy): EntryState {

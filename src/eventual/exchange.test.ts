@@ -12,6 +12,7 @@ import type { Message } from './message.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import type { Replica } from './replica.ts'
 import { valueOf } from './simulation-history.suite.ts'
+import { tidyReplica } from './tidy.ts'
 
 /** Two members whose messages are counted, and can be lost. */
 async function twoMembers(depth: 2 | 4) {
@@ -137,4 +138,22 @@ test('a node that claims to be of the far future is not listened to, and the res
   )
   await assert.rejects(b.mergeAll(entries, NO_TIME, a.node), (error) => isShoalError(error, 'UNAVAILABLE'))
   assert.deepEqual([await entriesOf(b), b.refusedFuture], [1, 1])
+})
+
+test('beyond ten thousand rumours no more are kept, in memory or on the disk', async () => {
+  const { a } = await twoMembers(2)
+  for (let from = 0; from < 12_000; from += 2000) {
+    await a.change((transaction, tell) => {
+      for (let at = from; at < from + 2000; at += 1) {
+        const place = { volume: 'docs', path: `${at}` }
+        a.table.write(transaction, place, { value: undefined })
+        tell(place)
+      }
+    })
+  }
+  const kept = () => a.store.read((snapshot) => [...snapshot.range(kindRange('r'))].length)
+  assert.deepEqual([a.rumours.size, a.rumours.refused, await kept()], [10_000, 2000, 10_000])
+  for (const place of a.rumours.take(10_000)) while (!a.rumours.told(place, 'known'));
+  await tidyReplica(a)
+  assert.equal(await kept(), 0)
 })

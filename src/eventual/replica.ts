@@ -47,9 +47,9 @@ export class Replica {
       notBefore: start.ceiling,
       ...(driftMsMax === undefined ? {} : { driftMsMax }),
     })
-    this.table = new EntryTable({ node, clock: this.clock, tree: new DigestTree(depth) })
-    this.knowledge = new Knowledge(node, { isFounder, report: start.report })
     this.rumours = new RumourPool(rumourKnownMax)
+    this.table = new EntryTable({ node, clock: this.clock, tree: new DigestTree(depth), rumours: this.rumours })
+    this.knowledge = new Knowledge(node, { isFounder, report: start.report })
     this.#floorStep = hybridTimeOf(floorStepMs)
   }
 
@@ -153,9 +153,10 @@ export class Replica {
 
   /** Rumours that have died need not be told again after a restart. */
   async buryRumours(places: readonly Place[]): Promise<void> {
-    for (let at = 0; at < places.length; at += DEAD_RUMOURS_MAX) {
+    const dead = places.filter((place) => !this.rumours.has(place))
+    for (let at = 0; at < dead.length; at += DEAD_RUMOURS_MAX) {
       await this.store.transact((transaction) => {
-        for (const place of places.slice(at, at + DEAD_RUMOURS_MAX))
+        for (const place of dead.slice(at, at + DEAD_RUMOURS_MAX))
           if (!this.rumours.has(place) && transaction.get(rumourKey(place)) !== undefined) transaction.delete(rumourKey(place))
       })
     }

@@ -31,6 +31,10 @@ export class RumourPool {
     return this.#rumours.size
   }
 
+  get hasRoom(): boolean {
+    return this.#rumours.size < RUMOURS_MAX
+  }
+
   has(place: Place): boolean {
     return this.#rumours.has(nameOf(place))
   }

@@ -1,18 +1,28 @@
 import type { KeyRange, Place } from './keys.ts'
-import { kindRange, readEntryKey, readTombstoneKey, tombstonesUpTo } from './keys.ts'
+import { kindRange, readEntryKey, readRumourKey, readTombstoneKey, tombstonesUpTo } from './keys.ts'
 import type { Replica } from './replica.ts'
 
 /** Entries changed in one transaction: it takes some milliseconds. */
 const STEP = 256
 
-/** Forgets removals that every member knows of, and losing versions that have become too old. It can stop anywhere. */
+/** Forgets removals that every member knows of, losing versions that have become too old, and rumours that are told no more. It can
+ *  stop anywhere. */
 export async function tidyReplica(replica: Replica): Promise<void> {
   const floor = await replica.store.read((snapshot) => replica.table.floor(snapshot))
   await tidyRange(replica, tombstonesUpTo(floor), (key) => readTombstoneKey(key).place)
   await tidyRange(replica, kindRange('c'), readEntryKey)
+  for await (const keys of pages(replica, kindRange('r'))) await replica.buryRumours(keys.map(readRumourKey))
 }
 
-async function tidyRange(replica: Replica, { start, end }: KeyRange, placeOf: (key: Buffer) => Place): Promise<void> {
+async function tidyRange(replica: Replica, range: KeyRange, placeOf: (key: Buffer) => Place): Promise<void> {
+  for await (const keys of pages(replica, range)) {
+    await replica.store.transact((transaction) => {
+      for (const key of keys) replica.table.tidy(transaction, placeOf(key))
+    })
+  }
+}
+
+async function* pages(replica: Replica, { start, end }: KeyRange): AsyncGenerator<Buffer[]> {
   let from: Uint8Array = start
   for (;;) {
     const keys = await replica.store.read((snapshot) =>
@@ -20,9 +30,7 @@ async function tidyRange(replica: Replica, { start, end }: KeyRange, placeOf: (k
     )
     const last = keys.at(-1)
     if (last === undefined) return
-    await replica.store.transact((transaction) => {
-      for (const key of keys) replica.table.tidy(transaction, placeOf(key))
-    })
+    yield keys
     from = Buffer.concat([last, Buffer.of(0)])
   }
 }
