@@ -44,6 +44,12 @@ export function encodeRecord(target: Buffer, { sequence, applied }: RecordHead, 
   return end
 }
 
+/** Where the record ends that `source` begins with, by what it says itself; `undefined` if it begins with none. */
+export function recordEnd(source: Buffer): number | undefined {
+  if (source.length < HEADER_BYTES || source.readUInt32BE(0) !== MAGIC) return undefined
+  return HEADER_BYTES + source.readUInt32BE(24)
+}
+
 /** The record that begins at `at`, or `undefined` if there is no whole one. Keys and values are parts of `source`. */
 export function decodeRecord(source: Buffer, at: number): JournalRecord | undefined {
   if (at + HEADER_BYTES > source.length || source.readUInt32BE(at) !== MAGIC) return undefined

@@ -2,6 +2,7 @@ import { dirname } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
 import { storageError, systemErrorCode } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
+import { CommitSignals } from './commit-signals.ts'
 import { decodeRecord, encodeRecord, PAGE_BYTES, recordBytes } from './journal-format.ts'
 import type { JournalRecord } from './journal-format.ts'
 import { nameOfKey } from './key-name.ts'
@@ -9,7 +10,7 @@ import type { Writes } from './write-codec.ts'
 import { WriteSet } from './write-set.ts'
 
 /** Of each of the two files: what one of them holds is in memory until the store has it, and so is what the other holds. */
-const SEGMENT_BYTES = 4 * 1024 * 1024
+export const SEGMENT_BYTES = 4 * 1024 * 1024
 /** On a disk with less room than this, changes go where they stay at once, so that a journal would be of no use. */
 const WORTHWHILE_FREE_BYTES = 1024 * 1024 * 1024
 const LARGEST_SHARE = 3 / 4
@@ -26,9 +27,12 @@ export interface JournalOptions {
   readonly files: Files
   /** Of each file; tests have short ones. */
   readonly segmentBytes?: number
+  /** Told of all that others need to follow the store. */
+  readonly signals?: CommitSignals
 }
 
 interface JournalState {
+  readonly signals: CommitSignals
   readonly segmentBytes: number
   readonly files: readonly [OpenFile, OpenFile]
   readonly active: 0 | 1
@@ -41,6 +45,8 @@ interface JournalState {
 /** Two files of fixed length in which write sets become durable in one sequential write. One is appended to while the
  *  store takes over what the other holds; then they change places. All calls but `setApplied` come one after another. */
 export class Journal {
+  /** How far it is, for who follows it. */
+  readonly signals: CommitSignals
   readonly #segmentBytes: number
   readonly #files: readonly [OpenFile, OpenFile]
   #active: 0 | 1
@@ -54,7 +60,7 @@ export class Journal {
   #isUncertain = false
   readonly #buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES)
 
-  private constructor({ segmentBytes, files, active, offset, sequence, applied }: JournalState) {
+  private constructor({ signals, segmentBytes, files, active, offset, sequence, applied }: JournalState) {
     this.#segmentBytes = segmentBytes
     this.#files = files
     this.#active = active
@@ -62,13 +68,16 @@ export class Journal {
     this.#sequence = sequence
     this.#applied = applied
     this.#recordedApplied = applied
+    this.signals = signals
+    this.signals.applied = applied
+    this.signals.durable = sequence
   }
 
   /** Opens the files `journal.0` and `journal.1` of a folder, and makes them if they are missing. `unapplied` is what was
    *  acknowledged and may not be in the store. @throws NO_SPACE when they can't be made, STORAGE_FAILED */
   static async open(
     folder: string,
-    { files, segmentBytes = SEGMENT_BYTES }: JournalOptions,
+    { files, segmentBytes = SEGMENT_BYTES, signals = new CommitSignals() }: JournalOptions,
   ): Promise<{ journal: Journal; unapplied: WriteSet }> {
     const segments: Segment[] = []
     try {
@@ -76,7 +85,7 @@ export class Journal {
         segments.push(await openSegment(`${folder}/${name}`, { files, segmentBytes }))
       await files.syncFolder(folder)
       const { state, unapplied } = recover(segments as [Segment, Segment])
-      return { journal: new Journal({ ...state, segmentBytes }), unapplied }
+      return { journal: new Journal({ ...state, segmentBytes, signals }), unapplied }
     } catch (error) {
       for (const { file } of segments) await file.close()
       throw storageError(error, `open the journal in "${folder}"`)
@@ -118,6 +127,7 @@ export class Journal {
     }
     this.#isUncertain = false
     this.#sequence = head.sequence
+    this.signals.durable = head.sequence
     this.#recordedApplied = head.applied
     this.#offset += lengthBytes
   }
@@ -125,6 +135,7 @@ export class Journal {
   /** The store has everything up to the record `sequence`, durably. */
   setApplied(sequence: number): void {
     this.#applied = sequence
+    this.signals.applied = sequence
   }
 
   /** Notes durably how far the store is: from then on it may get ahead of the journal. */
@@ -173,7 +184,7 @@ export class Journal {
   }
 }
 
-async function openSegment(path: string, { files, segmentBytes }: Required<JournalOptions>): Promise<Segment> {
+async function openSegment(path: string, { files, segmentBytes }: { files: Files; segmentBytes: number }): Promise<Segment> {
   const file = await openOrMake(path, files)
   try {
     const { sizeBytes } = await file.facts()
@@ -225,7 +236,7 @@ function readRecords(bytes: Buffer): JournalRecord[] {
 }
 
 function recover([first, second]: readonly [Segment, Segment]): {
-  state: Omit<JournalState, 'segmentBytes'>
+  state: Omit<JournalState, 'segmentBytes' | 'signals'>
   unapplied: WriteSet
 } {
   const newest = (segment: Segment): number => segment.records.at(-1)?.sequence ?? 0

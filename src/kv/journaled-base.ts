@@ -139,10 +139,12 @@ export class JournaledBase implements CommitBase {
     // Nothing covers what the base is about to change, and nobody can say when it shows the change.
     this.#forget(writes)
     this.#keepsDecoded = false
+    this.#journal.signals.beginDirect()
     try {
       await this.#base.commit(writes)
     } finally {
       this.#keepsDecoded = true
+      this.#journal.signals.endDirect()
     }
   }
 

@@ -3,13 +3,18 @@ import { dirname, resolve } from 'node:path'
 import { open } from 'lmdb'
 import type { RangeOptions as LmdbRangeOptions, RootDatabase } from 'lmdb'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { BlockingFile } from '#platform/blocking-file.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Interval } from './arguments.ts'
 import type { CommitBase, KeptState } from './commit-base.ts'
+import type { CommitSignals } from './commit-signals.ts'
+import { FollowedState } from './followed-state.ts'
+import { FollowingStore } from './following-store.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
-import { Journal } from './journal.ts'
+import { Journal, SEGMENT_BYTES } from './journal.ts'
 import type { JournalOptions } from './journal.ts'
+import { JournalTail } from './journal-tail.ts'
 import { JournaledBase } from './journaled-base.ts'
 import type { KeyValue, KeyValueStore } from './store.ts'
 import type { WriteSet } from './write-set.ts'
@@ -29,6 +34,28 @@ export async function openLmdbStore({ path, journal, onCommit }: LmdbStoreOption
   return opening(folder, async () => {
     const base = await openBase(folder)
     return new GroupCommitStore(journal === undefined ? base : await journaled(base, { folder, ...journal }), { onCommit })
+  })
+}
+
+export interface LmdbFollowerOptions {
+  readonly path: string
+  /** Those of the store that is followed: it has them among the options of its journal. */
+  readonly signals: CommitSignals
+  /** Opens the files of the journal. */
+  readonly openFile: (path: string) => BlockingFile
+  readonly clock: Clock
+}
+
+/** Follows a journaled store that another thread of this process has open, to read what it has acknowledged. It must be closed
+ *  before that one. @throws UNAVAILABLE if that store has no journal, STORAGE_FAILED */
+export async function openLmdbFollower({ path, signals, openFile: open, clock }: LmdbFollowerOptions): Promise<KeyValueStore> {
+  if (signals.durable < 0) throw new ShoalError('UNAVAILABLE', 'Only a store with a journal can be followed')
+  const folder = resolve(path)
+  return opening(folder, async () => {
+    const files = [open(`${folder}/journal.0`), open(`${folder}/journal.1`)] as const
+    const base = new LmdbBase(openEnvironment(folder), folder)
+    const state = new FollowedState({ base, signals, tail: new JournalTail({ files, segmentBytes: SEGMENT_BYTES }) })
+    return new FollowingStore(state, { clock, release: () => base.close() })
   })
 }
 
