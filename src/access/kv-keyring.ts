@@ -2,6 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { KeySeal } from './key-seal.ts'
 import type { AccessKeyInfo, AccessKeyWithSecret, Keyring, KeyToMake } from './keyring.ts'
 import type { PrincipalKey } from './principal.ts'
@@ -36,6 +37,7 @@ export class KvKeyring implements Keyring {
   readonly #clock: Clock
   readonly #random: Random
   readonly #changed: () => void
+  readonly #stamp: SharedStamp
   #keys: ReadonlyMap<string, Held> = new Map()
   #writes: Promise<unknown> = Promise.resolve()
 
@@ -46,6 +48,7 @@ export class KvKeyring implements Keyring {
     this.#clock = options.clock
     this.#random = options.random
     this.#changed = options.changed
+    this.#stamp = options.stamp ?? new SharedStamp()
   }
 
   /** @throws DATA_FORMAT if a row can't be read or was sealed with another key */
@@ -163,7 +166,7 @@ export class KvKeyring implements Keyring {
 
   /** One change after another: what is in memory is what the last one left on the disk. */
   #inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const result = this.#writes.then(change)
+    const result = this.#writes.then(() => this.#stamp.change(change))
     this.#writes = result.catch(() => undefined)
     return result
   }
@@ -176,6 +179,8 @@ export interface KvKeyringOptions {
   readonly random: Random
   /** Called when a key was changed: whoever remembers what a key proved has to forget it. */
   readonly changed: () => void
+  /** Of the changes of keys; shared with threads that hold them in memory too. */
+  readonly stamp?: SharedStamp
 }
 
 function rowKey(accessKey: string): Buffer {

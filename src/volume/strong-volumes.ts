@@ -27,6 +27,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { Random } from '#platform/random.ts'
+import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
 import type { ContentKeys } from './content-cipher.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
@@ -75,6 +76,8 @@ export interface StrongVolumesOptions {
   readonly writeBufferBytes: number
   /** For contents that are to be encrypted; without, none can be. */
   readonly contentKeys?: ContentKeys | undefined
+  /** Of the changes to volumes themselves; shared with threads that keep volumes too. */
+  readonly volumesStamp?: SharedStamp
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
   readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
 }
@@ -105,9 +108,10 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #maintenance: Maintenance
   readonly #lifecycle: Lifecycle
   readonly #fsck = new Fsck()
+  readonly #stamp: SharedStamp
   /** Volumes as last opened, until any volume changes; a volume itself knows when it is gone. */
   readonly #opened = new Map<string, StrongVolume>()
-  #volumeChanges = 0
+  #openedAt: number | undefined
 
   constructor(options: StrongVolumesOptions) {
     const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
@@ -115,6 +119,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const buffers = new ChunkBuffers(options.writeBufferBytes, digests)
     const readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT })
     this.#clock = clock
+    this.#stamp = options.volumesStamp ?? new SharedStamp()
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
@@ -173,7 +178,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   /** Others may have changed the volumes: none counts as opened. */
   forgetOpened(): void {
-    this.#volumeChanges += 1
+    void this.#stamp.change(() => Promise.resolve())
     this.#opened.clear()
   }
 
@@ -314,9 +319,11 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   async open(name: string): Promise<StrongVolume> {
+    const stamp = this.#stamp.current
+    if (stamp !== this.#openedAt) this.#opened.clear()
+    this.#openedAt = stamp
     const opened = this.#opened.get(name)
     if (opened !== undefined) return opened
-    const changesSeen = this.#volumeChanges
     const found = await this.#metadata.readSystem((snapshot) => {
       const record = findVolume(snapshot, this.#tenant, name)
       if (record === undefined) throw volumeNotFound(name)
@@ -325,7 +332,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     })
     const volume = new StrongVolume({ ...this.#stores, chunks: this.#classes.chunksOf(found.info.policy.class) }, found)
     if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
-    if (this.#volumeChanges === changesSeen) this.#opened.set(name, volume)
+    if (stamp !== undefined && stamp === this.#openedAt && stamp === this.#stamp.current) this.#opened.set(name, volume)
     return volume
   }
 
@@ -338,12 +345,8 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   /** Runs a change to the volumes themselves, after which none counts as opened. */
-  async #changeVolumes<T>(fn: (tx: Transaction, onAppend: () => void) => T, options?: TransactOptions): Promise<T> {
-    try {
-      return await this.#metadata.transactSystem(fn, options)
-    } finally {
-      this.forgetOpened()
-    }
+  #changeVolumes<T>(fn: (tx: Transaction, onAppend: () => void) => T, options?: TransactOptions): Promise<T> {
+    return this.#stamp.change(() => this.#metadata.transactSystem(fn, options))
   }
 
   changes(options: FollowOptions): AsyncIterableIterator<Change> {
