@@ -145,6 +145,12 @@ export const SETTINGS = {
     max: 2 ** 30,
     help: 'changes that the feed remembers at least',
   }),
+  'readers.max': count({
+    fallback: 64,
+    min: 0,
+    max: 256,
+    help: 'threads at most that answer what only reads from S3, beside the one that does everything: started when that one is busy, and never more than there are further cores',
+  }),
   'lifecycle.intervalMs': durationMs({
     fallback: HOUR_MS,
     min: SECOND_MS,

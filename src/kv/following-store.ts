@@ -16,7 +16,8 @@ export function isForTheWriter(error: unknown): boolean {
   return isShoalError(error, 'UNAVAILABLE') && error.details['writer'] === true
 }
 
-function forTheWriter(why: string): ShoalError {
+/** The error that `isForTheWriter` knows. */
+export function forTheWriter(why: string): ShoalError {
   return new ShoalError('UNAVAILABLE', why, { details: { writer: true } })
 }
 

@@ -25,6 +25,7 @@ import type { ClassDesk } from '#system/class-desk.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WirePeers } from '#wire/peers.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
+import { SheddingDoor } from './connection-shares.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
 import type { Leadership } from './leadership.ts'
 import { isOwnView } from './own-view.ts'
@@ -51,6 +52,8 @@ export interface ServerParts {
 export interface Servers {
   readonly base: HttpServer
   readonly s3: HttpServer
+  /** The door of the latter. */
+  readonly s3Door: SheddingDoor
 }
 
 export function assembleServers(parts: ServerParts): Servers {
@@ -58,28 +61,26 @@ export function assembleServers(parts: ServerParts): Servers {
   const { authenticator, leadership, peers } = parts
   const rest = { prefix: '/', door: assembleRest(parts, httpMetrics) }
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator)
-  const base = forwardable(
-    parts,
-    'base',
-    [...assembleWebdav(parts), rest],
-    new LeaderForwarding({ leadership, peers, isServedHere }),
-  )
+  const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
+  const base = [...assembleWebdav(parts), rest].map((place) => ({
+    ...place,
+    door: forwarding(parts, { server: 'base', door: place.door, forwarding: baseForwarding }),
+  }))
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
-  const s3 = forwardable(parts, 's3', [{ prefix: '/', door: assembleS3(parts) }], s3Forwarding)
-  return { base: assembleServer(parts, httpMetrics, base), s3: assembleServer(parts, httpMetrics, s3) }
+  const s3Door = new SheddingDoor(forwarding(parts, { server: 's3', door: assembleS3(parts), forwarding: s3Forwarding }))
+  return {
+    base: assembleServer(parts, httpMetrics, base),
+    s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
+    s3Door,
+  }
 }
 
-/** The doors of a server, each behind one that sends requests on to the node that leads. */
-function forwardable(
+/** The door behind one that sends requests on to the node that leads. */
+function forwarding(
   { ports: { clock, log } }: ServerParts,
-  server: keyof Servers,
-  places: readonly DoorPlace[],
-  forwarding: Forwarding,
-): DoorPlace[] {
-  return places.map((place) => {
-    const door = new ForwardingDoor({ door: place.door, forwarding, server, clock, log: log.child({ part: 'forwarding' }) })
-    return { ...place, door }
-  })
+  parts: { readonly server: 'base' | 's3'; readonly door: Door; readonly forwarding: Forwarding },
+): Door {
+  return new ForwardingDoor({ ...parts, clock, log: log.child({ part: 'forwarding' }) })
 }
 
 function assembleRest(
@@ -103,7 +104,12 @@ function assembleRest(
   })
 }
 
-function assembleS3({ config, volumes, keyring, findKey, ports }: ServerParts): Door {
+/** What the S3 door is made of. */
+export type S3Parts = Pick<ServerParts, 'config' | 'volumes' | 'findKey' | 'ports'> & {
+  readonly keyring: Pick<Keyring, 'list'>
+}
+
+export function assembleS3({ config, volumes, keyring, findKey, ports }: S3Parts): Door {
   const { limits, s3 } = config
   return new S3Door({
     volumes,
@@ -119,7 +125,11 @@ function assembleS3({ config, volumes, keyring, findKey, ports }: ServerParts): 
   })
 }
 
-function assembleServer({ config, ports, tls }: ServerParts, metrics: HttpMetrics, doors: readonly DoorPlace[]): HttpServer {
+export function assembleServer(
+  { config, ports, tls }: Pick<ServerParts, 'config' | 'ports' | 'tls'>,
+  metrics: HttpMetrics,
+  doors: readonly DoorPlace[],
+): HttpServer {
   const { limits } = config
   return new HttpServer({
     doors,

@@ -1,12 +1,14 @@
 import type { Config } from '#config/settings.ts'
+import type { ChunkStore } from '#chunk/store.ts'
+import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
+import type { SharedStamp } from '#platform/shared-stamp.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
-import type { Storage } from './open-storage.ts'
 
 /** The part of the configuration that volumes need. */
 export type VolumeSettings = Pick<Config, 'changes' | 'uploads' | 'gc'> & {
@@ -16,7 +18,7 @@ export type VolumeSettings = Pick<Config, 'changes' | 'uploads' | 'gc'> & {
 
 /** The volumes over a node's storage; background work isn't started. */
 export function assembleVolumes(
-  storage: Storage,
+  storage: { readonly kv: KeyValueStore; readonly chunks: ChunkStore; readonly folder: { readonly nodeId: string } },
   settings: VolumeSettings,
   ports: {
     readonly clock: Clock
@@ -25,6 +27,7 @@ export function assembleVolumes(
     readonly contentKeys?: ContentKeys
     /** The chunks of the cluster; this node's own unless given. */
     readonly cluster?: Pick<ChunkCluster, 'chunks' | 'classes'>
+    readonly volumesStamp?: SharedStamp
   },
 ): StrongVolumes {
   const { cluster, ...rest } = ports

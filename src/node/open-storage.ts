@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { openDiskChunkStore } from '#chunk/disk.ts'
 import type { DiskChunkStore } from '#chunk/disk.ts'
 import type { ChunkStore } from '#chunk/store.ts'
+import { CommitSignals } from '#kv/commit-signals.ts'
 import { openLmdbStore } from '#kv/lmdb.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
@@ -17,6 +18,7 @@ import type { MetadataMode } from './metadata-mode.ts'
 import { SpaceReserve } from './space-reserve.ts'
 import { StorageLatch } from './storage-latch.ts'
 import { StoreSlot } from './store-slot.ts'
+import { withCount } from './wrapped-stores.ts'
 
 export interface StoragePorts {
   readonly files: Files
@@ -39,6 +41,8 @@ export interface Storage {
   readonly folder: DataFolder
   readonly kv: KeyValueStore
   readonly chunks: ChunkStore
+  /** How many chunks have been read and written. */
+  readonly chunkCalls: () => number
   /** The chunk store itself, for what the port doesn't have: compaction. */
   readonly disk: DiskChunkStore
   readonly latch: StorageLatch
@@ -46,6 +50,8 @@ export interface Storage {
   readonly mode: MetadataMode
   /** Puts the metadata of a cluster in the place of what `kv` has been, which is closed first. It is closed with the storage. */
   replaceKeys(open: () => Promise<ClusterKeys>): Promise<void>
+  /** For threads that follow `kv`. */
+  readonly signals: CommitSignals
   /** Closes the stores, then lets go of the folder. Repeating it is harmless. */
   close(): Promise<void>
 }
@@ -62,9 +68,12 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     const folder = await openDataFolder(dataPath, { files, random, version })
     opened.push(folder)
     const reserve = await SpaceReserve.open(join(folder.path, 'reserve'), { files, clock, random, log })
+    const signals = new CommitSignals()
     const mode = await readMetadataMode(files, folder.path)
     const slot = new StoreSlot(
-      mode.kind === 'home' ? await openLmdbStore({ path: join(folder.path, 'meta'), journal: { files, clock } }) : undefined,
+      mode.kind === 'home'
+        ? await openLmdbStore({ path: join(folder.path, 'meta'), journal: { files, clock, signals } })
+        : undefined,
     )
     opened.push(slot)
     const disk = await openDiskChunkStore({
@@ -78,13 +87,16 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     })
     opened.push(disk)
     const latch = new StorageLatch(log)
+    const counted = withCount(reserve.guardChunks(latch.watchChunks(disk)))
     return {
       folder,
       kv: reserve.guardKeys(latch.watchKeys(slot)),
-      chunks: reserve.guardChunks(latch.watchChunks(disk)),
+      chunks: counted.chunks,
+      chunkCalls: counted.calls,
       disk,
       latch,
       mode,
+      signals,
       replaceKeys: (open) =>
         slot.replace(async () => {
           const keys = await open()

@@ -20,13 +20,17 @@ import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import { NodeThreads } from '#platform/node-threads.ts'
 import type { Random } from '#platform/random.ts'
+import { SharedStamp } from '#platform/shared-stamp.ts'
+import type { Threads } from '#platform/threads.ts'
 import { openContentKeys } from '#volume/content-cipher.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
+import { assembleReaders } from './assemble-readers.ts'
 import { ChunkCluster } from './chunk-cluster.ts'
 import { NodeClusterAdmin } from './cluster-admin.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
@@ -40,6 +44,7 @@ import { NodeTls } from './node-tls.ts'
 import { openCluster } from './open-cluster.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './open-storage.ts'
+import type { ReaderThreads } from './reader-threads.ts'
 import { PackCompactor } from './pack-compactor.ts'
 
 /** What a node needs from outside; the machine's own clock, random and files unless given. */
@@ -51,6 +56,7 @@ export interface NodePorts {
   readonly random?: Random
   readonly files?: Files
   readonly metrics?: Metrics
+  readonly threads?: Threads
 }
 
 export interface RunningNode {
@@ -83,7 +89,9 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
   const { log, version, clock = nodeClock, random = nodeRandom, files = nodeFiles, metrics = new PromMetrics() } = ports
   const stores = await openStorage(config.data, { files, clock, random, log, metrics, version })
   try {
-    const shared = { log, version, clock, random, metrics }
+    // Reader threads have the machine's own files.
+    const threads = ports.files === undefined ? (ports.threads ?? new NodeThreads()) : undefined
+    const shared = { log, version, clock, random, metrics, threads }
     const rootKey = configuredCredentials(config)
     const { cluster, folder, metadata } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
     const storage = { ...stores, folder }
@@ -113,6 +121,8 @@ interface Access {
   readonly keyring: KvKeyring
   readonly authenticator: BasicAuthenticator
   readonly findKey: FindKey
+  /** Of the keys. */
+  readonly stamp: SharedStamp
 }
 
 async function openAccess(options: {
@@ -123,13 +133,14 @@ async function openAccess(options: {
   readonly ports: { readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
 }): Promise<Access> {
   const { storage, metadata, seal, credentials, ports } = options
-  const held = { ...ports, kv: storage.kv, seal, changed: () => authenticator.forget() }
+  const stamp = new SharedStamp()
+  const held = { ...ports, kv: storage.kv, seal, stamp, changed: () => authenticator.forget() }
   // A cluster's can't be read before it has a leader, and others change them as long as this node doesn't lead.
   const keyring: KvKeyring = metadata === undefined ? await KvKeyring.open(held) : new KvKeyring(held)
   metadata?.leadership.prepare(() => keyring.reload())
   const findKey = findIn({ ...credentials, principal: ROOT }, keyring)
   const authenticator = new BasicAuthenticator({ ...ports, find: findKey })
-  return { keyring, authenticator, findKey }
+  return { keyring, authenticator, findKey, stamp }
 }
 
 interface NodeParts {
@@ -150,6 +161,7 @@ interface NodeParts {
     readonly clock: Clock
     readonly random: Random
     readonly metrics: Metrics
+    readonly threads: Threads | undefined
   }
 }
 
@@ -163,6 +175,8 @@ class Node implements RunningNode {
   readonly #servers: Servers
   readonly #tracker: NodeTracker
   #ledWork: readonly LedWork[] = []
+  readonly #volumesStamp = new SharedStamp()
+  readonly #readers: ReaderThreads | undefined
   readonly #stopping = new AbortController()
   readonly #startedMs: number
   readonly #startedNs: bigint
@@ -180,10 +194,16 @@ class Node implements RunningNode {
     this.nodeId = storage.folder.nodeId
     this.#startedMs = clock.monotonicMs()
     this.#startedNs = clock.nowNs()
-    this.volumes = assembleVolumes(storage, config, { ...ports, contentKeys: parts.contentKeys, cluster: parts.chunks })
+    this.volumes = assembleVolumes(storage, config, {
+      ...ports,
+      contentKeys: parts.contentKeys,
+      cluster: parts.chunks,
+      volumesStamp: this.#volumesStamp,
+    })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
     this.#servers = this.#assembleServers()
+    this.#readers = assembleReaders({ ...parts, servers: this.#servers, volumesStamp: this.#volumesStamp })
   }
 
   get host(): string {
@@ -220,7 +240,7 @@ class Node implements RunningNode {
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
     try {
-      const answers = { ...forwardMethods({ ...this.#servers }), ...modeMethods, ...metadata?.methods, ...chunks.methods }
+      const answers = { ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }), ...modeMethods, ...metadata?.methods, ...chunks.methods }
       await cluster.listen(answers)
       await chunks.start()
       await this.#openDoors()
@@ -234,6 +254,7 @@ class Node implements RunningNode {
     this.#ledWork = led.map((work) => new LedWork({ leadership: cluster.leadership, work, log: this.#parts.ports.log }))
     this.#compactor.start()
     this.tls?.start()
+    this.#readers?.run(this.#s3Address)
     this.#state = 'serving'
     this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
   }
@@ -242,7 +263,8 @@ class Node implements RunningNode {
     const { host, port } = this.#parts.config
     this.#address = await this.#servers.base.listen({ host, port })
     try {
-      this.#s3Address = await this.#servers.s3.listen({ host, port: port === 0 ? 0 : port + 1 })
+      const s3 = { host, port: port === 0 ? 0 : port + 1 }
+      this.#s3Address = await this.#servers.s3.listen(this.#readers === undefined ? s3 : { ...s3, shared: 'first' })
     } catch (error) {
       await this.#servers.base.stop(0)
       throw error
@@ -261,6 +283,7 @@ class Node implements RunningNode {
     this.#state = 'draining'
     this.#stopping.abort()
     const { base, s3 } = this.#servers
+    await this.#readers?.stop(config.shutdown.graceMs)
     await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
     await Promise.all(this.#ledWork.map((work) => work.stop()))
     await this.volumes.close()

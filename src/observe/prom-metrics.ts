@@ -1,13 +1,35 @@
-import { Counter as PromCounter, Gauge, Histogram as PromHistogram, Registry, collectDefaultMetrics } from 'prom-client'
+import {
+  AggregatorRegistry,
+  Counter as PromCounter,
+  Gauge,
+  Histogram as PromHistogram,
+  Registry,
+  collectDefaultMetrics,
+} from 'prom-client'
+import type { MetricObjectWithValues, MetricValue } from 'prom-client'
 import type { Counter, Histogram, MetricOptions, Metrics } from './metrics.ts'
 
-/** Metrics in prom-client's registry, with those of the process itself (`process_…`, `nodejs_…`). Names are unique:
- *  asking for one twice throws, since it would be two components counting into one. */
+/** What a registry has counted, as data for another thread. */
+export type CountedMetrics = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+/** Metrics in prom-client's registry, with those of the process itself (`process_…`, `nodejs_…`) unless they are a thread's. Names
+ *  are unique: asking for one twice throws, since it would be two components counting into one. */
 export class PromMetrics implements Metrics {
   readonly #registry = new Registry()
+  #others: () => Promise<readonly CountedMetrics[]> = () => Promise.resolve([])
 
-  constructor() {
-    collectDefaultMetrics({ register: this.#registry })
+  constructor({ ofProcess = true }: { readonly ofProcess?: boolean } = {}) {
+    if (ofProcess) collectDefaultMetrics({ register: this.#registry })
+  }
+
+  /** What has been counted so far. */
+  counted(): Promise<CountedMetrics> {
+    return this.#registry.getMetricsAsJSON()
+  }
+
+  /** From now on what others have counted is added to metrics of the same name when they are exposed. */
+  include(others: () => Promise<readonly CountedMetrics[]>): void {
+    this.#others = others
   }
 
   counter(options: MetricOptions): Counter {
@@ -30,7 +52,14 @@ export class PromMetrics implements Metrics {
   }
 
   async expose(): Promise<{ readonly contentType: string; readonly body: string }> {
-    return { contentType: this.#registry.contentType, body: await this.#registry.metrics() }
+    const { contentType } = this.#registry
+    const others = await this.#others()
+    if (others.length === 0) return { contentType, body: await this.#registry.metrics() }
+    const own = await this.counted()
+    const shared = new Set(others.flatMap((counted) => counted.map(({ name }) => name)))
+    const sums = AggregatorRegistry.aggregate([...others, own.filter(({ name }) => shared.has(name))] as object[])
+    const texts = own.map(({ name }) => (shared.has(name) ? sums : this.#registry).getSingleMetricAsString(name))
+    return { contentType, body: `${(await Promise.all(texts)).join('\n\n')}\n` }
   }
 
   #configurationOf({ name, help, labels = [] }: MetricOptions) {

@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
-import type { AddressInfo, Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -12,6 +12,8 @@ import { Exchange, incompleteBody } from './exchange.ts'
 import type { ExchangeRequest, ExchangeResponse, KernelRequest, KernelResponse } from './exchange.ts'
 import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
+import { listenAt } from './listen-at.ts'
+import type { ListenAddress } from './listen-at.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
@@ -64,6 +66,7 @@ export class HttpServer implements Kernel {
   readonly #log: Log
   readonly #idPrefix: string
   readonly #watched = new Set<RequestBody>()
+  #connections = 0
   readonly #stopped = new AbortController()
   #requests = 0
   #draining = false
@@ -108,24 +111,17 @@ export class HttpServer implements Kernel {
     return this.#draining
   }
 
+  /** How many clients are connected. */
+  get connections(): number {
+    return this.#connections
+  }
+
   /** Resolves when the port is bound. @throws UNAVAILABLE, naming the address */
-  async listen(address: {
-    readonly host: string
-    readonly port: number
-  }): Promise<{ readonly host: string; readonly port: number }> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
-        const why =
-          cause.code === 'EADDRINUSE' ? 'the port is taken: stop what has it, or choose another with --port' : cause.message
-        reject(new ShoalError('UNAVAILABLE', `Cannot listen on ${address.host}:${address.port}: ${why}`, { cause }))
-      })
-      this.#server.listen(address.port, address.host, resolve)
-    })
-    this.#server.removeAllListeners('error')
+  async listen(address: ListenAddress): Promise<{ readonly host: string; readonly port: number }> {
+    const bound = await listenAt(this.#server, address)
     this.#server.on('error', (error) => this.#log.error('server error', { error: error.message }))
     void this.#sweep()
-    const bound = this.#server.address() as AddressInfo
-    return { host: bound.address, port: bound.port }
+    return bound
   }
 
   /** Stops accepting, lets what is under way finish for at most `graceMs`, then cuts it. */
@@ -203,8 +199,10 @@ export class HttpServer implements Kernel {
     const connection = connectionOf(socket)
     const { metrics } = this.#options
     metrics.connections += 1
+    this.#connections += 1
     socket.once('close', () => {
       metrics.connections -= 1
+      this.#connections -= 1
       this.abandon(connection)
     })
   }

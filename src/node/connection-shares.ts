@@ -1,0 +1,68 @@
+import type { Door } from '#gateway/http/door.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import type { ShoalError } from '#foundation/errors.ts'
+
+/** How far above the mean a thread may be: what is left to chance is no reason to send clients away. */
+const EXCESS = 1.3
+
+/** How many connections each thread has, in memory that they share. */
+export class ConnectionShares {
+  /** To be handed to another thread. */
+  readonly memory: SharedArrayBuffer
+  readonly #counts: Int32Array
+
+  constructor(memory: SharedArrayBuffer) {
+    this.memory = memory
+    this.#counts = new Int32Array(memory)
+  }
+
+  static for(threads: number): ConnectionShares {
+    return new ConnectionShares(new SharedArrayBuffer(threads * Int32Array.BYTES_PER_ELEMENT))
+  }
+
+  /** Notes the connections of `thread`, and gives how many of them it should do without, of `listening` threads. */
+  note(thread: number, connections: number, listening: number): number {
+    Atomics.store(this.#counts, thread, connections)
+    let all = 0
+    for (let at = 0; at < listening; at += 1) all += Atomics.load(this.#counts, at)
+    const mean = all / listening
+    return connections > mean * EXCESS + 1 ? Math.floor(connections - mean) : 0
+  }
+}
+
+/** A door that sends some of its clients away after an answer, by `Connection: close`: where several threads listen, the kernel
+ *  deals their next connections out anew. */
+export class SheddingDoor implements Door {
+  readonly name: string
+  /** How many connections are to go. */
+  excess = 0
+  /** Requests so far, and those of them that only read. */
+  requests = 0
+  reads = 0
+  readonly #door: Door
+
+  constructor(door: Door) {
+    this.#door = door
+    this.name = door.name
+  }
+
+  handle(exchange: Exchange): void | Promise<void> {
+    this.requests += 1
+    if (isReading(exchange)) {
+      this.reads += 1
+      if (this.excess > 0 && !exchange.mustClose && !exchange.connection.isForwarded) {
+        this.excess -= 1
+        exchange.mustClose = true
+      }
+    }
+    return this.#door.handle(exchange)
+  }
+
+  fail(exchange: Exchange, error: ShoalError): void {
+    this.#door.fail(exchange, error)
+  }
+}
+
+export function isReading({ method }: Exchange): boolean {
+  return method === 'GET' || method === 'HEAD'
+}

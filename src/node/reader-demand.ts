@@ -1,0 +1,34 @@
+/** Above it one event loop is soon the bound. */
+const BUSY_SHARE = 0.7
+/** Of requests that only read: others come back to the thread that writes anyway. */
+const READ_SHARE = 0.6
+/** Of requests that go to chunks, which the thread that writes does for all: sent on to it they cost more than they save. */
+const CHUNK_SHARE = 0.1
+/** A burst is no reason for a thread: so many looks in a row, two seconds' worth. */
+const LOOKS = 8
+
+/** What was seen since the look before. */
+export interface Load {
+  /** What share of the time the thread that writes was busy. */
+  readonly busy: number
+  readonly requests: number
+  readonly reads: number
+  /** Chunks that were read or written. */
+  readonly chunkCalls: number
+  readonly connections: number
+}
+
+/** Decides when another reader is worth its memory. */
+export class ReaderDemand {
+  #looks = 0
+
+  /** True if another one should be started now; then it begins to count anew. */
+  look({ busy, requests, reads, chunkCalls, connections }: Load): boolean {
+    const isReading = reads > requests * READ_SHARE && chunkCalls < requests * CHUNK_SHARE
+    // With one connection there is nothing to share.
+    this.#looks = busy > BUSY_SHARE && isReading && connections > 1 ? this.#looks + 1 : 0
+    if (this.#looks < LOOKS) return false
+    this.#looks = 0
+    return true
+  }
+}

@@ -1,0 +1,41 @@
+import type { ShoalError } from '#foundation/errors.ts'
+import type { Door } from '#gateway/http/door.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+import { isForTheWriter } from '#kv/following-store.ts'
+import { isReading } from './connection-shares.ts'
+
+export interface ReaderDoorOptions {
+  /** Over a store that can only be read. */
+  readonly door: Door
+  /** Sends every request to the thread that writes. */
+  readonly forward: Door
+  /** Whether what this thread keeps in memory, keys above all, is what there is. */
+  readonly isCurrent: () => boolean
+}
+
+/** Answers what only reads, as far as this thread can, and sends everything else to the one that writes. No list says what that
+ *  is: whatever turns out to need the writer before the answer has begun goes there after all. */
+export class ReaderDoor implements Door {
+  readonly name: string
+  readonly #options: ReaderDoorOptions
+
+  constructor(options: ReaderDoorOptions) {
+    this.#options = options
+    this.name = options.door.name
+  }
+
+  async handle(exchange: Exchange): Promise<void> {
+    const { door, forward, isCurrent } = this.#options
+    if (!isReading(exchange) || exchange.lengthBytes !== 0 || !isCurrent()) return forward.handle(exchange)
+    try {
+      await door.handle(exchange)
+    } catch (error) {
+      if (!isForTheWriter(error) || exchange.response.headersSent) throw error
+      await forward.handle(exchange)
+    }
+  }
+
+  fail(exchange: Exchange, error: ShoalError): void {
+    this.#options.door.fail(exchange, error)
+  }
+}

@@ -1,0 +1,186 @@
+import type { HttpServer } from '#gateway/http/server.ts'
+import { forwardMethods } from '#gateway/http/forward-methods.ts'
+import type { TlsMaterial } from '#gateway/http/tls-material.ts'
+import type { Log } from '#observe/log.ts'
+import { PromMetrics } from '#observe/prom-metrics.ts'
+import type { CountedMetrics } from '#observe/prom-metrics.ts'
+import type { Metrics } from '#observe/metrics.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Files } from '#platform/files.ts'
+import type { Listeners } from '#platform/sockets.ts'
+import type { Thread, Threads } from '#platform/threads.ts'
+import { WireServer } from '#wire/server.ts'
+import { ConnectionShares } from './connection-shares.ts'
+import type { SheddingDoor } from './connection-shares.ts'
+import { ReaderDemand } from './reader-demand.ts'
+import type { FromReader, ReaderStart, ToReader } from './reader-messages.ts'
+
+const LOOK_MS = 250
+/** For a thread that is busy to tell its counts; then those count that it told last. */
+const COUNT_MS = 1_000
+
+export interface ReaderThreadsOptions {
+  readonly threads: Threads
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  readonly files: Pick<Files, 'remove'>
+  readonly sockets: Listeners
+  /** How many there may be. */
+  readonly max: number
+  /** What they are all started with. */
+  readonly start: Omit<ReaderStart, 'number' | 'tls' | 'address' | 'memory'> & {
+    readonly memory: Omit<ReaderStart['memory'], 'shares'>
+  }
+  readonly tls: TlsMaterial | undefined
+  /** S3's, which they share the port of. */
+  readonly s3: HttpServer
+  readonly s3Door: SheddingDoor
+  /** Chunks that the node has read or written so far. */
+  readonly chunkCalls: () => number
+}
+
+interface Running {
+  readonly thread: Thread
+  readonly ended: Promise<void>
+  counted: CountedMetrics
+  onCounted: (() => void) | undefined
+}
+
+/** The threads that answer S3's reads beside the one that does everything: docs/adr/0016-reader-threads.md. None at first; one
+ *  more whenever that thread has been busy with reads for a while. They stay until the node stops: a listener that is closed may
+ *  take connections with it that the kernel has just given it. */
+export class ReaderThreads {
+  readonly #options: ReaderThreadsOptions
+  readonly #shares: ConnectionShares
+  readonly #demand = new ReaderDemand()
+  readonly #stopping = new AbortController()
+  #running: Running[] = []
+  #wire: WireServer | undefined
+  #unwatch: (() => void) | undefined
+  #loop: Promise<void> | undefined
+  #hasFailed = false
+  #seen = { requests: 0, reads: 0, chunkCalls: 0 }
+
+  constructor(options: ReaderThreadsOptions) {
+    this.#options = options
+    this.#shares = ConnectionShares.for(options.max + 1)
+  }
+
+  /** From now on threads are started as they are needed. */
+  run(address: ReaderStart['address']): void {
+    const { metrics, tls } = this.#options
+    if (metrics instanceof PromMetrics) metrics.include(() => this.#counted())
+    this.#unwatch = tls?.watch((pair) => this.#tell({ kind: 'tls', pair }))
+    this.#loop = this.#run(address)
+  }
+
+  /** Lets all threads finish what is under way, for so long at most. */
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping.abort()
+    this.#unwatch?.()
+    await this.#loop
+    this.#tell({ kind: 'stop', graceMs })
+    await Promise.all(this.#running.map(({ ended }) => ended))
+    await this.#wire?.close()
+  }
+
+  async #run(address: ReaderStart['address']): Promise<void> {
+    const { clock, threads, s3, s3Door, max } = this.#options
+    threads.busyShare()
+    for (;;) {
+      try {
+        await clock.sleep(LOOK_MS, this.#stopping.signal)
+      } catch {
+        return
+      }
+      const { requests, reads } = s3Door
+      const chunkCalls = this.#options.chunkCalls()
+      const seen = this.#seen
+      this.#seen = { requests, reads, chunkCalls }
+      const since = { requests: requests - seen.requests, reads: reads - seen.reads, chunkCalls: chunkCalls - seen.chunkCalls }
+      const { connections } = s3
+      const count = this.#running.length
+      if (count > 0) s3Door.excess = this.#shares.note(0, connections, count + 1)
+      const isWanted = this.#demand.look({ busy: threads.busyShare(), ...since, connections })
+      if (isWanted && count < max && !this.#hasFailed) await this.#start(address)
+    }
+  }
+
+  async #start(address: ReaderStart['address']): Promise<void> {
+    const { start, threads, tls, log } = this.#options
+    this.#wire ??= await this.#listen()
+    const number = this.#running.length + 1
+    const memory = { ...start.memory, shares: this.#shares.memory }
+    const data: ReaderStart = { ...start, number, tls: tls?.pair, address, memory }
+    const ready = Promise.withResolvers<boolean>()
+    const ended = Promise.withResolvers<void>()
+    let isReady = false
+    const thread = threads.start(new URL('./reader-thread.ts', import.meta.url), data, {
+      message: (message) => this.#handle(running, message as FromReader, () => ready.resolve(true)),
+      ended: (error) => {
+        ready.resolve(false)
+        ended.resolve()
+        if (!isReady) log.error('a reader thread could not be started, and no other will be', { error })
+        else if (!this.#stopping.signal.aborted || error !== undefined) stopForDefect(error)
+      },
+    })
+    const running: Running = { thread, ended: ended.promise, counted: [], onCounted: undefined }
+    this.#running.push(running)
+    isReady = await ready.promise
+    if (isReady) {
+      this.#tell({ kind: 'listening', count: this.#running.length + 1 })
+      log.info('reader thread started', { thread: number })
+    } else {
+      this.#running.pop()
+      this.#hasFailed = true
+    }
+  }
+
+  #listen(): Promise<WireServer> {
+    const { start, sockets, clock, log, files, s3 } = this.#options
+    const { socketPath, identity } = start
+    // One that a killed node has left.
+    const methods = forwardMethods({ s3 })
+    return files
+      .remove(socketPath)
+      .then(() => WireServer.listen({ host: socketPath, port: 0 }, { listeners: sockets, clock, log, identity, methods }))
+  }
+
+  #handle(from: Running, message: FromReader, ready: () => void): void {
+    if (message.kind === 'ready') ready()
+    else if (message.kind === 'log') this.#options.log[message.line.level](message.line.message, message.line.fields)
+    else {
+      from.counted = message.metrics
+      from.onCounted?.()
+    }
+  }
+
+  #tell(message: ToReader): void {
+    for (const { thread } of this.#running) thread.post(message)
+  }
+
+  /** What all threads have counted. */
+  async #counted(): Promise<readonly CountedMetrics[]> {
+    const { clock } = this.#options
+    const patience = new AbortController()
+    const answers = this.#running.map(
+      (running) =>
+        new Promise<void>((resolve) => {
+          running.onCounted = resolve
+        }),
+    )
+    this.#tell({ kind: 'count' })
+    const late = clock.sleep(COUNT_MS, patience.signal).catch(() => undefined)
+    await Promise.race([Promise.all(answers), late])
+    patience.abort()
+    return this.#running.map(({ counted }) => counted).filter(({ length }) => length > 0)
+  }
+}
+
+/** A defect stops the process, whichever thread it is in. */
+function stopForDefect(error: Error | undefined): void {
+  queueMicrotask(() => {
+    throw error ?? new Error('A reader thread has ended by itself')
+  })
+}

@@ -1,0 +1,43 @@
+import { availableParallelism } from 'node:os'
+import { parentPort, Worker, workerData } from 'node:worker_threads'
+import type { ThreadParent, Threads } from './threads.ts'
+
+/** Young objects of a thread live in this much memory, three times; more of it makes a thread larger, and no faster. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 16 }
+
+/** Threads of this process. */
+export class NodeThreads implements Threads {
+  readonly cores = availableParallelism()
+  readonly canSharePorts = process.platform === 'linux'
+  #last = performance.eventLoopUtilization()
+
+  start(module: URL, data: unknown, events: Parameters<Threads['start']>[2]): ReturnType<Threads['start']> {
+    const worker = new Worker(module, { workerData: data, resourceLimits: RESOURCE_LIMITS })
+    let failure: Error | undefined
+    worker.on('message', events.message)
+    worker.on('error', (error: Error) => {
+      failure = error
+    })
+    worker.on('exit', () => events.ended(failure))
+    return { post: (message) => worker.postMessage(message) }
+  }
+
+  busyShare(): number {
+    const now = performance.eventLoopUtilization()
+    const { utilization } = performance.eventLoopUtilization(now, this.#last)
+    this.#last = now
+    return utilization
+  }
+}
+
+/** The thread that has started this one. */
+export function threadParent(): ThreadParent {
+  const port = parentPort
+  if (port === null) throw new Error('This is no thread of another one')
+  return {
+    data: workerData,
+    post: (message) => port.postMessage(message),
+    onMessage: (listener) => void port.on('message', listener),
+    close: () => port.close(),
+  }
+}
