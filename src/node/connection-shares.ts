@@ -2,8 +2,8 @@ import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { ShoalError } from '#foundation/errors.ts'
 
-/** How far above the mean a thread may be: what is left to chance is no reason to send clients away. */
-const EXCESS = 1.3
+/** What is left to chance is no reason to send clients away: only when a thread has less than this share of the mean. */
+const LEAST_SHARE = 0.5
 
 /** How many connections each thread has, in memory that they share. */
 export class ConnectionShares {
@@ -24,9 +24,14 @@ export class ConnectionShares {
   note(thread: number, connections: number, listening: number): number {
     Atomics.store(this.#counts, thread, connections)
     let all = 0
-    for (let at = 0; at < listening; at += 1) all += Atomics.load(this.#counts, at)
+    let least = connections
+    for (let at = 0; at < listening; at += 1) {
+      const count = Atomics.load(this.#counts, at)
+      all += count
+      least = Math.min(least, count)
+    }
     const mean = all / listening
-    return connections > mean * EXCESS + 1 ? Math.floor(connections - mean) : 0
+    return least < mean * LEAST_SHARE ? Math.max(0, Math.floor(connections - mean)) : 0
   }
 }
 

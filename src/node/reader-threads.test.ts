@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { Agent } from 'node:http'
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -12,97 +12,24 @@ import {
   HeadObjectCommand,
   ListObjectsV2Command,
   PutBucketPolicyCommand,
-  PutObjectCommand,
-  S3Client,
 } from '@aws-sdk/client-s3'
-import { loadConfig } from '#config/load-config.ts'
 import { isShoalError } from '#foundation/errors.ts'
-import { silentLog } from '#observe/log.ts'
-import { nodeFiles } from '#platform/node-files.ts'
-import { NodeThreads } from '#platform/node-threads.ts'
-import type { Threads } from '#platform/threads.ts'
-import { startNode } from './start-node.ts'
+import { Client, KEYS, startBusyNode } from './reader-threads.suite.ts'
 import type { RunningNode } from './start-node.ts'
 
-const KEYS = { accessKeyId: 'tester', secretAccessKey: 'test-secret' }
 const CLIENTS = 12
-
-/** A machine of three cores whose first one is always busy: so there will be two readers. */
-class BusyThreads extends NodeThreads {
-  override readonly cores: number = 3
-  override busyShare(): number {
-    return 1
-  }
-}
 
 let data: string
 let node: RunningNode
 
 before(async () => {
   data = await mkdtemp(join(tmpdir(), 'shoal-readers-'))
-  node = await start(new BusyThreads())
+  node = await startBusyNode({ data })
 })
 after(async () => {
   await node.stop()
   await rm(data, { recursive: true, force: true })
 })
-
-async function start(threads: Threads, port = 0): Promise<RunningNode> {
-  const { config } = await loadConfig({
-    flags: { data, port: String(port), 'shutdown-grace-ms': '2s' },
-    env: { SHOAL_ROOT_ACCESS_KEY: KEYS.accessKeyId, SHOAL_ROOT_SECRET_KEY: KEYS.secretAccessKey },
-    cwd: '/',
-    files: nodeFiles,
-  })
-  return startNode(config, { log: silentLog, version: '1.2.3', threads })
-}
-
-/** A client with one connection at a time. */
-class Client {
-  readonly s3: S3Client
-  /** Which servers have answered: their ids of requests begin alike. */
-  readonly servers = new Set<string>()
-  requests = 0
-
-  constructor(credentials = KEYS) {
-    this.s3 = new S3Client({
-      endpoint: node.s3Url,
-      region: 'us-east-1',
-      forcePathStyle: true,
-      credentials,
-      maxAttempts: 1,
-      requestHandler: { httpAgent: new Agent({ keepAlive: true, maxSockets: 1 }) },
-    })
-    this.s3.middlewareStack.add(
-      (next) => async (args) => {
-        this.requests += 1
-        const result = await next(args)
-        const { headers } = result.response as { headers: Record<string, string> }
-        this.servers.add((headers['x-request-id'] ?? headers['x-amz-request-id'] ?? '').split('-')[0] as string)
-        return result
-      },
-      { step: 'deserialize', priority: 'low' },
-    )
-  }
-
-  async get(key: string): Promise<string | undefined> {
-    try {
-      const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: 'bucket', Key: key }))
-      return await Body?.transformToString()
-    } catch (error) {
-      if ((error as Error).name === 'NoSuchKey') return undefined
-      throw error
-    }
-  }
-
-  async put(key: string, body: string): Promise<void> {
-    await this.s3.send(new PutObjectCommand({ Bucket: 'bucket', Key: key, Body: body }))
-  }
-
-  close(): void {
-    this.s3.destroy()
-  }
-}
 
 async function rest(method: string, path: string, body?: unknown): Promise<string> {
   const response = await fetch(node.url + path, {
@@ -117,9 +44,9 @@ async function rest(method: string, path: string, body?: unknown): Promise<strin
   return response.text()
 }
 
-/** Clients, and reads until at least three servers answer them. */
-async function spread(): Promise<Client[]> {
-  const clients = Array.from({ length: CLIENTS }, () => new Client())
+/** Clients, and reads until three servers have answered them. */
+async function spread(target = node, ca?: Buffer): Promise<Client[]> {
+  const clients = Array.from({ length: CLIENTS }, () => new Client(target.s3Url, ca === undefined ? {} : { ca }))
   await clients[0]?.put('there', 'yes')
   const seen = new Set<string>()
   const endMs = performance.now() + 20_000
@@ -133,7 +60,7 @@ async function spread(): Promise<Client[]> {
 }
 
 test('when one thread is busy with reads others share them: each sees what was acknowledged by any, and no request fails', async () => {
-  const first = new Client()
+  const first = new Client(node.s3Url)
   await first.s3.send(new CreateBucketCommand({ Bucket: 'bucket' }))
   const clients = await spread()
   const sizes = [10, 4_000, 6_000, 300_000]
@@ -177,10 +104,8 @@ test('a key that is disabled opens nothing from then on, and one that is made do
   const warm = await spread()
   for (let round = 0; round < 3; round += 1) {
     const made = JSON.parse(await rest('POST', '/api/v1/keys', { principal: 'root' })) as Record<string, string>
-    const clients = Array.from(
-      { length: CLIENTS },
-      () => new Client({ accessKeyId: made['accessKey'] as string, secretAccessKey: made['secretKey'] as string }),
-    )
+    const credentials = { accessKeyId: made['accessKey'] as string, secretAccessKey: made['secretKey'] as string }
+    const clients = Array.from({ length: CLIENTS }, () => new Client(node.s3Url, { credentials }))
     await Promise.all(clients.map(async (client) => assert.equal(await client.get('there'), 'yes')))
     await rest('PATCH', `/api/v1/keys/${made['accessKey']}`, { enabled: false })
     await Promise.all(clients.map((client) => assert.rejects(client.get('there'), { name: 'InvalidAccessKeyId' })))
@@ -215,14 +140,31 @@ test('who may read is what a bucket says now, on whichever thread', async () => 
 
 test('a port that is shared is taken all the same for everybody else', async () => {
   const other = await mkdtemp(join(tmpdir(), 'shoal-readers-'))
-  const { config } = await loadConfig({
-    flags: { data: other, port: String(Number(new URL(node.s3Url).port) - 1) },
-    env: {},
-    cwd: '/',
-    files: nodeFiles,
-  })
-  await assert.rejects(startNode(config, { log: silentLog, version: '1.2.3', threads: new BusyThreads() }), (error) =>
-    isShoalError(error, 'UNAVAILABLE'),
-  )
+  const port = String(Number(new URL(node.s3Url).port) - 1)
+  await assert.rejects(startBusyNode({ data: other, port }), (error) => isShoalError(error, 'UNAVAILABLE'))
+  await rm(other, { recursive: true })
+})
+
+test('threads encrypt as the node does, let requests finish when it stops, and leave nothing behind', async () => {
+  const other = await mkdtemp(join(tmpdir(), 'shoal-readers-'))
+  const flags = { data: other, 'tls-self-signed': 'true' }
+  const encrypted = await startBusyNode(flags)
+  const ca = await readFile(join(other, 'tls-certificate.pem'))
+  const first = new Client(encrypted.s3Url, { ca })
+  await first.s3.send(new CreateBucketCommand({ Bucket: 'bucket' }))
+  await first.put('large', 'x'.repeat(3_000_000))
+  const clients = await spread(encrypted, ca)
+  assert.ok(existsSync(join(other, 'threads.sock')))
+  const begun = await Promise.all(clients.map(({ s3 }) => s3.send(new GetObjectCommand({ Bucket: 'bucket', Key: 'large' }))))
+  const stopped = encrypted.stop()
+  for (const { Body } of begun) assert.equal((await Body?.transformToByteArray())?.length, 3_000_000)
+  await stopped
+  assert.ok(!existsSync(join(other, 'threads.sock')))
+  for (const client of [...clients, first]) client.close()
+  // One that was killed leaves its socket.
+  await writeFile(join(other, 'threads.sock'), '')
+  const next = await startBusyNode(flags)
+  for (const client of await spread(next, ca)) client.close()
+  await next.stop()
   await rm(other, { recursive: true })
 })

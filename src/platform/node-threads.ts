@@ -2,8 +2,8 @@ import { availableParallelism } from 'node:os'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { ThreadParent, Threads } from './threads.ts'
 
-/** Young objects of a thread live in this much memory, three times; more of it makes a thread larger, and no faster. */
-const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 16 }
+/** Of the memory for young objects, of which a thread has up to 48 MiB otherwise. */
+const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 8 }
 
 /** Threads of this process. */
 export class NodeThreads implements Threads {

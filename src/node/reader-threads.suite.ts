@@ -1,0 +1,77 @@
+// A node on a machine that seems to have three cores, the first of them always busy: so it soon has two reader threads.
+
+import { Agent } from 'node:http'
+import { Agent as TlsAgent } from 'node:https'
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { loadConfig } from '#config/load-config.ts'
+import { silentLog } from '#observe/log.ts'
+import { nodeFiles } from '#platform/node-files.ts'
+import { NodeThreads } from '#platform/node-threads.ts'
+import { startNode } from './start-node.ts'
+import type { RunningNode } from './start-node.ts'
+
+export const KEYS = { accessKeyId: 'tester', secretAccessKey: 'test-secret' }
+
+class BusyThreads extends NodeThreads {
+  override readonly cores: number = 3
+  override busyShare(): number {
+    return 1
+  }
+}
+
+export async function startBusyNode(flags: Readonly<Record<string, string>>): Promise<RunningNode> {
+  const { config } = await loadConfig({
+    flags: { port: '0', 'shutdown-grace-ms': '2s', ...flags },
+    env: { SHOAL_ROOT_ACCESS_KEY: KEYS.accessKeyId, SHOAL_ROOT_SECRET_KEY: KEYS.secretAccessKey },
+    cwd: '/',
+    files: nodeFiles,
+  })
+  return startNode(config, { log: silentLog, version: '1.2.3', threads: new BusyThreads() })
+}
+
+/** A client with one connection at a time. */
+export class Client {
+  readonly s3: S3Client
+  /** Which servers have answered: their ids of requests begin alike. */
+  readonly servers = new Set<string>()
+
+  constructor(endpoint: string, { credentials = KEYS, ca }: { credentials?: typeof KEYS; ca?: Buffer } = {}) {
+    const agent = { keepAlive: true, maxSockets: 1 }
+    this.s3 = new S3Client({
+      endpoint,
+      region: 'us-east-1',
+      forcePathStyle: true,
+      credentials,
+      maxAttempts: 1,
+      requestHandler: ca === undefined ? { httpAgent: new Agent(agent) } : { httpsAgent: new TlsAgent({ ...agent, ca }) },
+    })
+    this.s3.middlewareStack.add(
+      (next) => async (args) => {
+        const result = await next(args)
+        const { headers } = result.response as { headers: Record<string, string> }
+        this.servers.add((headers['x-request-id'] ?? headers['x-amz-request-id'] ?? '').split('-')[0] as string)
+        return result
+      },
+      { step: 'deserialize', priority: 'low' },
+    )
+  }
+
+  async get(key: string): Promise<string | undefined> {
+    try {
+      const { Body } = await this.s3.send(new GetObjectCommand({ Bucket: 'bucket', Key: key }))
+      return await Body?.transformToString()
+    } catch (error) {
+      if ((error as Error).name === 'NoSuchKey') return undefined
+      throw error
+    }
+  }
+
+  async put(key: string, body: string): Promise<void> {
+    await this.s3.send(new PutObjectCommand({ Bucket: 'bucket', Key: key, Body: body }))
+  }
+
+  close(): void {
+    this.s3.destroy()
+  }
+}
+
