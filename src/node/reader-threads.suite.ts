@@ -8,7 +8,7 @@ import { silentLog } from '#observe/log.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { NodeThreads } from '#platform/node-threads.ts'
 import { startNode } from './start-node.ts'
-import type { RunningNode } from './start-node.ts'
+import type { NodePorts, RunningNode } from './start-node.ts'
 
 export const KEYS = { accessKeyId: 'tester', secretAccessKey: 'test-secret' }
 
@@ -19,14 +19,17 @@ class BusyThreads extends NodeThreads {
   }
 }
 
-export async function startBusyNode(flags: Readonly<Record<string, string>>): Promise<RunningNode> {
+export async function startBusyNode(
+  flags: Readonly<Record<string, string>>,
+  ports: Pick<NodePorts, 'threads' | 'log'> = { threads: new BusyThreads(), log: silentLog },
+): Promise<RunningNode> {
   const { config } = await loadConfig({
     flags: { port: '0', 'shutdown-grace-ms': '2s', ...flags },
     env: { SHOAL_ROOT_ACCESS_KEY: KEYS.accessKeyId, SHOAL_ROOT_SECRET_KEY: KEYS.secretAccessKey },
     cwd: '/',
     files: nodeFiles,
   })
-  return startNode(config, { log: silentLog, version: '1.2.3', threads: new BusyThreads() })
+  return startNode(config, { ...ports, version: '1.2.3' })
 }
 
 /** A client with one connection at a time. */
@@ -74,4 +77,3 @@ export class Client {
     this.s3.destroy()
   }
 }
-

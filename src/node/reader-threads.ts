@@ -108,52 +108,60 @@ export class ReaderThreads {
   }
 
   async #start(address: ReaderStart['address']): Promise<void> {
-    const { start, threads, tls, log } = this.#options
-    this.#wire ??= await this.#listen()
+    const { log } = this.#options
     const number = this.#running.length + 1
-    const memory = { ...start.memory, shares: this.#shares.memory }
-    const data: ReaderStart = { ...start, number, tls: tls?.pair, address, memory }
-    const ready = Promise.withResolvers<boolean>()
+    try {
+      this.#wire ??= await this.#listen()
+      if (!(await this.#begin(address, number))) return
+      this.#tell({ kind: 'listening', count: number + 1 })
+      log.info('reader thread started', { thread: number })
+    } catch (error) {
+      this.#hasFailed = true
+      log.error('a reader thread could not be started, and no other will be', { error })
+    }
+  }
+
+  /** Resolves when the thread listens; or false, when the node is to stop. @throws why it has ended instead */
+  #begin(address: ReaderStart['address'], number: number): Promise<boolean> {
+    const { start, threads, tls } = this.#options
+    const { signal } = this.#stopping
+    const data = { ...start, number, tls: tls?.pair, address, memory: { ...start.memory, shares: this.#shares.memory } }
+    const listens = Promise.withResolvers<boolean>()
     const ended = Promise.withResolvers<void>()
-    let isReady = false
-    const thread = threads.start(new URL('./reader-thread.ts', import.meta.url), data, {
-      message: (message) => this.#handle(running, message as FromReader, () => ready.resolve(true)),
+    let hasListened = false
+    const thread = threads.start(new URL('./reader-thread.ts', import.meta.url), data satisfies ReaderStart, {
+      message: (message) => {
+        const { kind } = message as FromReader
+        hasListened ||= kind === 'ready'
+        if (kind === 'ready') listens.resolve(true)
+        this.#handle(running, message as FromReader)
+      },
       ended: (error) => {
-        ready.resolve(false)
         ended.resolve()
-        if (!isReady) log.error('a reader thread could not be started, and no other will be', { error })
-        else if (!this.#stopping.signal.aborted || error !== undefined) stopForDefect(error)
+        if (!hasListened) this.#running = this.#running.filter((other) => other !== running)
+        if (!hasListened) listens.reject(error ?? new Error('The thread has ended by itself'))
+        else if (!signal.aborted || error !== undefined) stopForDefect(error)
       },
     })
     const running: Running = { thread, ended: ended.promise, counted: [], onCounted: undefined }
     this.#running.push(running)
-    isReady = await ready.promise
-    if (isReady) {
-      this.#tell({ kind: 'listening', count: this.#running.length + 1 })
-      log.info('reader thread started', { thread: number })
-    } else {
-      this.#running.pop()
-      this.#hasFailed = true
-    }
+    signal.addEventListener('abort', () => listens.resolve(false), { once: true })
+    return listens.promise
   }
 
-  #listen(): Promise<WireServer> {
+  async #listen(): Promise<WireServer> {
     const { start, sockets, clock, log, files, s3 } = this.#options
-    const { socketPath, identity } = start
+    const { socketPath: host, identity } = start
     // One that a killed node has left.
-    const methods = forwardMethods({ s3 })
-    return files
-      .remove(socketPath)
-      .then(() => WireServer.listen({ host: socketPath, port: 0 }, { listeners: sockets, clock, log, identity, methods }))
+    await files.remove(host)
+    return WireServer.listen({ host, port: 0 }, { listeners: sockets, clock, log, identity, methods: forwardMethods({ s3 }) })
   }
 
-  #handle(from: Running, message: FromReader, ready: () => void): void {
-    if (message.kind === 'ready') ready()
-    else if (message.kind === 'log') this.#options.log[message.line.level](message.line.message, message.line.fields)
-    else {
-      from.counted = message.metrics
-      from.onCounted?.()
-    }
+  #handle(from: Running, message: FromReader): void {
+    if (message.kind === 'log') this.#options.log[message.line.level](message.line.message, message.line.fields)
+    if (message.kind !== 'counted') return
+    from.counted = message.metrics
+    from.onCounted?.()
   }
 
   #tell(message: ToReader): void {
