@@ -1,5 +1,7 @@
 /** Above it one event loop is soon the bound. */
 const BUSY_SHARE = 0.7
+/** Without that much to spare a thread would only take from the others: from clients on the same machine, for one. */
+const IDLE_CORES = 0.5
 /** Of requests that only read: others come back to the thread that writes anyway. */
 const READ_SHARE = 0.6
 /** Of requests that go to chunks, which the thread that writes does for all: sent on to it they cost more than they save. */
@@ -11,6 +13,8 @@ const LOOKS = 8
 export interface Load {
   /** What share of the time the thread that writes was busy. */
   readonly busy: number
+  /** Cores that had nothing to do; asked for only when it matters. */
+  readonly idleCores: () => number
   readonly requests: number
   readonly reads: number
   /** Chunks that were read or written. */
@@ -23,10 +27,11 @@ export class ReaderDemand {
   #looks = 0
 
   /** True if another one should be started now; then it begins to count anew. */
-  look({ busy, requests, reads, chunkCalls, connections }: Load): boolean {
+  look({ busy, idleCores, requests, reads, chunkCalls, connections }: Load): boolean {
     const isReading = reads > requests * READ_SHARE && chunkCalls < requests * CHUNK_SHARE
     // With one connection there is nothing to share.
-    this.#looks = busy > BUSY_SHARE && isReading && connections > 1 ? this.#looks + 1 : 0
+    const isBound = busy > BUSY_SHARE && isReading && connections > 1 && idleCores() >= IDLE_CORES
+    this.#looks = isBound ? this.#looks + 1 : 0
     if (this.#looks < LOOKS) return false
     this.#looks = 0
     return true

@@ -28,6 +28,10 @@ class BadThreads implements Threads {
   busyShare(): number {
     return 1
   }
+
+  idleCores(): number {
+    return 1
+  }
 }
 
 for (const how of ['end', 'hang'] as const)

@@ -17,6 +17,9 @@ class BusyThreads extends NodeThreads {
   override busyShare(): number {
     return 1
   }
+  override idleCores(): number {
+    return 1
+  }
 }
 
 export async function startBusyNode(

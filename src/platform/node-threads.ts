@@ -1,4 +1,4 @@
-import { availableParallelism } from 'node:os'
+import { availableParallelism, cpus } from 'node:os'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { ThreadParent, Threads } from './threads.ts'
 
@@ -10,6 +10,7 @@ export class NodeThreads implements Threads {
   readonly cores = availableParallelism()
   readonly canSharePorts = process.platform === 'linux'
   #last = performance.eventLoopUtilization()
+  #lastTimes = { idle: 0, all: 0 }
 
   start(module: URL, data: unknown, events: Parameters<Threads['start']>[2]): ReturnType<Threads['start']> {
     const worker = new Worker(module, { workerData: data, resourceLimits: RESOURCE_LIMITS })
@@ -27,6 +28,18 @@ export class NodeThreads implements Threads {
     const { utilization } = performance.eventLoopUtilization(now, this.#last)
     this.#last = now
     return utilization
+  }
+
+  idleCores(): number {
+    const cores = cpus()
+    const times = { idle: 0, all: 0 }
+    for (const { times: of } of cores) {
+      times.idle += of.idle
+      times.all += of.idle + of.user + of.sys + of.nice + of.irq
+    }
+    const { idle, all } = this.#lastTimes
+    this.#lastTimes = times
+    return times.all === all ? 0 : (cores.length * (times.idle - idle)) / (times.all - all)
   }
 }
 

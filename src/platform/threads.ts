@@ -29,4 +29,6 @@ export interface Threads {
   start(module: URL, data: unknown, events: ThreadEvents): Thread
   /** What share of the time since the call before this thread was busy; of its whole life at first. */
   busyShare(): number
+  /** How many cores of the machine, in sum, had nothing to do since the call before; since it was started at first. */
+  idleCores(): number
 }
