@@ -102,7 +102,12 @@ export class ReaderThreads {
       const { connections } = s3
       const count = this.#running.length
       if (count > 0) s3Door.excess = this.#shares.note(0, connections, count + 1)
-      const isWanted = this.#demand.look({ busy: threads.busyShare(), idleCores: () => threads.idleCores(), ...since, connections })
+      const isWanted = this.#demand.look({
+        busy: threads.busyShare(),
+        idleCores: () => threads.idleCores(),
+        ...since,
+        connections,
+      })
       if (isWanted && count < max && !this.#hasFailed) await this.#start(address)
     }
   }
