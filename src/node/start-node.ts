@@ -240,7 +240,12 @@ class Node implements RunningNode {
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
     try {
-      const answers = { ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }), ...modeMethods, ...metadata?.methods, ...chunks.methods }
+      const answers = {
+        ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }),
+        ...modeMethods,
+        ...metadata?.methods,
+        ...chunks.methods,
+      }
       await cluster.listen(answers)
       await chunks.start()
       await this.#openDoors()
