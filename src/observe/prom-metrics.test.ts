@@ -44,3 +44,34 @@ test('a name is taken once', () => {
   metrics.counter({ name: 'shoal_a_total', help: 'A' })
   assert.throws(() => metrics.counter({ name: 'shoal_a_total', help: 'A again' }))
 })
+
+test('what threads have counted is added to metrics of the same name, and to no others', async () => {
+  const make = (ofProcess: boolean) => {
+    const metrics = new PromMetrics({ ofProcess })
+    const requests = metrics.counter({ name: 'shoal_requests_total', help: 'Requests', labels: ['method'] })
+    const seconds = metrics.histogram({ name: 'shoal_request_seconds', help: 'Durations', buckets: [0.1, 1] })
+    return { metrics, requests, seconds }
+  }
+  const own = make(true)
+  const thread = make(false)
+  own.metrics.counter({ name: 'shoal_own_total', help: 'Own' }).add(3)
+  own.requests.add(2, { method: 'GET' })
+  own.seconds.observe(0.5)
+  thread.requests.add(5, { method: 'GET' })
+  thread.requests.add(1, { method: 'HEAD' })
+  thread.seconds.observe(0.05)
+  own.metrics.include(async () => [structuredClone(await thread.metrics.counted())])
+  const { body } = await own.metrics.expose()
+  const lines = body.split('\n')
+  for (const line of [
+    'shoal_requests_total{method="GET"} 7',
+    'shoal_requests_total{method="HEAD"} 1',
+    'shoal_request_seconds_bucket{le="0.1"} 1',
+    'shoal_request_seconds_bucket{le="1"} 2',
+    'shoal_request_seconds_count 2',
+    'shoal_own_total 3',
+  ])
+    assert.ok(lines.includes(line), `${line} is not in:\n${body}`)
+  assert.equal(lines.filter((line) => line === '# TYPE shoal_requests_total counter').length, 1)
+  assert.match(body, /^process_resident_memory_bytes [1-9]/m)
+})
