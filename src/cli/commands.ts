@@ -105,6 +105,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/node-show.ts')).nodeShow,
   },
   {
+    name: 'node drain',
+    summary: 'give the chunks of nodes to others',
+    load: async () => (await import('./commands/node-posture.ts')).nodeDrain,
+  },
+  {
+    name: 'node readonly',
+    summary: 'give nodes no new chunks',
+    load: async () => (await import('./commands/node-posture.ts')).nodeReadonly,
+  },
+  {
+    name: 'node activate',
+    summary: 'take back that nodes are drained or readonly',
+    load: async () => (await import('./commands/node-posture.ts')).nodeActivate,
+  },
+  {
+    name: 'node weight',
+    summary: 'say how much of the chunks a node is to get',
+    load: async () => (await import('./commands/node-weight.ts')).nodeWeight,
+  },
+  {
     name: 'node remove',
     summary: 'remove nodes from the cluster for good',
     load: async () => (await import('./commands/node-remove.ts')).nodeRemove,

@@ -22,6 +22,28 @@ export class ClusterCalls {
     await this.#send<undefined>({ method: 'POST', path: `/nodes/${encodeURIComponent(id)}/remove`, idempotent: false })
   }
 
+  drain(id: string): Promise<RemoteNode> {
+    return this.#decide(id, 'drain')
+  }
+
+  makeReadonly(id: string): Promise<RemoteNode> {
+    return this.#decide(id, 'readonly')
+  }
+
+  /** Takes `drain` and `makeReadonly` back. */
+  activate(id: string): Promise<RemoteNode> {
+    return this.#decide(id, 'activate')
+  }
+
+  /** 1 is usual; 0, or 0.001 to 1,000. @throws INVALID_ARGUMENT */
+  setWeight(id: string, weight: number): Promise<RemoteNode> {
+    return this.#send({ method: 'PUT', path: `/nodes/${encodeURIComponent(id)}/weight`, ...jsonBody({ weight }) })
+  }
+
+  #decide(id: string, word: string): Promise<RemoteNode> {
+    return this.#send({ method: 'POST', path: `/nodes/${encodeURIComponent(id)}/${word}`, idempotent: true })
+  }
+
   /** A line that lets `uses` nodes in, one unless given, for a day unless given. The answer is the only one that has it. */
   createToken(options: { readonly uses?: number; readonly lifeSeconds?: number } = {}): Promise<RemoteJoinToken> {
     return this.#send({ method: 'POST', path: '/cluster/tokens', ...jsonBody(options), idempotent: false })

@@ -83,6 +83,8 @@ export interface RemoteNode {
   readonly s3Port: number
   readonly roles: readonly string[]
   readonly zone: string
+  /** How much of the chunks it is to get, in comparison with others of its capacity; 1 is usual. */
+  readonly weight: number
   readonly capacityBytes: number
   readonly usedBytes: number
   readonly version: string

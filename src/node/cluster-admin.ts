@@ -2,20 +2,29 @@ import { decodeJoinToken } from '#cluster/join-token.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
-import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
-import type { NodeDocument } from '#gateway/rest/schemas.ts'
+import type { ClusterAdmin, NodePosture } from '#gateway/rest/cluster-admin.ts'
+import type { NodeDocument } from '#gateway/rest/node-schemas.ts'
 import type { MemberView } from '#membership/member.ts'
 import type { Clock } from '#platform/clock.ts'
+import { DEFAULT_NODE_SETTING } from '#system/system-view.ts'
+import type { ChunkCluster } from './chunk-cluster.ts'
 import type { ClusterNode } from './cluster-node.ts'
 
 /** The cluster as this node sees and changes it. */
 export class NodeClusterAdmin implements ClusterAdmin {
   readonly #cluster: ClusterNode
+  readonly #chunks: Pick<ChunkCluster, 'settings' | 'records'>
   readonly #clock: Clock
 
-  constructor(cluster: ClusterNode, clock: Clock) {
-    this.#cluster = cluster
-    this.#clock = clock
+  constructor(parts: {
+    readonly cluster: ClusterNode
+    /** Where it is kept what was decided about nodes. */
+    readonly chunks: Pick<ChunkCluster, 'settings' | 'records'>
+    readonly clock: Clock
+  }) {
+    this.#cluster = parts.cluster
+    this.#chunks = parts.chunks
+    this.#clock = parts.clock
   }
 
   nodes(): readonly NodeDocument[] {
@@ -27,8 +36,17 @@ export class NodeClusterAdmin implements ClusterAdmin {
     this.#requireLead()
     if (id === this.#cluster.id)
       throw new ShoalError('NOT_PERMITTED', `Node ${id} can't be removed: the volumes are served from it`)
-    if (!this.#cluster.knows(id as NodeId)) throw new ShoalError('NOT_FOUND', `There is no node "${id.slice(0, 80)}"`)
+    if (!this.#cluster.knows(id as NodeId)) throw noSuchNode(id)
     await this.#cluster.remove(id as NodeId)
+    await this.#chunks.settings.forget(id as NodeId)
+  }
+
+  async setNode(id: string, { posture, weight }: { posture?: NodePosture; weight?: number }): Promise<NodeDocument> {
+    this.#requireLead()
+    const member = this.#cluster.members().find((each) => each.id === id)
+    if (member === undefined) throw noSuchNode(id)
+    const change = { ...(posture === undefined ? {} : { state: posture }), ...(weight === undefined ? {} : { weight }) }
+    return this.#describe(member, await this.#chunks.settings.set(member.id, change))
   }
 
   async issueToken({
@@ -57,12 +75,15 @@ export class NodeClusterAdmin implements ClusterAdmin {
     throw new ShoalError('UNAVAILABLE', `Only the node that leads the cluster${where}, can do that`)
   }
 
-  #describe({ id, state, incarnation, facts, sinceMs }: MemberView): NodeDocument {
+  #describe(
+    { id, state, incarnation, facts, sinceMs }: MemberView,
+    setting = this.#chunks.records.view.nodes.get(id) ?? DEFAULT_NODE_SETTING,
+  ): NodeDocument {
     const { host, nodePort, restPort, s3Port, roles, zone, capacityBytes, usedBytes, version } = facts
     const beganMs = Math.round(this.#clock.nowMs() - (this.#clock.monotonicMs() - sinceMs))
     return {
       id,
-      state,
+      state: state === 'alive' && setting.state !== 'active' ? setting.state : state,
       since: formatTimestamp(BigInt(beganMs) * 1_000_000n),
       self: id === this.#cluster.id,
       home: id === this.#cluster.leadership.leader()?.nodeId,
@@ -72,10 +93,15 @@ export class NodeClusterAdmin implements ClusterAdmin {
       s3Port,
       roles: [...roles],
       zone,
+      weight: setting.weight,
       capacityBytes,
       usedBytes,
       version,
       incarnation,
     }
   }
+}
+
+function noSuchNode(id: string): ShoalError {
+  return new ShoalError('NOT_FOUND', `There is no node "${id.slice(0, 80)}"`)
 }

@@ -326,7 +326,7 @@ class Node implements RunningNode {
       config,
       ports,
       ...access,
-      cluster: new NodeClusterAdmin(cluster, clock),
+      cluster: new NodeClusterAdmin({ cluster, chunks, clock }),
       classes: chunks.desk(this.volumes),
       tracker: this.#tracker,
       leadership: cluster.leadership,

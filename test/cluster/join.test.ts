@@ -139,6 +139,18 @@ test('any node serves any request, with the keys of the cluster', async () => {
   }
 })
 
+test('what is decided about a node is known to all, and can be taken back', async () => {
+  const id = await idOf('third')
+  assert.match(await cli.run('node', 'drain', id), /is draining/)
+  assert.match(await cli.run('node', 'weight', id, '0.5'), /has the weight 0.5/)
+  for (const name of ['founder', 'second', 'third']) {
+    await until(`draining, as ${name} sees it`, async () => (await stateOf(id, name)) === 'draining')
+    assert.equal((await nodesAt(name)).find((node) => node.id === id)?.weight, 0.5)
+  }
+  await cli.run('node', 'activate', id)
+  await until('active, as the second sees it', async () => (await stateOf(id, 'second')) === 'alive')
+})
+
 test('a token that is used up or mistyped, or a folder with data of its own, is refused with what to do', async () => {
   const line = await token()
   assert.match(await refused('fourth', { token: `${line.slice(0, -3)}AAA` }), /mistyped or cut: copy the whole line/)

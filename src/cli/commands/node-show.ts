@@ -27,6 +27,7 @@ function describe(node: RemoteNode): string[][] {
     ['Address', `${node.host}, nodes ${node.nodePort}, REST ${node.restPort}, S3 ${node.s3Port}`],
     ['Roles', node.roles.join(', ')],
     ['Zone', node.zone],
+    ['Weight', String(node.weight)],
     ['Space', `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)} used`],
     ['Version', node.version],
     ['Home of the volumes', node.home ? 'yes' : 'no'],

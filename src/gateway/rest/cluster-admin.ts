@@ -1,4 +1,7 @@
-import type { NodeDocument } from './schemas.ts'
+import type { NodeDocument } from './node-schemas.ts'
+
+/** What was decided about a node: `readonly` gets no new chunks, `draining` gives its own away too. */
+export type NodePosture = 'active' | 'readonly' | 'draining'
 
 /** What the REST door can ask of the cluster. */
 export interface ClusterAdmin {
@@ -8,6 +11,9 @@ export interface ClusterAdmin {
    *  @throws NOT_FOUND; NOT_PERMITTED for the node from which the volumes are served; UNAVAILABLE at a node that doesn't lead;
    *  TOO_LARGE, NO_SPACE, STORAGE_FAILED */
   removeNode(id: string): Promise<void>
+  /** Decides about a node, also one that is away. Kept when the promise resolves; chunks move after it.
+   *  @throws NOT_FOUND; INVALID_ARGUMENT for a weight that can't be; UNAVAILABLE at a node that doesn't lead; NO_SPACE, STORAGE_FAILED */
+  setNode(id: string, change: { readonly posture?: NodePosture; readonly weight?: number }): Promise<NodeDocument>
   /** A line that lets `uses` nodes in for `lifeMs`. @throws BUSY if there are too many that nobody has used; NO_SPACE, STORAGE_FAILED */
   issueToken(options: {
     readonly uses: number

@@ -3,7 +3,7 @@ import { readJson } from './read-request.ts'
 import { requireRoot } from './require-root.ts'
 import { BODY_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { JoinTokenSchema, JoinTokenToMakeSchema } from './schemas.ts'
+import { JoinTokenSchema, JoinTokenToMakeSchema } from './node-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 const DAY_SECONDS = 86_400

@@ -1,6 +1,6 @@
 import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
-import { NodeListSchema } from './schemas.ts'
+import { NodeListSchema } from './node-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const listNodes: Route = {

@@ -1,6 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
-import type { ClusterAdmin } from './cluster-admin.ts'
-import type { NodeDocument } from './schemas.ts'
+import type { ClusterAdmin, NodePosture } from './cluster-admin.ts'
+import type { NodeDocument } from './node-schemas.ts'
 
 export const HOME_ID = 'aa'.repeat(16)
 export const OTHER_ID = 'bb'.repeat(16)
@@ -17,6 +17,7 @@ const HOME: NodeDocument = {
   s3Port: 7401,
   roles: ['store', 'meta', 'gateway'],
   zone: 'default',
+  weight: 1,
   capacityBytes: 1_000,
   usedBytes: 10,
   version: '0',
@@ -36,6 +37,15 @@ export class MemoryCluster implements ClusterAdmin {
     if (id === HOME_ID) throw new ShoalError('NOT_PERMITTED', 'The volumes are served from it')
     if (!this.#nodes.some((node) => node.id === id)) throw new ShoalError('NOT_FOUND', `There is no node "${id}"`)
     this.#nodes = this.#nodes.filter((node) => node.id !== id)
+  }
+
+  async setNode(id: string, { posture, weight }: { posture?: NodePosture; weight?: number }): Promise<NodeDocument> {
+    const before = this.#nodes.find((node) => node.id === id)
+    if (before === undefined) throw new ShoalError('NOT_FOUND', `There is no node "${id}"`)
+    const state = posture === undefined ? before.state : posture === 'active' ? 'alive' : posture
+    const after = { ...before, state, weight: weight ?? before.weight }
+    this.#nodes = this.#nodes.map((node) => (node.id === id ? after : node))
+    return after
   }
 
   async issueToken({

@@ -21,6 +21,16 @@ test('nodes are listed, shown, and removed for good; the home of the volumes sta
   assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/remove`)).status, 404)
 })
 
+test('a node is drained, made readonly, taken back, and weighed', async () => {
+  const decide = async (word: string) => (await call('POST', `/api/v1/nodes/${HOME_ID}/${word}`)).json['state']
+  assert.deepEqual([await decide('drain'), await decide('readonly'), await decide('activate')], ['draining', 'readonly', 'alive'])
+  const weigh = (body: string) => call('PUT', `/api/v1/nodes/${HOME_ID}/weight`, { body })
+  assert.equal((await weigh('{"weight":2.5}')).json['weight'], 2.5)
+  assert.equal((await weigh('{"weight":0}')).json['weight'], 0)
+  for (const body of ['{"weight":-1}', '{"weight":1001}', '{}', '']) assert.equal((await weigh(body)).status, 400, body)
+  assert.equal((await call('POST', '/api/v1/nodes/none/drain')).status, 404)
+})
+
 test('a join token is for one node and a day unless it is told otherwise, and is kept by nobody on the way', async () => {
   const usual = await call('POST', '/api/v1/cluster/tokens')
   assert.equal(usual.headers['cache-control'], 'no-store')
@@ -43,6 +53,8 @@ test('nodes are for root alone', async () => {
     ['GET', '/api/v1/nodes'],
     ['GET', `/api/v1/nodes/${HOME_ID}`],
     ['POST', `/api/v1/nodes/${HOME_ID}/remove`],
+    ['POST', `/api/v1/nodes/${HOME_ID}/drain`],
+    ['PUT', `/api/v1/nodes/${HOME_ID}/weight`],
     ['POST', '/api/v1/cluster/tokens'],
     ['POST', '/api/v1/cluster/rotate-key'],
   ] as const)

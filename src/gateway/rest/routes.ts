@@ -5,6 +5,7 @@ import { commitUpload } from './commit-upload.ts'
 import { createJoinToken } from './create-join-token.ts'
 import { createClass } from './create-class.ts'
 import { createKey } from './create-key.ts'
+import { activateNode, drainNode, makeNodeReadonly } from './decide-posture.ts'
 import { exposeMetrics } from './expose-metrics.ts'
 import { followChanges } from './follow-changes.ts'
 import { listEntries } from './list-entries.ts'
@@ -28,6 +29,7 @@ import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
 import { runFsck } from './run-fsck.ts'
 import { runTracker } from './run-tracker.ts'
+import { setNodeWeight } from './set-node-weight.ts'
 import { showAttributes } from './show-attributes.ts'
 import { showClass } from './show-class.ts'
 import { showHealth } from './show-health.ts'
@@ -80,6 +82,10 @@ export const ROUTES: readonly Route[] = [
   listNodes,
   showNode,
   removeNode,
+  drainNode,
+  makeNodeReadonly,
+  activateNode,
+  setNodeWeight,
   createJoinToken,
   rotateGossipKey,
   showStatus,

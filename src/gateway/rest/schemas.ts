@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { TrackerSchema } from './tracker-schemas.ts'
 import { FILE_TYPES } from '#metadata/attributes.ts'
 import { ClassSchema } from './class-schemas.ts'
+import { NodeSchema } from './node-schemas.ts'
 
 // What crosses the wire, once: requests are checked with these, and the OpenAPI document is made from them.
 
@@ -102,39 +103,6 @@ export const KeyToMakeSchema = z.strictObject({
 })
 
 export const KeyChangesSchema = z.strictObject({ enabled: z.boolean().optional(), description: KeyDescription.optional() })
-
-export const NodeSchema = z.object({
-  id: z.string(),
-  state: z.enum(['joining', 'alive', 'suspect', 'dead', 'left', 'draining', 'readonly']),
-  since: z.string().meta({ description: 'How long it is alive, suspect, dead or gone, as far as the node that answers knows' }),
-  self: z.boolean().meta({ description: 'Whether it is the node that answers' }),
-  home: z.boolean().meta({ description: 'Whether the volumes are served from it' }),
-  host: z.string(),
-  nodePort: z.int(),
-  restPort: z.int(),
-  s3Port: z.int(),
-  roles: z.array(z.string()),
-  zone: z.string(),
-  capacityBytes: z.int(),
-  usedBytes: z.int(),
-  version: z.string(),
-  incarnation: z.int().meta({ description: 'Greater after every start' }),
-})
-export type NodeDocument = z.output<typeof NodeSchema>
-
-export const NodeListSchema = z.object({ nodes: z.array(NodeSchema) })
-
-export const JoinTokenToMakeSchema = z.strictObject({
-  uses: z.int().min(1).max(1000).optional().meta({ description: 'How many nodes may join with it; 1 unless given' }),
-  lifeSeconds: z
-    .int()
-    .min(60)
-    .max(30 * 86_400)
-    .optional()
-    .meta({ description: 'How long it can be used; a day unless given' }),
-})
-
-export const JoinTokenSchema = z.object({ token: z.string(), expires: z.string(), uses: z.int() })
 
 export const ListingSchema = z.object({ entries: z.array(EntrySchema), next: z.string().optional() })
 

@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { percentDecode } from '#gateway/http/target.ts'
 import { requireRoot } from './require-root.ts'
 import type { Route } from './route.ts'
-import { NodeSchema } from './schemas.ts'
+import { NodeSchema } from './node-schemas.ts'
 import { sendJson } from './send-json.ts'
 
 export const showNode: Route = {
