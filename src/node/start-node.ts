@@ -47,6 +47,9 @@ import type { Storage } from './open-storage.ts'
 import type { ReaderThreads } from './reader-threads.ts'
 import { PackCompactor } from './pack-compactor.ts'
 
+/** Calls of other nodes that wait for news don't end by themselves, and the rest can be done again elsewhere. */
+const CALLS_GRACE_MS = 1_000
+
 /** What a node needs from outside; the machine's own clock, random and files unless given. */
 export interface NodePorts {
   readonly log: Log
@@ -295,7 +298,7 @@ class Node implements RunningNode {
     await chunks.stop()
     // Others may lead as soon as this one doesn't.
     await metadata?.close()
-    await cluster.stop({ graceMs: config.shutdown.graceMs })
+    await cluster.stop({ graceMs: Math.min(CALLS_GRACE_MS, config.shutdown.graceMs) })
     await this.tls?.stop()
     await this.#compactor.stop()
     await storage.close()

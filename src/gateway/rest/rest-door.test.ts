@@ -64,6 +64,14 @@ test('access keys are made, listed, changed, rotated and removed', async () => {
   assert.equal((await call('DELETE', `/api/v1/keys/${accessKey}`)).status, 204)
 })
 
+test('classes are made, listed, shown, changed and removed', async () => {
+  assert.equal((await call('POST', '/api/v1/classes', { body: '{"name":"two","copies":2}' })).status, 201)
+  assert.equal((await call('GET', '/api/v1/classes')).json['classes'].length, 2)
+  assert.equal((await call('PATCH', '/api/v1/classes/two', { body: '{"ack":"all"}' })).json['ack'], 'all')
+  assert.equal((await call('GET', '/api/v1/classes/two')).status, 200)
+  assert.equal((await call('DELETE', '/api/v1/classes/two')).status, 204)
+})
+
 test('nodes are listed, shown and removed, tokens made, the key of the gossip rotated', async () => {
   const { nodes } = (await call('GET', '/api/v1/nodes')).json as { nodes: { id: string }[] }
   const id = nodes[1]?.id
