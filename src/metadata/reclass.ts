@@ -1,11 +1,10 @@
 // Chunks of a volume that has got another replication class, noted in small steps.
 
-import type { ChunkId } from '#foundation/ids.ts'
-import type { Snapshot, Transaction } from '#kv/store.ts'
+import type { Transaction } from '#kv/store.ts'
 import { chunksOf } from './collector.ts'
 import { keyAfter, kindRange, KIND, policyKey } from './keys.ts'
 import type { KeyPrefix } from './keys.ts'
-import { findReference, noteClass } from './references.ts'
+import { noteClass } from './references.ts'
 import { decodeVolume } from './volumes.ts'
 
 /** Rows looked at in one transaction: a few milliseconds of work. */
@@ -37,14 +36,4 @@ export function reclassStep(tx: Transaction, prefix: KeyPrefix, { kind, key }: R
     for (const chunk of chunksOf(row.key, row.value)) noteClass(tx, chunk, className)
   }
   return rows < ROWS_PER_STEP || last === undefined ? { kind: kind + 1, key: undefined } : { kind, key: keyAfter(last) }
-}
-
-/** The classes of those chunks that something uses, or that are on the garbage list. */
-export function classesOfChunks(snapshot: Snapshot, chunks: readonly ChunkId[]): Map<ChunkId, readonly string[]> {
-  const found = new Map<ChunkId, readonly string[]>()
-  for (const chunk of chunks) {
-    const reference = findReference(snapshot, chunk)
-    if (reference !== undefined) found.set(chunk, reference.classes)
-  }
-  return found
 }

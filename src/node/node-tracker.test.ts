@@ -19,7 +19,8 @@ const FACTS = { roles: ['store'] } as unknown as MemberView['facts']
 /** Nodes whose chunks a tracker looks after, with classes, layouts and gossip as a node has them. */
 class Nodes {
   readonly cluster: FakeCluster
-  readonly referenced = new Set<ChunkId>()
+  /** With the classes of the volumes that have them. */
+  readonly referenced = new Map<ChunkId, readonly string[]>()
   readonly members = new Map<NodeId, MemberView['liveness']>()
   readonly records: { view: SystemView }
   readonly tracker: NodeTracker
@@ -51,8 +52,8 @@ class Nodes {
         members: () => [...this.members].map(([id, liveness]) => ({ id, liveness, facts: FACTS }) as MemberView),
       },
       volumes: {
-        list: async () => [{ policy: { class: 'default' } }] as never,
-        referenced: async (ids) => new Set(ids.filter((id) => this.referenced.has(id))),
+        list: async () => [...this.records.view.classes.keys()].map((name) => ({ policy: { class: name } })) as never,
+        referenced: async (ids) => new Map([...this.referenced].filter(([id]) => ids.includes(id))),
       },
       clock: this.cluster.clock,
       digests: TEST_DIGESTS,
@@ -70,7 +71,7 @@ class Nodes {
     const bytes = sampleBytes(1_000, seed)
     const id = idOf(bytes)
     for (const node of this.pair.writers(id)) await this.cluster.node(node).store.write(id, bytes)
-    this.referenced.add(id)
+    this.referenced.set(id, ['default'])
     return id
   }
 
@@ -124,6 +125,30 @@ test('nodes of which a new leader has heard nothing yet are not taken for dead',
     await world.copies(ids),
     ids.map(() => 3),
   )
+  await world.stop()
+})
+
+test('a chunk has the copies of its own classes, whatever others ask for', async () => {
+  const world = new Nodes(5)
+  const { view } = world.records
+  const record = { ...view.classes.get('default')!, name: 'single', copies: 1 }
+  const single = new LayoutPair(computeLayout({ nodes: nodes(5), copies: 1, partitionBits: 6 }))
+  const layouts = new Map([...view.layouts, [layoutName(record), single] as const])
+  world.records.view = { ...view, version: 2, classes: new Map([...view.classes, ['single', record]]), layouts }
+  const ids: ChunkId[] = []
+  for (const classes of [['single'], ['default'], ['default', 'single']]) {
+    const bytes = sampleBytes(1_000, classes.join().length)
+    const id = idOf(bytes)
+    ids.push(id)
+    world.referenced.set(id, classes)
+    await world.cluster.node(single.writers(id)[0]).store.write(id, bytes)
+  }
+  await world.cluster.pass(10_000, 50)
+  const holders = (id: ChunkId) => new Set([...world.pair.writers(id), ...single.writers(id)]).size
+  assert.equal((await world.copies(ids.slice(0, 1)))[0], 1)
+  const [, some, shared] = await world.copies(ids)
+  assert.ok((some ?? 0) >= 3)
+  assert.equal(shared, holders(ids[2] as ChunkId))
   await world.stop()
 })
 

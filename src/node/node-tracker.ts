@@ -106,12 +106,17 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
     }
   }
 
-  /** The metadata doesn't say of which volumes a chunk is. So each belongs where any class that volumes have would have it: with several
-   *  classes some have more copies than they need, and none has fewer. */
+  /** A chunk belongs where each of its classes has it. One that is about to be used may be of any that volumes have. */
   async #referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly LayoutName[]>> {
-    const names = await this.#usedLayouts()
+    const used = await this.#usedLayouts()
     const known = await this.#options.volumes.referenced(ids)
-    return new Map([...known].map((id) => [id, names]))
+    const { view } = this.#options.records
+    const namesOf = (classes: readonly string[]): readonly LayoutName[] => {
+      const names = [...new Set(classes.map((name) => layoutName(classOf(view, name))))]
+      // Of a class that no volume has any more there may be no layout.
+      return names.length > 0 && names.every((name) => view.layouts.has(name)) ? names : used
+    }
+    return new Map([...known].map(([id, classes]) => [id, namesOf(classes)]))
   }
 
   async #usedLayouts(): Promise<readonly LayoutName[]> {

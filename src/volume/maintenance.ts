@@ -178,11 +178,17 @@ export class Maintenance {
     }
   }
 
-  /** Those of the chunks that a row refers to, or that somebody is about to use. */
-  referenced(ids: readonly ChunkId[]): Promise<ReadonlySet<ChunkId>> {
+  /** Those of the chunks that a row refers to, with the classes of the volumes that use them or did; and those that somebody is about to
+   *  use, of classes that aren't known yet if nothing uses them. */
+  referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
     const { metadata, pins } = this.#options
     return metadata.readSystem((snapshot) => {
-      return new Set(ids.filter((id) => pins.has(id) || findReference(snapshot, id) !== undefined))
+      const found = new Map<ChunkId, readonly string[]>()
+      for (const id of ids) {
+        const reference = findReference(snapshot, id)
+        if (reference !== undefined || pins.has(id)) found.set(id, reference?.classes ?? [])
+      }
+      return found
     })
   }
 

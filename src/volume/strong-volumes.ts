@@ -9,7 +9,7 @@ import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata } from '#metadata/metadata.ts'
 import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
-import { classesOfChunks, RECLASS_START, reclassStep } from '#metadata/reclass.ts'
+import { RECLASS_START, reclassStep } from '#metadata/reclass.ts'
 import type { ReclassPlace } from '#metadata/reclass.ts'
 import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import { listUploads } from '#metadata/uploads.ts'
@@ -192,8 +192,9 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     return this.#maintenance.collect()
   }
 
-  /** Which of the chunks volumes have, or are about to have. Others may go once they are older than any upload. */
-  referenced(ids: readonly ChunkId[]): Promise<ReadonlySet<ChunkId>> {
+  /** Which of the chunks volumes have, with the classes of these; or are about to have, without classes. Others may go once they are
+   *  older than any upload. */
+  referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
     return this.#maintenance.referenced(ids)
   }
 
@@ -268,11 +269,6 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     })
     if (changes.class !== undefined) await this.#reclass(updated)
     return updated
-  }
-
-  /** The classes of those chunks that something uses, or that are on the garbage list. */
-  chunkClasses(chunks: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
-    return this.#metadata.readSystem((snapshot) => classesOfChunks(snapshot, chunks))
   }
 
   async #reclass({ tenant, id }: VolumeInfo): Promise<void> {

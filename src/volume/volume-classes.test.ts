@@ -24,7 +24,7 @@ async function write({ volumes }: Fixture, volume: string, path: string, bytes: 
 }
 
 async function classesOf({ volumes }: Fixture, chunk: ChunkId): Promise<readonly string[] | undefined> {
-  return (await volumes.chunkClasses([chunk])).get(chunk)
+  return (await volumes.referenced([chunk])).get(chunk)
 }
 
 test('a volume writes to the chunks of its class and reads from them, and from the next moment on of the one that it gets', async () => {
@@ -77,7 +77,7 @@ test('what a volume has is of its new class when it has got one, in as many step
   const [shared] = (await write(fixture, 'other', '/a', pattern(50_000, 3))) as [ChunkId]
   await write(fixture, 'docs', '/shared', pattern(50_000, 3))
   await volumes.update('docs', { class: 'archive' }, caller)
-  const found = await volumes.chunkClasses(chunks)
+  const found = await volumes.referenced(chunks)
   assert.equal(found.size, new Set(chunks).size)
   for (const [chunk, classes] of found) assert.deepEqual(classes, ['archive'], chunk)
   assert.deepEqual(await classesOf(fixture, shared), ['archive', 'default'])
