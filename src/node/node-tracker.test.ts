@@ -16,6 +16,19 @@ import { NodeTracker } from './node-tracker.ts'
 
 const FACTS = { roles: ['store'] } as unknown as MemberView['facts']
 
+class Gossip {
+  readonly removed = new Set<NodeId>()
+  readonly #members: ReadonlyMap<NodeId, MemberView['liveness']>
+
+  constructor(members: ReadonlyMap<NodeId, MemberView['liveness']>) {
+    this.#members = members
+  }
+
+  members(): MemberView[] {
+    return [...this.#members].map(([id, liveness]) => ({ id, liveness, facts: FACTS }) as MemberView)
+  }
+}
+
 /** Nodes whose chunks a tracker looks after, with classes, layouts and gossip as a node has them. */
 class Nodes {
   readonly cluster: FakeCluster
@@ -47,10 +60,7 @@ class Nodes {
         const settled = settleLayout(this.records.view, name, version)?.layouts?.get(name)
         if (settled !== undefined) this.records.view = { ...this.records.view, layouts: new Map([[name, settled]]) }
       },
-      cluster: {
-        removed: new Set(),
-        members: () => [...this.members].map(([id, liveness]) => ({ id, liveness, facts: FACTS }) as MemberView),
-      },
+      cluster: new Gossip(this.members),
       volumes: {
         list: async () => [...this.records.view.classes.keys()].map((name) => ({ policy: { class: name } })) as never,
         referenced: async (ids) => new Map([...this.referenced].filter(([id]) => ids.includes(id))),

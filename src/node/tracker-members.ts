@@ -8,7 +8,7 @@ import type { MemberState, TrackerMember } from '#tracker/ports.ts'
  *  has heard of, or that was stopped in order, may come back with all that it has: it is silent until the layouts are without it.
  *  Nobody while all layouts are of one node. */
 export function trackerMembers(
-  { members, removed }: { members(): readonly MemberView[]; readonly removed: ReadonlySet<NodeId> },
+  cluster: { members(): readonly MemberView[]; readonly removed: ReadonlySet<NodeId> },
   view: Pick<SystemView, 'layouts' | 'nodes'>,
 ): TrackerMember[] {
   const pairs = [...view.layouts.values()]
@@ -16,11 +16,11 @@ export function trackerMembers(
   const before = pairs.flatMap(({ previous }) => previous?.nodes.map(({ id }) => id) ?? [])
   if (new Set([...placed, ...before]).size < 2) return []
   const states = new Map<NodeId, MemberState>([...placed].map((id) => [id, 'silent']))
-  for (const { id, liveness, facts } of members()) {
+  for (const { id, liveness, facts } of cluster.members()) {
     if (!facts.roles.includes('store')) continue
     states.set(id, stateOf({ liveness, isPlaced: placed.has(id), posture: (view.nodes.get(id) ?? DEFAULT_NODE_SETTING).state }))
   }
-  return [...states].filter(([id]) => !removed.has(id)).map(([id, state]) => ({ id, state }))
+  return [...states].filter(([id]) => !cluster.removed.has(id)).map(([id, state]) => ({ id, state }))
 }
 
 function stateOf(node: {

@@ -145,6 +145,23 @@ test('a node that is killed stops neither reads nor writes, through whichever no
   for (const path of contents.keys()) await until(`${path} is on three nodes again`, () => isStored(path, 3), 30_000)
 })
 
+test('the tracker settles the layouts of these nodes, and any node tells what it has done', async () => {
+  await until('the layouts are settled', async () => !(await client.classes.show('default')).moving, 60_000)
+  const third = clientOf('third')
+  try {
+    const { tasks, decisions } = await third.tracker.status()
+    const rebalance = tasks.find(({ task }) => task === 'rebalance')
+    assert.ok(rebalance !== undefined && rebalance.walk > 0)
+    assert.ok(decisions.some(({ kind }) => kind === 'settle' || kind === 'copy'))
+    const paused = await third.tracker.pause('scrub')
+    assert.equal(paused.tasks.find(({ task }) => task === 'scrub')?.activity, 'paused')
+    await third.tracker.resume('scrub')
+    await third.tracker.run('trim', { dryRun: true })
+  } finally {
+    await third.close()
+  }
+})
+
 test('each copy on each node is the chunk that it is named after', async () => {
   const ids = new Map(await Promise.all(NAMES.map(async (name) => [name, await idOf(name)] as const)))
   const third = ids.get('third') as string
