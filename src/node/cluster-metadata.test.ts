@@ -6,6 +6,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import { openLmdbStore } from '#kv/lmdb.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
+import { startEtcdProcess } from '../../test/support/etcd-process.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import { readMetadataMode } from './metadata-mode.ts'
 import { MetadataNodes, openMetadataNode } from './metadata-node.suite.ts'
@@ -149,4 +150,30 @@ describe('the metadata of a cluster', () => {
     await until(async () => (await get(back.metadata, 'fourth').catch(() => '')) === 'change', 'it follows again')
     assert.equal(await votersOf(back), 3)
   })
+})
+
+test('nodes agree by an etcd that somebody else runs, and start none', async () => {
+  const etcd = await startEtcdProcess()
+  const cluster = await MetadataNodes.make()
+  const nodes: MetadataNode[] = []
+  try {
+    for (const _ of [1, 2]) {
+      const config = await cluster.add({ external: { endpoints: [etcd.endpoint] } })
+      nodes.push(await openMetadataNode(config, cluster.list))
+      assert.deepEqual(await nodeFiles.list(join(config.dataPath, 'etcd')), undefined)
+    }
+    await put(nodes, 'key', 'value')
+    for (const { metadata } of nodes) assert.equal(await get(metadata, 'key'), 'value')
+    const { mode, members, etcd: child } = await (nodes[0] as MetadataNode).metadata.status()
+    assert.deepEqual([mode, members, child], ['external', [], undefined])
+    const first = nodes.find(({ metadata }) => metadata.leadership.isLeading) as MetadataNode
+    await first.stop()
+    const [other] = nodes.filter((node) => node !== first) as [MetadataNode]
+    await put([other], 'key', 'another')
+    assert.equal(await get(other.metadata, 'key'), 'another')
+  } finally {
+    await Promise.all(nodes.map((node) => node.stop()))
+    await cluster.remove()
+    await etcd.dispose()
+  }
 })

@@ -27,6 +27,8 @@ export interface MetadataNodeConfig {
   readonly authority: CertifiedKey
   readonly pair: CertifiedKey
   readonly mode: ClusterMetadataOptions['mode']
+  /** Of an etcd that the nodes don't run. */
+  readonly external?: { readonly endpoints: readonly string[] }
   readonly keep?: { readonly entries: number; readonly bytes: number }
 }
 
@@ -107,7 +109,7 @@ export class MetadataNodes {
   }
 
   /** The first one founds. */
-  async add(options: Pick<MetadataNodeConfig, 'keep'> = {}): Promise<MetadataNodeConfig> {
+  async add({ external, ...options }: Pick<MetadataNodeConfig, 'keep' | 'external'> = {}): Promise<MetadataNodeConfig> {
     const at = this.#made.length
     const name = { clusterId: CLUSTER_ID, nodeId: (at + 10).toString(16).repeat(32).slice(0, 32) as NodeId }
     const { request, key } = await makeRequest(name)
@@ -124,7 +126,9 @@ export class MetadataNodes {
       nodePort: await freePort(),
       authority,
       pair: { certificate, key },
-      mode: { kind: 'managed', endpoints, isFounder: founder === undefined },
+      ...(external === undefined
+        ? { mode: { kind: 'managed', endpoints, isFounder: founder === undefined } }
+        : { mode: { kind: 'external' }, external }),
     }
     this.#made.push(config)
     return config
