@@ -66,7 +66,7 @@ export class ClusterMetadata {
   readonly leadership: StoreLeadership
   /** What other nodes call this one for. */
   readonly methods: WireMethods
-  readonly #mode: ClusterMetadataOptions['mode']['kind']
+  readonly mode: ClusterMetadataOptions['mode']['kind']
   readonly #log: EtcdLog
   readonly #etcd: ManagedEtcd | undefined
 
@@ -108,7 +108,7 @@ export class ClusterMetadata {
     this.store = store
     this.leadership = leadership
     this.methods = snapshotMethods(store)
-    this.#mode = mode
+    this.mode = mode
     this.#log = log
     this.#etcd = etcd
   }
@@ -116,7 +116,7 @@ export class ClusterMetadata {
   async status(): Promise<ClusterMetadataStatus> {
     const members = (await this.#etcd?.observe().catch(() => [])) ?? []
     const { leadership, store } = this
-    return { mode: this.#mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members }
+    return { mode: this.mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members }
   }
 
   /** Lets another node lead, then ends etcd here. Repeating it is harmless. */

@@ -14,6 +14,7 @@ import type { DataFolder } from '#platform/data-folder.ts'
 import type { Files } from '#platform/files.ts'
 import { nodeDatagrams } from '#platform/node-datagrams.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
+import { NodeProcesses } from '#platform/node-processes.ts'
 import { NodeSockets, presentedCertificates } from '#platform/node-sockets.ts'
 import type { Random } from '#platform/random.ts'
 import type { Connector, SocketAddress } from '#platform/sockets.ts'
@@ -75,7 +76,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
   })
   cluster = new ClusterNode({
     leadership: metadata?.leadership,
-    config,
+    config: { ...config, role: metadata?.mode === 'managed' ? await rolesWith(config, log) : config.role },
     identity,
     known,
     tokens: await TokenList.open(folder.path, { files, clock }),
@@ -93,6 +94,13 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
     metrics,
   })
   return { cluster, folder, metadata }
+}
+
+/** A node that can't run etcd is asked for no vote: it would keep others from theirs. */
+async function rolesWith({ role }: Config, log: Log): Promise<Config['role']> {
+  if (!role.includes('meta') || (await new NodeProcesses().find('etcd')) !== undefined) return role
+  log.warn('there is no program "etcd" here, so this node has no vote on the metadata: install etcd-server, then restart it')
+  return role.filter((each) => each !== 'meta')
 }
 
 async function learnMode(
