@@ -50,6 +50,7 @@ export class ChunkCluster {
   readonly #keeper: LayoutKeeper
   readonly #remote: RemoteRecords
   readonly #log: Log
+  readonly #stopping = new AbortController()
   #work: LedWork[] = []
 
   constructor(options: ChunkClusterOptions) {
@@ -68,7 +69,10 @@ export class ChunkCluster {
     this.peers = chunkPeers(options)
     const shared = { peers: this.peers, clock, digests: nodeDigests }
     this.chunks = new ReplicatedChunks({ ...shared, self: cluster.id, local: store, records: this.records, log, metrics })
-    this.methods = { ...chunkMethods({ ...shared, store }), ...systemMethods(this.records, clock) }
+    this.methods = {
+      ...chunkMethods({ ...shared, store }),
+      ...systemMethods(this.records, { clock, stopping: this.#stopping.signal }),
+    }
   }
 
   get classes(): VolumeClasses {
@@ -117,6 +121,7 @@ export class ChunkCluster {
 
   /** After the doors are closed, and before the stores and the cluster. */
   async stop(): Promise<void> {
+    this.#stopping.abort()
     await Promise.all(this.#work.splice(0).map((work) => work.stop()))
     await this.chunks.stop()
   }

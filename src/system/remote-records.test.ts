@@ -21,13 +21,14 @@ const NODES = [{ id: A, zone: 'z', capacityBytes: 1, weight: 1 }]
 
 async function pairOf() {
   const records = await SystemRecords.open(openMemoryStore())
+  const stopping = new AbortController()
   const methods: Record<string, ReturnType<typeof systemMethods>[string]> = {}
   const pair = await simulatePair(methods)
-  Object.assign(methods, systemMethods(records, pair.clock))
+  Object.assign(methods, systemMethods(records, { clock: pair.clock, stopping: stopping.signal }))
   let isKnown = true
   const leader = () => (isKnown ? pair.address : undefined)
   const remote = new RemoteRecords({ wire: pair.peers, leader, clock: pair.clock, log: silentLog })
-  return { records, remote, pair, lose: () => (isKnown = false), find: () => (isKnown = true) }
+  return { records, remote, pair, stopping, lose: () => (isKnown = false), find: () => (isKnown = true) }
 }
 
 test('a node that doesn’t lead the records has each change of them as soon as it is made', async () => {
@@ -65,6 +66,19 @@ test('a node keeps what it heard last while nobody leads, and asks on', async ()
   find()
   await pair.pass(1_000)
   assert.equal(remote.view.version, 1)
+  await remote.stop()
+})
+
+test('a node that stops keeps nobody waiting for changes', async () => {
+  const { remote, pair, stopping } = await pairOf()
+  remote.start()
+  await pair.settle()
+  const call = pair.peers.call(pair.address, 'system.view', { header: { after: 0, waitMs: 20_000 } })
+  const failed = assert.rejects(call, (error) => isShoalError(error, 'UNAVAILABLE'))
+  await pair.settle()
+  stopping.abort()
+  await pair.settle()
+  await failed
   await remote.stop()
 })
 

@@ -9,13 +9,17 @@ import type { SystemSource } from './system-view.ts'
 export const VIEW_WAIT_MS_MAX = 30_000
 
 /** `system.view` answers the records with a version beyond the one that the caller has, as soon as there are any (a long poll):
- *  docs/formats/system.md. */
-export function systemMethods(source: SystemSource, clock: Clock): WireMethods {
+ *  docs/formats/system.md. Once `stopping` is aborted nobody waits here any more. */
+export function systemMethods(
+  source: SystemSource,
+  { clock, stopping }: { readonly clock: Clock; readonly stopping: AbortSignal },
+): WireMethods {
   return {
     'system.view': {
       handle: async ({ header, signal }) => {
         const { after, waitMs } = readHeader(header)
-        await changeAfter(source, after, { clock, waitMs, signal })
+        await changeAfter(source, after, { clock, waitMs, signal: AbortSignal.any([signal, stopping]) })
+        if (stopping.aborted) throw new ShoalError('UNAVAILABLE', 'This node is stopping')
         const { view } = source
         return view.version > after ? { header: { version: view.version }, body: encodeView(view) } : {}
       },
