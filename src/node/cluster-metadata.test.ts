@@ -6,6 +6,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import { openLmdbStore } from '#kv/lmdb.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
+import { NodeProcesses } from '#platform/node-processes.ts'
 import { startEtcdProcess } from '../../test/support/etcd-process.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import { readMetadataMode } from './metadata-mode.ts'
@@ -58,7 +59,7 @@ describe('the metadata of a cluster', () => {
     // All at once, each would wait for another one to hand its leadership on to.
     for (const { metadata } of nodes) {
       const { etcd } = await metadata.status()
-      if (etcd?.kind === 'running') process.kill(etcd.pid, 'SIGKILL')
+      if (etcd?.kind === 'running') new NodeProcesses().signal(etcd.pid, 'SIGKILL')
     }
     await Promise.all(nodes.map((node) => node.stop()))
     await cluster.remove()
