@@ -53,7 +53,13 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       }
       const entry = mounted.entry(parent, name, attributes)
       const node = table.get(entry.nodeId)
-      return { ...entry, ...(attributes.sizeBytes === 0 ? opened(node) : await openAnew(node, flags)) }
+      try {
+        return { ...entry, ...(attributes.sizeBytes === 0 ? opened(node) : await openAnew(node, flags)) }
+      } catch (error) {
+        // The kernel never hears of the entry.
+        table.forget(node.nodeId, 1)
+        throw error
+      }
     },
     read: async (request, { nodeId, signal }) => {
       const node = table.get(nodeId)

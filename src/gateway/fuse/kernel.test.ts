@@ -11,7 +11,7 @@ import { MOUNT_PROMISES } from './mount-tools.suite.ts'
 import { mounted, noMounts } from './mounted.suite.ts'
 import { refusal } from './protocol/errno.ts'
 
-const DEAD_MOUNT = fileURLToPath(new URL('./dead-mount.child.ts', import.meta.url))
+const MEMORY_MOUNT = fileURLToPath(new URL('./memory-mount.child.ts', import.meta.url))
 const onKernel = { skip: noMounts, timeout: 30_000 }
 
 for (const { promise, see } of MOUNT_PROMISES) {
@@ -110,7 +110,7 @@ test('the kernel holds users to modes and owners', onKernel, async (t) => {
 
 test('a mount whose program was killed is told from a live one, and can be cleared away', onKernel, async (t) => {
   const mounts = new NodeFuseMounts()
-  const child = spawn(process.execPath, [DEAD_MOUNT], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child = spawn(process.execPath, [MEMORY_MOUNT], { stdio: ['ignore', 'pipe', 'inherit'] })
   const [line] = (await once(child.stdout.setEncoding('utf8'), 'data')) as [string]
   const directory = line.trim()
   t.after(async () => {
@@ -119,7 +119,7 @@ test('a mount whose program was killed is told from a live one, and can be clear
   assert.equal((await mounts.inspect(directory)).state, 'mounted')
   child.kill('SIGKILL')
   await once(child, 'close')
-  assert.deepEqual(await mounts.inspect(directory), { state: 'dead', source: 'shoal:dead', type: 'fuse.shoal' })
+  assert.deepEqual(await mounts.inspect(directory), { state: 'dead', source: 'shoal:memory', type: 'fuse.shoal' })
   await mounts.unmount(directory, { lazy: true })
   assert.deepEqual(await mounts.inspect(directory), { state: 'free' })
 })

@@ -7,7 +7,6 @@ import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { AttributesReply, CreateReply, EntryReply, OpenReply } from './protocol/replies.ts'
 import type * as requests from './protocol/requests.ts'
 
-const VALID_MS = 1000
 const SET_IDS = 0o6000
 const SETGID = 0o2000
 const O_TRUNC = 0o1000
@@ -25,10 +24,13 @@ export class MemoryOperations implements FuseOperations {
   /** Answers the attribute "user.slow" instead, for tests of slow answers. */
   slowXattr: ((caller: Caller) => Promise<Buffer | FuseError>) | undefined
   readonly #clock: Pick<Clock, 'nowNs'>
+  readonly #validMs: number
   readonly #flocks = new Map<MemoryNode, bigint>()
   #lastId = 1
 
-  constructor(clock: Pick<Clock, 'nowNs'>) {
+  /** `validMs`: how long the kernel may remember what it is told. */
+  constructor(clock: Pick<Clock, 'nowNs'>, { validMs = 1000 }: { readonly validMs?: number } = {}) {
+    this.#validMs = validMs
     this.#clock = clock
     const root = new MemoryNode({ id: 1, mode: DIRECTORY | 0o755, uid: 0, gid: 0, at: timeOf(clock) })
     root.lookups = 1
@@ -46,7 +48,7 @@ export class MemoryOperations implements FuseOperations {
 
   readonly lookup = ({ name }: requests.NamedRequest, { nodeId }: Caller) => {
     const found = this.#node(nodeId).entries.get(name)
-    return found === undefined ? { absentMs: VALID_MS } : this.#found(found)
+    return found === undefined ? { absentMs: this.#validMs } : this.#found(found)
   }
 
   readonly getattr = (_: unknown, { nodeId }: Caller): AttributesReply => this.#attributes(this.#node(nodeId))
@@ -247,12 +249,12 @@ export class MemoryOperations implements FuseOperations {
   #found(node: MemoryNode | FuseError): EntryReply | FuseError {
     if (!(node instanceof MemoryNode)) return node
     node.lookups += 1
-    const validity = { entryMs: VALID_MS, attributesMs: VALID_MS }
+    const validity = { entryMs: this.#validMs, attributesMs: this.#validMs }
     return { nodeId: node.id, generation: 0, attributes: node.attributes(), validity }
   }
 
   #attributes(node: MemoryNode): AttributesReply {
-    return { attributes: node.attributes(), validMs: VALID_MS }
+    return { attributes: node.attributes(), validMs: this.#validMs }
   }
 
   #opened(node: MemoryNode): OpenReply {
