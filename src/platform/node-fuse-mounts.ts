@@ -9,7 +9,6 @@ import { findMount, parseMountTable } from './mount-table.ts'
 import { NodeFuseDevice } from './node-fuse-device.ts'
 import { mount, receiveDescriptor, setNonBlocking, socketPair, umount } from './node-libc.ts'
 
-const DEVICE = '/dev/fuse'
 /** mount(2): MS_RDONLY, MS_NOSUID, MS_NODEV. */
 const READ_ONLY = 1
 const NO_SUID = 2
@@ -18,16 +17,21 @@ const NO_DEVICES = 4
 const DETACH = 2
 const HELPER_LINES_BYTES_MAX = 4096
 
-/** Mounting on this machine. `asRoot` is for tests: otherwise whoever runs decides. */
+/** Mounting on this machine: as whoever runs, by its device, unless tests want it otherwise. */
 export class NodeFuseMounts implements FuseMounts {
   readonly #isRoot: boolean
+  readonly #device: string
 
-  constructor({ isRoot = process.getuid?.() === 0 }: { readonly isRoot?: boolean } = {}) {
+  constructor({
+    isRoot = process.getuid?.() === 0,
+    device = '/dev/fuse',
+  }: { readonly isRoot?: boolean; readonly device?: string } = {}) {
     this.#isRoot = isRoot
+    this.#device = device
   }
 
   async mount(options: MountOptions): Promise<FuseDevice> {
-    return new NodeFuseDevice(this.#isRoot ? await mountAsRoot(options) : await mountAsUser(options))
+    return new NodeFuseDevice(this.#isRoot ? await mountAsRoot(options, this.#device) : await mountAsUser(options))
   }
 
   async unmount(directory: string, { lazy }: { readonly lazy: boolean }): Promise<void> {
@@ -56,8 +60,8 @@ export class NodeFuseMounts implements FuseMounts {
   }
 }
 
-async function mountAsRoot(options: MountOptions): Promise<number> {
-  const fd = openDevice()
+async function mountAsRoot(options: MountOptions, device: string): Promise<number> {
+  const fd = openDevice(device)
   try {
     await mount({
       source: options.source,
@@ -77,21 +81,21 @@ function permissions({ allowOther, defaultPermissions }: MountOptions): string[]
   return [...(allowOther ? ['allow_other'] : []), ...(defaultPermissions ? ['default_permissions'] : [])]
 }
 
-function openDevice(): number {
+function openDevice(device: string): number {
   try {
-    return openSync(DEVICE, constants.O_RDWR | constants.O_NONBLOCK)
+    return openSync(device, constants.O_RDWR | constants.O_NONBLOCK)
   } catch (cause) {
     const code = systemErrorCode(cause)
     if (code === 'ENOENT' || code === 'ENODEV' || code === 'ENXIO') {
       throw new ShoalError(
         'UNSUPPORTED',
-        `There is no ${DEVICE} on this machine: load the kernel's module ("modprobe fuse"), or give the container the device ("--device ${DEVICE} --cap-add SYS_ADMIN")`,
+        `There is no ${device} on this machine: load the kernel's module ("modprobe fuse"), or give the container the device ("--device ${device} --cap-add SYS_ADMIN")`,
         { cause },
       )
     }
     throw new ShoalError(
       'NOT_PERMITTED',
-      `Cannot open ${DEVICE}: ${code ?? 'it failed'}. Give the container the device, or ask its owner`,
+      `Cannot open ${device}: ${code ?? 'it failed'}. Give the container the device, or ask its owner`,
       {
         cause,
       },
