@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { rmdirSync } from 'node:fs'
 import { open } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -115,6 +116,7 @@ test('a mount whose program was killed is told from a live one, and can be clear
   const directory = line.trim()
   t.after(async () => {
     await mounts.unmount(directory, { lazy: true }).catch(() => undefined)
+    rmdirSync(directory)
   })
   assert.equal((await mounts.inspect(directory)).state, 'mounted')
   child.kill('SIGKILL')
