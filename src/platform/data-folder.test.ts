@@ -80,8 +80,8 @@ test('a folder in use by another process is refused until that process dies, eve
 test('a newer format is refused, and the message says what to do', async (context) => {
   const path = await newPath(context)
   await (await open(path)).close()
-  await writeFile(join(path, 'format.json'), '{"format":4}')
-  await refused('DATA_FORMAT', /has format 4.*formats up to 3.*newer version/, open(path))
+  await writeFile(join(path, 'format.json'), '{"format":5}')
+  await refused('DATA_FORMAT', /has format 5.*formats up to 4.*newer version/, open(path))
   await writeFile(join(path, 'format.json'), '{"format":1,"clusterId":"x"}')
   await refused('DATA_FORMAT', /damaged/, open(path))
   await writeFile(join(path, 'format.json'), 'nonsense')
