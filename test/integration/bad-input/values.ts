@@ -44,7 +44,7 @@ const policyRows: readonly Row[] = [
   jsonRow('a negative quota', policy({ quotaBytes: -1 }), INVALID),
   jsonRow('a quota beyond what numbers hold exactly', policy('{"quotaBytes":9007199254740993}'), INVALID),
   jsonRow('a quota of half a file', policy({ quotaFiles: 0.5 }), INVALID),
-  jsonRow('a class that does not exist', policy({ class: 'gold' }), UNSUPPORTED),
+  jsonRow('a class that does not exist', policy({ class: 'gold' }), INVALID),
   jsonRow('a class without a name', policy({ class: '' }), INVALID),
   jsonRow('a consistency that does not exist', policy({ consistency: 'sometimes' }), INVALID),
   jsonRow('a durability that does not exist', policy({ durability: 'hopeful' }), INVALID),
