@@ -1,4 +1,3 @@
-import { parseDocument } from 'yaml'
 import { ShoalError } from '#foundation/errors.ts'
 import { closest } from './closest.ts'
 import { CONFIG_KEYS, settingOf, type ConfigKey } from './settings.ts'
@@ -7,9 +6,9 @@ const SECTIONS = [...new Set(CONFIG_KEYS.filter((key) => key.includes('.')).map(
 
 /** What a configuration file says, by key. Each thing wrong with its form becomes a sentence in `problems`.
  *  @throws INVALID_ARGUMENT if it isn't YAML */
-export function readConfigFile(path: string, content: string, problems: string[]): Map<ConfigKey, unknown> {
+export async function readConfigFile(path: string, content: string, problems: string[]): Promise<Map<ConfigKey, unknown>> {
   const values = new Map<ConfigKey, unknown>()
-  const root = parseYaml(path, content)
+  const root = await parseYaml(path, content)
   for (const [name, value] of entriesOf(root, path, problems)) {
     if (!SECTIONS.includes(name)) take(name, value)
     else for (const [leaf, inner] of entriesOf(value, `"${name}" in ${path}`, problems)) take(`${name}.${leaf}`, inner)
@@ -32,7 +31,9 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
   return guess === undefined ? '' : `; did you mean "${guess}"?`
 }
 
-function parseYaml(path: string, content: string): unknown {
+async function parseYaml(path: string, content: string): Promise<unknown> {
+  // Most nodes have no file, and do without the library.
+  const { parseDocument } = await import('yaml')
   const document = parseDocument(content)
   const [error] = document.errors
   if (error !== undefined) throw new ShoalError('INVALID_ARGUMENT', `${path} is not valid YAML: ${error.message.trimEnd()}`)

@@ -115,7 +115,7 @@ async function collectFile(
     if (named !== undefined) throw new ShoalError('INVALID_ARGUMENT', `There is no configuration file ${path}`)
     return undefined
   }
-  for (const [key, value] of readConfigFile(path, content.toString('utf8'), problems)) {
+  for (const [key, value] of await readConfigFile(path, content.toString('utf8'), problems)) {
     if (named === undefined && key === 'data')
       problems.push(`${path} can't set "data": it was found because the data folder is where it is`)
     if (!candidates.has(key)) candidates.set(key, { value, origin: { kind: 'file', path } })

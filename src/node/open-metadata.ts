@@ -10,11 +10,10 @@ import { NodeProcesses } from '#platform/node-processes.ts'
 import type { Random } from '#platform/random.ts'
 import type { EtcdOptions } from '#sharedlog/etcd-client.ts'
 import type { WirePeers } from '#wire/peers.ts'
-import { ClusterMetadata } from './cluster-metadata.ts'
+import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { MetaNode } from './managed-etcd.ts'
 import { publishMetadataMode, readMetadataMode } from './metadata-mode.ts'
 import type { MetadataMode } from './metadata-mode.ts'
-import { WireSnapshots } from './metadata-snapshots.ts'
 import type { SnapshotPeer } from './metadata-snapshots.ts'
 import type { Storage } from './open-storage.ts'
 
@@ -75,18 +74,20 @@ async function chooseMode({ config, dataPath, isHome, files }: OpenMetadataOptio
   return mode
 }
 
-function open(
+async function open(
   options: OpenMetadataOptions,
   mode: Exclude<MetadataMode, { kind: 'home' }>,
   external: EtcdOptions | undefined,
 ): Promise<ClusterMetadata> {
   const { config, identity, members, log } = options
+  // Some 9 MB of programs and libraries, which a node whose metadata is on it alone does without.
+  const [{ WireSnapshots }, cluster] = await Promise.all([import('./metadata-snapshots.ts'), import('./cluster-metadata.ts')])
   const snapshots = new WireSnapshots({
     wire: { call: async (...call) => (options.peers() ?? notYet()).call(...call) },
     peers: () => peersOf(members(), identity.name.nodeId, metadata),
   })
   let metadata: ClusterMetadata | undefined
-  const opening = ClusterMetadata.open({
+  metadata = await cluster.ClusterMetadata.open({
     ...options,
     log: log.child({ part: 'metadata' }),
     mode,
@@ -101,7 +102,7 @@ function open(
     snapshots,
     processes: new NodeProcesses(),
   })
-  return opening.then((opened) => (metadata = opened))
+  return metadata
 }
 
 function metaNodeOf({ id, facts, liveness, sinceMs }: MemberView): MetaNode {
