@@ -7,6 +7,15 @@ const WINDOW_MS = 10_000
 const TEXT_MAX = 500
 /** Of the fields of a line, those that say why and whom. Keys, values and addresses of callers stay out of our log. */
 const FIELDS = ['error', 'took', 'expected-duration', 'remote-peer-id', 'local-member-id', 'leader', 'path', 'status', 'address']
+/** What it warns of in normal operation: while members come, and of each connection that they make. Whoever can't be reached is told of by
+ *  others of its lines, and by ours. */
+const ORDINARY: ReadonlySet<unknown> = new Set([
+  'simple token is not cryptographically signed',
+  'established TCP streaming connection with remote peer',
+  'rejecting member add request; local member has not been connected to all peers, reconfigure breaks active quorum',
+  'failed to reach the peer URL',
+  'failed to get version',
+])
 const LEVELS = {
   debug: 'debug',
   info: 'debug',
@@ -17,7 +26,7 @@ const LEVELS = {
   fatal: 'error',
 } as const
 
-/** Hands etcd's own log on to ours: what it calls information is our debugging. Of a flood, so many lines a window. */
+/** Hands etcd's own log on to ours: what it calls information is our debugging, as is what it warns of while nothing is wrong. Of a flood, so many lines a window. */
 export class EtcdLogLines {
   readonly #log: Log
   readonly #clock: Clock
@@ -57,7 +66,7 @@ function readLine(line: string): { readonly level: 'debug' | 'warn' | 'error'; r
   const said = parseObject(line)
   // What isn't in its form comes from Go itself, which is about to end it.
   if (said === undefined) return { level: 'error', fields: { said: line.slice(0, TEXT_MAX) } }
-  const level = LEVELS[said.level as keyof typeof LEVELS] ?? 'warn'
+  const level = ORDINARY.has(said.msg) ? 'debug' : (LEVELS[said.level as keyof typeof LEVELS] ?? 'warn')
   const fields: Record<string, unknown> = { said: String(said.msg).slice(0, TEXT_MAX) }
   for (const name of FIELDS) if (name in said) fields[name] = String(said[name]).slice(0, TEXT_MAX)
   return { level, fields }

@@ -203,7 +203,7 @@ test('what is left over from an earlier start is ended, if it is that process an
   await supervisor.stop()
 })
 
-test("etcd's log becomes ours: levels kept, long texts cut, unknown fields left out, and a flood counted", async () => {
+test("etcd's log becomes ours: levels kept but for what it warns of while nothing is wrong, long texts cut, unknown fields left out, and a flood counted", async () => {
   const it = new Fixture()
   const supervisor = it.supervisor()
   await supervisor.start(PLACE, 'found')
@@ -212,12 +212,14 @@ test("etcd's log becomes ours: levels kept, long texts cut, unknown fields left 
   say('{"level":"info","ts":"now","msg":"raft is fine","key":"secret","took":"1ms"}')
   say(`{"level":"warn","msg":"${'x'.repeat(1_000)}"}`)
   say('panic: runtime error')
+  say('{"level":"warn","msg":"simple token is not cryptographically signed"}')
   assert.deepEqual(
     it.log.told.map(({ level, fields }) => [level, fields]),
     [
       ['debug', { said: 'raft is fine', took: '1ms' }],
       ['warn', { said: 'x'.repeat(500) }],
       ['error', { said: 'panic: runtime error' }],
+      ['debug', { said: 'simple token is not cryptographically signed' }],
     ],
   )
   for (let lines = 0; lines < 200; lines += 1) say('{"level":"warn","msg":"again"}')
@@ -226,7 +228,7 @@ test("etcd's log becomes ours: levels kept, long texts cut, unknown fields left 
   say('{"level":"warn","msg":"later"}')
   assert.deepEqual(
     it.log.told.slice(100).map(({ fields }) => fields),
-    [{ leftOut: 103 }, { said: 'later' }],
+    [{ leftOut: 104 }, { said: 'later' }],
   )
   await supervisor.stop()
 })

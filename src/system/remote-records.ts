@@ -13,6 +13,8 @@ const WAIT_MS = 20_000
 const DEADLINE_MS = WAIT_MS + 10_000
 /** Until the next try after a failure. */
 const RETRY_MS = 500
+/** Another leader is there sooner; what lasts longer is worth a line. */
+const WARN_AFTER_TRIES = 20
 /** 64 classes with layouts of a thousand nodes have 8 MiB. */
 const VIEW_BYTES_MAX = 64 * 1024 * 1024
 
@@ -60,15 +62,15 @@ export class RemoteRecords implements SystemSource {
   async #run(): Promise<void> {
     const { clock, log } = this.#options
     const { signal } = this.#stop
-    let hasFailed = false
+    let failures = 0
     while (!signal.aborted) {
       try {
         await this.#ask()
-        hasFailed = false
+        failures = 0
       } catch (error) {
         if (signal.aborted) return
-        if (!hasFailed) log.warn("the cluster's records could not be fetched, it is tried again", { error })
-        hasFailed = true
+        failures += 1
+        if (failures === WARN_AFTER_TRIES) log.warn("the cluster's records can not be fetched, it is tried again", { error })
         await clock.sleep(RETRY_MS, signal).catch(() => undefined)
       }
     }

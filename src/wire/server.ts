@@ -2,6 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { systemErrorCode } from '#platform/files.ts'
 import type { Listener, Listeners, Socket, SocketAddress } from '#platform/sockets.ts'
 import { CreditPool } from './credit-pool.ts'
 import { PROTOCOL_VERSIONS } from './hello.ts'
@@ -48,8 +49,12 @@ export class WireServer {
     server.#listener = await options.listeners.listen(address, {
       connectionsMax: server.#limits.connectionsMax,
       accepted: (socket) => server.#accept(socket),
+      // Whoever looks at the certificate before it joins hangs up then, as does what only tries the port.
       failed: (cause, remoteAddress) =>
-        options.log.warn('a connection of another node failed', { why: cause.message, address: remoteAddress }),
+        options.log[systemErrorCode(cause) === 'ECONNRESET' ? 'debug' : 'warn']('a connection of another node failed', {
+          why: cause.message,
+          address: remoteAddress,
+        }),
     })
     return server
   }

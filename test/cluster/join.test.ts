@@ -112,7 +112,7 @@ test('a node founds a cluster, lets two in with one line each, and all three kno
     assert.equal(nodes.find(({ capacityBytes }) => capacityBytes === 100 * 2 ** 30)?.id, await idOf('third'))
   }
   const list = await cli.run('node', 'list')
-  for (const part of [/^NODE +STATE +ADDRESS/, / rack-2 /, / home, answers\n/]) assert.match(list, part)
+  for (const part of [/^NODE +STATE +ADDRESS/, / rack-2 /, / leads, answers\n/]) assert.match(list, part)
   assert.match(await cli.run('node', 'show', (await idOf('second')).slice(0, 8)), /Zone +rack-2/)
 })
 

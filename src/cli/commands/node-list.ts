@@ -6,7 +6,7 @@ import { humanSize } from '../units.ts'
 export const nodeList: Command = {
   usage: [''],
   description: [
-    'As the node that answers knows them. A node that died or left is listed for a day. The home is the node from which the volumes are served.',
+    'As the node that answers knows them. A node that died or left is listed for a day. One leads: the volumes are served from it.',
   ],
   options: [],
   connects: true,
@@ -23,7 +23,7 @@ export const nodeList: Command = {
         node.zone,
         `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)}`,
         node.version,
-        [...(node.home ? ['home'] : []), ...(node.self ? ['answers'] : [])].join(', '),
+        [...(node.home ? ['leads'] : []), ...(node.self ? ['answers'] : [])].join(', '),
       ])
       for (const line of columns([['NODE', 'STATE', 'ADDRESS', 'ZONE', 'USED', 'VERSION', ''], ...rows], '<<<<>><'))
         await output.line(line)

@@ -30,6 +30,6 @@ function describe(node: RemoteNode): string[][] {
     ['Weight', String(node.weight)],
     ['Space', `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)} used`],
     ['Version', node.version],
-    ['Home of the volumes', node.home ? 'yes' : 'no'],
+    ['Leads', node.home ? 'yes' : 'no'],
   ]
 }
