@@ -8,7 +8,7 @@ import { parseChunkId } from '#foundation/ids.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { errorFields, errorOf } from '#wire/messages.ts'
 import type { JsonValue, WireHeader } from '#wire/messages.ts'
-import type { CopyOutcome } from './peers.ts'
+import type { CopyOutcome, PullResult } from './peers.ts'
 
 /** A chunk is forwarded to so many nodes at most: to all copies of a class while the layout changes. */
 const FORWARDS_MAX = 64
@@ -91,6 +91,27 @@ export function decodeForget(header: WireHeader): ForgetRequest {
   const { id, untouchedSinceMs } = fieldsOf(header)
   if (untouchedSinceMs !== undefined && !isNumber(untouchedSinceMs)) throw nonsense('a forget')
   return { id: idOf(id), untouchedSinceMs }
+}
+
+export interface PullRequest {
+  readonly id: ChunkId
+  readonly sizeBytes: number
+  readonly from: NodeId
+}
+
+export function encodePull({ id, sizeBytes, from }: PullRequest): WireHeader {
+  return { id, size: sizeBytes, from }
+}
+
+export function decodePull(header: WireHeader): PullRequest {
+  const { id, size, from } = fieldsOf(header)
+  if (!isInteger(size, 1, MAX_CHUNK_BYTES) || !isNodeId(from)) throw nonsense('a pull')
+  return { id: idOf(id), sizeBytes: size, from }
+}
+
+export function decodePullAnswer(header: WireHeader): PullResult {
+  if (header !== 'stored' && header !== 'unreadable' && header !== 'unreachable') throw nonsense('the answer to a pull')
+  return header
 }
 
 export interface ListRequest {

@@ -11,6 +11,7 @@ import {
   decodeForget,
   decodeId,
   decodeList,
+  decodePull,
   decodeRead,
   decodeWrite,
   encodeInfo,
@@ -27,6 +28,9 @@ export interface ChunkMethodLimits {
   /** Memory for chunks that arrive, those to be forwarded and the others each: whoever only stores waits for no other node, so
    *  that nodes which wait for each other always go on. Two of the largest chunks. */
   readonly arrivingBytesMax: number
+  /** Memory for chunks that are read from other nodes to be kept here. It is one of the largest chunks, and nobody else's, so that
+   *  no write waits for a repair. */
+  readonly pulledBytesMax: number
   /** Memory for bytes on their way out. */
   readonly leavingBytesMax: number
   /** Calls that wait for such memory. */
@@ -37,6 +41,7 @@ export interface ChunkMethodLimits {
 
 const LIMITS: ChunkMethodLimits = {
   arrivingBytesMax: 128 * 1024 * 1024,
+  pulledBytesMax: 64 * 1024 * 1024,
   leavingBytesMax: 128 * 1024 * 1024,
   waitingMax: 1_024,
   lagMs: 2_000,
@@ -76,6 +81,7 @@ export function chunkMethods(options: ChunkMethodsOptions): WireMethods {
       },
     },
     'chunk.verify': { handle: async ({ header }) => ({ header: await store.verify(decodeId(header)) }) },
+    'chunk.pull': { handle: (call) => calls.pull(call) },
     'chunk.list': {
       handle: async ({ header, signal }) => ({ body: encodeInfos(await holder.list({ ...decodeList(header), signal })) }),
     },
@@ -90,6 +96,7 @@ class ChunkCalls {
   readonly #alarms: Alarms
   readonly #toForward: ByteRoom
   readonly #toStore: ByteRoom
+  readonly #toPull: ByteRoom
   readonly #leaving: ByteRoom
 
   constructor(options: ChunkMethodsOptions) {
@@ -97,9 +104,10 @@ class ChunkCalls {
     this.#limits = { ...LIMITS, ...options.limits }
     this.holder = new Holder(options)
     this.#alarms = new Alarms(options.clock)
-    const { arrivingBytesMax, leavingBytesMax, waitingMax } = this.#limits
+    const { arrivingBytesMax, pulledBytesMax, leavingBytesMax, waitingMax } = this.#limits
     this.#toForward = new ByteRoom({ bytesMax: arrivingBytesMax, waitingMax })
     this.#toStore = new ByteRoom({ bytesMax: arrivingBytesMax, waitingMax })
+    this.#toPull = new ByteRoom({ bytesMax: pulledBytesMax, waitingMax })
     this.#leaving = new ByteRoom({ bytesMax: leavingBytesMax, waitingMax })
   }
 
@@ -153,6 +161,16 @@ class ChunkCalls {
       if (outcome.node === this.#options.peers.self) callOff = this.#alarms.set(lagMs, () => claim.spare(giveUp))
     }
     callOff()
+  }
+
+  async pull({ header, signal }: IncomingCall): Promise<WireAnswer> {
+    const { id, sizeBytes, from } = decodePull(header)
+    const claim = await this.#toPull.take(sizeBytes, signal)
+    try {
+      return { header: await this.holder.pull(id, { from, signal }) }
+    } finally {
+      claim.release()
+    }
   }
 
   async read(call: IncomingCall): Promise<WireAnswer> {

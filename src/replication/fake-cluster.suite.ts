@@ -8,7 +8,16 @@ import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { Holder } from './holder.ts'
-import type { ChunkBytes, ChunkPeers, CopyOutcome, RemoteChunks, RemoteReadOptions, RemoteWriteOptions } from './peers.ts'
+import type {
+  ChunkBytes,
+  ChunkPeers,
+  CopyOutcome,
+  PullResult,
+  RemoteChunks,
+  RemotePullOptions,
+  RemoteReadOptions,
+  RemoteWriteOptions,
+} from './peers.ts'
 
 export const TEST_DIGESTS: Pick<Digests, 'sha256' | 'allocate'> = {
   allocate: (sizeBytes) => Buffer.alloc(sizeBytes),
@@ -69,10 +78,15 @@ export class FakeNode {
   isThoughtHealthy = true
   /** Before each answer. */
   delayMs = 0
+  /** Whom it can't reach. */
+  readonly unreachable = new Set<NodeId>()
   /** Answers every write with it. */
   refusal: ErrorCode | undefined
   /** Sends other bytes than it has. */
   garbles = false
+  /** False for one of an earlier release. */
+  knowsPull = true
+  pulls = 0
   reads = 0
   writes = 0
   store: DamageableStore
@@ -198,6 +212,16 @@ class FakeRemote implements RemoteChunks {
     return this.#call(signal, () => this.#holder().verify(id))
   }
 
+  pull(id: ChunkId, options: RemotePullOptions): Promise<PullResult> {
+    const node = this.#cluster.node(this.#to)
+    return this.#call(options.signal, async () => {
+      if (!node.knowsPull) throw new ShoalError('UNSUPPORTED', 'The test says so')
+      if (node.refusal !== undefined) throw new ShoalError(node.refusal, 'The test says so')
+      node.pulls += 1
+      return this.#holder().pull(id, options)
+    })
+  }
+
   list(options: Parameters<RemoteChunks['list']>[0]): ReturnType<RemoteChunks['list']> {
     return this.#call(options.signal, () => this.#holder().list(options))
   }
@@ -208,8 +232,8 @@ class FakeRemote implements RemoteChunks {
 
   #holder(): Holder {
     const { store } = this.#cluster.node(this.#to)
-    const digests = this.#from === this.#to ? undefined : TEST_DIGESTS
-    return new Holder({ store, peers: this.#cluster.peersOf(this.#to), digests })
+    const areWritesTrusted = this.#from === this.#to
+    return new Holder({ store, peers: this.#cluster.peersOf(this.#to), digests: TEST_DIGESTS, areWritesTrusted })
   }
 
   async #call<T>(signal: AbortSignal, call: () => Promise<T>): Promise<T> {
@@ -227,6 +251,8 @@ class FakeRemote implements RemoteChunks {
   }
 
   #checkUp(): void {
+    if (this.#cluster.node(this.#from).unreachable.has(this.#to))
+      throw new ShoalError('UNAVAILABLE', `Node ${this.#to} is cut off`)
     for (const id of [this.#from, this.#to]) {
       if (!this.#cluster.node(id).isUp) throw new ShoalError('UNAVAILABLE', `Node ${id} is down`)
     }

@@ -1,5 +1,6 @@
 import type { ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { ErrorCode } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ArrivingChunk } from './arriving-chunk.ts'
@@ -9,28 +10,36 @@ import type {
   ChunkPeers,
   CopyOutcome,
   RemoteChunks,
+  PullResult,
   RemoteListOptions,
+  RemotePullOptions,
   RemoteReadOptions,
   RemoteWriteOptions,
 } from './peers.ts'
 
+/** What says that a node has no intact copy to give. */
+const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['CHUNK_MISSING', 'CORRUPT'])
+
 export interface HolderOptions {
   readonly store: ChunkStore
   readonly peers: ChunkPeers
-  /** With it the bytes of a write are checked against their id, as they must be when they came over a wire. */
-  readonly digests?: Pick<Digests, 'sha256'> | undefined
+  readonly digests: Pick<Digests, 'sha256'>
+  /** The bytes of a write come from the memory that their id was computed of. Unless they do, they are checked against it. */
+  readonly areWritesTrusted?: boolean
 }
 
 /** What a node does with its own chunks for itself and, behind a wire, for others. */
 export class Holder implements RemoteChunks {
   readonly #store: ChunkStore
   readonly #peers: ChunkPeers
-  readonly #digests: Pick<Digests, 'sha256'> | undefined
+  readonly #digests: Pick<Digests, 'sha256'>
+  readonly #areWritesTrusted: boolean
 
-  constructor({ store, peers, digests }: HolderOptions) {
+  constructor({ store, peers, digests, areWritesTrusted = false }: HolderOptions) {
     this.#store = store
     this.#peers = peers
     this.#digests = digests
+    this.#areWritesTrusted = areWritesTrusted
   }
 
   async *write(id: ChunkId, bytes: ChunkBytes, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
@@ -60,6 +69,19 @@ export class Holder implements RemoteChunks {
     return this.#store.verify(id)
   }
 
+  async pull(id: ChunkId, { from, signal }: Omit<RemotePullOptions, 'sizeBytes'>): Promise<PullResult> {
+    let bytes: Buffer
+    try {
+      bytes = await this.#peers.store(from).read(id, { range: undefined, signal })
+    } catch (error) {
+      signal.throwIfAborted()
+      return UNREADABLE.has(asShoalError(error).code) ? 'unreadable' : 'unreachable'
+    }
+    if (!(await isIntact(this.#digests, id, bytes))) return 'unreadable'
+    await this.#store.write(id, bytes)
+    return 'stored'
+  }
+
   async list({ from, limit }: RemoteListOptions): Promise<readonly ChunkInfo[]> {
     const chunks: ChunkInfo[] = []
     for await (const chunk of this.#store.list(from)) {
@@ -77,7 +99,7 @@ export class Holder implements RemoteChunks {
     const node = this.#peers.self
     try {
       const bytes = arriving instanceof ArrivingChunk ? await arriving.whole() : arriving
-      if (this.#digests !== undefined && !(await isIntact(this.#digests, id, bytes))) {
+      if (!this.#areWritesTrusted && !(await isIntact(this.#digests, id, bytes))) {
         return { node, error: new ShoalError('CORRUPT', `Chunk ${id} arrived with other bytes than it was sent with`) }
       }
       await this.#store.write(id, bytes)

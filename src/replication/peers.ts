@@ -31,6 +31,9 @@ export interface RemoteChunks {
   locate(id: ChunkId, signal: AbortSignal): Promise<ChunkInfo | undefined>
   forget(id: ChunkId, options: { readonly untouchedSinceMs?: number; readonly signal: AbortSignal }): Promise<boolean>
   verify(id: ChunkId, signal: AbortSignal): Promise<'intact' | 'corrupt' | 'missing'>
+  /** Has the node read the chunk from another one, compare it with its id, and store it.
+   *  @throws what its own store answers; BUSY; UNSUPPORTED by a node of a release that doesn't know the call */
+  pull(id: ChunkId, options: RemotePullOptions): Promise<PullResult>
   /** Up to `limit` chunks in ascending order of id, from `from` (inclusive) on; fewer only at the end. */
   list(options: RemoteListOptions): Promise<readonly ChunkInfo[]>
   usage(signal: AbortSignal): Promise<ChunkUsage>
@@ -41,6 +44,18 @@ export interface RemoteReadOptions {
   readonly range: ByteRange | undefined
   /** Where the bytes may go, as in `ChunkStore.read`; only this node can make use of it. */
   readonly into?: Buffer | undefined
+  readonly signal: AbortSignal
+}
+
+/** `stored`: the copy is durable. `unreadable`: the other node has none that is intact. `unreachable`: it could not be read from there;
+ *  who asks may reach it. */
+export type PullResult = 'stored' | 'unreadable' | 'unreachable'
+
+export interface RemotePullOptions {
+  /** Who has the chunk. */
+  readonly from: NodeId
+  /** Of the chunk, as far as is known: so much memory is taken for it. */
+  readonly sizeBytes: number
   readonly signal: AbortSignal
 }
 

@@ -163,6 +163,21 @@ test('what a node says of its chunks crosses as it is', async () => {
   assert.equal(await remote(primary).verify(id, never), 'missing')
 })
 
+test('a node fetches a chunk from another one itself, and keeps it if it is what its id says', async () => {
+  const { id, bytes } = chunk(3 * MIB + 5, 9)
+  await third.store.write(id, bytes)
+  const pull = (from: NodeId, sizeBytes = bytes.length) => remote(second).pull(id, { from, sizeBytes, signal: never })
+  assert.equal(await pull(primary.id), 'unreadable')
+  assert.equal(await pull('ff'.repeat(16) as NodeId), 'unreachable')
+  assert.equal(await second.store.locate(id), undefined)
+  failure = new ShoalError('NO_SPACE', 'The disk is full')
+  await rejectsWith('NO_SPACE', pull(third.id))
+  failure = undefined
+  assert.equal(await pull(third.id), 'stored')
+  assert.ok((await second.store.read(id)).equals(bytes))
+  await rejectsWith('UNAVAILABLE', pull(third.id, 64 * MIB + 1))
+})
+
 test('the time that a call has grows with what it moves', () => {
   assert.equal(callDeadlineMs(0), 15_000)
   assert.equal(callDeadlineMs(64 * MIB), 15_000 + 26_844)

@@ -15,11 +15,13 @@ import {
   decodeInfo,
   decodeInfos,
   decodeOutcomes,
+  decodePullAnswer,
   decodeReadAnswer,
   decodeUsage,
   encodeForget,
   encodeId,
   encodeList,
+  encodePull,
   encodeRead,
   encodeWrite,
   nonsense,
@@ -29,8 +31,10 @@ import type {
   ChunkBytes,
   ChunkPeers,
   CopyOutcome,
+  PullResult,
   RemoteChunks,
   RemoteListOptions,
+  RemotePullOptions,
   RemoteReadOptions,
   RemoteWriteOptions,
 } from './peers.ts'
@@ -43,7 +47,7 @@ export interface WireChunkPeersOptions {
   /** This node's own chunks. */
   readonly store: ChunkStore
   readonly isHealthy: (node: NodeId) => boolean
-  readonly digests: Pick<Digests, 'allocate'>
+  readonly digests: Pick<Digests, 'sha256' | 'allocate'>
 }
 
 /** After these the copy may be there or not. */
@@ -58,8 +62,7 @@ export class WireChunkPeers implements ChunkPeers {
   constructor(options: WireChunkPeersOptions) {
     this.#options = options
     this.self = options.self
-    // What this node writes for itself comes from the memory that its id was computed of.
-    this.#own = new Holder({ store: options.store, peers: this })
+    this.#own = new Holder({ store: options.store, peers: this, digests: options.digests, areWritesTrusted: true })
   }
 
   store(node: NodeId): RemoteChunks {
@@ -154,6 +157,13 @@ class WireChunks implements RemoteChunks {
       if (header !== 'intact' && header !== 'corrupt' && header !== 'missing') throw nonsense('the answer to a verification')
       return header
     })
+  }
+
+  async pull(id: ChunkId, { from, sizeBytes, signal }: RemotePullOptions): Promise<PullResult> {
+    // It is read there, and written.
+    const options = { header: encodePull({ id, sizeBytes, from }), signal, sizeBytes: 2 * sizeBytes }
+    const { header } = await this.#ask('chunk.pull', options)
+    return this.#understand('chunk.pull', () => decodePullAnswer(header))
   }
 
   async list({ from, limit, signal }: RemoteListOptions): Promise<readonly ChunkInfo[]> {

@@ -177,7 +177,7 @@ export class ChunkWork {
       await step.pace({ bytes: sizeBytes, ops: 1 })
       this.#sending.set(from, (this.#sending.get(from) ?? 0) + 1)
       try {
-        if (await this.#options.holders.copy(id, { from, to, signal: step.signal })) {
+        if (await this.#options.holders.copy(id, { from, to, sizeBytes, signal: step.signal })) {
           step.count({ copies: 1, copiedBytes: sizeBytes })
           return true
         }

@@ -60,6 +60,8 @@ export interface ListOptions {
 export interface CopyOptions {
   readonly from: NodeId
   readonly to: NodeId
+  /** Of the chunk, as far as is known. */
+  readonly sizeBytes: number
   readonly signal: AbortSignal
 }
 

@@ -1,9 +1,10 @@
 import type { ChunkInfo, ChunkUsage } from '#chunk/store.ts'
-import { ShoalError } from '#foundation/errors.ts'
+import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { ErrorCode } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Digests } from '#platform/digests.ts'
 import { isIntact } from '#replication/holder.ts'
-import type { ChunkPeers } from '#replication/peers.ts'
+import type { ChunkPeers, PullResult } from '#replication/peers.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { CopyHealth, CopyOptions, Holders, ListOptions, RemoveOptions } from './ports.ts'
 
@@ -20,7 +21,11 @@ export interface RemoteHoldersOptions {
 const CALL_MS = 5_000
 const COPY_MS = 30_000
 
-/** The chunks of the nodes over the calls of `replication`. A copy goes through this node, a chunk at a time. */
+/** After these this node may do better itself: the target can't reach the source, is of a release that pulls nothing, or said nothing. */
+const BETTER_HERE: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'TIMEOUT', 'UNSUPPORTED'])
+
+/** The chunks of the nodes over the calls of `replication`. Nodes copy among themselves: who is to have a chunk reads it where it is.
+ *  What they can't do goes through this node, a chunk at a time. */
 export class RemoteHolders implements Holders {
   readonly #options: RemoteHoldersOptions
   readonly #callMs: number
@@ -44,7 +49,25 @@ export class RemoteHolders implements Holders {
     return this.#call(this.#copyMs, signal, (within) => this.#store(node).verify(id, within))
   }
 
-  async copy(id: ChunkId, { from, to, signal }: CopyOptions): Promise<boolean> {
+  async copy(id: ChunkId, options: CopyOptions): Promise<boolean> {
+    const { from, to } = options
+    const { self } = this.#options.peers
+    // What begins or ends here goes one way in any case.
+    const result = from === self || to === self ? 'unreachable' : await this.#pull(id, options)
+    return result === 'unreachable' ? this.#relay(id, options) : result === 'stored'
+  }
+
+  async #pull(id: ChunkId, { from, to, sizeBytes, signal }: CopyOptions): Promise<PullResult> {
+    try {
+      return await this.#call(this.#copyMs, signal, (within) => this.#store(to).pull(id, { from, sizeBytes, signal: within }))
+    } catch (error) {
+      signal.throwIfAborted()
+      if (isShoalError(error) && BETTER_HERE.has(error.code)) return 'unreachable'
+      throw error
+    }
+  }
+
+  async #relay(id: ChunkId, { from, to, signal }: CopyOptions): Promise<boolean> {
     const bytes = await this.#readIntact(id, from, signal)
     if (bytes === undefined) return false
     await this.#call(this.#copyMs, signal, async (within) => {
