@@ -70,8 +70,11 @@ export interface KeyToMake {
 
 export interface RemoteNode {
   readonly id: string
-  /** `joining alive suspect dead left draining readonly`, as far as the node that answers knows. */
+  /** `joining alive suspect dead left draining drained readonly`, as far as the node that answers knows. */
   readonly state: string
+  /** Of one that is draining: the part of its chunks that is known to be elsewhere, 0 to 1. `null` where that isn't known; a release of
+   *  before doesn't say. */
+  readonly drained?: number | null
   readonly since: string
   /** Whether it is the node that answers. */
   readonly self: boolean

@@ -7,6 +7,7 @@ import type { NodeDocument } from '#gateway/rest/node-schemas.ts'
 import type { MemberView } from '#membership/member.ts'
 import type { Clock } from '#platform/clock.ts'
 import { DEFAULT_NODE_SETTING } from '#system/system-view.ts'
+import type { NodeSetting } from '#system/system-view.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 import type { ClusterNode } from './cluster-node.ts'
 
@@ -15,16 +16,20 @@ export class NodeClusterAdmin implements ClusterAdmin {
   readonly #cluster: ClusterNode
   readonly #chunks: Pick<ChunkCluster, 'settings' | 'records'>
   readonly #clock: Clock
+  readonly #drainFraction: () => number | undefined
 
   constructor(parts: {
     readonly cluster: ClusterNode
     /** Where it is kept what was decided about nodes. */
     readonly chunks: Pick<ChunkCluster, 'settings' | 'records'>
     readonly clock: Clock
+    /** How far the walk is that drains nodes, if this node knows. */
+    readonly drainFraction: () => number | undefined
   }) {
     this.#cluster = parts.cluster
     this.#chunks = parts.chunks
     this.#clock = parts.clock
+    this.#drainFraction = parts.drainFraction
   }
 
   nodes(): readonly NodeDocument[] {
@@ -83,7 +88,8 @@ export class NodeClusterAdmin implements ClusterAdmin {
     const beganMs = Math.round(this.#clock.nowMs() - (this.#clock.monotonicMs() - sinceMs))
     return {
       id,
-      state: state === 'alive' && setting.state !== 'active' ? setting.state : state,
+      state: state === 'alive' ? wordFor(setting) : state,
+      drained: drainedPart(setting, this.#drainFraction()),
       since: formatTimestamp(BigInt(beganMs) * 1_000_000n),
       self: id === this.#cluster.id,
       home: id === this.#cluster.leadership.leader()?.nodeId,
@@ -104,4 +110,14 @@ export class NodeClusterAdmin implements ClusterAdmin {
 
 function noSuchNode(id: string): ShoalError {
   return new ShoalError('NOT_FOUND', `There is no node "${id.slice(0, 80)}"`)
+}
+
+function wordFor({ state, isDrained }: NodeSetting): NodeDocument['state'] {
+  if (state === 'active') return 'alive'
+  return isDrained === true ? 'drained' : state
+}
+
+function drainedPart({ state, isDrained }: NodeSetting, fraction: number | undefined): number | null {
+  if (state !== 'draining') return null
+  return isDrained === true ? 1 : (fraction ?? null)
 }

@@ -36,6 +36,7 @@ class Nodes {
   readonly referenced = new Map<ChunkId, readonly string[]>()
   readonly members = new Map<NodeId, MemberView['liveness']>()
   readonly records: { view: SystemView }
+  readonly drained: NodeId[] = []
   readonly tracker: NodeTracker
 
   constructor(count: number) {
@@ -60,6 +61,7 @@ class Nodes {
         const settled = settleLayout(this.records.view, name, version)?.layouts?.get(name)
         if (settled !== undefined) this.records.view = { ...this.records.view, layouts: new Map([[name, settled]]) }
       },
+      drained: async (node) => void this.drained.push(node),
       cluster: new Gossip(this.members),
       volumes: {
         list: async () => [...this.records.view.classes.keys()].map((name) => ({ policy: { class: name } })) as never,
@@ -172,6 +174,33 @@ test('a layout is settled when all chunks are where it has them', async () => {
   await world.cluster.pass(5_000, 50)
   assert.equal(world.pair.isChanging, false)
   for (const id of ids) for (const node of world.pair.writers(id)) assert.ok(await world.cluster.node(node).has(id))
+  await world.stop()
+})
+
+test('a node that shall go is drained when others have what it holds, and how far that is can be told meanwhile', async () => {
+  const world = new Nodes(5)
+  await Promise.all(Array.from({ length: 30 }, (_, seed) => world.write(seed + 1)))
+  await world.cluster.pass(2_000, 50)
+  assert.equal(world.tracker.drainFraction, undefined)
+  const [, leaving] = world.cluster.nodes
+  assert.ok(leaving !== undefined)
+  await world.cluster.settle(world.tracker.run('drain', { isDryRun: false, budget: { opsPerSecond: 5 } }))
+  const next = computeLayout({ nodes: nodes(5).filter(({ id }) => id !== leaving.id), copies: 3, previous: world.pair.next })
+  const layouts = new Map([[layoutName({ copies: 3, zones: 1 }), new LayoutPair(next, world.pair.next)]])
+  world.records.view = {
+    ...world.records.view,
+    version: 2,
+    layouts,
+    nodes: new Map([[leaving.id, { state: 'draining' as const, weight: 1 }]]),
+  }
+  const seen = new Set<number | undefined>()
+  for (let count = 0; count < 600 && world.drained.length === 0; count += 1) {
+    await world.cluster.pass(500, 50)
+    seen.add(world.tracker.drainFraction)
+  }
+  assert.deepEqual(world.drained, [leaving.id])
+  assert.ok([...seen].every((fraction) => fraction === undefined || (fraction >= 0 && fraction < 1)))
+  assert.ok(seen.size > 1)
   await world.stop()
 })
 

@@ -25,6 +25,8 @@ export interface NodeTrackerOptions {
   readonly records: Pick<SystemSource, 'view'>
   /** Gives up the layout before the one of that version. */
   readonly settle: (name: LayoutName, version: number) => Promise<void>
+  /** Nothing is needed of a node. */
+  readonly drained: (node: NodeId) => Promise<void>
   readonly cluster: { members(): readonly MemberView[]; readonly removed: ReadonlySet<NodeId> }
   readonly volumes: Pick<StrongVolumes, 'list' | 'referenced'>
   readonly clock: Clock
@@ -57,7 +59,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
       referenced: (ids) => this.#referenced(ids),
       outcomes: {
         settled: (name, version) => settle(name as LayoutName, version),
-        drained: async (node) => log.info('nothing that a node holds is needed from it: it can be removed', { node }),
+        drained: (node) => options.drained(node),
       },
       store: new KvTaskStore(kv),
       clock,
@@ -75,6 +77,11 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
     this.#stopping.abort()
     await this.#starting
     await this.#tracker.stop()
+  }
+
+  /** How far the walk is that drains nodes; `undefined` where there is none. */
+  get drainFraction(): number | undefined {
+    return this.#tracker.walkFraction('drain')
   }
 
   async status(): Promise<TrackerDocument> {

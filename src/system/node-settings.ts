@@ -22,9 +22,15 @@ export class NodeSettings {
   }
 
   /** @throws INVALID_ARGUMENT, NO_SPACE, UNAVAILABLE */
-  async set(id: NodeId, change: Partial<NodeSetting>): Promise<NodeSetting> {
+  async set(id: NodeId, change: NodeChange): Promise<NodeSetting> {
     const after = await this.#records.change((view) => setNode(view, id, change))
     return after.nodes.get(id) ?? DEFAULT_NODE_SETTING
+  }
+
+  /** Says of a node that is draining that nothing is needed of it. Nothing happens if that can't be: it was decided otherwise, or a layout has
+   *  it. @throws NO_SPACE, UNAVAILABLE */
+  async markDrained(id: NodeId): Promise<void> {
+    await this.#records.change((view) => drainedNode(view, id))
   }
 
   /** Forgets what was decided about a node that is no member any more. */
@@ -33,10 +39,14 @@ export class NodeSettings {
   }
 }
 
+/** What an operator decides. */
+export type NodeChange = Partial<Pick<NodeSetting, 'state' | 'weight'>>
+
 /** @throws INVALID_ARGUMENT */
-export function setNode(view: SystemView, id: NodeId, change: Partial<NodeSetting>): SystemEdit | undefined {
+export function setNode(view: SystemView, id: NodeId, change: NodeChange): SystemEdit | undefined {
   const before = view.nodes.get(id) ?? DEFAULT_NODE_SETTING
-  const after: NodeSetting = { ...before, ...change }
+  const { state = before.state, weight = before.weight } = change
+  const after: NodeSetting = state === before.state ? { ...before, weight } : { state, weight }
   if (!NODE_POSTURES.includes(after.state)) {
     throw new ShoalError('INVALID_ARGUMENT', `A node can't be "${String(after.state)}": ${NODE_POSTURES.join(', ')} are possible`)
   }
@@ -48,4 +58,13 @@ export function setNode(view: SystemView, id: NodeId, change: Partial<NodeSettin
   }
   if (after.state === before.state && after.weight === before.weight) return undefined
   return { nodes: new Map([[id, after]]) }
+}
+
+function drainedNode(view: SystemView, id: NodeId): SystemEdit | undefined {
+  const before = view.nodes.get(id)
+  if (before?.state !== 'draining' || before.isDrained === true) return undefined
+  const isPlaced = [...view.layouts.values()].some(
+    ({ next, previous }) => next.zoneOf(id) !== undefined || previous?.zoneOf(id) !== undefined,
+  )
+  return isPlaced ? undefined : { nodes: new Map([[id, { ...before, isDrained: true }]]) }
 }

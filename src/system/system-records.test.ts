@@ -101,6 +101,30 @@ test('what is decided about a node keeps what was not spoken of, and is forgotte
   assert.equal(settings.get().size, 0)
 })
 
+test('a draining node is drained once nothing is needed of it and no layout has it, until something else is decided', async () => {
+  const kv = openMemoryStore()
+  const records = await SystemRecords.open(kv)
+  const settings = new NodeSettings(records)
+  const isDrained = () => settings.get().get(A)?.isDrained
+  await settings.markDrained(A)
+  assert.equal(settings.get().size, 0, 'nobody has decided anything about it')
+  await settings.set(A, { state: 'draining' })
+  const both = computeLayout({ nodes: [node(A), node(B)], copies: 1 })
+  const without = computeLayout({ nodes: [node(B)], copies: 1, previous: both })
+  await records.change(() => ({ layouts: new Map([['1/1', new LayoutPair(without, both)]]) }))
+  await settings.markDrained(A)
+  assert.equal(isDrained(), undefined, 'chunks may still be read from it')
+  await records.change(() => ({ layouts: new Map([['1/1', new LayoutPair(without)]]) }))
+  await settings.markDrained(A)
+  const { version } = records.view
+  await settings.markDrained(A)
+  assert.equal(records.view.version, version)
+  assert.equal((await SystemRecords.open(kv)).view.nodes.get(A)?.isDrained, true)
+  assert.deepEqual(await settings.set(A, { weight: 2 }), { state: 'draining', weight: 2, isDrained: true })
+  await settings.set(A, { state: 'active' })
+  assert.deepEqual(await settings.set(A, { state: 'draining' }), { state: 'draining', weight: 2 })
+})
+
 test('rows of a later version are refused rather than misread', async () => {
   const rows: [Buffer, string][] = [
     [Buffer.from('c\u0000x'), '{'],

@@ -73,7 +73,7 @@ export function rowsOf(edit: SystemEdit, version: number): { readonly key: Buffe
     rows.push({ key: keyOf(CLASS, Buffer.from(name)), value: record && writeJson(record) })
   }
   for (const [id, setting] of edit.nodes ?? []) {
-    rows.push({ key: keyOf(NODE, Buffer.from(id, 'hex')), value: setting && writeJson(setting) })
+    rows.push({ key: keyOf(NODE, Buffer.from(id, 'hex')), value: setting && writeNode(setting) })
   }
   for (const [name, pair] of edit.layouts ?? []) {
     const [copies, zones] = name.split('/').map(Number) as [number, number]
@@ -103,11 +103,15 @@ function readClass(name: string, value: Buffer): ClassRecord {
   }
 }
 
+function writeNode({ state, weight, isDrained }: NodeSetting): Buffer {
+  return writeJson({ state, weight, drained: isDrained })
+}
+
 function readNode(value: Buffer): NodeSetting {
-  const { state, weight } = readJson(value) as Record<string, unknown>
+  const { state, weight, drained } = readJson(value) as Record<string, unknown>
   const known = NODE_POSTURES.find((posture) => posture === state)
   if (known === undefined || typeof weight !== 'number') throw malformed('the settings of a node')
-  return { state: known, weight }
+  return { state: known, weight, ...(known === 'draining' && drained === true ? { isDrained: true } : {}) }
 }
 
 function readJson(value: Buffer): object {

@@ -11,6 +11,8 @@ export interface NodeSetting {
   readonly state: NodePosture
   /** How much of the data it is to get, in comparison with others of its capacity: 1 is usual, 0 nothing, else 0.001 to 1,000. */
   readonly weight: number
+  /** Of one that is draining: everything that it held is where it belongs without it. Left out unless it is so. */
+  readonly isDrained?: true
 }
 
 /** Of a node that nobody has decided anything about. */

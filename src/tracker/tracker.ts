@@ -121,6 +121,12 @@ export class Tracker {
     return { startedAtMs: this.#startedAtMs, tasks, waitingRepairs: this.#repair.waiting, decisions }
   }
 
+  /** How far the walk of a task is that is under way. */
+  walkFraction(task: TaskName): number | undefined {
+    const state = this.#loops.find((loop) => loop.state.task === task && !loop.state.isDryRun)?.state
+    return state?.isWalking === true ? progressOf(state, this.#options.clock.nowMs()).fraction : undefined
+  }
+
   /** No call of the task, or of any, begins once this has resolved, also of a later leader. */
   async pause(task?: TaskName): Promise<void> {
     await Promise.all(this.#loopsOf(task).map((loop) => loop.pause()))

@@ -1,5 +1,6 @@
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { nodeState } from '../node-state.ts'
 import { columns } from '../output.ts'
 import { humanSize } from '../units.ts'
 
@@ -18,7 +19,7 @@ export const nodeList: Command = {
     else {
       const rows = nodes.map((node) => [
         node.id,
-        node.state,
+        nodeState(node),
         `${node.host.includes(':') ? `[${node.host}]` : node.host}:${node.nodePort}`,
         node.zone,
         `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)}`,

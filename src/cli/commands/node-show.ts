@@ -2,6 +2,7 @@ import type { RemoteNode } from '#client/wire.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { findNode } from '../find-node.ts'
+import { nodeState } from '../node-state.ts'
 import { columns } from '../output.ts'
 import { humanSize, shortTime } from '../units.ts'
 
@@ -23,7 +24,7 @@ export const nodeShow: Command = {
 function describe(node: RemoteNode): string[][] {
   return [
     ['Node', node.id],
-    ['State', `${node.state} since ${shortTime(node.since)} UTC`],
+    ['State', `${nodeState(node)} since ${shortTime(node.since)} UTC`],
     ['Address', `${node.host}, nodes ${node.nodePort}, REST ${node.restPort}, S3 ${node.s3Port}`],
     ['Roles', node.roles.join(', ')],
     ['Zone', node.zone],

@@ -22,6 +22,7 @@ const HOME: NodeDocument = {
   usedBytes: 10,
   version: '0',
   incarnation: 1,
+  drained: null,
 }
 
 /** A cluster of two, of which the first is the home. */
