@@ -363,3 +363,24 @@ test('who listens is told when this copy begins to lead, when it no longer does,
   await until(() => store.isLeading, 'one leads again')
   assert.equal(seen.length, told)
 })
+
+test('a leader that resigns ends what is under way, lets another one lead at once, and follows', async () => {
+  const cluster = new Cluster()
+  const one = await cluster.openLeader('one')
+  const two = await cluster.open('two')
+  const writing = Array.from({ length: 20 }, (_, at) =>
+    one.store.transact((transaction) => transaction.put(bytes(`key-${at}`), bytes('value'))),
+  )
+  const resigning = one.store.resign()
+  await Promise.all(writing)
+  await resigning
+  assert.equal((await failure(one.store.transact(() => {}))).code, 'UNAVAILABLE')
+  // Leases are longer than this waits.
+  await until(() => two.store.isLeading, 'two leads')
+  assert.equal((await contents(two.store)).length, 20)
+  await two.store.transact((transaction) => transaction.put(bytes('key-of-two'), bytes('value')))
+  assert.deepEqual(await one.store.get(bytes('key-of-two')), bytes('value'))
+  await two.store.close()
+  await delay(50)
+  assert.equal(one.store.isLeading, false)
+})

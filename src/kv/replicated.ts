@@ -66,9 +66,11 @@ export class ReplicatedStore implements KeyValueStore {
   /** Reads the state, and never writes. */
   readonly #local: GroupCommitStore
   readonly #stopped = new AbortController()
+  readonly #resigned = new AbortController()
   readonly #running: Promise<unknown>
   readonly #listeners = new Set<() => void>()
   #isTrimming = false
+  #holding: Promise<void> | undefined
   #term: Term | undefined
   #leader: Leader | undefined
   #failure: ShoalError | undefined
@@ -169,6 +171,12 @@ export class ReplicatedStore implements KeyValueStore {
     return this.#stillLed(term, running)
   }
 
+  /** Leads no more: ends the term, if there is one, with what is under way in the log, and campaigns for no other. It goes on following. */
+  async resign(): Promise<void> {
+    this.#resigned.abort()
+    await this.#holding
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
@@ -238,30 +246,40 @@ export class ReplicatedStore implements KeyValueStore {
         failed.abort()
       })
       const leadership = await this.#elected(AbortSignal.any([stopped, failed.signal]))
-      if (leadership !== undefined) {
-        await this.#caughtUp(AbortSignal.any([leadership.lost, stopped, failed.signal]))
+      const upToDate = async (lost: AbortSignal): Promise<void> => {
+        await this.#caughtUp(AbortSignal.any([lost, stopped, failed.signal]))
         enough.abort()
         await following
-        const hasLed = !leadership.lost.aborted && this.#failure === undefined && (await this.#lead(leadership))
-        await leadership.resign()
-        // Somebody else may be able to.
-        if (!hasLed) await this.#pause(SLOW_RETRY_MS)
       }
+      let hasLed = true
+      this.#holding = leadership === undefined ? undefined : this.#hold(leadership, upToDate).then((has) => void (hasLed = has))
+      await this.#holding
+      // Somebody else may be able to.
+      if (!hasLed) await this.#pause(SLOW_RETRY_MS)
       enough.abort()
       await following
       if (this.#state.failure !== undefined) this.#fail(this.#state.failure)
     }
   }
 
-  /** A term, or none because `signal` was aborted. */
+  /** From an election to the end of the term; false if this node couldn't lead. */
+  async #hold(leadership: Leadership, upToDate: (lost: AbortSignal) => Promise<void>): Promise<boolean> {
+    await upToDate(leadership.lost)
+    const hasLed = !leadership.lost.aborted && this.#failure === undefined && (await this.#lead(leadership))
+    await leadership.resign()
+    return hasLed
+  }
+
+  /** A term, or none because `signal` was aborted, or this node has resigned. */
   async #elected(signal: AbortSignal): Promise<Leadership | undefined> {
     const { log, candidate } = this.#options
+    const resigned = this.#resigned.signal
     // Whoever can't lead leaves it to others.
     while (this.#follower.needsSnapshot && !signal.aborted) await this.#pause(RETRY_MS)
     try {
-      if (candidate !== undefined) return await log.lead(candidate, signal)
+      if (candidate !== undefined && !resigned.aborted) return await log.lead(candidate, AbortSignal.any([signal, resigned]))
     } catch (error) {
-      if (signal.aborted) return undefined
+      if (signal.aborted || resigned.aborted) return undefined
       this.#report.warn('This node cannot campaign', { error })
       await this.#pause(SLOW_RETRY_MS)
       return undefined
@@ -291,7 +309,7 @@ export class ReplicatedStore implements KeyValueStore {
       this.#term = { base, store, leadership }
       this.#tell()
       this.#report.info('This node leads the metadata', { epoch: leadership.epoch })
-      await untilAborted(AbortSignal.any([leadership.lost, this.#stopped.signal]))
+      await untilAborted(AbortSignal.any([leadership.lost, this.#stopped.signal, this.#resigned.signal]))
       this.#term = undefined
       this.#tell()
       await store.close()

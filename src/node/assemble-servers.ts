@@ -11,6 +11,7 @@ import { DEFAULT_HTTP_LIMITS } from '#gateway/http/limits.ts'
 import type { DoorPlace } from '#gateway/http/server.ts'
 import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
+import type { UnderWay } from '#gateway/http/under-way.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
@@ -44,6 +45,8 @@ export interface ServerParts {
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
+  /** Is given the requests that are served here. */
+  readonly servedHere: UnderWay
   /** What the node tells of itself over REST. */
   readonly node: Pick<RestServices, 'state' | 'status' | 'stopping'>
 }
@@ -77,10 +80,10 @@ export function assembleServers(parts: ServerParts): Servers {
 
 /** The door behind one that sends requests on to the node that leads. */
 function forwarding(
-  { ports: { clock, log } }: ServerParts,
+  { ports: { clock, log }, servedHere }: ServerParts,
   parts: { readonly server: 'base' | 's3'; readonly door: Door; readonly forwarding: Forwarding },
 ): Door {
-  return new ForwardingDoor({ ...parts, clock, log: log.child({ part: 'forwarding' }) })
+  return new ForwardingDoor({ ...parts, servedHere, clock, log: log.child({ part: 'forwarding' }) })
 }
 
 function assembleRest(

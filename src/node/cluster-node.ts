@@ -258,6 +258,8 @@ export class ClusterNode {
     } else if (kind === 'forgotten') keep(known.forget(member.id))
     else if (member.id !== this.id) {
       const before = known.find(member.id)
+      // It may have been called in vain for long, and be needed now that another one goes.
+      if (member.liveness === 'alive') this.peers.forgive(member.id)
       if (before?.host !== host || before.port !== nodePort) keep(known.put({ id: member.id, host, port: nodePort }))
     }
     for (const listener of this.#listeners) listener(change)

@@ -9,6 +9,7 @@ import { loadRootCredentials } from '#access/root-credentials.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
 import type { Config } from '#config/settings.ts'
 import { forwardMethods } from '#gateway/http/forward-methods.ts'
+import { UnderWay } from '#gateway/http/under-way.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -49,6 +50,8 @@ import { PackCompactor } from './pack-compactor.ts'
 
 /** Calls of other nodes that wait for news don't end by themselves, and the rest can be done again elsewhere. */
 const CALLS_GRACE_MS = 1_000
+/** New requests wait meanwhile, for 5 s at most; what takes longer than this is told to come again when it is to be committed. */
+const HANDOVER_MS = 1_500
 
 /** What a node needs from outside; the machine's own clock, random and files unless given. */
 export interface NodePorts {
@@ -177,6 +180,9 @@ class Node implements RunningNode {
   readonly #compactor: PackCompactor
   readonly #servers: Servers
   readonly #tracker: NodeTracker
+  /** Requests that this node answers by itself, and those of them that others have sent on. */
+  readonly #servedHere = new UnderWay()
+  readonly #forwarded = new UnderWay()
   #ledWork: readonly LedWork[] = []
   readonly #volumesStamp = new SharedStamp()
   readonly #readers: ReaderThreads | undefined
@@ -244,7 +250,7 @@ class Node implements RunningNode {
     metadata?.leadership.start()
     try {
       const answers = {
-        ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }),
+        ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }, { underWay: this.#forwarded }),
         ...modeMethods,
         ...metadata?.methods,
         ...chunks.methods,
@@ -291,8 +297,11 @@ class Node implements RunningNode {
     this.#state = 'draining'
     this.#stopping.abort()
     const { base, s3 } = this.#servers
-    await this.#readers?.stop(config.shutdown.graceMs)
-    await Promise.all([base.stop(config.shutdown.graceMs), s3.stop(config.shutdown.graceMs)])
+    const { graceMs } = config.shutdown
+    await this.#handOver()
+    await this.#readers?.stop(graceMs)
+    await Promise.all([base.stop(graceMs), s3.stop(graceMs), this.#forwarded.ended({ clock: ports.clock, withinMs: graceMs })])
+    this.#forwarded.cut()
     await Promise.all(this.#ledWork.map((work) => work.stop()))
     await this.volumes.close()
     await chunks.stop()
@@ -303,6 +312,17 @@ class Node implements RunningNode {
     await this.#compactor.stop()
     await storage.close()
     ports.log.info('stopped')
+  }
+
+  /** Others lead while this node still answers: what comes meanwhile waits for the next one, and is sent on to it. */
+  async #handOver(): Promise<void> {
+    const { config, cluster, metadata, ports } = this.#parts
+    const canOther = cluster
+      .members()
+      .some(({ id, liveness, facts }) => id !== this.nodeId && liveness === 'alive' && facts.roles.includes('meta'))
+    if (metadata === undefined || !canOther) return
+    const withinMs = Math.min(HANDOVER_MS, config.shutdown.graceMs)
+    await metadata.handOver(() => this.#servedHere.ended({ clock: ports.clock, withinMs }))
   }
 
   #makeTracker(): NodeTracker {
@@ -336,6 +356,7 @@ class Node implements RunningNode {
       leadership: cluster.leadership,
       peers: cluster.peers,
       tls: this.#parts.tls?.material,
+      servedHere: this.#servedHere,
       volumes: this.volumes,
       node: {
         stopping: this.#stopping.signal,

@@ -87,3 +87,17 @@ test('a term that ends while leading is prepared is none', async () => {
   assert.equal(leadership.isLeading, false)
   await leadership.stop()
 })
+
+test('a node that leaves does not count as leading, and says of nobody that he does, before its term is over', async () => {
+  const [store, clock] = [new Terms(), new ManualClock()]
+  const leadership = new StoreLeadership({ store, nodeId: SELF, clock, log: silentLog })
+  leadership.start()
+  store.become(1, SELF)
+  await settle(clock)
+  const seen: string[] = []
+  leadership.onChange(() => seen.push(`${leadership.isLeading} ${leadership.leader()?.nodeId}`))
+  leadership.leave()
+  store.become(undefined, OTHER)
+  assert.deepEqual(seen, ['false undefined', `false ${OTHER}`])
+  await leadership.stop()
+})

@@ -26,6 +26,7 @@ export class StoreLeadership implements Leadership {
   /** The term for which everything has been prepared. */
   #preparedTerm: number | undefined
   #preparing: Promise<void> | undefined
+  #isLeaving = false
   #told = 'false undefined'
 
   constructor(options: StoreLeadershipOptions) {
@@ -35,7 +36,7 @@ export class StoreLeadership implements Leadership {
 
   get isLeading(): boolean {
     const { term } = this.#options.store
-    return term !== undefined && term === this.#preparedTerm
+    return term !== undefined && term === this.#preparedTerm && !this.#isLeaving
   }
 
   /** Who leads, where other nodes reach it; none while that isn't known, or nobody does. This node itself only when it is ready to. */
@@ -62,6 +63,12 @@ export class StoreLeadership implements Leadership {
   start(): void {
     this.#changed()
     this.#preparing ??= this.#prepareTerms()
+  }
+
+  /** From now on this node doesn't count as leading, though its term may last: what is under way goes on, and nothing new begins. */
+  leave(): void {
+    this.#isLeaving = true
+    this.#changed()
   }
 
   async stop(): Promise<void> {

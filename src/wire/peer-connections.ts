@@ -64,6 +64,12 @@ export class PeerConnections {
     return this.#await(this.#dialling, untilMs, signal)
   }
 
+  /** The peer is said to be there again: the next call tries, however often others have failed. */
+  forgive(): void {
+    this.#failures = 0
+    this.#failure = undefined
+  }
+
   /** Calls under way fail with UNAVAILABLE. */
   async close(): Promise<void> {
     this.#ended.abort(new ShoalError('UNAVAILABLE', 'This node is stopping'))

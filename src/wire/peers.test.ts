@@ -99,6 +99,25 @@ describe('a peer that is down', () => {
     await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNRESET|closed/ })
   })
 
+  test('and is said to be back is called at once, however long its backoff is', async () => {
+    const { methods } = flaky(0, 'BUSY')
+    const { peers, address, network, pass } = await simulatePair(methods)
+    network.kill('atlantic')
+    for (let tries = 0; tries < 8; tries += 1) {
+      await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNREFUSED/ })
+      await pass(6_000)
+    }
+    await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNREFUSED/ })
+    await network
+      .host('atlantic')
+      .listen({ host: 'atlantic', port: 7402 }, { connectionsMax: 1, accepted: (socket) => socket.destroy(), failed() {} })
+    await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNREFUSED/ })
+    peers.forgive('b0'.repeat(16) as NodeId)
+    await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNREFUSED/ }, 'another one is back')
+    peers.forgive(address.nodeId as NodeId)
+    await assert.rejects(peers.call(address, 'flaky'), { message: /ECONNRESET|closed/ })
+  })
+
   test('in the middle of a call fails it with UNAVAILABLE, and its body too', async () => {
     const methods: WireMethods = {
       hang: { handle: () => new Promise(() => {}) },

@@ -1,4 +1,5 @@
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { Connector } from '#platform/sockets.ts'
@@ -76,6 +77,11 @@ export class WirePeers {
         await clock.sleep(delayMs, signal)
       }
     }
+  }
+
+  /** Ends the backoff of a node that is known to be there again. */
+  forgive(node: NodeId): void {
+    for (const [key, connections] of this.#peers) if (key.startsWith(`${node}@`)) connections.forgive()
   }
 
   /** Fails what is under way with UNAVAILABLE, and closes all connections. */

@@ -84,6 +84,7 @@ export class Exchange {
   aborted = false
   #expectsContinue: boolean
   #body: RequestBody | undefined = undefined
+  #isUnread = false
   #bodyFailure: ShoalError | undefined = undefined
   #abort: AbortController | undefined = undefined
   #drainWaiter: { resolve(): void; reject(error: unknown): void } | undefined = undefined
@@ -138,6 +139,7 @@ export class Exchange {
         details: { maxBytes },
       })
     }
+    if (this.#isUnread) return this.#again(maxBytes)
     const body = new RequestBody(this.request, { lengthBytes: this.lengthBytes, maxBytes, settled: this.kernel.bodySettled })
     this.#body = body
     if (this.lengthBytes === 0) {
@@ -156,6 +158,19 @@ export class Exchange {
     this.request.on('data', onData)
     this.request.on('end', onEnd)
     this.request.resume()
+    return body
+  }
+
+  /** Lets `body` be called once more, and begin with `pieces`, which are all that was read of it. */
+  unread(pieces: readonly Buffer[]): void {
+    this.#body?.unread(pieces)
+    this.#isUnread = true
+  }
+
+  #again(maxBytes: number): RequestBody {
+    const body = this.#body as RequestBody
+    this.#isUnread = false
+    body.limit(maxBytes)
     return body
   }
 

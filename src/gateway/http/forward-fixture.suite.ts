@@ -22,6 +22,7 @@ import { HttpMetrics } from './http-metrics.ts'
 import { DEFAULT_HTTP_LIMITS } from './limits.ts'
 import type { HttpLimits } from './limits.ts'
 import { HttpServer } from './server.ts'
+import type { UnderWay } from './under-way.ts'
 
 export type Handler = (exchange: Exchange) => void | Promise<void>
 export type NodeName = 'atlantic' | 'pacific'
@@ -70,6 +71,8 @@ export interface ClusterOptions {
   readonly server?: HttpServer
   /** In place of the nodes on the wire. */
   readonly targets?: Partial<Record<NodeName, ForwardTarget>>
+  /** What Atlantic answers for other nodes. */
+  readonly underWay?: UnderWay
   /** Of the forwarding doors alone. */
   readonly clock?: Clock
 }
@@ -133,9 +136,11 @@ async function startNode(
     observer: (exchange) => finished.push(exchange),
   })
   const { port } = await http.listen({ host: '127.0.0.1', port: 0 })
+  const counted = name === 'atlantic' && options.underWay !== undefined ? { underWay: options.underWay } : {}
+  const methods = forwardMethods({ s3: options.server ?? http }, counted)
   const wire = await WireServer.listen(
     { host: name, port: WIRE_PORT },
-    { listeners: host, clock: nodeClock, log: silentLog, identity, methods: forwardMethods({ s3: options.server ?? http }) },
+    { listeners: host, clock: nodeClock, log: silentLog, identity, methods },
   )
   stops.push(
     () => http.stop(0),

@@ -7,6 +7,7 @@ import { decodeRequestHead, headInBody, headInHeader } from './forward-head.ts'
 import { ForwardedRequest } from './forwarded-request.ts'
 import { ForwardedResponse } from './forwarded-response.ts'
 import type { HttpServer } from './server.ts'
+import { UnderWay } from './under-way.ts'
 
 export const FORWARD_METHOD = 'http.forward'
 
@@ -16,31 +17,22 @@ const REQUESTS_MAX = 2_048
 export interface ForwardMethodsOptions {
   /** The callers are threads of this node: what it doesn't serve itself it sends on to the node that does, as it does for its own clients. */
   readonly fromThreads?: boolean
+  /** Is given what is under way: a server that stops doesn't wait for it, since it has no connection of its own there. */
+  readonly underWay?: UnderWay
 }
 
 /** What nodes that send requests on call (docs/formats/forward-calls.md). Each request goes through the server that it names, with its limits and doors,
  *  as if its client were connected to this node. */
 export function forwardMethods(servers: Readonly<Record<string, HttpServer>>, options: ForwardMethodsOptions = {}): WireMethods {
-  let underWay = 0
+  const { underWay = new UnderWay() } = options
   return {
     [FORWARD_METHOD]: {
       handle: async (call) => {
-        if (underWay >= REQUESTS_MAX)
+        if (underWay.size >= REQUESTS_MAX)
           throw new ShoalError('BUSY', 'Too many forwarded requests are under way: try again in a moment', {
             details: NOTHING_BEGUN,
           })
-        underWay += 1
-        let isOver = false
-        const over = (): void => {
-          if (!isOver) underWay -= 1
-          isOver = true
-        }
-        try {
-          return await serve(call, { servers, over, mayForward: options.fromThreads === true })
-        } catch (error) {
-          over()
-          throw error
-        }
+        return serve(call, { servers, underWay, mayForward: options.fromThreads === true })
       },
     },
   }
@@ -49,10 +41,10 @@ export function forwardMethods(servers: Readonly<Record<string, HttpServer>>, op
 interface Serving {
   readonly servers: Readonly<Record<string, HttpServer>>
   readonly mayForward: boolean
-  over(): void
+  readonly underWay: UnderWay
 }
 
-async function serve(call: IncomingCall, { servers, mayForward, over }: Serving): Promise<WireAnswer> {
+async function serve(call: IncomingCall, { servers, mayForward, underWay }: Serving): Promise<WireAnswer> {
   const inHeader = headInHeader(call.header)
   const { text, rest } =
     inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: bodyOf(inHeader.content, call) }
@@ -65,11 +57,13 @@ async function serve(call: IncomingCall, { servers, mayForward, over }: Serving)
   const response = new ForwardedResponse(head.method)
   const { id, remoteAddress, isSecure, expectsContinue } = head
   const connection = new Connection(new CallSocket(request, response), { remoteAddress, isSecure, isForwarded: true, mayForward })
-  const abandon = (): void => {
+  const end = (reason: ShoalError): void => {
     server.abandon(connection)
-    response.cut(call.signal.reason as ShoalError)
+    response.cut(reason)
     over()
   }
+  const abandon = (): void => end(call.signal.reason as ShoalError)
+  const over = underWay.begin(() => end(stopped()))
   response.on('finish', () => {
     call.signal.removeEventListener('abort', abandon)
     over()
@@ -77,7 +71,10 @@ async function serve(call: IncomingCall, { servers, mayForward, over }: Serving)
   call.signal.addEventListener('abort', abandon, { once: true })
   server.serve(request, response, { connection, id, expectsContinue })
   if (call.signal.aborted) abandon()
-  return response.answer
+  return response.answer.catch((error: unknown) => {
+    over()
+    throw error
+  })
 }
 
 /** The content in the header is the whole body, if there is some. */
@@ -85,6 +82,10 @@ function bodyOf(content: Buffer, call: IncomingCall): AsyncIterator<Buffer> {
   if (content.length === 0) return call.body
   const pieces = [content].values()
   return { next: () => Promise.resolve(pieces.next()) }
+}
+
+function stopped(): ShoalError {
+  return new ShoalError('UNAVAILABLE', 'The node that served this request has stopped in the middle of it: look, or send it again')
 }
 
 /** What the kernel takes for the socket of a client. */

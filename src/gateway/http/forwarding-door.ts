@@ -10,6 +10,7 @@ import type { ForwardTarget, ForwardedAnswer } from './forward-target.ts'
 import { ForwardedResponse } from './forwarded-response.ts'
 import { relayAnswer } from './relay-answer.ts'
 import { ReplayableBody } from './replayable-body.ts'
+import type { UnderWay } from './under-way.ts'
 
 /** Who serves requests. */
 export interface Forwarding {
@@ -25,6 +26,8 @@ export interface ForwardingDoorOptions {
   readonly forwarding: Forwarding
   /** What the server in which this door is is called in the target's `forwardMethods`. */
   readonly server: string
+  /** Is given what is served here, until the door has done with it. */
+  readonly servedHere?: UnderWay | undefined
   readonly clock: Clock
   readonly log: Log
 }
@@ -92,9 +95,8 @@ export class ForwardingDoor implements Door {
   }
 
   handle(exchange: Exchange): void | Promise<void> {
-    const { door, forwarding } = this.#options
-    const where = forwarding.decide(exchange)
-    if (where === 'here') return door.handle(exchange)
+    const where = this.#options.forwarding.decide(exchange)
+    if (where === 'here') return this.#serve(exchange)
     if (!exchange.connection.mayForward) throw new NotHere()
     return this.#forward(exchange)
   }
@@ -104,15 +106,22 @@ export class ForwardingDoor implements Door {
     else this.#options.door.fail(exchange, error)
   }
 
+  #serve(exchange: Exchange): void | Promise<void> {
+    const serving = this.#options.door.handle(exchange)
+    const over = serving === undefined ? undefined : this.#options.servedHere?.begin()
+    if (over !== undefined) void serving?.then(over, over)
+    return serving
+  }
+
   async #forward(exchange: Exchange): Promise<void> {
-    const { clock, door } = this.#options
+    const { clock } = this.#options
     const untilMs = clock.monotonicMs() + PATIENCE_MS
     const sent = new SentRequest(exchange, this.#options.server)
     for (let tries = 1; ; tries += 1) {
       const where = await this.#find(exchange, untilMs)
       if (where === 'here') {
-        if (!sent.isUntouched) throw unavailable('This node has only just begun to serve such requests: send it again')
-        return door.handle(exchange)
+        if (!(await sent.takeBack())) throw unavailable('This node has only just begun to serve such requests: send it again')
+        return this.#serve(exchange)
       }
       let answer: ForwardedAnswer
       try {
@@ -213,9 +222,11 @@ class SentRequest {
     this.#content = lengthBytes === 0 ? NO_BYTES : undefined
   }
 
-  /** Nothing of the body was asked for. */
-  get isUntouched(): boolean {
-    return this.#exchange.lengthBytes === 0 || (this.#body === undefined ? this.#content === undefined : this.#body.isUntouched)
+  /** Lets the exchange have its body whole again. False if some of it is gone. */
+  async takeBack(): Promise<boolean> {
+    if (this.#body !== undefined) return this.#body.takeBack()
+    if (this.#content !== undefined && this.#exchange.lengthBytes !== 0) this.#exchange.unread([this.#content])
+    return true
   }
 
   get isReplayable(): boolean {

@@ -2,8 +2,10 @@ import assert from 'node:assert/strict'
 import { afterEach, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ManualClock } from '#platform/manual-clock.ts'
+import { nodeClock } from '#platform/node-clock.ts'
 import { ask, dial, startCluster } from './forward-fixture.suite.ts'
 import type { ClusterOptions, TestCluster } from './forward-fixture.suite.ts'
+import { UnderWay } from './under-way.ts'
 
 let cluster: TestCluster | undefined
 
@@ -220,6 +222,67 @@ describe('a leader that is none any more', () => {
       Buffer.concat([Buffer.from(`PUT /a HTTP/1.1\r\n${CLOSE}Content-Length: ${body.length}\r\n\r\n`), body]),
     )
     assert.match(answer, /^HTTP\/1\.1 503 .*nothing was done/s)
+  })
+
+  for (const [what, head, sent] of [
+    ['a short body', 'Content-Length: 5', 'hello'],
+    ['a body of unknown length', 'Transfer-Encoding: chunked', '5\r\nhello\r\n0\r\n\r\n'],
+    ['a body of several pieces', 'Content-Length: 40000', 'x'.repeat(40_000)],
+  ] as const) {
+    test(`and this node is the next one: ${what} that was sent to it in vain is read here`, async () => {
+      const { atlantic, pacific } = await start()
+      atlantic.leader = 'pacific'
+      pacific.door.handler = async (exchange) => exchange.send(200, [], await exchange.body(100_000).collect())
+      const asking = ask(pacific.port, `PUT /a HTTP/1.1\r\n${CLOSE}${head}\r\n\r\n${sent}`)
+      await soon('it was refused', () => atlantic.finished.length > 0)
+      pacific.leader = 'pacific'
+      pacific.changed()
+      const answer = await asking
+      assert.match(answer, /^HTTP\/1\.1 200 /)
+      assert.ok(answer.endsWith(sent.startsWith('5') ? '\r\n\r\nhello' : `\r\n\r\n${sent}`))
+    })
+  }
+
+  test('and this node is the next one: what is too long for it is refused as ever', async () => {
+    const { atlantic, pacific } = await start()
+    atlantic.leader = 'pacific'
+    pacific.door.handler = async (exchange) => exchange.send(200, [], await exchange.body(4).collect())
+    const asking = ask(pacific.port, `PUT /a HTTP/1.1\r\n${CLOSE}Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n`)
+    await soon('it was refused', () => atlantic.finished.length > 0)
+    pacific.leader = 'pacific'
+    pacific.changed()
+    assert.match(await asking, /X-Code: TOO_LARGE/)
+  })
+
+  test('because it stops ends what it was sent before', async () => {
+    const underWay = new UnderWay()
+    const { atlantic, pacific } = await start({ underWay })
+    const turn = Promise.withResolvers<void>()
+    atlantic.door.handler = async (exchange) => {
+      await turn.promise
+      exchange.send(200, [], 'done')
+    }
+    const asking = ask(pacific.port, `PUT /a HTTP/1.1\r\n${CLOSE}Content-Length: 5\r\n\r\nhello`)
+    await soon('it is under way', () => underWay.size === 1)
+    const stopping = atlantic.http.stop(5_000)
+    const ended = underWay.ended({ clock: nodeClock, withinMs: 5_000 })
+    turn.resolve()
+    assert.deepEqual([await ended, underWay.size], [true, 0])
+    assert.match(await asking, /^HTTP\/1\.1 200 .*done$/s)
+    await stopping
+  })
+
+  test('because it stops cuts off what takes too long, and its client is told', async () => {
+    const underWay = new UnderWay()
+    const { atlantic, pacific } = await start({ underWay })
+    const aborted = Promise.withResolvers<void>()
+    atlantic.door.handler = (exchange) => exchange.signal.addEventListener('abort', () => aborted.resolve())
+    const asking = ask(pacific.port, `PUT /a HTTP/1.1\r\n${CLOSE}Content-Length: 5\r\n\r\nhello`)
+    await soon('it is under way', () => underWay.size === 1)
+    underWay.cut()
+    await aborted.promise
+    assert.match(await asking, /^HTTP\/1\.1 503 .*may have been carried out/s)
+    assert.deepEqual([underWay.size, atlantic.finished.length], [0, 1])
   })
 
   test('because it stops is not asked to begin anything', async () => {

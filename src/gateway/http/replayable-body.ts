@@ -24,11 +24,6 @@ export class ReplayableBody {
     this.#exchange = exchange
   }
 
-  /** Nothing of it was asked for. */
-  get isUntouched(): boolean {
-    return this.#source === undefined
-  }
-
   get isReplayable(): boolean {
     return this.#keptBytes <= KEPT_BYTES_MAX
   }
@@ -36,6 +31,15 @@ export class ReplayableBody {
   /** One more try; the one before is over. With `waits` it gives nothing before `begin`. */
   attempt({ waits }: { readonly waits: boolean }): BodyAttempt {
     return new BodyAttempt(this, waits)
+  }
+
+  /** Lets the exchange have it whole again, once the last try is over. False if some of it is gone. */
+  async takeBack(): Promise<boolean> {
+    // What was asked for in vain would be missing.
+    await this.#pulling?.catch(() => undefined)
+    if (!this.isReplayable || this.#dropped > 0) return false
+    if (this.#source !== undefined) this.#exchange.unread(this.#kept)
+    return true
   }
 
   /** For the tries: a piece by its number. @throws as the body of the request */

@@ -18,7 +18,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 export class RequestBody implements AsyncIterableIterator<Buffer> {
   readonly #request: Pick<ExchangeRequest, 'pause' | 'resume'>
   readonly #lengthBytes: number | undefined
-  readonly #maxBytes: number
+  #maxBytes: number
   readonly #settled: (body: RequestBody) => void
   #queue: Buffer[] = []
   #queuedBytes = 0
@@ -64,11 +64,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     if (this.#ended || this.#error !== undefined) return
     this.receivedBytes += chunk.length
     if (this.receivedBytes > this.#maxBytes) {
-      this.fail(
-        new ShoalError('TOO_LARGE', `The body is longer than the ${this.#maxBytes} bytes that are allowed here`, {
-          details: { maxBytes: this.#maxBytes },
-        }),
-      )
+      this.fail(tooLong(this.#maxBytes))
       return
     }
     const waiter = this.#waiter
@@ -125,6 +121,18 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     })
   }
 
+  /** Gives back what was read: it is read again, before the rest. */
+  unread(pieces: readonly Buffer[]): void {
+    this.#queue.unshift(...pieces)
+    for (const { length } of pieces) this.#queuedBytes += length
+  }
+
+  /** @throws TOO_LARGE */
+  limit(maxBytes: number): void {
+    this.#maxBytes = maxBytes
+    if (this.receivedBytes > maxBytes) throw tooLong(maxBytes)
+  }
+
   /** The consumer has lost interest: what still comes is dropped when the response is sent. */
   return(): Promise<IteratorResult<Buffer, undefined>> {
     this.#queue = []
@@ -151,3 +159,9 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+function tooLong(maxBytes: number): ShoalError {
+  return new ShoalError('TOO_LARGE', `The body is longer than the ${maxBytes} bytes that are allowed here`, {
+    details: { maxBytes },
+  })
+}
