@@ -334,15 +334,29 @@ export class ShoalClient {
     await this.#transport.send({ method: 'DELETE', path: `${volumePath(volume)}/uploads/${encodeURIComponent(id)}` })
   }
 
-  /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. @throws CURSOR_TOO_OLD */
+  /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. A node that lives says something every 15 s.
+   *  `onOpen` is called when the node has begun to tell. @throws CURSOR_TOO_OLD */
   async *changes(
-    options: SignalOption & { cursor?: string; volume?: string; follow?: boolean } = {},
+    options: SignalOption & {
+      cursor?: string
+      volume?: string
+      follow?: boolean
+      silenceTimeoutMs?: number
+      onOpen?: () => void
+    } = {},
   ): AsyncGenerator<RemoteChange, void, undefined> {
     const query = new URLSearchParams()
     if (options.cursor !== undefined) query.set('cursor', options.cursor)
     if (options.volume !== undefined) query.set('volume', options.volume)
     if (options.follow === false) query.set('follow', 'false')
-    yield* this.#lines<RemoteChange>({ method: 'GET', path: `/changes?${query}`, signal: options.signal })
+    const { signal, silenceTimeoutMs, onOpen } = options
+    const call: Call = {
+      method: 'GET',
+      path: `/changes?${query}`,
+      signal,
+      ...(silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs }),
+    }
+    yield* this.#lines<RemoteChange>(call, onOpen)
   }
 
   /** Checks the node's data; the last line is the result. */
@@ -359,8 +373,9 @@ export class ShoalClient {
     return parseJson<T>(await this.#transport.send(call))
   }
 
-  async *#lines<T>(call: Call): AsyncGenerator<T, void, undefined> {
+  async *#lines<T>(call: Call, onOpen?: () => void): AsyncGenerator<T, void, undefined> {
     const answer = await this.#transport.stream(call)
+    onOpen?.()
     try {
       for await (const line of splitLines(answer.body)) {
         const value = JSON.parse(line) as T & { status?: number; code?: string }

@@ -244,8 +244,12 @@ export interface RemoteChange {
   readonly volume: string
   readonly path: string
   readonly from?: string
-  readonly type?: string
+  readonly type?: EntryType
   readonly inode?: number
+  /** The directory in which it is. */
+  readonly parent?: number
+  /** The directory in which it was before a rename. */
+  readonly fromParent?: number
   readonly by: string
 }
 

@@ -27,6 +27,8 @@ export interface ChangeFields {
   /** Names joined by slashes, as `formatPath` writes them. */
   readonly path: string
   readonly from?: string
+  /** Of a rename: the directory that it was in before. */
+  readonly fromParent?: InodeId
 }
 
 /** Where a change happened, by whom and when. */
@@ -105,7 +107,7 @@ export function appendChange(
 }
 
 /** JSON, put together by hand: the names are known, and most values need no quoting. */
-function encodeChange({ kind, inode, parent, type, path, from }: ChangeFields, origin: ChangeOrigin): Buffer {
+function encodeChange({ kind, inode, parent, type, path, from, fromParent }: ChangeFields, origin: ChangeOrigin): Buffer {
   const { volume, principal, timeNs } = origin
   let json = `{"kind":"${kind}"`
   if (inode !== undefined) json += `,"inode":${inode}`
@@ -113,6 +115,7 @@ function encodeChange({ kind, inode, parent, type, path, from }: ChangeFields, o
   if (type !== undefined) json += `,"type":"${type}"`
   json += `,"path":${JSON.stringify(path)}`
   if (from !== undefined) json += `,"from":${JSON.stringify(from)}`
+  if (fromParent !== undefined) json += `,"fromParent":${fromParent}`
   json += `,"volume":${JSON.stringify(volume)},"principal":${JSON.stringify(principal)},"timeNs":"${timeNs}"}`
   return Buffer.from(json)
 }

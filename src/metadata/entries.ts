@@ -262,6 +262,7 @@ export function renameEntry(
       type: there.record.type,
       path: from,
       from: path,
+      fromParent: target.parent.record.inode,
     })
   } else {
     if (there !== undefined) replaceTarget(t, moving, { ...target, located: there })
@@ -282,6 +283,7 @@ export function renameEntry(
     type: moving.record.type,
     path,
     from,
+    fromParent: source.parent.record.inode,
   })
 }
 

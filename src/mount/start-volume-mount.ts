@@ -2,15 +2,14 @@ import type { ShoalClient } from '#client/shoal-client.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { FuseMount } from '#gateway/fuse/fuse-mount.ts'
 import { MountedVolume } from '#gateway/fuse/mounted-volume.ts'
+import { type Notify, RemoteChanges } from '#gateway/fuse/remote-changes.ts'
 import { volumeOperations } from '#gateway/fuse/volume-operations.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { FuseMounts } from '#platform/fuse-device.ts'
 import type { Random } from '#platform/random.ts'
+import { ChangeFollower } from './change-follower.ts'
 import { RemoteVolume } from './remote-volume.ts'
-
-/** How long the kernel goes on with what it knows, unless somebody opens a file: changes of other machines show after it. */
-const VALID_MS = 1_000
 
 export interface VolumeMountOptions {
   readonly client: ShoalClient
@@ -42,13 +41,29 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     clock,
     random,
     log,
-    validMs: VALID_MS,
   })
-  return FuseMount.start({
+  const mount = await FuseMount.start({
     ...options,
     source: `shoal:${volume}`,
     subtype: 'shoal',
     defaultPermissions: true,
     operations: volumeOperations(mounted),
+    features: ['CACHE_SYMLINKS'],
   })
+  const notify: Notify = (notification) => mount.notify(notification)
+  mounted.notify = notify
+  mounted.coherence.dropsNames = await knowsEpochs(notify)
+  const changes = new RemoteChanges(mounted, notify)
+  const follower = new ChangeFollower({ client, volume, coherence: mounted.coherence, changes, clock, log })
+  follower.start()
+  void mount.ended.catch(() => undefined).then(() => follower.stop())
+  return mount
+}
+
+/** Linux from 6.16 on drops all names at once. */
+async function knowsEpochs(notify: Notify): Promise<boolean> {
+  return notify({ kind: 'epoch' }).then(
+    () => true,
+    () => false,
+  )
 }

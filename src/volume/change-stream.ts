@@ -72,7 +72,7 @@ function parseCursor(text: string): number {
 }
 
 function describe(change: NumberedChange): Change {
-  const { number, timeNs, kind, volume, principal, inode, parent, type, path, from } = change
+  const { number, timeNs, kind, volume, principal, inode, parent, type, path, from, fromParent } = change
   return {
     cursor: String(number + 1),
     timeNs,
@@ -84,6 +84,7 @@ function describe(change: NumberedChange): Change {
     type,
     path: split(path),
     from: from === undefined ? undefined : split(from),
+    fromParent,
   }
 }
 

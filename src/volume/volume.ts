@@ -141,6 +141,8 @@ export interface Change {
   readonly path: Path
   /** Where it was before a rename. */
   readonly from: Path | undefined
+  /** The directory in which it was before a rename. */
+  readonly fromParent?: InodeId | undefined
 }
 
 /** One volume, as every door sees it, whichever way it keeps its promises.

@@ -2,6 +2,7 @@ import type { Entry } from '#volume/volume.ts'
 import { modeOf } from './fuse-attributes.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
+import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 
 const PAGE_ENTRIES = 1000
@@ -16,6 +17,8 @@ interface Reading {
   start: number
   entries: readonly Entry[]
   next: string | undefined
+  /** Taken before the page was asked for. */
+  mark: number
 }
 
 /** The listing of directories over a volume. */
@@ -24,24 +27,33 @@ export function directoryOperations(mounted: MountedVolume): Required<DirectoryO
   let lastHandle = 0
   return {
     opendir: (_, { nodeId }) => {
-      mounted.table.get(nodeId)
+      mounted.listings.opened(mounted.table.get(nodeId))
       lastHandle += 1
-      readings.set(lastHandle, { start: Infinity, entries: [], next: undefined })
-      return { handle: lastHandle, flags: 0 }
+      readings.set(lastHandle, newReading())
+      // What the kernel keeps of it is dropped when others change something.
+      return { handle: lastHandle, flags: mounted.coherence.isTold ? OPEN_FLAGS.CACHE_DIR | OPEN_FLAGS.KEEP_CACHE : 0 }
     },
     readdir: async ({ handle, offset, page }, { nodeId }) => {
       const node = mounted.table.get(nodeId)
-      const reading = readings.get(handle) ?? { start: Infinity, entries: [], next: undefined }
+      const reading = readings.get(handle) ?? newReading()
       for (let at = offset; at < OWN_ENTRIES; at += 1) {
         const entry = { name: at === 0 ? '.' : '..', inode: node.inode, mode: node.mode, nextOffset: at + 1 }
         if (!page.add(entry)) return
       }
       await fill(mounted, { node, reading, page, from: Math.max(0, offset - OWN_ENTRIES), isAnew: offset === 0 })
     },
-    releasedir: ({ handle }) => void readings.delete(handle),
+    releasedir: ({ handle }, { nodeId }) => {
+      readings.delete(handle)
+      const node = mounted.table.get(nodeId)
+      if (mounted.listings.closed(node)) mounted.drop(node)
+    },
     // The volume answers each change when it is durable.
     fsyncdir: () => undefined,
   }
+}
+
+function newReading(): Reading {
+  return { start: Infinity, entries: [], next: undefined, mark: 0 }
 }
 
 interface Filling {
@@ -65,7 +77,7 @@ async function fill(mounted: MountedVolume, { node, reading, page, from, isAnew 
     const name = path.at(-1) as string
     if (mounted.isHidden(node, name)) continue
     const entry = { name, inode: attributes.inode, mode: modeOf(attributes), nextOffset: OWN_ENTRIES + at + 1 }
-    if (!page.add(entry, () => mounted.entry(node, name, attributes))) return
+    if (!page.add(entry, () => mounted.entry({ parent: node, name, mark: reading.mark }, attributes))) return
   }
 }
 
@@ -74,6 +86,7 @@ async function turn(
   to: { readonly node: MountedNode; readonly reading: Reading; readonly start: number; readonly cursor: string | undefined },
 ): Promise<void> {
   const { node, reading, start, cursor } = to
+  const mark = mounted.coherence.mark()
   const listing = await mounted.volume.list(mounted.table.path(node), {
     limit: PAGE_ENTRIES,
     ...(cursor === undefined ? {} : { cursor }),
@@ -81,4 +94,5 @@ async function turn(
   reading.start = start
   reading.entries = listing.entries
   reading.next = listing.next
+  reading.mark = mark
 }

@@ -4,6 +4,7 @@ import type { MountedNode } from './inode-table.ts'
 import { checkLength, type MountedVolume } from './mounted-volume.ts'
 import { ownerIn, privilegesIn } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
+import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 import type { OpenReply } from './protocol/replies.ts'
 
@@ -17,28 +18,31 @@ type FileOperations = Pick<FuseOperations, 'open' | 'create' | 'read' | 'write' 
  *  `close` answers when the volume has it. */
 export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
   const { volume, caller: by, table } = mounted
-  const opened = (node: MountedNode): OpenReply => {
+  const opened = (node: MountedNode, attributes: Attributes): OpenReply => {
     node.opens += 1
-    return { handle: node.nodeId, flags: 0 }
+    const isKept = node.keptVersion === attributes.version
+    // From here on: what the kernel has of another version it drops when it hears of this one.
+    node.keptVersion = attributes.version
+    return { handle: node.nodeId, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
   }
-  /** What another machine had closed before must be seen by who opens now. */
-  const openAnew = async (node: MountedNode, flags: number): Promise<OpenReply> => {
-    if ((flags & O_TRUNC) !== 0) {
-      await mounted.flush(node)
-      await volume.truncate(table.path(node), 0, by)
-      mounted.changed(node)
-    } else if (node.opens === 0) mounted.changed(node)
-    return opened(node)
+  const emptied = async (node: MountedNode): Promise<Attributes> => {
+    await mounted.flush(node)
+    const attributes = await volume.truncate(table.path(node), 0, by)
+    mounted.stored(node, attributes)
+    return attributes
   }
   return {
     open: async ({ flags, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
       if (killPrivileges) await killPrivilegesOf(mounted, node)
-      return openAnew(node, flags)
+      if ((flags & O_TRUNC) !== 0) return opened(node, await emptied(node))
+      const attributes = await mounted.latest(node)
+      await mounted.tellAttributes(node, attributes)
+      return opened(node, attributes)
     },
     create: async ({ name, mode, flags }, caller) => {
       checkLength(name)
-      const { parent, path } = mounted.place(caller.nodeId, name)
+      const { parent, path, mark } = mounted.place(caller.nodeId, name)
       let attributes: Attributes
       try {
         const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(parent, caller) }
@@ -51,10 +55,11 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         if (there?.type !== 'file') return refusal('EEXIST')
         attributes = there
       }
-      const entry = mounted.entry(parent, name, attributes)
+      const entry = mounted.entry({ parent, name, mark }, attributes)
       const node = table.get(entry.nodeId)
       try {
-        return { ...entry, ...(attributes.sizeBytes === 0 ? opened(node) : await openAnew(node, flags)) }
+        const mustEmpty = attributes.sizeBytes > 0 && (flags & O_TRUNC) !== 0
+        return { ...entry, ...opened(node, mustEmpty ? await emptied(node) : attributes) }
       } catch (error) {
         // The kernel never hears of the entry.
         table.forget(node.nodeId, 1)
@@ -103,8 +108,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const length = Math.min(lengthBytes, sizeBytes - offset)
       if (length <= 0) return 0
       const paths = { source: table.path(source), target: table.path(target) }
-      await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by)
-      mounted.changed(target)
+      mounted.stored(target, await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by))
       return length
     },
   }

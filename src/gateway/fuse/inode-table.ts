@@ -18,6 +18,10 @@ export interface MountedNode {
   readonly places: Map<string, Place>
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
   hiddenAs: Path | undefined
+  /** Of which version of the contents the kernel has pages, if of one. */
+  keptVersion: number | undefined
+  /** When what the kernel was last told of its attributes had changed. */
+  toldNs: bigint | undefined
 }
 
 interface Place {
@@ -37,7 +41,7 @@ export class InodeTable {
 
   constructor(root: { readonly mode: number; readonly gid: number }) {
     // The kernel never forgets the root.
-    this.#add({ nodeId: ROOT_NODE, inode: ROOT_INODE, ...root, lookups: 1, opens: 0, places: new Map(), hiddenAs: undefined })
+    this.#add({ nodeId: ROOT_NODE, inode: ROOT_INODE, ...root, lookups: 1, opens: 0, ...nothingKnown() })
   }
 
   get size(): number {
@@ -49,6 +53,23 @@ export class InodeTable {
     const node = this.#byNode.get(nodeId)
     if (node === undefined) throw refusal('ESTALE')
     return node
+  }
+
+  /** All that the kernel knows, as they are now. */
+  all(): readonly MountedNode[] {
+    return [...this.#byNode.values()]
+  }
+
+  find(inode: InodeId): MountedNode | undefined {
+    return this.#byInode.get(inode)
+  }
+
+  /** The names by which the kernel may know it. */
+  names(node: MountedNode): readonly { readonly kind: 'entry'; readonly parentId: number; readonly name: string }[] {
+    return [...node.places.values()].flatMap(({ parent, name }) => {
+      const above = this.#byInode.get(parent)
+      return above === undefined ? [] : [{ kind: 'entry' as const, parentId: above.nodeId, name }]
+    })
   }
 
   /** What is known to lie at a place. */
@@ -65,7 +86,8 @@ export class InodeTable {
     let node = this.#byInode.get(seen.inode)
     if (node === undefined) {
       this.#lastNode += 1
-      node = { nodeId: this.#lastNode, ...seen, lookups: 0, opens: 0, places: new Map(), hiddenAs: undefined }
+      const { inode, mode, gid } = seen
+      node = { nodeId: this.#lastNode, inode, mode, gid, lookups: 0, opens: 0, ...nothingKnown() }
       this.#add(node)
     }
     node.mode = seen.mode
@@ -156,6 +178,10 @@ export class InodeTable {
     }
     return undefined
   }
+}
+
+function nothingKnown(): Pick<MountedNode, 'places' | 'hiddenAs' | 'keptVersion' | 'toldNs'> {
+  return { places: new Map(), hiddenAs: undefined, keptVersion: undefined, toldNs: undefined }
 }
 
 function placeKey(parent: InodeId, name: string): string {

@@ -5,50 +5,37 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
-import type { Caller, OpenFile, Volume } from '#volume/volume.ts'
+import type { Caller, OpenFile } from '#volume/volume.ts'
+import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { InodeTable, type MountedNode } from './inode-table.ts'
+import { Listings } from './listings.ts'
+import { OwnChanges } from './own-changes.ts'
+import { type MountableVolume, OwnVolume } from './own-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { AttributesReply, EntryReply } from './protocol/replies.ts'
+import type { Notify } from './remote-changes.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
 
 /** What is removed while it is open lies in the volume's root under such a name, which the mount doesn't show. */
 const HIDDEN_PREFIX = '.shoal-removed-'
 const READ_TRIES = 8
-
-/** What a mount needs of a volume. */
-export type MountableVolume = Pick<
-  Volume,
-  | 'info'
-  | 'stat'
-  | 'list'
-  | 'openFile'
-  | 'writeFile'
-  | 'writeAt'
-  | 'truncate'
-  | 'copyRange'
-  | 'makeDirectory'
-  | 'makeSymlink'
-  | 'makeNode'
-  | 'readSymlink'
-  | 'link'
-  | 'rename'
-  | 'remove'
-  | 'setAttributes'
-  | 'listXattrs'
-  | 'readXattr'
-  | 'writeXattr'
-  | 'removeXattr'
->
+/** Other changes that the kernel is told of may be held up by programs. */
+const TELLING_MS_MAX = 1000
 
 export interface MountedVolumeOptions {
   readonly volume: MountableVolume
   readonly caller: Caller
-  readonly clock: Pick<Clock, 'nowNs'>
+  readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  /** For so long the kernel trusts what it was told of names and attributes. */
-  readonly validMs: number
+}
+
+/** Where something was found, and when it was asked for (`Coherence.mark`). */
+interface Found {
+  readonly parent: MountedNode
+  readonly name: string
+  readonly mark: number
 }
 
 /** A file's contents, as far as the mount has to do with them. */
@@ -64,20 +51,24 @@ interface Contents {
 export class MountedVolume {
   readonly volume: MountableVolume
   readonly caller: Caller
-  readonly clock: Pick<Clock, 'nowNs'>
+  readonly clock: Clock
   readonly log: Log
-  readonly validMs: number
+  readonly own: OwnChanges
+  readonly coherence = new Coherence()
+  readonly listings = new Listings()
+  /** Tells the kernel; there once it is mounted. */
+  notify: Notify | undefined
   readonly table: InodeTable
   readonly #random: Random
   readonly #budget = new WriteBudget()
   readonly #contents = new Map<MountedNode, Contents>()
 
   private constructor(options: MountedVolumeOptions, root: Attributes) {
-    this.volume = options.volume
+    this.own = new OwnChanges(options.clock)
+    this.volume = new OwnVolume(options.volume, this.own)
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log
-    this.validMs = options.validMs
     this.#random = options.random
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid })
   }
@@ -88,10 +79,10 @@ export class MountedVolume {
     return new MountedVolume(options, root)
   }
 
-  /** The node and the path of an entry in it. */
-  place(parentId: number, name: string): { readonly parent: MountedNode; readonly path: Path } {
+  /** The node and the path of an entry in it, which the volume is about to be asked for. */
+  place(parentId: number, name: string): { readonly parent: MountedNode; readonly path: Path; readonly mark: number } {
     const parent = this.table.get(parentId)
-    return { parent, path: [...this.table.path(parent), name] }
+    return { parent, path: [...this.table.path(parent), name], mark: this.coherence.mark() }
   }
 
   isHidden(parent: MountedNode, name: string): boolean {
@@ -103,22 +94,25 @@ export class MountedVolume {
     return [`${HIDDEN_PREFIX}${node.inode.toString(16)}-${this.#random.bytes(6).toString('hex')}`]
   }
 
-  /** Tells the kernel of an entry, which counts as a look-up. */
-  entry(parent: MountedNode, name: string, attributes: Attributes): EntryReply {
+  /** Tells the kernel of an entry, which counts as a look-up. `mark` was taken before the volume was asked. */
+  entry({ parent, name, mark }: Found, attributes: Attributes): EntryReply {
     const node = this.table.put(parent, name, { inode: attributes.inode, mode: modeOf(attributes), gid: attributes.gid })
     this.table.lookedUp(node)
+    node.toldNs = attributes.ctimeNs
+    const validMs = this.coherence.validMs(mark, node.inode)
     return {
       nodeId: node.nodeId,
       generation: 0,
       attributes: this.#shown(node, attributes),
-      validity: { entryMs: this.validMs, attributesMs: this.validMs },
+      validity: { entryMs: Math.min(validMs, this.coherence.validMs(mark, parent.inode)), attributesMs: validMs },
     }
   }
 
-  attributes(node: MountedNode, attributes: Attributes): AttributesReply {
+  attributes(node: MountedNode, mark: number, attributes: Attributes): AttributesReply {
     node.mode = modeOf(attributes)
     node.gid = attributes.gid
-    return { attributes: this.#shown(node, attributes), validMs: this.validMs }
+    node.toldNs = attributes.ctimeNs
+    return { attributes: this.#shown(node, attributes), validMs: this.coherence.validMs(mark, node.inode) }
   }
 
   /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies wherever it was seen */
@@ -134,13 +128,20 @@ export class MountedVolume {
     let contents = this.#contents.get(node)
     if (contents === undefined) {
       const written = new WrittenFile(this.#budget, async ({ offset, bytes }) => {
-        await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller)
-        this.changed(node)
+        this.stored(node, await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller))
       })
       contents = { written, reader: undefined, changes: 0 }
       this.#contents.set(node, contents)
     }
     return contents
+  }
+
+  /** Contents were changed through this mount: what the kernel has of them is right if nobody else has changed them before. */
+  stored(node: MountedNode, attributes: Attributes): void {
+    const isNext = node.keptVersion !== undefined && attributes.version === node.keptVersion + 1
+    node.keptVersion = isNext ? attributes.version : undefined
+    if (isNext) node.toldNs = attributes.ctimeNs
+    this.changed(node)
   }
 
   /** What was read of the node's contents isn't what the volume has. */
@@ -178,6 +179,28 @@ export class MountedVolume {
       else opened.close()
     }
     throw refusal('ESTALE')
+  }
+
+  /** What the volume says of a file now. Its reader is the one that says so.
+   *  @throws FuseError ESTALE if another file, or none, lies wherever it was seen: the kernel then looks for the name again */
+  async latest(node: MountedNode): Promise<Attributes> {
+    const contents = this.contents(node)
+    if (contents.written.isClean) this.changed(node)
+    return contents.reader?.attributes ?? (await this.reader(node)).attributes
+  }
+
+  /** Lets the kernel ask for attributes again that aren't those that it was told. */
+  async tellAttributes(node: MountedNode, attributes: Attributes): Promise<void> {
+    if (attributes.ctimeNs === node.toldNs || this.notify === undefined) return
+    const enough = new AbortController()
+    const late = this.clock.sleep(TELLING_MS_MAX, enough.signal).catch(() => undefined)
+    await Promise.race([this.notify({ kind: 'inode', nodeId: node.nodeId }).catch(() => undefined), late])
+    enough.abort()
+  }
+
+  /** Lets the kernel forget what it has of a node, some time soon. */
+  drop(node: MountedNode): void {
+    this.notify?.({ kind: 'inode', nodeId: node.nodeId, data: { offset: 0, length: 0 } }).catch(() => undefined)
   }
 
   /** The last handle of a node was closed. What it had written and could not be stored is lost: FLUSH has told so. */

@@ -37,7 +37,8 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
   const { volume, caller: by, table } = mounted
   const getattr = async (_: unknown, { nodeId }: Caller) => {
     const node = table.get(nodeId)
-    return mounted.attributes(node, await mounted.stat(node))
+    const mark = mounted.coherence.mark()
+    return mounted.attributes(node, mark, await mounted.stat(node))
   }
   const remove = async ({ name }: { readonly name: string }, { nodeId }: Caller) => {
     const { parent, path } = mounted.place(nodeId, name)
@@ -54,9 +55,10 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     },
     lookup: async ({ name }, { nodeId }) => {
       checkLength(name)
-      const { parent, path } = mounted.place(nodeId, name)
+      const { parent, path, mark } = mounted.place(nodeId, name)
       const attributes = mounted.isHidden(parent, name) ? undefined : await volume.stat(path)
-      return attributes === undefined ? { absentMs: mounted.validMs } : mounted.entry(parent, name, attributes)
+      if (attributes === undefined) return { absentMs: mounted.coherence.absentMs(mark, parent.inode) }
+      return mounted.entry({ parent, name, mark }, attributes)
     },
     getattr,
     statx: getattr,
@@ -65,34 +67,35 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       // Times that are set stay only if what was written before is stored before.
       await mounted.flush(node)
       const path = table.path(node)
+      const mark = mounted.coherence.mark()
       let attributes = await mounted.stat(node)
       if (request.sizeBytes !== undefined) {
         attributes = await volume.truncate(path, request.sizeBytes, by)
-        mounted.changed(node)
+        mounted.stored(node, attributes)
       }
       const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
       if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
-      return mounted.attributes(node, attributes)
+      return mounted.attributes(node, mark, attributes)
     },
     readlink: (_, { nodeId }) => volume.readSymlink(table.path(table.get(nodeId))),
     symlink: async ({ name, target }, caller) => {
       checkLength(name)
-      const { parent, path } = mounted.place(caller.nodeId, name)
+      const { parent, path, mark } = mounted.place(caller.nodeId, name)
       const made = await volume.makeSymlink(path, target, { caller: by })
-      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
     mknod: async ({ name, mode, rdev }, caller) => {
       checkLength(name)
-      const { parent, path } = mounted.place(caller.nodeId, name)
+      const { parent, path, mark } = mounted.place(caller.nodeId, name)
       const made = await volume.makeNode(path, { type: typeOf(mode), mode: mode & PERMISSIONS, rdev }, by)
-      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
     mkdir: async ({ name, mode }, caller) => {
       checkLength(name)
-      const { parent, path } = mounted.place(caller.nodeId, name)
+      const { parent, path, mark } = mounted.place(caller.nodeId, name)
       const inherited = parent.mode & SETGID
       const made = await volume.makeDirectory(path, { caller: by, mode: (mode & PERMISSIONS) | inherited })
-      return mounted.entry(parent, name, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
     unlink: remove,
     rmdir: remove,
@@ -117,10 +120,10 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     },
     link: async ({ name, oldNodeId }, { nodeId }) => {
       checkLength(name)
-      const { parent, path } = mounted.place(nodeId, name)
+      const { parent, path, mark } = mounted.place(nodeId, name)
       const node = table.get(oldNodeId)
       if (node.hiddenAs !== undefined) return refusal('ENOENT')
-      return mounted.entry(parent, name, await volume.link(table.path(node), path, by))
+      return mounted.entry({ parent, name, mark }, await volume.link(table.path(node), path, by))
     },
   }
 }

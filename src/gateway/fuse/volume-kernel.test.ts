@@ -19,7 +19,6 @@ async function mountedVolume(t: TestContext) {
     clock: nodeClock,
     random: nodeRandom,
     log: silentLog,
-    validMs: 1000,
   })
   const files = await mounted(t, volumeOperations(state))
   return { ...files, volume, state }

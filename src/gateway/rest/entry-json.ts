@@ -106,6 +106,8 @@ export function changeJson(change: Change): Record<string, unknown> {
     ...(change.from === undefined ? {} : { from: formatPath(change.from) }),
     ...(change.type === undefined ? {} : { type: change.type }),
     ...(change.inode === undefined ? {} : { inode: change.inode }),
+    ...(change.parent === undefined ? {} : { parent: change.parent }),
+    ...(change.fromParent === undefined ? {} : { fromParent: change.fromParent }),
     by: change.principal,
   }
 }

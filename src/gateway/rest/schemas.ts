@@ -260,6 +260,8 @@ export const ChangeSchema = z.object({
   from: z.string().optional(),
   type: z.enum(FILE_TYPES).optional(),
   inode: z.int().optional(),
+  parent: z.int().optional(),
+  fromParent: z.int().optional(),
   by: z.string(),
 })
 

@@ -22,6 +22,8 @@ export type Notification =
   | { readonly kind: 'store'; readonly nodeId: number; readonly offset: number; readonly data: Uint8Array }
   /** All that isn't answered should be asked again. */
   | { readonly kind: 'resend' }
+  /** All names are out of date, those that are known to be absent too (Linux 6.16). */
+  | { readonly kind: 'epoch' }
   /** Inodes that the kernel should forget if nothing uses them. */
   | { readonly kind: 'prune'; readonly nodeIds: readonly number[] }
 
@@ -56,6 +58,8 @@ export function encodeNotification(notification: Notification): Buffer {
     }
     case 'resend':
       return frame(NOTIFY_CODES.RESEND, 0)
+    case 'epoch':
+      return frame(NOTIFY_CODES.INC_EPOCH, 0)
     case 'prune': {
       const out = frame(NOTIFY_CODES.PRUNE, 16 + notification.nodeIds.length * 8)
       out.writeUInt32LE(notification.nodeIds.length, 16)

@@ -60,6 +60,7 @@ export const NOTIFY_CODES = {
   STORE: 4,
   DELETE: 6,
   RESEND: 7,
+  INC_EPOCH: 8,
   PRUNE: 9,
 } as const
 

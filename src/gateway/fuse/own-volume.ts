@@ -1,0 +1,129 @@
+import type { Path } from '#foundation/path.ts'
+import type { VolumeInfo } from '#metadata/policy.ts'
+import type { Volume } from '#volume/volume.ts'
+import type { OwnChanges } from './own-changes.ts'
+
+/** What a mount needs of a volume. */
+export type MountableVolume = Pick<
+  Volume,
+  | 'info'
+  | 'stat'
+  | 'list'
+  | 'openFile'
+  | 'writeFile'
+  | 'writeAt'
+  | 'truncate'
+  | 'copyRange'
+  | 'makeDirectory'
+  | 'makeSymlink'
+  | 'makeNode'
+  | 'readSymlink'
+  | 'link'
+  | 'rename'
+  | 'remove'
+  | 'setAttributes'
+  | 'listXattrs'
+  | 'readXattr'
+  | 'writeXattr'
+  | 'removeXattr'
+>
+
+type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
+type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
+
+/** A volume that takes down what is changed through it. */
+export class OwnVolume implements MountableVolume {
+  readonly #inner: MountableVolume
+  readonly #own: OwnChanges
+
+  constructor(inner: MountableVolume, own: OwnChanges) {
+    this.#inner = inner
+    this.#own = own
+  }
+
+  get info(): VolumeInfo {
+    return this.#inner.info
+  }
+
+  stat(...args: Arguments<'stat'>): Answer<'stat'> {
+    return this.#inner.stat(...args)
+  }
+
+  list(...args: Arguments<'list'>): Answer<'list'> {
+    return this.#inner.list(...args)
+  }
+
+  openFile(...args: Arguments<'openFile'>): Answer<'openFile'> {
+    return this.#inner.openFile(...args)
+  }
+
+  readSymlink(path: Path): Answer<'readSymlink'> {
+    return this.#inner.readSymlink(path)
+  }
+
+  listXattrs(path: Path): Answer<'listXattrs'> {
+    return this.#inner.listXattrs(path)
+  }
+
+  readXattr(path: Path, name: string): Answer<'readXattr'> {
+    return this.#inner.readXattr(path, name)
+  }
+
+  async writeFile(...args: Arguments<'writeFile'>): Answer<'writeFile'> {
+    const written = this.#inner.writeFile(...args)
+    await this.#own.make(
+      'names',
+      written.then(({ attributes }) => attributes),
+    )
+    return written
+  }
+
+  writeAt(...args: Arguments<'writeAt'>): Answer<'writeAt'> {
+    return this.#own.make('contents', this.#inner.writeAt(...args))
+  }
+
+  truncate(...args: Arguments<'truncate'>): Answer<'truncate'> {
+    return this.#own.make('contents', this.#inner.truncate(...args))
+  }
+
+  copyRange(...args: Arguments<'copyRange'>): Answer<'copyRange'> {
+    return this.#own.make('contents', this.#inner.copyRange(...args))
+  }
+
+  setAttributes(...args: Arguments<'setAttributes'>): Answer<'setAttributes'> {
+    return this.#own.make('contents', this.#inner.setAttributes(...args))
+  }
+
+  makeDirectory(...args: Arguments<'makeDirectory'>): Answer<'makeDirectory'> {
+    return this.#own.make('names', this.#inner.makeDirectory(...args))
+  }
+
+  makeSymlink(...args: Arguments<'makeSymlink'>): Answer<'makeSymlink'> {
+    return this.#own.make('names', this.#inner.makeSymlink(...args))
+  }
+
+  makeNode(...args: Arguments<'makeNode'>): Answer<'makeNode'> {
+    return this.#own.make('names', this.#inner.makeNode(...args))
+  }
+
+  link(...args: Arguments<'link'>): Answer<'link'> {
+    return this.#own.make('names', this.#inner.link(...args))
+  }
+
+  rename(...args: Arguments<'rename'>): Answer<'rename'> {
+    return this.#own.rename([args[0], args[1]], this.#inner.rename(...args))
+  }
+
+  remove(...args: Arguments<'remove'>): Answer<'remove'> {
+    return this.#own.remove(args[0], this.#inner.remove(...args))
+  }
+
+  /** Their answers tell no time: the feed's word of them is taken for somebody else's. */
+  writeXattr(...args: Arguments<'writeXattr'>): Answer<'writeXattr'> {
+    return this.#inner.writeXattr(...args)
+  }
+
+  removeXattr(...args: Arguments<'removeXattr'>): Answer<'removeXattr'> {
+    return this.#inner.removeXattr(...args)
+  }
+}

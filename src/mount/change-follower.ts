@@ -1,0 +1,158 @@
+import type { ShoalClient } from '#client/shoal-client.ts'
+import type { RemoteChange } from '#client/wire.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import { parsePath } from '#foundation/path.ts'
+import { parseTimestamp } from '#foundation/timestamp.ts'
+import type { Coherence } from '#gateway/fuse/coherence.ts'
+import type { RemoteChanges } from '#gateway/fuse/remote-changes.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Change } from '#volume/volume.ts'
+
+/** A node that lives says something every 15 s. */
+const SILENCE_MS_MAX = 25_000
+/** A feed that is back by then has told everything; later, what the kernel has is dropped at once and not when the feed is back. */
+const GRACE_MS = 2_000
+const FIRST_DELAY_MS = 100
+const DELAY_MS_MAX = 5_000
+/** What the kernel is being told at once. */
+const TELLING_MAX = 512
+
+export interface ChangeFollowerOptions {
+  readonly client: Pick<ShoalClient, 'changes' | 'status'>
+  readonly volume: string
+  readonly coherence: Coherence
+  readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+/** Follows a volume's changes, so that the kernel may go on with what it knows until it is told otherwise. While the feed is
+ *  lost, it may for a second at a time; what it had before is dropped, unless the feed is back soon. */
+export class ChangeFollower {
+  readonly #options: ChangeFollowerOptions
+  readonly #stop = new AbortController()
+  readonly #telling = new Set<Promise<void>>()
+  /** Ends the feed that is being followed. */
+  #broken = new AbortController()
+  #cursor: string | undefined
+  #mustDrop = false
+  #dropping: AbortController | undefined
+
+  constructor(options: ChangeFollowerOptions) {
+    this.#options = options
+  }
+
+  /** Begins with what changes from now on. It doesn't wait for the feed: until it is there, answers are good for a second. */
+  start(): void {
+    void this.#run()
+  }
+
+  /** Repeating it is harmless. */
+  stop(): void {
+    this.#stop.abort()
+    this.#dropping?.abort()
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options
+    for (let delayMs = FIRST_DELAY_MS; !this.#stop.signal.aborted;) {
+      let wasTold = false
+      try {
+        await this.#follow(() => {
+          wasTold = true
+        })
+      } catch (error) {
+        if (this.#stop.signal.aborted) return
+        if (isShoalError(error, 'CURSOR_TOO_OLD')) this.#lostTrack()
+        log.warn('The volume’s changes are not told: names and attributes are looked up again after a second', { error })
+      }
+      this.#lost()
+      delayMs = wasTold ? FIRST_DELAY_MS : Math.min(delayMs * 2, DELAY_MS_MAX)
+      await clock.sleep(delayMs, this.#stop.signal).catch(() => undefined)
+    }
+  }
+
+  async #follow(onTold: () => void): Promise<void> {
+    const { client, volume, coherence } = this.#options
+    this.#broken = new AbortController()
+    this.#cursor ??= (await client.status({ signal: this.#stop.signal })).changes.cursor
+    const feed = client.changes({
+      cursor: this.#cursor,
+      volume,
+      signal: AbortSignal.any([this.#stop.signal, this.#broken.signal]),
+      silenceTimeoutMs: SILENCE_MS_MAX,
+      onOpen: () => {
+        onTold()
+        this.#dropping?.abort()
+        coherence.isTold = true
+      },
+    })
+    // What changes meanwhile is told afterwards.
+    if (this.#mustDrop && !(await this.#drop())) return
+    for await (const change of feed) {
+      this.#tell(changeOf(change))
+      if (this.#telling.size >= TELLING_MAX) await Promise.race(this.#telling)
+      this.#cursor = change.cursor
+    }
+  }
+
+  /** Changes are applied in order; that the kernel has heard of one is not waited for. */
+  #tell(change: Change): void {
+    const telling = this.#options.changes.apply(change).catch((error: unknown) => {
+      if (this.#stop.signal.aborted) return
+      this.#options.log.warn('The kernel could not be told of a change', { error })
+      this.#mustDrop = true
+      this.#broken.abort()
+    })
+    this.#telling.add(telling)
+    void telling.then(() => this.#telling.delete(telling))
+  }
+
+  #lostTrack(): void {
+    this.#cursor = undefined
+    this.#mustDrop = true
+  }
+
+  #lost(): void {
+    this.#options.coherence.isTold = false
+    if (this.#dropping !== undefined && !this.#dropping.signal.aborted) return
+    const dropping = new AbortController()
+    this.#dropping = dropping
+    this.#options.clock.sleep(GRACE_MS, dropping.signal).then(
+      () => this.#drop(),
+      () => undefined,
+    )
+  }
+
+  /** Whether the kernel has dropped everything. */
+  async #drop(): Promise<boolean> {
+    try {
+      await this.#options.changes.dropAll()
+      this.#mustDrop = false
+      return true
+    } catch (error) {
+      this.#mustDrop = true
+      if (!this.#stop.signal.aborted) this.#options.log.warn('The kernel could not be told to drop what it knows', { error })
+      return false
+    }
+  }
+}
+
+function changeOf(change: RemoteChange): Change {
+  const { cursor, time, kind, volume, by, inode, parent, fromParent, type, path, from } = change
+  return {
+    cursor,
+    timeNs: parseTimestamp(time, 'time'),
+    kind: kind as Change['kind'],
+    volume,
+    principal: by,
+    inode: inode as InodeId | undefined,
+    parent: parent as InodeId | undefined,
+    fromParent: fromParent as InodeId | undefined,
+    type,
+    path: parsePath(path),
+    from: from === undefined ? undefined : parsePath(from),
+  }
+}
