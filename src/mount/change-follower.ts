@@ -66,7 +66,9 @@ export class ChangeFollower {
       } catch (error) {
         if (this.#stop.signal.aborted) return
         if (isShoalError(error, 'CURSOR_TOO_OLD')) this.#lostTrack()
-        log.warn('The volume’s changes are not told: names and attributes are looked up again after a second', { error })
+        // Once for each time that it is lost.
+        if (wasTold || delayMs === FIRST_DELAY_MS)
+          log.warn('Changes that others make are not told: names and attributes are looked up again after a second', { error })
       }
       this.#lost()
       delayMs = wasTold ? FIRST_DELAY_MS : Math.min(delayMs * 2, DELAY_MS_MAX)

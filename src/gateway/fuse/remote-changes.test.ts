@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { silentLog } from '#observe/log.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeRandom } from '#platform/node-random.ts'
+import { openFixture } from '#volume/volume-fixture.suite.ts'
+import type { Change } from '#volume/volume.ts'
+import { MountedVolume } from './mounted-volume.ts'
+import type { Caller, FuseOperations } from './protocol/operations.ts'
+import type { Notification } from './protocol/notifications.ts'
+import type { EntryReply } from './protocol/replies.ts'
+import { RemoteChanges } from './remote-changes.ts'
+import { volumeOperations } from './volume-operations.ts'
+
+const by = { caller: { principal: 'other' } }
+
+/** A mounted volume whose kernel is a list of what it was told, and the feed from `pull` on. */
+async function world() {
+  const { volume, volumes } = await openFixture({ clock: nodeClock as never })
+  const state = await MountedVolume.open({
+    volume,
+    caller: { principal: 'mount' },
+    clock: nodeClock,
+    random: nodeRandom,
+    log: silentLog,
+  })
+  state.coherence.isTold = true
+  const told: Notification[] = []
+  const changes = new RemoteChanges(state, (notification) => {
+    told.push(notification)
+    return Promise.resolve()
+  })
+  const fs = volumeOperations(state) as Required<FuseOperations>
+  let cursor = await volumes.currentCursor()
+  /** Applies what the feed has; what the kernel was told of it. */
+  const pull = async (): Promise<Notification[]> => {
+    const feed: Change[] = await Array.fromAsync(volumes.changes({ cursor, follow: false, volume: 'docs' }))
+    cursor = feed.at(-1)?.cursor ?? cursor
+    for (const change of feed) await changes.apply(change)
+    return told.splice(0)
+  }
+  const look = async (name: string, nodeId = 1): Promise<number> => ((await fs.lookup({ name }, at(nodeId))) as EntryReply).nodeId
+  return { volume, state, changes, fs, pull, look, told }
+}
+
+function at(nodeId: number): Caller {
+  return { nodeId, uid: 0, gid: 0, pid: 1, signal: new AbortController().signal }
+}
+
+const whole = { offset: 0, length: 0 }
+const ofRoot: Notification = { kind: 'inode', nodeId: 1, data: whole }
+
+test('what others write, make, move and remove is told by the names and numbers that the kernel has', async () => {
+  const { volume, pull, look, state } = await world()
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  await volume.makeDirectory(['d'], by)
+  await pull()
+  const [f, d] = [await look('f'), await look('d')]
+  await volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('two') }, by.caller)
+  assert.deepEqual(await pull(), [{ kind: 'inode', nodeId: f, data: whole }])
+  await volume.setAttributes(['f'], { mode: 0o600 }, by.caller)
+  assert.deepEqual(await pull(), [{ kind: 'inode', nodeId: f }])
+  await volume.writeFile(['new'], Buffer.alloc(0), by)
+  assert.deepEqual(await pull(), [ofRoot, { kind: 'entry', parentId: 1, name: 'new' }])
+  await volume.rename(['f'], ['d', 'g'], by)
+  assert.deepEqual(await pull(), [
+    { kind: 'inode', nodeId: f },
+    { kind: 'inode', nodeId: d, data: whole },
+    ofRoot,
+    { kind: 'entry', parentId: 1, name: 'f' },
+    { kind: 'entry', parentId: d, name: 'g' },
+  ])
+  assert.deepEqual(state.table.path(state.table.get(f)), ['d', 'g'])
+  await volume.remove(['d', 'g'], by)
+  assert.deepEqual(await pull(), [
+    { kind: 'inode', nodeId: f },
+    { kind: 'inode', nodeId: d, data: whole },
+    { kind: 'deleted', parentId: d, childId: f, name: 'g' },
+  ])
+})
+
+test('a file that takes another one’s place takes it in the kernel too', async () => {
+  const { volume, pull, look, state } = await world()
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  await volume.writeFile(['f.new'], Buffer.from('two'), by)
+  await pull()
+  const [f, fresh] = [await look('f'), await look('f.new')]
+  await volume.rename(['f.new'], ['f'], by)
+  const told = await pull()
+  assert.ok(told.some((one) => one.kind === 'entry' && one.name === 'f'))
+  assert.ok(told.some((one) => one.kind === 'inode' && one.nodeId === f))
+  assert.deepEqual(state.table.path(state.table.get(fresh)), ['f'])
+  assert.throws(() => state.table.path(state.table.get(f)), { message: 'ESTALE' })
+})
+
+test('what this mount does itself is told to nobody', async () => {
+  const { fs, pull, look } = await world()
+  const made = { mode: 0o644, umask: 0, flags: 0, killPrivileges: false }
+  const created = (await fs.create({ name: 'f', ...made }, at(1))) as EntryReply
+  const request = { handle: created.nodeId, offset: 0, fromCache: false, killPrivileges: false }
+  await fs.write({ ...request, data: Buffer.from('bytes') }, at(created.nodeId))
+  await fs.flush({ handle: created.nodeId, lockOwner: 0n }, at(created.nodeId))
+  await fs.mkdir({ name: 'd', mode: 0o755, umask: 0 }, at(1))
+  const d = await look('d')
+  await fs.rename({ name: 'f', newParentId: d, newName: 'g', flags: 0 }, at(1))
+  await fs.unlink({ name: 'g' }, at(d))
+  assert.deepEqual(await pull(), [])
+})
+
+test('a change that the feed tells before its answer is known all the same', async () => {
+  const { fs, changes, volume, told } = await world()
+  const answered = Promise.withResolvers<void>()
+  const { makeDirectory } = volume
+  volume.makeDirectory = async (...args) => {
+    const attributes = await makeDirectory.apply(volume, args)
+    await answered.promise
+    return attributes
+  }
+  const making = fs.mkdir({ name: 'd', mode: 0o755, umask: 0 }, at(1)) as Promise<EntryReply>
+  while ((await volume.stat(['d'])) === undefined) await nodeClock.sleep(1)
+  const attributes = await volume.stat(['d'])
+  const change = {
+    cursor: '2',
+    timeNs: attributes?.ctimeNs ?? 0n,
+    kind: 'create',
+    volume: 'docs',
+    principal: 'mount',
+    inode: attributes?.inode,
+    parent: 1,
+    type: 'directory',
+    path: ['d'],
+    from: undefined,
+  } as unknown as Change
+  const applying = changes.apply(change)
+  answered.resolve()
+  await Promise.all([making, applying])
+  assert.deepEqual(told, [])
+})
+
+test('when it is not known what has changed, everything that the kernel has is dropped', async () => {
+  const { volume, changes, look, told, state } = await world()
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const f = await look('f')
+  await changes.dropAll()
+  assert.deepEqual(told.splice(0), [ofRoot, { kind: 'inode', nodeId: f, data: whole }, { kind: 'entry', parentId: 1, name: 'f' }])
+  state.coherence.dropsNames = true
+  await changes.dropAll()
+  assert.deepEqual(told, [{ kind: 'epoch' }, ofRoot, { kind: 'inode', nodeId: f, data: whole }])
+})
+
+test('a directory that cannot be said to be gone is said to be looked for again', async () => {
+  const { volume, state, look } = await world()
+  await volume.makeDirectory(['d'], by)
+  const d = await look('d')
+  const told: Notification[] = []
+  const changes = new RemoteChanges(state, async (notification) => {
+    if (notification.kind === 'deleted') throw new Error('ENOTEMPTY')
+    told.push(notification)
+  })
+  const inode = state.table.get(d).inode
+  await changes.apply({ kind: 'remove', inode, parent: 1, path: ['d'], from: undefined, timeNs: 1n } as unknown as Change)
+  assert.ok(told.some((one) => one.kind === 'entry' && one.name === 'd'))
+})
