@@ -11,12 +11,14 @@ import { storageError } from '#platform/files.ts'
 import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
 import { checkSize, chunkMissing, storeClosed } from './arguments.ts'
+import { chunksFolder, packsFolder } from './chunk-follower.ts'
 import { diskMetrics } from './disk-metrics.ts'
 import type { DiskMetrics } from './disk-metrics.ts'
 import { FileStore } from './file-store.ts'
 import { IdTurns } from './id-turns.ts'
 import type { CompactionOptions, CompactionStep } from './pack-compaction.ts'
 import { MAX_PACKED_BYTES } from './pack-format.ts'
+import type { PackPlace } from './pack-reader.ts'
 import { PackStore } from './pack-store.ts'
 import { StorageHealth } from './storage-health.ts'
 import type { ByteRange, ChunkInfo, ChunkStore, ChunkUsage } from './store.ts'
@@ -49,6 +51,8 @@ export interface DiskChunkStore extends ChunkStore {
   /** One step of giving back the dead space in packs. Whoever calls it paces it. @throws CANCELLED, NO_SPACE,
    *  STORAGE_FAILED, CORRUPT */
   compact(options: CompactionOptions): Promise<CompactionStep>
+  /** Where the chunk lies in a pack at this moment, for `ChunkFollower`; `undefined` if it has a file of its own, or isn't here. */
+  placeOf(id: ChunkId): PackPlace | undefined
 }
 
 /** @throws NO_SPACE, STORAGE_FAILED */
@@ -60,8 +64,8 @@ export async function openDiskChunkStore(options: DiskChunkStoreOptions): Promis
   const shared = { ...options, log, health, turns, metrics, packBytes: options.packBytes ?? DEFAULT_PACK_BYTES }
   try {
     await options.files.makeFolder(path)
-    const packs = await PackStore.open({ ...shared, folder: join(path, 'packs'), checkpointPath: join(path, 'packs.index') })
-    const chunkFiles = await FileStore.open({ ...shared, folder: join(path, 'chunks'), incoming: join(path, 'incoming') })
+    const packs = await PackStore.open({ ...shared, folder: packsFolder(path), checkpointPath: join(path, 'packs.index') })
+    const chunkFiles = await FileStore.open({ ...shared, folder: chunksFolder(path), incoming: join(path, 'incoming') })
     return new DiskStore(options, { packs, chunkFiles, health, turns, metrics })
   } catch (cause) {
     throw storageError(cause, `open the chunk store "${path}"`)
@@ -197,6 +201,11 @@ class DiskStore implements DiskChunkStore {
   async compact(options: CompactionOptions): Promise<CompactionStep> {
     this.#checkOpen()
     return translated(this.#packs.compact(options), 'compact the packs')
+  }
+
+  placeOf(id: ChunkId): PackPlace | undefined {
+    const packed = this.#closed === undefined ? this.#packs.find(id) : undefined
+    return packed === undefined ? undefined : { pack: packed.pack, offset: packed.offset, lengthBytes: packed.lengthBytes }
   }
 
   close(): Promise<void> {

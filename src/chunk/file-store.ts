@@ -3,21 +3,16 @@ import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
-import { storageError, systemErrorCode } from '#platform/files.ts'
-import type { Files, OpenFile } from '#platform/files.ts'
-import { checkRange } from './arguments.ts'
-import { BLOCK_BYTES, firstDifference } from './blocks.ts'
-import { MAX_TRAILER_BYTES, decodeTrailer, encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
-import type { ChunkTrailer } from './chunk-file-format.ts'
+import { systemErrorCode } from '#platform/files.ts'
+import type { Files } from '#platform/files.ts'
+import { BLOCK_BYTES } from './blocks.ts'
+import { encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
+import { ChunkFileReader, chunkPath } from './chunk-file-reader.ts'
 import type { DiskMetrics } from './disk-metrics.ts'
 import { FileCensus } from './file-census.ts'
 import type { IdTurns } from './id-turns.ts'
-import { OpenFiles } from './open-files.ts'
-import { corrupt } from './pack-store.ts'
 import type { StorageHealth } from './storage-health.ts'
 import type { ByteRange, ChunkInfo } from './store.ts'
-
-const MAX_OPEN_CHUNKS = 128
 
 export interface FileStoreOptions {
   /** Where the chunks' folders are. */
@@ -33,17 +28,11 @@ export interface FileStoreOptions {
   readonly metrics: DiskMetrics
 }
 
-interface OpenChunk {
-  readonly file: OpenFile
-  readonly trailer: ChunkTrailer | undefined
-  close(): Promise<void>
-}
-
 /** Chunks in files of their own: `<folder>/<hh>/<hh>/<id>`. What changes one chunk must hold its turn: see `IdTurns`. */
 export class FileStore {
   readonly #options: FileStoreOptions
   readonly #openedAtMs: number
-  readonly #openChunks: OpenFiles<OpenChunk>
+  readonly #reader: ChunkFileReader
   readonly #census = new FileCensus()
   readonly #counted: Promise<void>
   /** Inner folders, by the number that their four characters are, that this process has made durable. */
@@ -66,7 +55,7 @@ export class FileStore {
   private constructor(options: FileStoreOptions) {
     this.#options = options
     this.#openedAtMs = options.clock.nowMs()
-    this.#openChunks = new OpenFiles((path) => this.#openChunk(path), MAX_OPEN_CHUNKS)
+    this.#reader = new ChunkFileReader(options)
     this.#counted = this.#count()
     // Whoever asks for the count gets the error; if nobody does, it harms nobody.
     this.#counted.catch(() => undefined)
@@ -109,7 +98,7 @@ export class FileStore {
       const replaced = options.replaces ? await this.#options.files.facts(this.#pathOf(id)) : undefined
       await this.#publish(id, [payload, trailer], options.touchedAtMs)
       if (replaced !== undefined) this.#census.removed(id, payloadBytesOf(replaced.sizeBytes) ?? 0, replaced.sizeBytes)
-      if (options.replaces) await this.#openChunks.evict(this.#pathOf(id))
+      if (options.replaces) await this.#reader.release(this.#pathOf(id))
     } catch (cause) {
       throw health.failWrite(cause, `store chunk ${id}`)
     }
@@ -126,7 +115,7 @@ export class FileStore {
     if (facts === undefined) return false
     try {
       await files.remove(path)
-      await this.#openChunks.evict(path)
+      await this.#reader.release(path)
       await files.syncFolder(dirname(path))
     } catch (cause) {
       throw health.failWrite(cause, `remove chunk ${id}`)
@@ -136,14 +125,8 @@ export class FileStore {
   }
 
   /** `undefined` if there is no such chunk. @throws CORRUPT, INVALID_ARGUMENT */
-  async read(id: ChunkId, range: ByteRange | undefined, into?: Buffer): Promise<Buffer | undefined> {
-    const path = this.#pathOf(id)
-    try {
-      return await this.#openChunks.use(path, (chunk) => this.#readFrom(chunk, id, { range, into }))
-    } catch (cause) {
-      if (systemErrorCode(cause) === 'ENOENT') return undefined
-      throw storageError(cause, `read chunk ${id} from "${path}"`)
-    }
+  read(id: ChunkId, range: ByteRange | undefined, into?: Buffer): Promise<Buffer | undefined> {
+    return this.#reader.read(id, range, into)
   }
 
   /** The ids that begin with this byte, in ascending order. */
@@ -164,7 +147,7 @@ export class FileStore {
   async close(): Promise<void> {
     this.#closing = true
     await this.#counted.catch(() => undefined)
-    await this.#openChunks.close()
+    await this.#reader.close()
   }
 
   async #idsInFolder(outer: string, inner: string): Promise<ChunkId[]> {
@@ -172,41 +155,8 @@ export class FileStore {
     return names.filter((name) => name.startsWith(outer + inner) && /^[0-9a-f]{64}$/.test(name)).toSorted() as ChunkId[]
   }
 
-  async #readFrom(
-    { file, trailer }: OpenChunk,
-    id: ChunkId,
-    { range, into }: { range: ByteRange | undefined; into: Buffer | undefined },
-  ): Promise<Buffer> {
-    if (trailer === undefined || trailer.id !== id) throw corrupt(id, file.path, 0, 'its trailer is damaged')
-    const { offset, length } = checkRange(id, trailer.payloadBytes, range)
-    if (length === 0) return Buffer.alloc(0)
-    const firstBlock = Math.floor(offset / BLOCK_BYTES)
-    const start = firstBlock * BLOCK_BYTES
-    const end = Math.min(trailer.payloadBytes, Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES)
-    const room = into !== undefined && into.length >= end - start ? into : Buffer.allocUnsafe(end - start)
-    const blocks = room.subarray(0, end - start)
-    const got = await file.read(blocks, start)
-    if (got < blocks.length) throw corrupt(id, file.path, start + got, 'the file ends too early')
-    const damaged = firstDifference(await this.#options.digests.crc32c(blocks, BLOCK_BYTES), trailer.checksums, 4 * firstBlock)
-    if (damaged !== -1) throw corrupt(id, file.path, start + damaged * BLOCK_BYTES, 'a checksum is wrong')
-    return blocks.subarray(offset - start, offset - start + length)
-  }
-
-  async #openChunk(path: string): Promise<OpenChunk> {
-    const file = await this.#options.files.open(path, 'read')
-    try {
-      const { sizeBytes } = await file.facts()
-      const bytes = Buffer.allocUnsafeSlow(Math.min(sizeBytes, trailerRoom(sizeBytes)))
-      const got = await file.read(bytes, sizeBytes - bytes.length)
-      return { file, trailer: decodeTrailer(bytes.subarray(0, got), sizeBytes), close: () => file.close() }
-    } catch (error) {
-      await file.close()
-      throw error
-    }
-  }
-
   #pathOf(id: ChunkId): string {
-    return join(this.#options.folder, id.slice(0, 2), id.slice(2, 4), id)
+    return chunkPath(this.#options.folder, id)
   }
 
   #isDurable(id: ChunkId): boolean {
@@ -252,11 +202,6 @@ export class FileStore {
     }
     this.#census.finish()
   }
-}
-
-function trailerRoom(fileBytes: number): number {
-  const payloadBytes = payloadBytesOf(fileBytes)
-  return payloadBytes === undefined ? MAX_TRAILER_BYTES : fileBytes - payloadBytes
 }
 
 function hex(byte: number): string {

@@ -1,23 +1,20 @@
-import { dirname, join } from 'node:path'
-import { ShoalError } from '#foundation/errors.ts'
+import { dirname } from 'node:path'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import { storageError, systemErrorCode } from '#platform/files.ts'
-import type { Files, OpenFile } from '#platform/files.ts'
+import { storageError } from '#platform/files.ts'
+import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
 import { checkRange } from './arguments.ts'
-import { BLOCK_BYTES, findDamagedBlock } from './blocks.ts'
 import type { DiskMetrics } from './disk-metrics.ts'
 import type { IdTurns } from './id-turns.ts'
 import { encodeCheckpoint } from './index-checkpoint.ts'
-import { OpenFiles } from './open-files.ts'
 import { PackCompaction } from './pack-compaction.ts'
 import type { CompactionOptions, CompactionStep } from './pack-compaction.ts'
-import { RECORD_HEADER_BYTES, decodeRecordHeader, packName, recordPrefixBytes } from './pack-format.ts'
 import type { PackIndex, PackedChunk } from './pack-index.ts'
 import { INDEX_ENTRY_BYTES } from './pack-index.ts'
 import { PackLog } from './pack-log.ts'
+import { MAX_READ_TRIES, PackReader } from './pack-reader.ts'
 import { recoverPacks } from './pack-recovery.ts'
 import type { PackSet } from './pack-set.ts'
 import type { StorageHealth } from './storage-health.ts'
@@ -27,9 +24,6 @@ import type { ByteRange } from './store.ts'
 const MIN_CHECKPOINT_INTERVAL_BYTES = 64 * 1024 * 1024
 /** ..and as many times the size of the checkpoint, so that checkpoints stay a small part of all writing. */
 const CHECKPOINT_INTERVAL_FACTOR = 4
-const MAX_OPEN_PACKS = 64
-/** A read that finds its chunk moved looks again; compaction can't move it faster than this many times. */
-const MAX_READ_TRIES = 8
 
 export interface PackStoreOptions {
   readonly folder: string
@@ -50,7 +44,7 @@ export class PackStore {
   readonly #set: PackSet
   readonly #packLog: PackLog
   readonly #compaction: PackCompaction
-  readonly #openPacks: OpenFiles<OpenFile>
+  readonly #reader: PackReader
   #bytesSinceCheckpoint: number
   #checkpoint: Promise<void> | undefined
 
@@ -69,12 +63,12 @@ export class PackStore {
   }
 
   private constructor(options: PackStoreOptions, state: { set: PackSet; lastNumber: number; scannedBytes: number }) {
-    const { files, folder, metrics } = options
+    const { folder, metrics } = options
     const { set } = state
     this.#options = options
     this.#set = set
     this.#bytesSinceCheckpoint = state.scannedBytes
-    this.#openPacks = new OpenFiles((path) => files.open(path, 'read'), MAX_OPEN_PACKS)
+    this.#reader = new PackReader(options)
     const onFlush = (records: number, bytes: number): void => {
       metrics.flushedRecords.observe(records)
       metrics.writtenBytes.add(bytes, { kind: 'pack' })
@@ -82,7 +76,7 @@ export class PackStore {
       this.#checkpointIfDue()
     }
     this.#packLog = new PackLog({ ...options, set, onFlush }, state.lastNumber)
-    const release = (path: string): Promise<void> => this.#openPacks.evict(path)
+    const release = (path: string): Promise<void> => this.#reader.release(path)
     this.#compaction = new PackCompaction({ ...options, folder, set, packLog: this.#packLog, release })
   }
 
@@ -123,7 +117,7 @@ export class PackStore {
       if (chunk === undefined) return undefined
       const { offset, length } = checkRange(id, chunk.lengthBytes, range)
       if (length === 0) return Buffer.alloc(0)
-      const outcome = await this.#readAt(id, chunk, { offset, length })
+      const outcome = await this.#reader.read(id, chunk, { offset, length })
       if (Buffer.isBuffer(outcome)) return outcome
       const now = this.find(id)
       const moved = now === undefined || now.pack !== chunk.pack || now.offset !== chunk.offset
@@ -140,33 +134,7 @@ export class PackStore {
     await this.#packLog.close()
     await this.#checkpoint
     if (this.#bytesSinceCheckpoint > 0 && !this.#options.health.failed) await this.#writeCheckpoint()
-    await this.#openPacks.close()
-  }
-
-  async #readAt(id: ChunkId, chunk: PackedChunk, { offset, length }: ByteRange): Promise<Buffer | ShoalError> {
-    const path = join(this.#options.folder, packName(chunk.pack))
-    const prefix = recordPrefixBytes(chunk.lengthBytes)
-    const lastBlockEnd = Math.ceil((offset + length) / BLOCK_BYTES) * BLOCK_BYTES
-    const record = Buffer.allocUnsafe(prefix + Math.min(chunk.lengthBytes, lastBlockEnd))
-    try {
-      const got = await this.#openPacks.use(path, (file) => file.read(record, chunk.offset))
-      if (got < record.length) return corrupt(id, path, chunk.offset + got, 'the pack ends too early')
-    } catch (cause) {
-      if (systemErrorCode(cause) === 'ENOENT') return corrupt(id, path, chunk.offset, 'the pack is missing')
-      return storageError(cause, `read chunk ${id} from "${path}"`)
-    }
-    const salt = this.#set.find(chunk.pack)?.salt
-    const header = decodeRecordHeader(record, 0, { salt, offset: chunk.offset })
-    if (header === undefined || header.id !== id || header.lengthBytes !== chunk.lengthBytes) {
-      return corrupt(id, path, chunk.offset, "the record's header is damaged")
-    }
-    const firstBlock = Math.floor(offset / BLOCK_BYTES)
-    const blocks = record.subarray(prefix + firstBlock * BLOCK_BYTES)
-    const damaged = findDamagedBlock(blocks, record, RECORD_HEADER_BYTES + 4 * firstBlock)
-    if (damaged !== -1) {
-      return corrupt(id, path, chunk.offset + prefix + (firstBlock + damaged) * BLOCK_BYTES, 'a checksum is wrong')
-    }
-    return record.subarray(prefix + offset, prefix + offset + length)
+    await this.#reader.close()
   }
 
   #checkpointIfDue(): void {
@@ -190,10 +158,4 @@ export class PackStore {
       })
     }
   }
-}
-
-export function corrupt(id: ChunkId, path: string, offset: number, reason: string): ShoalError {
-  return new ShoalError('CORRUPT', `Chunk ${id} is damaged in "${path}" at byte ${offset}: ${reason}`, {
-    details: { chunk: id, path, offset },
-  })
 }

@@ -2,10 +2,12 @@ import { type ChunkStore, READ_MARGIN_BYTES } from '#chunk/store.ts'
 import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
+import { isForTheWriter } from '#kv/following-store.ts'
+import type { Snapshot } from '#kv/store.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { extentsIn, readInline } from '#metadata/contents.ts'
 import { contentBytes } from '#metadata/keys.ts'
-import type { Metadata } from '#metadata/metadata.ts'
+import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { encryptionOf, type ObjectEncryption } from '#metadata/object-part.ts'
 import type { Extent, InodeRecord } from '#metadata/record.ts'
 import { resolvePath } from '#metadata/resolve.ts'
@@ -26,6 +28,8 @@ const BUFFERED_BYTES_MIN = 256 * 1024
 const READ_AHEAD = 2
 /** Extents fetched from the metadata at a time. */
 const EXTENTS_PER_PAGE = 256
+/** Each of which waits for a tenth of a second. */
+const PAGE_TRIES = 100
 
 export interface ReaderStores {
   /** Opens files that are encrypted with the node's own key. */
@@ -34,6 +38,9 @@ export interface ReaderStores {
   readonly chunks: ChunkStore
   readonly pins: Pins
   readonly readBuffers: ReadBuffers
+  /** Only in a thread beside the one that changes things: resolves when every change of the volume that had begun before has
+   *  ended. */
+  readonly settle?: ((volume: VolumeHandle) => Promise<void>) | undefined
 }
 
 /** What can be captured of a file's contents inside one snapshot. */
@@ -90,6 +97,16 @@ export class ContentReader implements OpenFile {
   #pin(key: string): void {
     this.#stores.pins.pin(key)
     this.#pins.push(key)
+  }
+
+  /** Whether it is anything that the collector could remove. */
+  get isPinned(): boolean {
+    return this.#pins.length > 0
+  }
+
+  /** Whether all that it has pinned `other` has pinned before. */
+  needsNoMoreThan(other: ContentReader): boolean {
+    return this.#pins.every((key) => other.#pins.includes(key))
   }
 
   close(): void {
@@ -180,13 +197,23 @@ export class ContentReader implements OpenFile {
       return
     }
     for (let from = start; from < end;) {
-      const page = await this.#stores.metadata.readSystem((snapshot) =>
-        takeExtents({ snapshot, prefix }, record, { start: from, end }),
-      )
+      const page = await this.#patiently((snapshot) => takeExtents({ snapshot, prefix }, record, { start: from, end }))
       yield* page
       const last = page.at(-1)
       if (last === undefined || page.length < EXTENTS_PER_PAGE) return
       from = last.offset + last.length
+    }
+  }
+
+  /** In a thread beside the writer's a read may have to wait for a large change; once the answer has begun, nobody else can go on
+   *  with it. */
+  async #patiently<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
+    for (let tries = 1; ; tries += 1) {
+      try {
+        return await this.#stores.metadata.readSystem(fn)
+      } catch (error) {
+        if (!isForTheWriter(error) || tries >= PAGE_TRIES) throw error
+      }
     }
   }
 }

@@ -3,6 +3,12 @@ import type { UploadId } from '#foundation/ids.ts'
 /** Counts who is using something, so that the collector leaves it alone. */
 export class Pins {
   readonly #counts = new Map<string, number>()
+  readonly #others: Pick<Pins, 'has'> | undefined
+
+  /** `others` are somebody else's, who uses the same things. */
+  constructor(others?: Pick<Pins, 'has'>) {
+    this.#others = others
+  }
 
   pin(key: string): void {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
@@ -15,7 +21,7 @@ export class Pins {
   }
 
   has(key: string): boolean {
-    return this.#counts.has(key)
+    return this.#counts.has(key) || this.#others?.has(key) === true
   }
 }
 

@@ -27,7 +27,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { checkAttributes } from './check-attributes.ts'
 import type { ContentKeys } from './content-cipher.ts'
-import { captureFile, locked } from './content-reader.ts'
+import { captureFile, locked, type ReaderStores } from './content-reader.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
@@ -52,6 +52,7 @@ export interface StrongVolumeStores extends WriteStores {
   readonly metadata: Metadata
   readonly clock: Clock
   readonly nodeId: string
+  readonly settle?: ReaderStores['settle']
 }
 
 /** A volume over the strong namespace and the chunk store. */

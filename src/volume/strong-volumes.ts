@@ -6,7 +6,7 @@ import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-setti
 import { nextChange } from '#metadata/change-feed.ts'
 import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
-import { Metadata } from '#metadata/metadata.ts'
+import { Metadata, type VolumeHandle } from '#metadata/metadata.ts'
 import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
 import { RECLASS_START, reclassStep } from '#metadata/reclass.ts'
@@ -32,7 +32,7 @@ import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
 import type { ContentKeys } from './content-cipher.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
-import { READ_BUFFER_BYTES } from './content-reader.ts'
+import { READ_BUFFER_BYTES, type ReaderStores } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { Lifecycle, type LifecycleOptions, type LifecycleResult } from './lifecycle.ts'
 import { DAY_MS } from './lifecycle-rules.ts'
@@ -78,6 +78,10 @@ export interface StrongVolumesOptions {
   readonly contentKeys?: ContentKeys | undefined
   /** Of the changes to volumes themselves; shared with threads that keep volumes too. */
   readonly volumesStamp?: SharedStamp
+  /** What is in use, also by others. */
+  readonly pins?: Pins
+  /** Of a thread that only reads: see `ReaderStores`. */
+  readonly settle?: ReaderStores['settle']
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
   readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
 }
@@ -115,7 +119,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   constructor(options: StrongVolumesOptions) {
     const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
-    const pins = new Pins()
+    const { pins = new Pins() } = options
     const buffers = new ChunkBuffers(options.writeBufferBytes, digests)
     const readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT })
     this.#clock = clock
@@ -137,6 +141,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       buffers,
       readBuffers,
       contentKeys: options.contentKeys,
+      settle: options.settle,
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({
@@ -180,6 +185,11 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   forgetOpened(): void {
     void this.#stamp.change(() => Promise.resolve())
     this.#opened.clear()
+  }
+
+  /** Resolves when every change of the volume that has begun by now has ended. @throws what a change does */
+  settle(volume: VolumeHandle): Promise<void> {
+    return this.#metadata.transact(volume, '', () => {}, { frees: true })
   }
 
   /** Applies the lifecycle rules of all buckets now. */
