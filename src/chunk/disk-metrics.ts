@@ -15,6 +15,9 @@ const NOTHING: DiskMetrics = {
   flushedRecords: { observe() {} },
 }
 
+/** Of whoever reads, in whichever thread. */
+export const READ_BYTES_METRIC = { name: 'shoal_chunk_read_bytes_total', help: 'Bytes of chunks handed to readers' }
+
 export function diskMetrics(metrics: Metrics | undefined): DiskMetrics {
   if (metrics === undefined) return NOTHING
   return {
@@ -23,7 +26,7 @@ export function diskMetrics(metrics: Metrics | undefined): DiskMetrics {
       help: 'Bytes written to packs and to chunk files, headers and checksums included',
       labels: ['kind'],
     }),
-    readBytes: metrics.counter({ name: 'shoal_chunk_read_bytes_total', help: 'Bytes of chunks handed to readers' }),
+    readBytes: metrics.counter(READ_BYTES_METRIC),
     corruptReads: metrics.counter({
       name: 'shoal_chunk_corrupt_reads_total',
       help: 'Reads refused because a checksum was wrong',

@@ -5,7 +5,14 @@ import { storageError, systemErrorCode } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import { BLOCK_BYTES, findDamagedBlock } from './blocks.ts'
 import { OpenFiles } from './open-files.ts'
-import { PACK_HEADER_BYTES, RECORD_HEADER_BYTES, decodePackHeader, decodeRecordHeader, packName, recordPrefixBytes } from './pack-format.ts'
+import {
+  PACK_HEADER_BYTES,
+  RECORD_HEADER_BYTES,
+  decodePackHeader,
+  decodeRecordHeader,
+  packName,
+  recordPrefixBytes,
+} from './pack-format.ts'
 import type { Location } from './pack-format.ts'
 import type { ByteRange } from './store.ts'
 

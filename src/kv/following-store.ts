@@ -17,8 +17,8 @@ export function isForTheWriter(error: unknown): boolean {
 }
 
 /** The error that `isForTheWriter` knows. */
-export function forTheWriter(why: string): ShoalError {
-  return new ShoalError('UNAVAILABLE', why, { details: { writer: true } })
+export function forTheWriter(why: string, cause?: Error): ShoalError {
+  return new ShoalError('UNAVAILABLE', why, { details: { writer: true }, cause })
 }
 
 /** A store that another thread writes, to be read here: every read sees all that was acknowledged before it, on whichever

@@ -8,6 +8,9 @@ import { nodeFiles } from '#platform/node-files.ts'
 import { NodeUnixSockets } from '#platform/node-unix-sockets.ts'
 import type { SharedStamp } from '#platform/shared-stamp.ts'
 import type { Threads } from '#platform/threads.ts'
+import type { SharedPins } from '#volume/shared-pins.ts'
+import { READ_BUFFERS_KEPT } from '#volume/strong-volumes.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { Servers } from './assemble-servers.ts'
 import type { Leadership } from './leadership.ts'
 import type { NodeTls } from './node-tls.ts'
@@ -16,6 +19,8 @@ import { ReaderThreads } from './reader-threads.ts'
 
 /** What the system takes as the path of a socket. */
 const SOCKET_PATH_BYTES_MAX = 107
+/** Of one reader; together threads keep as many as the one that writes does. */
+const READ_BUFFERS_KEPT_MIN = 3
 
 export interface ReaderParts {
   readonly config: Config
@@ -26,6 +31,8 @@ export interface ReaderParts {
   readonly credentials: Credentials
   readonly access: { readonly stamp: SharedStamp }
   readonly volumesStamp: SharedStamp
+  readonly pins: SharedPins
+  readonly volumes: Pick<StrongVolumes, 'settle'>
   readonly tls: NodeTls | undefined
   readonly servers: Servers
   readonly ports: {
@@ -39,7 +46,7 @@ export interface ReaderParts {
 
 /** The node's reader threads, none of them started; `undefined` where there can't be any. */
 export function assembleReaders(parts: ReaderParts): ReaderThreads | undefined {
-  const { config, storage, cluster, metadata, credentials, access, volumesStamp, tls, servers, ports } = parts
+  const { config, storage, cluster, metadata, credentials, access, volumesStamp, pins, volumes, tls, servers, ports } = parts
   const { threads, clock, log, metrics } = ports
   if (threads === undefined || !threads.canSharePorts || storage.signals.durable < 0) return undefined
   // Metadata that is on one node stays there; on several, another node may have changed it, which the memory here doesn't tell.
@@ -66,11 +73,17 @@ export function assembleReaders(parts: ReaderParts): ReaderThreads | undefined {
       credentials: { accessKey: credentials.accessKey, secretKey: credentials.secretKey },
       identity: { clusterId, nodeId, software: ports.version },
       socketPath,
-      memory: { signals: storage.signals.memory, volumesStamp: volumesStamp.memory, keysStamp: access.stamp.memory },
+      readBuffersKept: Math.max(READ_BUFFERS_KEPT_MIN, Math.floor(READ_BUFFERS_KEPT / max)),
+      memory: {
+        signals: storage.signals.memory,
+        volumesStamp: volumesStamp.memory,
+        keysStamp: access.stamp.memory,
+        pins: pins.memory,
+      },
     },
     tls: tls?.material,
-    s3: servers.s3,
-    s3Door: servers.s3Door,
-    chunkCalls: storage.chunkCalls,
+    servers,
+    placeOf: (id) => storage.disk.placeOf(id),
+    settle: (volume) => volumes.settle(volume),
   })
 }

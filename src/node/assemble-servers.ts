@@ -23,10 +23,12 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { ClassDesk } from '#system/class-desk.ts'
+import type { FsckOptions } from '#volume/fsck.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WirePeers } from '#wire/peers.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
-import { SheddingDoor } from './connection-shares.ts'
+import { noTraffic, SheddingDoor } from './connection-shares.ts'
+import type { Traffic } from './connection-shares.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
 import type { Leadership } from './leadership.ts'
 import { isOwnView } from './own-view.ts'
@@ -55,26 +57,31 @@ export interface ServerParts {
 export interface Servers {
   readonly base: HttpServer
   readonly s3: HttpServer
-  /** The door of the latter. */
-  readonly s3Door: SheddingDoor
+  readonly traffic: { readonly base: Traffic; readonly s3: Traffic }
 }
 
 export function assembleServers(parts: ServerParts): Servers {
   const httpMetrics = new HttpMetrics(parts.ports.metrics)
   const { authenticator, leadership, peers } = parts
-  const rest = { prefix: '/', door: assembleRest(parts, httpMetrics) }
+  const { volumes } = parts
+  const services = { ...parts, ...parts.node, fsck: (options: FsckOptions) => volumes.fsck(options) }
+  const rest = { prefix: '/', door: assembleRest(services, httpMetrics) }
+  const traffic = { base: noTraffic(), s3: noTraffic() }
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator)
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const base = [...assembleWebdav(parts), rest].map((place) => ({
     ...place,
-    door: forwarding(parts, { server: 'base', door: place.door, forwarding: baseForwarding }),
+    door: new SheddingDoor(forwarding(parts, { server: 'base', door: place.door, forwarding: baseForwarding }), traffic.base),
   }))
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
-  const s3Door = new SheddingDoor(forwarding(parts, { server: 's3', door: assembleS3(parts), forwarding: s3Forwarding }))
+  const s3Door = new SheddingDoor(
+    forwarding(parts, { server: 's3', door: assembleS3(parts), forwarding: s3Forwarding }),
+    traffic.s3,
+  )
   return {
     base: assembleServer(parts, httpMetrics, base),
     s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
-    s3Door,
+    traffic,
   }
 }
 
@@ -86,14 +93,19 @@ function forwarding(
   return new ForwardingDoor({ ...parts, servedHere, clock, log: log.child({ part: 'forwarding' }) })
 }
 
-function assembleRest(
-  { config, volumes, authenticator, keyring, cluster, classes, tracker, ports, node }: ServerParts,
-  httpMetrics: HttpMetrics,
-): Door {
+/** What the REST door is made of. */
+export type RestParts = Pick<ServerParts, 'config' | 'ports'> &
+  Omit<RestServices, 'log' | 'clock' | 'random' | 'metrics' | 'httpMetrics' | 'limits'>
+
+export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
+  const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, state, status, stopping, fsck } = parts
   const { limits } = config
   return new RestDoor({
     ...ports,
-    ...node,
+    state,
+    status,
+    stopping,
+    fsck,
     volumes,
     authenticator,
     keyring,
@@ -103,7 +115,6 @@ function assembleRest(
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },
-    fsck: (options) => volumes.fsck(options),
   })
 }
 

@@ -35,28 +35,43 @@ export class ConnectionShares {
   }
 }
 
+/** Of one server, whichever of its doors. */
+export interface Traffic {
+  /** How many connections are to go. */
+  excess: number
+  /** Requests so far, and those of them that only read. */
+  requests: number
+  reads: number
+  /** Those of the latter that a thread has sent here, though it reads too. */
+  returned: number
+}
+
+export function noTraffic(): Traffic {
+  return { excess: 0, requests: 0, reads: 0, returned: 0 }
+}
+
 /** A door that sends some of its clients away after an answer, by `Connection: close`: where several threads listen, the kernel
  *  deals their next connections out anew. */
 export class SheddingDoor implements Door {
   readonly name: string
-  /** How many connections are to go. */
-  excess = 0
-  /** Requests so far, and those of them that only read. */
-  requests = 0
-  reads = 0
   readonly #door: Door
+  readonly #traffic: Traffic
 
-  constructor(door: Door) {
+  constructor(door: Door, traffic: Traffic) {
     this.#door = door
+    this.#traffic = traffic
     this.name = door.name
   }
 
   handle(exchange: Exchange): void | Promise<void> {
-    this.requests += 1
+    const traffic = this.#traffic
+    const { isForwarded, mayForward } = exchange.connection
+    traffic.requests += 1
     if (isReading(exchange)) {
-      this.reads += 1
-      if (this.excess > 0 && !exchange.mustClose && !exchange.connection.isForwarded) {
-        this.excess -= 1
+      traffic.reads += 1
+      if (isForwarded && mayForward) traffic.returned += 1
+      if (traffic.excess > 0 && !exchange.mustClose && !isForwarded) {
+        traffic.excess -= 1
         exchange.mustClose = true
       }
     }

@@ -16,6 +16,8 @@ export interface FollowedKeysOptions {
   readonly log: Log
   /** Of the keyring that changes the keys. */
   readonly stamp: SharedStamp
+  /** Called when they have been read anew. */
+  readonly changed?: () => void
 }
 
 /** The access keys, as a thread has them that doesn't change them: read anew after each change. */
@@ -56,6 +58,7 @@ export class FollowedKeys {
     if (stamp === undefined) return
     try {
       this.#keyring = await KvKeyring.open({ ...this.#options, changed: () => {} })
+      this.#options.changed?.()
       this.#readAt = stamp
     } catch (error) {
       this.#options.log.error('access keys could not be read: another thread looks after all requests', { error })

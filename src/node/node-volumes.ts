@@ -7,6 +7,8 @@ import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
 import type { SharedStamp } from '#platform/shared-stamp.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
+import type { Pins } from '#volume/pins.ts'
+import type { ReadBuffers } from '#volume/read-buffers.ts'
 import { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 
@@ -28,6 +30,9 @@ export function assembleVolumes(
     /** The chunks of the cluster; this node's own unless given. */
     readonly cluster?: Pick<ChunkCluster, 'chunks' | 'classes'>
     readonly volumesStamp?: SharedStamp
+    readonly pins?: Pins
+    readonly readBuffers?: ReadBuffers
+    readonly settle?: StrongVolumes['settle']
   },
 ): StrongVolumes {
   const { cluster, ...rest } = ports

@@ -18,7 +18,6 @@ import type { MetadataMode } from './metadata-mode.ts'
 import { SpaceReserve } from './space-reserve.ts'
 import { StorageLatch } from './storage-latch.ts'
 import { StoreSlot } from './store-slot.ts'
-import { withCount } from './wrapped-stores.ts'
 
 export interface StoragePorts {
   readonly files: Files
@@ -41,8 +40,6 @@ export interface Storage {
   readonly folder: DataFolder
   readonly kv: KeyValueStore
   readonly chunks: ChunkStore
-  /** How many chunks have been read and written. */
-  readonly chunkCalls: () => number
   /** The chunk store itself, for what the port doesn't have: compaction. */
   readonly disk: DiskChunkStore
   readonly latch: StorageLatch
@@ -87,12 +84,10 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     })
     opened.push(disk)
     const latch = new StorageLatch(log)
-    const counted = withCount(reserve.guardChunks(latch.watchChunks(disk)))
     return {
       folder,
       kv: reserve.guardKeys(latch.watchKeys(slot)),
-      chunks: counted.chunks,
-      chunkCalls: counted.calls,
+      chunks: reserve.guardChunks(latch.watchChunks(disk)),
       disk,
       latch,
       mode,

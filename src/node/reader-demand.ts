@@ -4,8 +4,8 @@ const BUSY_SHARE = 0.7
 const IDLE_CORES = 0.5
 /** Of requests that only read: others come back to the thread that writes anyway. */
 const READ_SHARE = 0.6
-/** Of requests that go to chunks, which the thread that writes does for all: sent on to it they cost more than they save. */
-const CHUNK_SHARE = 0.1
+/** Of reads that threads send on to the one that writes, since chunks are on other nodes for one: that costs more than it saves. */
+const RETURNED_SHARE = 0.1
 /** A burst is no reason for a thread: so many looks in a row, two seconds' worth. */
 const LOOKS = 8
 
@@ -17,8 +17,8 @@ export interface Load {
   readonly idleCores: () => number
   readonly requests: number
   readonly reads: number
-  /** Chunks that were read or written. */
-  readonly chunkCalls: number
+  /** Reads that a thread has sent on. */
+  readonly returned: number
   readonly connections: number
 }
 
@@ -27,8 +27,8 @@ export class ReaderDemand {
   #looks = 0
 
   /** True if another one should be started now; then it begins to count anew. */
-  look({ busy, idleCores, requests, reads, chunkCalls, connections }: Load): boolean {
-    const isReading = reads > requests * READ_SHARE && chunkCalls < requests * CHUNK_SHARE
+  look({ busy, idleCores, requests, reads, returned, connections }: Load): boolean {
+    const isReading = reads > requests * READ_SHARE && returned <= reads * RETURNED_SHARE
     // With one connection there is nothing to share.
     const isBound = busy > BUSY_SHARE && isReading && connections > 1 && idleCores() >= IDLE_CORES
     this.#looks = isBound ? this.#looks + 1 : 0

@@ -9,6 +9,8 @@ export interface ReaderDoorOptions {
   readonly door: Door
   /** Sends every request to the thread that writes. */
   readonly forward: Door
+  /** What is worth a try; all that only reads unless given. */
+  readonly mayTry?: (exchange: Exchange) => boolean
   /** Whether what this thread keeps in memory, keys above all, is what there is. */
   readonly isCurrent: () => boolean
 }
@@ -25,8 +27,9 @@ export class ReaderDoor implements Door {
   }
 
   async handle(exchange: Exchange): Promise<void> {
-    const { door, forward, isCurrent } = this.#options
-    if (!isReading(exchange) || exchange.lengthBytes !== 0 || !isCurrent()) return forward.handle(exchange)
+    const { door, forward, mayTry, isCurrent } = this.#options
+    const isOurs = isReading(exchange) && exchange.lengthBytes === 0 && mayTry?.(exchange) !== false
+    if (!isOurs || !isCurrent()) return forward.handle(exchange)
     try {
       await door.handle(exchange)
     } catch (error) {

@@ -1,9 +1,16 @@
 import type { Credentials } from '#access/principal.ts'
+import type { PackPlace } from '#chunk/pack-reader.ts'
 import type { Config } from '#config/settings.ts'
+import type { ChunkId } from '#foundation/ids.ts'
 import type { TlsPair } from '#gateway/http/tls-material.ts'
 import type { LogLine } from '#observe/relayed-log.ts'
 import type { CountedMetrics } from '#observe/prom-metrics.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WireIdentity } from '#wire/server.ts'
+
+/** The servers whose ports the threads share. */
+export const SERVERS = ['s3', 'base'] as const
+export type ServerName = (typeof SERVERS)[number]
 
 /** What a reader thread is started with. */
 export interface ReaderStart {
@@ -15,15 +22,18 @@ export interface ReaderStart {
   readonly credentials: Credentials
   readonly identity: WireIdentity
   readonly tls: TlsPair | undefined
-  /** Where S3 is. */
-  readonly address: { readonly host: string; readonly port: number }
+  readonly addresses: Readonly<Record<ServerName, { readonly host: string; readonly port: number }>>
   /** Where the thread that writes takes requests. */
   readonly socketPath: string
+  /** Each of `READ_BUFFER_BYTES`. */
+  readonly readBuffersKept: number
   readonly memory: {
     readonly signals: SharedArrayBuffer
     readonly volumesStamp: SharedArrayBuffer
     readonly keysStamp: SharedArrayBuffer
-    readonly shares: SharedArrayBuffer
+    /** What threads are reading. */
+    readonly pins: SharedArrayBuffer
+    readonly shares: Readonly<Record<ServerName, SharedArrayBuffer>>
   }
 }
 
@@ -33,9 +43,14 @@ export type ToReader =
   /** How many threads listen by now. */
   | { readonly kind: 'listening'; readonly count: number }
   | { readonly kind: 'count' }
+  /** Of the chunks that were asked for. */
+  | { readonly kind: 'places'; readonly places: readonly (PackPlace | undefined)[] }
+  | { readonly kind: 'settled'; readonly question: number; readonly isSettled: boolean }
   | { readonly kind: 'stop'; readonly graceMs: number }
 
 export type FromReader =
   | { readonly kind: 'ready' }
+  | { readonly kind: 'places'; readonly chunks: readonly ChunkId[] }
+  | { readonly kind: 'settle'; readonly question: number; readonly volume: Parameters<StrongVolumes['settle']>[0] }
   | { readonly kind: 'log'; readonly line: LogLine }
   | { readonly kind: 'counted'; readonly metrics: CountedMetrics }

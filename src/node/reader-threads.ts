@@ -1,4 +1,5 @@
-import type { HttpServer } from '#gateway/http/server.ts'
+import type { PackPlace } from '#chunk/pack-reader.ts'
+import type { ChunkId } from '#foundation/ids.ts'
 import { forwardMethods } from '#gateway/http/forward-methods.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { Log } from '#observe/log.ts'
@@ -9,11 +10,13 @@ import type { Clock } from '#platform/clock.ts'
 import type { Files } from '#platform/files.ts'
 import type { Listeners } from '#platform/sockets.ts'
 import type { Thread, Threads } from '#platform/threads.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { WireServer } from '#wire/server.ts'
+import type { Servers } from './assemble-servers.ts'
 import { ConnectionShares } from './connection-shares.ts'
-import type { SheddingDoor } from './connection-shares.ts'
 import { ReaderDemand } from './reader-demand.ts'
-import type { FromReader, ReaderStart, ToReader } from './reader-messages.ts'
+import { SERVERS } from './reader-messages.ts'
+import type { FromReader, ReaderStart, ServerName, ToReader } from './reader-messages.ts'
 
 const LOOK_MS = 250
 /** For a thread that is busy to tell its counts; then those count that it told last. */
@@ -29,15 +32,15 @@ export interface ReaderThreadsOptions {
   /** How many there may be. */
   readonly max: number
   /** What they are all started with. */
-  readonly start: Omit<ReaderStart, 'number' | 'tls' | 'address' | 'memory'> & {
+  readonly start: Omit<ReaderStart, 'number' | 'tls' | 'addresses' | 'memory'> & {
     readonly memory: Omit<ReaderStart['memory'], 'shares'>
   }
   readonly tls: TlsMaterial | undefined
-  /** S3's, which they share the port of. */
-  readonly s3: HttpServer
-  readonly s3Door: SheddingDoor
-  /** Chunks that the node has read or written so far. */
-  readonly chunkCalls: () => number
+  /** Those whose ports they share. */
+  readonly servers: Pick<Servers, ServerName | 'traffic'>
+  /** Where a chunk lies in a pack. */
+  readonly placeOf: (id: ChunkId) => PackPlace | undefined
+  readonly settle: StrongVolumes['settle']
 }
 
 interface Running {
@@ -52,7 +55,7 @@ interface Running {
  *  take connections with it that the kernel has just given it. */
 export class ReaderThreads {
   readonly #options: ReaderThreadsOptions
-  readonly #shares: ConnectionShares
+  readonly #shares: Readonly<Record<ServerName, ConnectionShares>>
   readonly #demand = new ReaderDemand()
   readonly #stopping = new AbortController()
   #running: Running[] = []
@@ -60,19 +63,19 @@ export class ReaderThreads {
   #unwatch: (() => void) | undefined
   #loop: Promise<void> | undefined
   #hasFailed = false
-  #seen = { requests: 0, reads: 0, chunkCalls: 0 }
+  #seen = { requests: 0, reads: 0, returned: 0 }
 
   constructor(options: ReaderThreadsOptions) {
     this.#options = options
-    this.#shares = ConnectionShares.for(options.max + 1)
+    this.#shares = { s3: ConnectionShares.for(options.max + 1), base: ConnectionShares.for(options.max + 1) }
   }
 
   /** From now on threads are started as they are needed. */
-  run(address: ReaderStart['address']): void {
+  run(addresses: ReaderStart['addresses']): void {
     const { metrics, tls } = this.#options
     if (metrics instanceof PromMetrics) metrics.include(() => this.#counted())
     this.#unwatch = tls?.watch((pair) => this.#tell({ kind: 'tls', pair }))
-    this.#loop = this.#run(address)
+    this.#loop = this.#run(addresses)
   }
 
   /** Lets all threads finish what is under way, for so long at most. */
@@ -85,8 +88,8 @@ export class ReaderThreads {
     await this.#wire?.close()
   }
 
-  async #run(address: ReaderStart['address']): Promise<void> {
-    const { clock, threads, s3, s3Door, max } = this.#options
+  async #run(addresses: ReaderStart['addresses']): Promise<void> {
+    const { clock, threads, max } = this.#options
     threads.busyShare()
     for (;;) {
       try {
@@ -94,30 +97,51 @@ export class ReaderThreads {
       } catch {
         return
       }
-      const { requests, reads } = s3Door
-      const chunkCalls = this.#options.chunkCalls()
-      const seen = this.#seen
-      this.#seen = { requests, reads, chunkCalls }
-      const since = { requests: requests - seen.requests, reads: reads - seen.reads, chunkCalls: chunkCalls - seen.chunkCalls }
-      const { connections } = s3
       const count = this.#running.length
-      if (count > 0) s3Door.excess = this.#shares.note(0, connections, count + 1)
       const isWanted = this.#demand.look({
         busy: threads.busyShare(),
         idleCores: () => threads.idleCores(),
-        ...since,
-        connections,
+        ...this.#trafficSince(),
+        connections: this.#share(count + 1),
       })
-      if (isWanted && count < max && !this.#hasFailed) await this.#start(address)
+      if (isWanted && count < max && !this.#hasFailed) await this.#start(addresses)
     }
   }
 
-  async #start(address: ReaderStart['address']): Promise<void> {
+  /** Requests since the last call. */
+  #trafficSince(): { requests: number; reads: number; returned: number } {
+    const { base, s3 } = this.#options.servers.traffic
+    const now = {
+      requests: base.requests + s3.requests,
+      reads: base.reads + s3.reads,
+      returned: base.returned + s3.returned,
+    }
+    const seen = this.#seen
+    this.#seen = now
+    return {
+      requests: now.requests - seen.requests,
+      reads: now.reads - seen.reads,
+      returned: now.returned - seen.returned,
+    }
+  }
+
+  /** Sees to it that each of so many threads has its share of the connections; answers how many this one has. */
+  #share(threads: number): number {
+    const { servers } = this.#options
+    let connections = 0
+    for (const name of SERVERS) {
+      connections += servers[name].connections
+      if (threads > 1) servers.traffic[name].excess = this.#shares[name].note(0, servers[name].connections, threads)
+    }
+    return connections
+  }
+
+  async #start(addresses: ReaderStart['addresses']): Promise<void> {
     const { log } = this.#options
     const number = this.#running.length + 1
     try {
       this.#wire ??= await this.#listen()
-      if (!(await this.#begin(address, number))) return
+      if (!(await this.#begin(addresses, number))) return
       this.#tell({ kind: 'listening', count: number + 1 })
       log.info('reader thread started', { thread: number })
     } catch (error) {
@@ -127,10 +151,11 @@ export class ReaderThreads {
   }
 
   /** Resolves when the thread listens; or false, when the node is to stop. @throws why it has ended instead */
-  #begin(address: ReaderStart['address'], number: number): Promise<boolean> {
+  #begin(addresses: ReaderStart['addresses'], number: number): Promise<boolean> {
     const { start, threads, tls } = this.#options
     const { signal } = this.#stopping
-    const data = { ...start, number, tls: tls?.pair, address, memory: { ...start.memory, shares: this.#shares.memory } }
+    const shares = { s3: this.#shares.s3.memory, base: this.#shares.base.memory }
+    const data = { ...start, number, tls: tls?.pair, addresses, memory: { ...start.memory, shares } }
     const listens = Promise.withResolvers<boolean>()
     const ended = Promise.withResolvers<void>()
     let hasListened = false
@@ -155,14 +180,25 @@ export class ReaderThreads {
   }
 
   async #listen(): Promise<WireServer> {
-    const { start, sockets, clock, log, files, s3 } = this.#options
+    const { start, sockets, clock, log, files, servers } = this.#options
     const { socketPath: host, identity } = start
     // One that a killed node has left.
     await files.remove(host)
-    return WireServer.listen({ host, port: 0 }, { listeners: sockets, clock, log, identity, methods: forwardMethods({ s3 }) })
+    const methods = forwardMethods({ s3: servers.s3, base: servers.base }, { fromThreads: true })
+    return WireServer.listen({ host, port: 0 }, { listeners: sockets, clock, log, identity, methods })
   }
 
   #handle(from: Running, message: FromReader): void {
+    const { placeOf, settle } = this.#options
+    if (message.kind === 'places') from.thread.post({ kind: 'places', places: message.chunks.map(placeOf) } satisfies ToReader)
+    if (message.kind === 'settle') {
+      const { question, volume } = message
+      const tell = (isSettled: boolean): void => from.thread.post({ kind: 'settled', question, isSettled } satisfies ToReader)
+      settle(volume).then(
+        () => tell(true),
+        () => tell(false),
+      )
+    }
     if (message.kind === 'log') this.#options.log[message.line.level](message.line.message, message.line.fields)
     if (message.kind !== 'counted') return
     from.counted = message.metrics

@@ -27,6 +27,8 @@ import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { Threads } from '#platform/threads.ts'
 import { openContentKeys } from '#volume/content-cipher.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
+import { Pins } from '#volume/pins.ts'
+import { SharedPins } from '#volume/shared-pins.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import { assembleServers } from './assemble-servers.ts'
@@ -185,6 +187,7 @@ class Node implements RunningNode {
   readonly #forwarded = new UnderWay()
   #ledWork: readonly LedWork[] = []
   readonly #volumesStamp = new SharedStamp()
+  readonly #readerPins = new SharedPins()
   readonly #readers: ReaderThreads | undefined
   readonly #stopping = new AbortController()
   readonly #startedMs: number
@@ -208,11 +211,13 @@ class Node implements RunningNode {
       contentKeys: parts.contentKeys,
       cluster: parts.chunks,
       volumesStamp: this.#volumesStamp,
+      pins: new Pins(this.#readerPins),
     })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
     this.#servers = this.#assembleServers()
-    this.#readers = assembleReaders({ ...parts, servers: this.#servers, volumesStamp: this.#volumesStamp })
+    const shared = { volumesStamp: this.#volumesStamp, pins: this.#readerPins }
+    this.#readers = assembleReaders({ ...parts, ...shared, servers: this.#servers, volumes: this.volumes })
   }
 
   get host(): string {
@@ -268,17 +273,18 @@ class Node implements RunningNode {
     this.#ledWork = led.map((work) => new LedWork({ leadership: cluster.leadership, work, log: this.#parts.ports.log }))
     this.#compactor.start()
     this.tls?.start()
-    this.#readers?.run(this.#s3Address)
+    this.#readers?.run({ s3: this.#s3Address, base: this.#address })
     this.#state = 'serving'
     this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
   }
 
   async #openDoors(): Promise<void> {
     const { host, port } = this.#parts.config
-    this.#address = await this.#servers.base.listen({ host, port })
+    const shared = this.#readers === undefined ? {} : ({ shared: 'first' } as const)
+    this.#address = await this.#servers.base.listen({ host, port, ...shared })
     try {
       const s3 = { host, port: port === 0 ? 0 : port + 1 }
-      this.#s3Address = await this.#servers.s3.listen(this.#readers === undefined ? s3 : { ...s3, shared: 'first' })
+      this.#s3Address = await this.#servers.s3.listen({ ...s3, ...shared })
     } catch (error) {
       await this.#servers.base.stop(0)
       throw error

@@ -1,19 +1,31 @@
+import type { ChunkFollower } from '#chunk/chunk-follower.ts'
 import type { ChunkStore } from '#chunk/store.ts'
+import { isShoalError } from '#foundation/errors.ts'
 import { forTheWriter } from '#kv/following-store.ts'
 
-/** The chunks of another thread, which are none of this one's: contents that aren't in the metadata are read there. */
-export const withheldChunks: ChunkStore = {
-  write: refuse,
-  read: refuse,
-  locate: refuse,
-  forget: refuse,
-  verify: refuse,
-  // oxlint-disable-next-line require-yield
-  async *list() {
-    throw notHere()
-  },
-  usage: refuse,
-  close: () => Promise.resolve(),
+/** The chunks of another thread, which are only read here. What can't be read, since it is on another node or damaged, is for
+ *  that thread, which knows what to do about it. */
+export function withheldChunks(follower: Pick<ChunkFollower, 'read' | 'releaseFiles'>): ChunkStore {
+  return {
+    async read(...args) {
+      try {
+        return await follower.read(...args)
+      } catch (error) {
+        if (!isShoalError(error)) throw error
+        throw forTheWriter('Chunks that are not here are read by the thread that writes them', error)
+      }
+    },
+    close: () => follower.releaseFiles(),
+    write: refuse,
+    locate: refuse,
+    forget: refuse,
+    verify: refuse,
+    // oxlint-disable-next-line require-yield
+    async *list() {
+      throw notHere()
+    },
+    usage: refuse,
+  }
 }
 
 function refuse(): Promise<never> {
@@ -21,5 +33,5 @@ function refuse(): Promise<never> {
 }
 
 function notHere(): Error {
-  return forTheWriter('Chunks are read by the thread that writes them')
+  return forTheWriter('Chunks are only read here')
 }

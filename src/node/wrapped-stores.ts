@@ -26,19 +26,3 @@ export function withWrite(store: ChunkStore, write: ChunkStore['write']): ChunkS
     close: () => store.close(),
   }
 }
-
-/** The same store, whose reads and writes are counted. */
-export function withCount(store: ChunkStore): { readonly chunks: ChunkStore; readonly calls: () => number } {
-  let calls = 0
-  const chunks: ChunkStore = {
-    ...withWrite(store, (...args) => {
-      calls += 1
-      return store.write(...args)
-    }),
-    read(...args) {
-      calls += 1
-      return store.read(...args)
-    },
-  }
-  return { chunks, calls: () => calls }
-}

@@ -32,6 +32,12 @@ export const nodeDigests: Digests = {
   md5: () => nodeMd5Threads.open(),
 }
 
+/** For a thread that is one of several already: it computes what blocks need by itself. */
+export const threadDigests: Digests = {
+  ...nodeDigests,
+  crc32c: (bytes, blockBytes) => Promise.resolve(blockChecksums(bytes, blockBytes)),
+}
+
 function asBuffer(bytes: Uint8Array | undefined): Buffer {
   return bytes === undefined ? Buffer.alloc(0) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }

@@ -49,10 +49,7 @@ interface Beside {
 }
 
 /** As above, beside a thread that changes things meanwhile: what was pinned counts if it is still there afterwards. */
-async function openBeside(
-  stores: Stores,
-  { volume, look, captured: first, settle }: Beside,
-): Promise<ContentReader | undefined> {
+async function openBeside(stores: Stores, { volume, look, captured: first, settle }: Beside): Promise<ContentReader | undefined> {
   let captured = first
   for (let tries = 0; tries < TRIES && captured !== undefined; tries += 1) {
     const file = new ContentReader(stores, captured)

@@ -80,6 +80,7 @@ export interface StrongVolumesOptions {
   readonly volumesStamp?: SharedStamp
   /** What is in use, also by others. */
   readonly pins?: Pins
+  readonly readBuffers?: ReadBuffers
   /** Of a thread that only reads: see `ReaderStores`. */
   readonly settle?: ReaderStores['settle']
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
@@ -100,7 +101,7 @@ const OPEN_VOLUMES_MAX = 1_000
 const HOUR_MS = 3_600_000
 /** Of some 2 MiB each: those of sixteen readers. What is dropped while readers go on takes memory until the garbage collectors
  *  of all threads have run: with twelve, twenty readers and writers took 45 MB more, and were a little slower. */
-const READ_BUFFERS_KEPT = 48
+export const READ_BUFFERS_KEPT = 48
 
 /** The strong volumes of one node. The stores belong to the caller, who closes them after `close`. */
 export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes {
@@ -121,7 +122,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const { kv, chunks, clock, random, digests, log, nodeId, changeRingEntries, uploadExpiryMs } = options
     const { pins = new Pins() } = options
     const buffers = new ChunkBuffers(options.writeBufferBytes, digests)
-    const readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT })
+    const { readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT }) } = options
     this.#clock = clock
     this.#stamp = options.volumesStamp ?? new SharedStamp()
     this.#tenant = options.tenant ?? DEFAULT_TENANT
