@@ -1,4 +1,4 @@
-import type { NodeId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import { conflictName } from './conflict-name.ts'
 import { type DigestTree, digestOfState } from './digest-tree.ts'
@@ -7,6 +7,7 @@ import { type EntryState, latestTime, NOTHING, shownVersion, type Version } from
 import { type HybridClock, type HybridTime, hybridTimeOf, msOf, NO_TIME } from './hybrid-clock.ts'
 import {
   CEILING_KEY,
+  chunkUseKey,
   conflictKey,
   DEFINITIONS,
   entryKey,
@@ -165,11 +166,25 @@ export class EntryTable {
     else if (before.versions.length > 0) transaction.delete(indexKey(placeHash))
     if (after.versions.length > 1) transaction.put(conflictKey(place), Buffer.alloc(0))
     else if (before.versions.length > 1) transaction.delete(conflictKey(place))
+    this.#noteChunks(transaction, placeHash, { before: chunksOf(before), after: chunksOf(after) })
     const [endedBefore, endsAfter] = [forgettableFrom(before), forgettableFrom(after)]
     if (endedBefore === endsAfter) return
     if (endedBefore !== undefined) transaction.delete(tombstoneKey(endedBefore, place))
     if (endsAfter !== undefined) transaction.put(tombstoneKey(endsAfter, place), Buffer.alloc(0))
   }
+
+  #noteChunks(transaction: Transaction, placeHash: Buffer, { before, after }: Record<'before' | 'after', Set<ChunkId>>): void {
+    for (const chunk of before) if (!after.has(chunk)) transaction.delete(chunkUseKey(chunk, placeHash))
+    for (const chunk of after) if (!before.has(chunk)) transaction.put(chunkUseKey(chunk, placeHash), Buffer.alloc(0))
+  }
+}
+
+/** Of all versions, those that lost too. */
+function chunksOf({ versions }: EntryState): Set<ChunkId> {
+  const chunks = new Set<ChunkId>()
+  for (const { value } of versions)
+    if (value !== undefined && value.content.kind !== 'inline') for (const { chunk } of value.content.extents) chunks.add(chunk)
+  return chunks
 }
 
 /** From which floor on nothing needs to be kept of it, if that will ever be. */

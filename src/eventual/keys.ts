@@ -3,6 +3,7 @@
 
 import { hash } from 'node:crypto'
 import { ShoalError } from '#foundation/errors.ts'
+import type { ChunkId } from '#foundation/ids.ts'
 import { encodeName } from '#foundation/name.ts'
 
 /** As many as an object's key may have (Amazon S3), in bytes. */
@@ -21,6 +22,8 @@ const ROOT = 0xee
 export const FLOOR_KEY = single('f')
 export const CEILING_KEY = single('h')
 export const KNOWLEDGE_KEY = single('m')
+/** Whose cluster the rows are of. */
+export const CLUSTER_KEY = single('g')
 
 function single(letter: string): Buffer {
   return Buffer.of(ROOT, letter.charCodeAt(0))
@@ -134,4 +137,18 @@ export function digestKey(path: string): Buffer {
 export function digestRange(depth: number, path: string): KeyRange {
   const start = Buffer.from(`\u00eed${String.fromCharCode(depth)}${path}`, 'latin1')
   return { start, end: behind(start) }
+}
+
+/** That a version at the place has the chunk. */
+export function chunkUseKey(chunk: ChunkId, placeHash: Buffer): Buffer {
+  return Buffer.concat([single('u'), Buffer.from(chunk, 'hex'), placeHash])
+}
+
+export function chunkUseRange(chunk: ChunkId): KeyRange {
+  const start = chunkUseKey(chunk, Buffer.alloc(0))
+  return { start, end: behind(start) }
+}
+
+export function placeHashOfChunkUse(key: Buffer): Buffer {
+  return key.subarray(-PLACE_HASH_BYTES)
 }

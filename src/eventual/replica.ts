@@ -6,7 +6,7 @@ import { DigestTree, digestOfState } from './digest-tree.ts'
 import { decodeTime, encodeTime, EntryTable } from './entry-table.ts'
 import { latestTime } from './entry.ts'
 import { HybridClock, type HybridTime, hybridTimeOf, NO_TIME } from './hybrid-clock.ts'
-import { CEILING_KEY, FLOOR_KEY, hashOfPlace, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
+import { CEILING_KEY, DEFINITIONS, FLOOR_KEY, hashOfPlace, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
 import type { TransferredState } from './message.ts'
 import { RumourPool } from './rumour-pool.ts'
@@ -36,6 +36,7 @@ export class Replica {
   readonly knowledge: Knowledge
   readonly rumours: RumourPool
   readonly #floorStep: HybridTime
+  readonly #listeners = new Set<() => void>()
   /** Versions refused because they come from too far in the future. */
   refusedFuture = 0
 
@@ -75,8 +76,13 @@ export class Replica {
     this.#checkAdmitted()
     const told: Place[] = []
     const result = await this.store.transact((transaction) => fn(transaction, (place) => told.push(place)))
-    for (const place of told) this.rumours.add(place)
+    this.#heard(told)
     return result
+  }
+
+  /** Calls `listener` after each change of the definitions of volumes, whoever made it. */
+  onDefinitions(listener: () => void): void {
+    this.#listeners.add(listener)
   }
 
   /** Takes in what `from` has. @returns what was news, by index @throws UNAVAILABLE when some of it is too far in the future; the rest is taken */
@@ -92,7 +98,7 @@ export class Replica {
         return isNews
       }),
     )
-    for (const place of told) this.rumours.add(place)
+    this.#heard(told)
     if (tooFar !== undefined) {
       this.refusedFuture += entries.length - taken.length
       this.clock.observe(latestTime(tooFar.state), from)
@@ -160,6 +166,11 @@ export class Replica {
           if (!this.rumours.has(place) && transaction.get(rumourKey(place)) !== undefined) transaction.delete(rumourKey(place))
       })
     }
+  }
+
+  #heard(places: readonly Place[]): void {
+    for (const place of places) this.rumours.add(place)
+    if (places.some(({ volume }) => volume === DEFINITIONS)) for (const listener of this.#listeners) listener()
   }
 
   #checkAdmitted(): void {
