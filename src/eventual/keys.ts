@@ -152,3 +152,8 @@ export function chunkUseRange(chunk: ChunkId): KeyRange {
 export function placeHashOfChunkUse(key: Buffer): Buffer {
   return key.subarray(-PLACE_HASH_BYTES)
 }
+
+/** All of them. */
+export const EVENTUAL_ROWS: KeyRange = { start: Buffer.of(ROOT), end: Buffer.of(ROOT + 1) }
+/** Entries, those of definitions too. */
+export const ENTRY_ROWS: KeyRange = { start: single('e'), end: single('f') }

@@ -6,7 +6,17 @@ import { DigestTree, digestOfState } from './digest-tree.ts'
 import { decodeTime, encodeTime, EntryTable } from './entry-table.ts'
 import { latestTime } from './entry.ts'
 import { HybridClock, type HybridTime, hybridTimeOf, NO_TIME } from './hybrid-clock.ts'
-import { CEILING_KEY, DEFINITIONS, FLOOR_KEY, hashOfPlace, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
+import {
+  CEILING_KEY,
+  DEFINITIONS,
+  FLOOR_KEY,
+  hashOfPlace,
+  KNOWLEDGE_KEY,
+  kindRange,
+  type Place,
+  readRumourKey,
+  rumourKey,
+} from './keys.ts'
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
 import type { TransferredState } from './message.ts'
 import { RumourPool } from './rumour-pool.ts'

@@ -5,8 +5,8 @@ export const MIN_CHUNK_BYTES = 1024 * 1024
 
 /** What a volume promises. Every field can be given when a volume is created; all but `consistency` can change later. */
 export interface VolumePolicy {
-  /** `strong`: linearizable. `eventual` volumes need a release that has them. */
-  readonly consistency: 'strong'
+  /** `strong`: linearizable. `eventual`: every node takes every write, and they converge; such volumes are not kept here. */
+  readonly consistency: 'strong' | 'eventual'
   /** Name of the replication class: how many copies chunks have, and when a write is acknowledged. That there is one is not checked here. */
   readonly class: string
   /** Length of new chunks: a whole number of MiB, 1 to 64. */
@@ -47,6 +47,8 @@ export interface VolumeInfo {
   readonly tenant: TenantId
   readonly name: string
   readonly policy: VolumePolicy
+  /** What only eventual volumes promise. */
+  readonly eventual?: { readonly onConflict: 'keep' | 'keep-both' | 'cas'; readonly keep: 'class' | 'everywhere' }
   readonly usage: VolumeUsage
   readonly createdNs: bigint
   /** The principal that made it. Through S3, others may do with it what its owner lets them. */

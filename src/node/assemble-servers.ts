@@ -13,6 +13,7 @@ import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { UnderWay } from '#gateway/http/under-way.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
+import { PlacingDoor, volumeOfRequest } from '#gateway/rest/place-volume.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
 import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
@@ -23,6 +24,8 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { ClassDesk } from '#system/class-desk.ts'
+import type { AllVolumes } from '#volume/all-volumes.ts'
+import type { EventualVolumes } from '#volume/eventual-volumes.ts'
 import type { FsckOptions } from '#volume/fsck.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { WirePeers } from '#wire/peers.ts'
@@ -35,7 +38,9 @@ import { isOwnView } from './own-view.ts'
 
 export interface ServerParts {
   readonly config: Config
-  readonly volumes: StrongVolumes
+  readonly volumes: AllVolumes
+  readonly strong: StrongVolumes
+  readonly eventual: Pick<EventualVolumes, 'has'>
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
@@ -63,19 +68,19 @@ export interface Servers {
 export function assembleServers(parts: ServerParts): Servers {
   const httpMetrics = new HttpMetrics(parts.ports.metrics)
   const { authenticator, leadership, peers } = parts
-  const { volumes } = parts
-  const services = { ...parts, ...parts.node, fsck: (options: FsckOptions) => volumes.fsck(options) }
-  const rest = { prefix: '/', door: assembleRest(services, httpMetrics) }
+  const { strong } = parts
+  const services = { ...parts, ...parts.node, fsck: (options: FsckOptions) => strong.fsck(options) }
+  const restDoor = assembleRest(services, httpMetrics)
   const traffic = { base: noTraffic(), s3: noTraffic() }
-  const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator)
+  const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator) || isOfEventual(exchange, parts.eventual)
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
-  const base = [...assembleWebdav(parts), rest].map((place) => ({
-    ...place,
-    door: new SheddingDoor(forwarding(parts, { server: 'base', door: place.door, forwarding: baseForwarding }), traffic.base),
-  }))
+  const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
+  const webdav = assembleWebdav({ ...parts, volumes: strong }).map((place) => ({ ...place, door: forwarded(place.door) }))
+  const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: forwarded(restDoor) }) }
+  const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
   const s3Door = new SheddingDoor(
-    forwarding(parts, { server: 's3', door: assembleS3(parts), forwarding: s3Forwarding }),
+    forwarding(parts, { server: 's3', door: assembleS3({ ...parts, volumes: strong }), forwarding: s3Forwarding }),
     traffic.s3,
   )
   return {
@@ -83,6 +88,12 @@ export function assembleServers(parts: ServerParts): Servers {
     s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
     traffic,
   }
+}
+
+/** Every node serves what is about an eventual volume that it knows. */
+function isOfEventual(exchange: Exchange, eventual: Pick<EventualVolumes, 'has'>): boolean {
+  const name = volumeOfRequest(exchange)
+  return name !== undefined && eventual.has(name)
 }
 
 /** The door behind one that sends requests on to the node that leads. */
@@ -119,7 +130,8 @@ export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
 }
 
 /** What the S3 door is made of. */
-export type S3Parts = Pick<ServerParts, 'config' | 'volumes' | 'findKey' | 'ports'> & {
+export type S3Parts = Pick<ServerParts, 'config' | 'findKey' | 'ports'> & {
+  readonly volumes: StrongVolumes
   readonly keyring: Pick<Keyring, 'list'>
 }
 

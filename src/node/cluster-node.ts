@@ -111,6 +111,11 @@ export class ClusterNode {
     return this.#options.identity.name.nodeId
   }
 
+  /** Whether this node made the cluster. */
+  get isFounder(): boolean {
+    return this.#options.known.home === this.id
+  }
+
   /** Where others reach this node. @throws UNAVAILABLE before `listen` */
   get address(): SocketAddress {
     const { host, nodePort } = this.#membership.self.facts

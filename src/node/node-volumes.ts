@@ -9,7 +9,7 @@ import type { SharedStamp } from '#platform/shared-stamp.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { Pins } from '#volume/pins.ts'
 import type { ReadBuffers } from '#volume/read-buffers.ts'
-import { StrongVolumes } from '#volume/strong-volumes.ts'
+import { StrongVolumes, type StrongVolumesOptions } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 
 /** The part of the configuration that volumes need. */
@@ -33,6 +33,8 @@ export function assembleVolumes(
     readonly pins?: Pins
     readonly readBuffers?: ReadBuffers
     readonly settle?: StrongVolumes['settle']
+    readonly isUsedElsewhere?: StrongVolumesOptions['isUsedElsewhere']
+    readonly isTaken?: StrongVolumesOptions['isTaken']
   },
 ): StrongVolumes {
   const { cluster, ...rest } = ports

@@ -5,6 +5,7 @@ import { joinCluster } from '#cluster/join.ts'
 import { decodeJoinToken } from '#cluster/join-token.ts'
 import { TokenList } from '#cluster/token-list.ts'
 import type { Config } from '#config/settings.ts'
+import { ENTRY_ROWS } from '#eventual/keys.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
@@ -32,7 +33,7 @@ export interface OpenClusterOptions {
   readonly config: Config
   readonly folder: DataFolder
   /** What the folder holds. */
-  readonly stores: Pick<Storage, 'kv' | 'chunks' | 'mode' | 'replaceKeys'>
+  readonly stores: Pick<Storage, 'kv' | 'eventualKv' | 'chunks' | 'mode' | 'replaceKeys'>
   /** The root key that the node is started with, if it isn't the one in the folder. */
   readonly rootKey: Credentials | undefined
   /** The version of Shoal. */
@@ -161,6 +162,7 @@ async function hasData({ folder, stores, files }: OpenClusterOptions): Promise<b
   // What every node notes of its cluster by itself is no loss.
   for (const range of [{ end: SYSTEM_ROWS.start }, { start: SYSTEM_ROWS.end }])
     for await (const _row of stores.kv.range({ ...range, limit: 1 })) return true
+  for await (const _row of stores.eventualKv.range({ ...ENTRY_ROWS, limit: 1 })) return true
   if ((await stores.chunks.usage()).chunks > 0) return true
   const known = await readKnownNodes(folder.path, files)
   return known?.clusterId === folder.clusterId && isInCompany(known, folder.nodeId)

@@ -40,6 +40,8 @@ export interface Storage {
   readonly folder: DataFolder
   readonly kv: KeyValueStore
   readonly chunks: ChunkStore
+  /** What this node has of eventual volumes; never replicated otherwise than by them. */
+  readonly eventualKv: KeyValueStore
   /** The chunk store itself, for what the port doesn't have: compaction. */
   readonly disk: DiskChunkStore
   readonly latch: StorageLatch
@@ -73,6 +75,8 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
         : undefined,
     )
     opened.push(slot)
+    const eventualKv = await openLmdbStore({ path: join(folder.path, 'eventual'), journal: { files, clock } })
+    opened.push(eventualKv)
     const disk = await openDiskChunkStore({
       path: join(folder.path, 'chunks'),
       files,
@@ -87,6 +91,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     return {
       folder,
       kv: reserve.guardKeys(latch.watchKeys(slot)),
+      eventualKv: reserve.guardKeys(latch.watchKeys(eventualKv)),
       chunks: reserve.guardChunks(latch.watchChunks(disk)),
       disk,
       latch,

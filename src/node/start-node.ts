@@ -25,6 +25,7 @@ import { NodeThreads } from '#platform/node-threads.ts'
 import type { Random } from '#platform/random.ts'
 import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { Threads } from '#platform/threads.ts'
+import { AllVolumes } from '#volume/all-volumes.ts'
 import { openContentKeys } from '#volume/content-cipher.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import { Pins } from '#volume/pins.ts'
@@ -34,10 +35,13 @@ import type { WireMethods } from '#wire/methods.ts'
 import { assembleServers } from './assemble-servers.ts'
 import type { Servers } from './assemble-servers.ts'
 import { assembleReaders } from './assemble-readers.ts'
+import { assembleEventual, usedByAll } from './assemble-eventual.ts'
+import type { EventualParts } from './assemble-eventual.ts'
 import { ChunkCluster } from './chunk-cluster.ts'
 import { NodeClusterAdmin } from './cluster-admin.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
+import { EventualCluster } from './eventual-cluster.ts'
 import { LedWork } from './led-work.ts'
 import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
@@ -102,14 +106,24 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const shared = { log, version, clock, random, metrics, threads }
     const rootKey = configuredCredentials(config)
     const { cluster, folder, metadata } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
-    const storage = { ...stores, folder }
+    const eventual = await EventualCluster.open({ storage: { ...stores, folder }, cluster, clock, random, log })
+    const storage = { ...stores, folder, chunks: eventual.chunks }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })
     const access = await openAccess({ storage, metadata, seal, credentials, ports: { clock, random, metrics } })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
     const chunks = new ChunkCluster({ ...shared, storage, cluster })
-    const parts = { config, storage, cluster, metadata, modeMethods: modeMethods(folder.path, files), chunks, credentials }
+    const parts = {
+      config,
+      storage,
+      cluster,
+      metadata,
+      eventual,
+      modeMethods: modeMethods(folder.path, files),
+      chunks,
+      credentials,
+    }
     const node = new Node({ ...parts, access, tls, contentKeys, ports: shared })
     await node.listen()
     return node
@@ -157,6 +171,7 @@ interface NodeParts {
   readonly cluster: ClusterNode
   /** The cluster's, unless the strong volumes live on one node. */
   readonly metadata: ClusterMetadata | undefined
+  readonly eventual: EventualCluster
   readonly modeMethods: WireMethods
   readonly chunks: ChunkCluster
   readonly credentials: RootCredentials
@@ -179,6 +194,7 @@ class Node implements RunningNode {
   readonly nodeId: string
   readonly volumes: StrongVolumes
   readonly #parts: NodeParts
+  readonly #eventual: EventualParts
   readonly #compactor: PackCompactor
   readonly #servers: Servers
   readonly #tracker: NodeTracker
@@ -212,7 +228,10 @@ class Node implements RunningNode {
       cluster: parts.chunks,
       volumesStamp: this.#volumesStamp,
       pins: new Pins(this.#readerPins),
+      isUsedElsewhere: (id) => parts.eventual.isUsed(id),
+      isTaken: (name) => this.#eventual.volumes.has(name),
     })
+    this.#eventual = assembleEventual({ ...parts, ...ports, writeBufferBytes: config.limits.writeBufferBytes })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
     this.#servers = this.#assembleServers()
@@ -259,11 +278,14 @@ class Node implements RunningNode {
         ...modeMethods,
         ...metadata?.methods,
         ...chunks.methods,
+        ...this.#parts.eventual.methods,
       }
       await cluster.listen(answers)
       await chunks.start()
+      await this.#eventual.start()
       await this.#openDoors()
     } catch (error) {
+      await this.#eventual.stop()
       await chunks.stop()
       await cluster.stop()
       throw error
@@ -309,6 +331,7 @@ class Node implements RunningNode {
     await Promise.all([base.stop(graceMs), s3.stop(graceMs), this.#forwarded.ended({ clock: ports.clock, withinMs: graceMs })])
     this.#forwarded.cut()
     await Promise.all(this.#ledWork.map((work) => work.stop()))
+    await this.#eventual.stop()
     await this.volumes.close()
     await chunks.stop()
     // Others may lead as soon as this one doesn't.
@@ -341,7 +364,7 @@ class Node implements RunningNode {
       settle: (name, version) => chunks.settle(name, version),
       drained: (node) => chunks.settings.markDrained(node),
       cluster,
-      volumes: this.volumes,
+      volumes: usedByAll(this.volumes, this.#parts.eventual),
       digests: nodeDigests,
       sessionMs: config.uploads.expiryMs + config.gc.graceMs,
     })
@@ -363,7 +386,9 @@ class Node implements RunningNode {
       peers: cluster.peers,
       tls: this.#parts.tls?.material,
       servedHere: this.#servedHere,
-      volumes: this.volumes,
+      volumes: new AllVolumes(this.volumes, this.#eventual.volumes),
+      strong: this.volumes,
+      eventual: this.#eventual.volumes,
       node: {
         stopping: this.#stopping.signal,
         state: () => this.state(),

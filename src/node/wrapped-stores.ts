@@ -1,4 +1,5 @@
 import type { ChunkStore } from '#chunk/store.ts'
+import type { ChunkId } from '#foundation/ids.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 
 /** The same store with another way of changing it. */
@@ -24,5 +25,15 @@ export function withWrite(store: ChunkStore, write: ChunkStore['write']): ChunkS
     list: (from) => store.list(from),
     usage: () => store.usage(),
     close: () => store.close(),
+  }
+}
+
+/** The same store, which forgets no chunk that `isUsed`. */
+export function withForget(store: ChunkStore, isUsed: (id: ChunkId) => Promise<boolean>): ChunkStore {
+  return {
+    ...withWrite(store, (...args) => store.write(...args)),
+    async forget(id, options) {
+      return !(await isUsed(id)) && store.forget(id, options)
+    },
   }
 }

@@ -25,6 +25,8 @@ export interface MaintenanceOptions {
   readonly metadata: Metadata
   readonly chunks: ChunkStore
   readonly pins: Pins
+  /** Whether something else than the metadata has use for a chunk. */
+  readonly isUsedElsewhere?: ((id: ChunkId) => Promise<boolean>) | undefined
   /** Let go of memory that nobody has used for a while. */
   readonly buffers: readonly { trim(): void }[]
   readonly clock: Clock
@@ -163,7 +165,7 @@ export class Maintenance {
   /** Chunks that no row refers to and that nobody has touched for the grace: what a crash left between the chunk and its
    *  commit. Each is forgotten if `forget` is set and it still is so. */
   async *orphans({ forget }: { forget: boolean }): AsyncGenerator<ChunkInfo & { readonly forgotten: boolean }> {
-    const { metadata, chunks, pins, clock, graceMs } = this.#options
+    const { metadata, chunks, pins, clock, graceMs, isUsedElsewhere } = this.#options
     const beforeMs = clock.nowMs() - graceMs
     let listed = 0
     for await (const chunk of chunks.list()) {
@@ -173,7 +175,7 @@ export class Maintenance {
       if (listed % CHUNKS_PER_TURN === 0) await new Promise<void>((resolve) => void setImmediate(resolve))
       if (touchedAtMs >= beforeMs || pins.has(id)) continue
       const isKnown = await metadata.readSystem((snapshot) => findReference(snapshot, id) !== undefined)
-      if (isKnown || pins.has(id)) continue
+      if (isKnown || pins.has(id) || (await isUsedElsewhere?.(id)) === true) continue
       yield { ...chunk, forgotten: forget && (await chunks.forget(id, { untouchedSinceMs: beforeMs })) }
     }
   }

@@ -83,6 +83,10 @@ export interface StrongVolumesOptions {
   readonly readBuffers?: ReadBuffers
   /** Of a thread that only reads: see `ReaderStores`. */
   readonly settle?: ReaderStores['settle']
+  /** Whether a volume of another kind has the name: none can be made with it. */
+  readonly isTaken?: ((name: string) => boolean) | undefined
+  /** Whether something else has use for a chunk: it is no garbage then. */
+  readonly isUsedElsewhere?: ((id: ChunkId) => Promise<boolean>) | undefined
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
   readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
 }
@@ -109,6 +113,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #stores: StrongVolumeStores
   readonly #clock: Clock
   readonly #tenant: TenantId
+  readonly #isTaken: StrongVolumesOptions['isTaken']
   readonly #classes: VolumeClasses
   readonly #maintenance: Maintenance
   readonly #lifecycle: Lifecycle
@@ -125,6 +130,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const { readBuffers = new ReadBuffers(digests, { sizeBytes: READ_BUFFER_BYTES, keptMax: READ_BUFFERS_KEPT }) } = options
     this.#clock = clock
     this.#stamp = options.volumesStamp ?? new SharedStamp()
+    this.#isTaken = options.isTaken
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
@@ -149,6 +155,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       metadata: this.#metadata,
       chunks,
       pins,
+      isUsedElsewhere: options.isUsedElsewhere,
       buffers: [buffers, readBuffers],
       clock,
       log,
@@ -230,6 +237,8 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     { policy = {}, settings, caller }: { policy?: Partial<VolumePolicy>; settings: BucketSettings; caller: Caller },
   ): Promise<VolumeInfo> {
     this.#checkClass(policy)
+    if (this.#isTaken?.(name) === true)
+      throw new ShoalError('VOLUME_EXISTS', `There is a volume "${name}" already`, { details: { volume: name } })
     return this.#changeVolumes((tx, onAppend) => {
       const owner = caller.principal
       const record = createVolume(tx, { tenant: this.#tenant, name, policy, owner }, this.#clock.nowNs())

@@ -279,14 +279,22 @@ export interface CopyRange {
   readonly length: number
 }
 
+/** What a volume can be made with. */
+export interface VolumeSettings extends VolumePolicy {
+  /** For an eventual volume: what becomes of a concurrent write that loses. */
+  readonly onConflict: 'keep' | 'keep-both' | 'cas'
+  /** For an eventual volume: `everywhere` lets each node end with every file. */
+  readonly keep: 'class' | 'everywhere'
+}
+
 /** The volumes of one tenant. Names: 3 to 63 characters of a-z, 0-9, "-" and ".", first and last a letter or digit
  *  (Amazon S3's rules for bucket names, since a volume is a bucket there). */
 export interface Volumes {
   /** @throws VOLUME_EXISTS, INVALID_ARGUMENT */
-  create(name: string, policy: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo>
+  create(name: string, settings: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo>
   list(): Promise<readonly VolumeInfo[]>
   find(name: string): Promise<VolumeInfo | undefined>
-  update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo>
+  update(name: string, changes: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo>
   /** Removes an empty volume; with `force` its contents too. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */
   remove(name: string, options: { readonly caller: Caller; readonly force?: boolean }): Promise<void>
   /** @throws VOLUME_NOT_FOUND */

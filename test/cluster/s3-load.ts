@@ -160,7 +160,10 @@ function stockClient(endpoint: string): S3Client {
 
 function reasonOf(error: unknown): string {
   const { name, message, code, $metadata } = error as Error & { code?: string; $metadata?: { httpStatusCode?: number } }
-  return [$metadata?.httpStatusCode, name, code, message].filter((part) => part !== undefined).join(' ').replaceAll(/\d{5,}/g, '…')
+  return [$metadata?.httpStatusCode, name, code, message]
+    .filter((part) => part !== undefined)
+    .join(' ')
+    .replaceAll(/\d{5,}/g, '…')
 }
 
 async function digestOf(client: S3Client, key: string): Promise<string> {

@@ -58,7 +58,7 @@ export const LAYERS: readonly Layer[] = [
   {
     name: 'volume',
     purpose: 'what every door calls: the namespace plus chunks',
-    imports: [...GROUND, 'kv', 'chunk', 'metadata'],
+    imports: [...GROUND, 'kv', 'eventual', 'chunk', 'metadata'],
   },
   { name: 'access', purpose: 'who may do what', imports: [...GROUND, 'kv'] },
   { name: 'config', purpose: 'file, environment and flags to one frozen configuration', imports: ['foundation', 'platform'] },
@@ -105,6 +105,7 @@ export const LAYERS: readonly Layer[] = [
       'sharedlog',
       'etcd',
       'kv',
+      'eventual',
       'chunk',
       'placement',
       'replication',

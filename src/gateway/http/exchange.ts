@@ -85,6 +85,7 @@ export class Exchange {
   #expectsContinue: boolean
   #body: RequestBody | undefined = undefined
   #isUnread = false
+  #kept: Buffer | undefined = undefined
   #bodyFailure: ShoalError | undefined = undefined
   #abort: AbortController | undefined = undefined
   #drainWaiter: { resolve(): void; reject(error: unknown): void } | undefined = undefined
@@ -131,6 +132,12 @@ export class Exchange {
     return this.#abort.signal
   }
 
+  /** Reads a body before it is known who serves the request: `body` gives the same bytes once more. @throws as `body` does */
+  async keepBody(maxBytes: number): Promise<Buffer> {
+    this.#kept = await this.body(maxBytes).collect()
+    return this.#kept
+  }
+
   /** Starts to read the body, and sends the 100 that a client may wait for: judge all else before. Once a request.
    *  @throws TOO_LARGE if more than `maxBytes` are announced; the body itself throws it if they come unannounced */
   body(maxBytes = UNLIMITED): RequestBody {
@@ -142,7 +149,8 @@ export class Exchange {
     if (this.#isUnread) return this.#again(maxBytes)
     const body = new RequestBody(this.request, { lengthBytes: this.lengthBytes, maxBytes, settled: this.kernel.bodySettled })
     this.#body = body
-    if (this.lengthBytes === 0) {
+    if (this.#kept !== undefined && this.#kept.length > 0) body.accept(this.#kept)
+    if (this.lengthBytes === 0 || this.#kept !== undefined) {
       body.finish()
       return body
     }

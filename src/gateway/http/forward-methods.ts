@@ -85,7 +85,10 @@ function bodyOf(content: Buffer, call: IncomingCall): AsyncIterator<Buffer> {
 }
 
 function stopped(): ShoalError {
-  return new ShoalError('UNAVAILABLE', 'The node that served this request has stopped in the middle of it: look, or send it again')
+  return new ShoalError(
+    'UNAVAILABLE',
+    'The node that served this request has stopped in the middle of it: look, or send it again',
+  )
 }
 
 /** What the kernel takes for the socket of a client. */

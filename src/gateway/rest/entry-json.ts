@@ -61,6 +61,7 @@ export function volumeJson(info: VolumeInfo): Record<string, unknown> {
     quotaFiles: policy.quotaFiles ?? null,
     durability: policy.durability,
     versioning: policy.versioning,
+    ...info.eventual,
     usage: { bytes: usage.bytes, files: usage.files },
     created: formatTimestamp(info.createdNs),
   }

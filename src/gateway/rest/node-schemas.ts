@@ -5,13 +5,10 @@ import { z } from 'zod'
 export const NodeSchema = z.object({
   id: z.string(),
   state: z.enum(['joining', 'alive', 'suspect', 'dead', 'left', 'draining', 'drained', 'readonly']),
-  drained: z
-    .number()
-    .nullable()
-    .meta({
-      description:
-        'Of one that is draining: the part of its chunks that is known to be elsewhere, 0 to 1; null where that is not known',
-    }),
+  drained: z.number().nullable().meta({
+    description:
+      'Of one that is draining: the part of its chunks that is known to be elsewhere, 0 to 1; null where that is not known',
+  }),
   since: z.string().meta({ description: 'How long it is alive, suspect, dead or gone, as far as the node that answers knows' }),
   self: z.boolean().meta({ description: 'Whether it is the node that answers' }),
   home: z.boolean().meta({ description: 'Whether the volumes are served from it' }),

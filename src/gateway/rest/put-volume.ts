@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
-import type { VolumePolicy } from '#metadata/policy.ts'
+import type { VolumeSettings } from '#volume/volume.ts'
 import { volumeJson } from './entry-json.ts'
 import { callerOf, readJson, volumeName } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS } from './route.ts'
@@ -33,7 +33,7 @@ export const putVolume: Route = {
 }
 
 /** `null` lifts a quota: the policy says `undefined` for it, which isn't the same as leaving the field out. */
-export function policyOf(asked: z.output<typeof PolicySchema>): Partial<VolumePolicy> {
+export function policyOf(asked: z.output<typeof PolicySchema>): Partial<VolumeSettings> {
   const policy: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(asked)) {
     if (value !== undefined) policy[key] = value === null ? undefined : value

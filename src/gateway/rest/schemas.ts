@@ -60,6 +60,8 @@ export const VolumeSchema = z.object({
   quotaFiles: z.int().nullable(),
   durability: z.string(),
   versioning: z.string(),
+  onConflict: z.string().optional().meta({ description: 'Of an eventual volume' }),
+  keep: z.string().optional().meta({ description: 'Of an eventual volume' }),
   usage: z.object({ bytes: z.int(), files: z.int() }),
   created: z.string(),
 })
@@ -67,13 +69,21 @@ export const VolumeSchema = z.object({
 export const VolumeListSchema = z.object({ volumes: z.array(VolumeSchema) })
 
 export const PolicySchema = z.strictObject({
-  consistency: z.enum(['strong']).optional(),
+  consistency: z.enum(['strong', 'eventual']).optional(),
   class: z.string().min(1).max(63).optional(),
   chunkSizeBytes: z.int().positive().optional(),
   quotaBytes: SizeSchema.nullable().optional(),
   quotaFiles: SizeSchema.nullable().optional(),
   durability: z.enum(['durable']).optional(),
   versioning: z.enum(['off', 'enabled', 'suspended']).optional(),
+  onConflict: z
+    .enum(['keep', 'keep-both', 'cas'])
+    .optional()
+    .meta({ description: 'Of an eventual volume: what becomes of a concurrent write that loses' }),
+  keep: z
+    .enum(['class', 'everywhere'])
+    .optional()
+    .meta({ description: 'Of an eventual volume: `everywhere` lets each node end with every file' }),
 })
 
 export const KeySchema = z.object({

@@ -1,0 +1,80 @@
+import type { ChunkId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
+import { EventualVolumes } from '#volume/eventual-volumes.ts'
+import type { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { ChunkCluster } from './chunk-cluster.ts'
+import { EventualChunks } from './eventual-chunks.ts'
+import type { EventualCluster } from './eventual-cluster.ts'
+import { KeepEverywhere } from './keep-everywhere.ts'
+
+/** The eventual volumes of a node, and what works for them. */
+export interface EventualParts {
+  readonly volumes: EventualVolumes
+  /** To be called once the cluster listens. */
+  start(): Promise<void>
+  stop(): Promise<void>
+}
+
+export function assembleEventual(parts: {
+  readonly eventual: EventualCluster
+  readonly chunks: Pick<ChunkCluster, 'classes' | 'peers'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly writeBufferBytes: number
+}): EventualParts {
+  const { eventual, chunks, clock, writeBufferBytes } = parts
+  const { replica, definitions, chunks: local, peers } = eventual
+  const log = parts.log.child({ part: 'eventual' })
+  const self = replica.node
+  const shared = new EventualChunks({
+    self,
+    local,
+    classes: chunks.classes,
+    peers: chunks.peers,
+    running: () => peers.running(),
+    log,
+  })
+  const volumes = new EventualVolumes({
+    definitions,
+    chunksOf: (name) => shared.of(name),
+    clock,
+    digests: nodeDigests,
+    nodeId: self,
+    writeBufferBytes,
+  })
+  replica.onDefinitions(
+    () => void volumes.refresh().catch((error: unknown) => log.error('the definitions of volumes could not be read', { error })),
+  )
+  const keeper = new KeepEverywhere({ replica, definitions, local, chunks: shared, clock, log })
+  return {
+    volumes,
+    async start() {
+      await volumes.refresh()
+      await eventual.start()
+      keeper.start()
+    },
+    async stop() {
+      await keeper.stop()
+      await shared.stop()
+      await eventual.stop()
+    },
+  }
+}
+
+/** What the tracker asks of volumes, of both kinds. */
+export function usedByAll(
+  strong: Pick<StrongVolumes, 'list' | 'referenced'>,
+  eventual: Pick<EventualCluster, 'referenced'>,
+): Pick<StrongVolumes, 'list' | 'referenced'> {
+  return {
+    list: () => strong.list(),
+    async referenced(ids: readonly ChunkId[]) {
+      const [known, others] = await Promise.all([strong.referenced(ids), eventual.referenced(ids)])
+      const all = new Map(known)
+      for (const [id, classes] of others) all.set(id, [...new Set([...(all.get(id) ?? []), ...classes])])
+      return all
+    },
+  }
+}

@@ -1,0 +1,151 @@
+import type { ChunkStore } from '#chunk/store.ts'
+import { usedChunks } from '#eventual/chunk-uses.ts'
+import { EventualNode } from '#eventual/eventual-node.ts'
+import { CLUSTER_KEY, EVENTUAL_ROWS } from '#eventual/keys.ts'
+import { Replica } from '#eventual/replica.ts'
+import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import type { ChunkId } from '#foundation/ids.ts'
+import type { KeyValueStore } from '#kv/store.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
+import type { WireMethods } from '#wire/methods.ts'
+import type { ClusterNode } from './cluster-node.ts'
+import { eventualMethods, WireEventualPeers } from './eventual-peers.ts'
+import type { Storage } from './open-storage.ts'
+import { withForget } from './wrapped-stores.ts'
+
+export interface EventualClusterOptions {
+  readonly storage: Pick<Storage, 'eventualKv' | 'chunks'> & { readonly folder: { readonly clusterId: string } }
+  readonly cluster: Pick<ClusterNode, 'id' | 'isFounder' | 'peers' | 'members' | 'removed'>
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+}
+
+/** How often a node that has spoken with nobody yet tries to, and the members are looked at for those that were removed. */
+const ADMISSION_MS = 250
+/** The door opens without it then. */
+const FIRST_CONTACT_MS = 3_000
+const REMOVALS_MS = 5_000
+const ROWS_PER_STEP = 1_000
+
+/** This node's part in the eventual volumes of its cluster. */
+export class EventualCluster {
+  readonly replica: Replica
+  readonly definitions: Definitions
+  readonly peers: WireEventualPeers
+  /** What other nodes call. */
+  readonly methods: WireMethods
+  /** This node's chunks, without a way to lose those that versions here have. */
+  readonly chunks: ChunkStore
+  readonly node: EventualNode
+  readonly #options: EventualClusterOptions
+  readonly #stopping = new AbortController()
+  #tasks: Promise<void>[] = []
+
+  private constructor(replica: Replica, options: EventualClusterOptions) {
+    const { storage, cluster, clock, random } = options
+    const log = options.log.child({ part: 'eventual' })
+    this.replica = replica
+    this.#options = { ...options, log }
+    this.definitions = new Definitions(replica)
+    this.peers = new WireEventualPeers({
+      self: cluster.id,
+      wire: cluster.peers,
+      members: () => cluster.members(),
+      removed: cluster.removed,
+    })
+    this.node = new EventualNode({ replica, peers: this.peers, clock, random, log })
+    this.methods = eventualMethods(this.node)
+    this.chunks = withForget(storage.chunks, (id) => this.isUsed(id))
+  }
+
+  static async open(options: EventualClusterOptions): Promise<EventualCluster> {
+    const { storage, cluster, clock } = options
+    const store = storage.eventualKv
+    await dropRowsOfOthers(store, storage.folder.clusterId)
+    const replica = await Replica.open({ node: cluster.id, store, clock, isFounder: cluster.isFounder })
+    return new EventualCluster(replica, options)
+  }
+
+  async isUsed(id: ChunkId): Promise<boolean> {
+    return (await this.referenced([id])).has(id)
+  }
+
+  /** Which of the chunks versions here have, with the classes of their volumes. */
+  referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
+    return usedChunks(this.replica, ids)
+  }
+
+  /** To be called once the cluster listens. A node that has just joined waits a moment for somebody to let it in. */
+  async start(): Promise<void> {
+    this.node.start()
+    if (this.peers.running().length > 0) await this.#firstContact()
+    this.#tasks = [this.#repeat(ADMISSION_MS, () => this.#seekAdmission()), this.#repeat(REMOVALS_MS, () => this.#removeLost())]
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.node.stop()
+    await Promise.all(this.#tasks)
+  }
+
+  async #firstContact(): Promise<void> {
+    const { clock } = this.#options
+    const over = new AbortController()
+    const signal = AbortSignal.any([this.#stopping.signal, over.signal])
+    const seeking = this.#seekUntil(signal)
+    await Promise.race([seeking, clock.sleep(FIRST_CONTACT_MS, signal).catch(() => undefined)])
+    over.abort()
+  }
+
+  async #seekUntil(signal: AbortSignal): Promise<void> {
+    const { clock, log } = this.#options
+    while (!this.replica.isAdmitted && !signal.aborted) {
+      await this.#seekAdmission().catch((error: unknown) => log.debug('nobody has let this node in yet', { error }))
+      if (!this.replica.isAdmitted) await clock.sleep(ADMISSION_MS, signal).catch(() => undefined)
+    }
+  }
+
+  /** Until it has spoken with a member it takes no writes. */
+  async #seekAdmission(): Promise<void> {
+    const [peer] = this.replica.isAdmitted ? [] : this.peers.running()
+    if (peer !== undefined) await this.node.exchangeWith(peer)
+  }
+
+  async #removeLost(): Promise<void> {
+    const { replica } = this
+    if (!replica.isAdmitted) return
+    for (const id of this.#options.cluster.removed) if (!replica.knowledge.isRemoved(id)) await replica.remove(id)
+  }
+
+  async #repeat(intervalMs: number, once: () => Promise<void>): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(intervalMs, signal)
+        await once()
+      } catch (error) {
+        if (!isShoalError(error)) throw error
+        if (error.code !== 'CANCELLED') log.debug('to be tried again', { code: error.code, reason: error.message })
+      }
+    }
+  }
+}
+
+/** A node that was alone and goes to another cluster takes along nothing of its own one: only one without entries may go. */
+async function dropRowsOfOthers(store: KeyValueStore, clusterId: string): Promise<void> {
+  const known = await store.get(CLUSTER_KEY)
+  if (known?.toString() === clusterId) return
+  for (let more = known !== undefined; more;) {
+    more = await store.transact((transaction) => {
+      const rows = [...transaction.range({ ...EVENTUAL_ROWS, limit: ROWS_PER_STEP })]
+      for (const { key } of rows) transaction.delete(key)
+      return rows.length === ROWS_PER_STEP
+    })
+  }
+  await store.transact((transaction) => transaction.put(CLUSTER_KEY, Buffer.from(clusterId)))
+}

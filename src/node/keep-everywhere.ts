@@ -1,0 +1,96 @@
+import type { Replica } from '#eventual/replica.ts'
+import type { EventualVolumes } from '#eventual/volumes.ts'
+import type { ChunkStore } from '#chunk/store.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import type { ChunkId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { EventualChunks } from './eventual-chunks.ts'
+
+export interface KeepEverywhereOptions {
+  readonly replica: Replica
+  readonly definitions: Pick<EventualVolumes, 'list' | 'open'>
+  readonly local: Pick<ChunkStore, 'locate'>
+  readonly chunks: Pick<EventualChunks, 'read'>
+  readonly clock: Clock
+  readonly log: Log
+}
+
+const INTERVAL_MS = 1_000
+
+/** Fetches what volumes that are kept everywhere have and this node hasn't. It looks again only once any entry has changed, or something
+ *  could not be had. */
+export class KeepEverywhere {
+  readonly #options: KeepEverywhereOptions
+  readonly #stopping = new AbortController()
+  #running: Promise<void> = Promise.resolve()
+  #complete: Buffer | undefined
+
+  constructor(options: KeepEverywhereOptions) {
+    this.#options = options
+  }
+
+  start(): void {
+    this.#running = this.#run()
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort()
+    await this.#running
+  }
+
+  /** Looks once through everything. */
+  async fetchAll(): Promise<void> {
+    const { replica, definitions } = this.#options
+    const root = await replica.store.read((snapshot) => replica.table.tree.root(snapshot))
+    if (this.#complete?.equals(root) === true) return
+    let missing = 0
+    for (const { name, policy } of await definitions.list())
+      if (policy.keepEverywhere) missing += await this.#fetchVolume(name, policy.class)
+    this.#complete = missing === 0 ? root : undefined
+  }
+
+  /** @returns how many chunks could not be had */
+  async #fetchVolume(name: string, className: string): Promise<number> {
+    const namespace = await this.#options.definitions.open(name)
+    let missing = 0
+    for (let cursor: string | undefined; ;) {
+      const { items, next } = await namespace.list(cursor === undefined ? {} : { cursor })
+      for (const item of items) {
+        const content = 'entry' in item ? item.entry.value.content : undefined
+        if (content === undefined || content.kind === 'inline') continue
+        for (const { chunk } of content.extents) if (!(await this.#fetch(chunk, className))) missing += 1
+      }
+      if (next === undefined || this.#stopping.signal.aborted) return missing
+      cursor = next
+    }
+  }
+
+  async #fetch(chunk: ChunkId, className: string): Promise<boolean> {
+    const { local, chunks, log } = this.#options
+    if (this.#stopping.signal.aborted) return false
+    if ((await local.locate(chunk)) !== undefined) return true
+    try {
+      await chunks.read(chunk, { className })
+      return true
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      log.debug('a chunk that is to be on every node could not be had yet', { chunk, code: error.code })
+      return false
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, log } = this.#options
+    const { signal } = this.#stopping
+    while (!signal.aborted) {
+      try {
+        await clock.sleep(INTERVAL_MS, signal)
+        await this.fetchAll()
+      } catch (error) {
+        if (!isShoalError(error)) throw error
+        if (error.code !== 'CANCELLED') log.warn('what is to be on every node is not fetched for now', { error })
+      }
+    }
+  }
+}

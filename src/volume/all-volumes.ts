@@ -1,0 +1,87 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { VolumeInfo } from '#metadata/policy.ts'
+import type { FollowOptions } from './change-stream.ts'
+import type { EventualVolumes } from './eventual-volumes.ts'
+import type { StrongVolumes } from './strong-volumes.ts'
+import type { Caller, Change, Volume, Volumes, VolumeSettings } from './volume.ts'
+
+/** Strong and eventual volumes as one directory. A name is looked for among the eventual ones first: what is known of these is at hand on
+ *  every node. That no two have one name is seen to as far as this node knows of both. */
+export class AllVolumes implements Volumes {
+  readonly #strong: StrongVolumes
+  readonly #eventual: EventualVolumes
+
+  constructor(strong: StrongVolumes, eventual: EventualVolumes) {
+    this.#strong = strong
+    this.#eventual = eventual
+  }
+
+  async create(name: string, settings: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo> {
+    if (settings.consistency !== 'eventual') return this.#strong.create(name, strongOf(settings), caller)
+    if (await this.#isStrong(name)) throw exists(name)
+    return this.#eventual.create(name, settings)
+  }
+
+  async list(): Promise<readonly VolumeInfo[]> {
+    const [eventual, strong] = [await this.#eventual.list(), await this.#strong.list()]
+    const names = new Set(eventual.map(({ name }) => name))
+    return [...eventual, ...strong.filter(({ name }) => !names.has(name))].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  async find(name: string): Promise<VolumeInfo | undefined> {
+    return this.#eventual.has(name) ? this.#eventual.find(name) : this.#strong.find(name)
+  }
+
+  async update(name: string, settings: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo> {
+    const isEventual = this.#eventual.has(name)
+    const { consistency } = settings
+    // What a volume promises of consistency is chosen when it is made.
+    if (consistency !== undefined && (consistency === 'eventual') !== isEventual) throw exists(name)
+    return isEventual ? this.#eventual.update(name, settings) : this.#strong.update(name, strongOf(settings), caller)
+  }
+
+  remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {
+    return this.#eventual.has(name) ? this.#eventual.remove(name, options) : this.#strong.remove(name, options)
+  }
+
+  open(name: string): Promise<Volume> {
+    return this.#eventual.has(name) ? this.#eventual.open(name) : this.#strong.open(name)
+  }
+
+  /** Of strong volumes: nobody has an order of the changes of eventual ones. @throws UNSUPPORTED for one of these */
+  changes(options: FollowOptions): AsyncIterableIterator<Change> {
+    if (options.volume !== undefined && this.#eventual.has(options.volume))
+      throw new ShoalError(
+        'UNSUPPORTED',
+        `"${options.volume}" is an eventual volume, whose changes have no order to be followed in`,
+      )
+    return this.#strong.changes(options)
+  }
+
+  currentCursor(): Promise<string> {
+    return this.#strong.currentCursor()
+  }
+
+  /** Where it can't be known now, nobody is kept from making an eventual one. */
+  async #isStrong(name: string): Promise<boolean> {
+    try {
+      return (await this.#strong.find(name)) !== undefined
+    } catch (error) {
+      if (!isShoalError(error, 'UNAVAILABLE')) throw error
+      return false
+    }
+  }
+}
+
+/** @throws INVALID_ARGUMENT for what only eventual volumes have */
+function strongOf({ onConflict, keep, ...policy }: Partial<VolumeSettings>): Partial<VolumeSettings> {
+  const field = onConflict !== undefined ? 'onConflict' : keep !== undefined ? 'keep' : undefined
+  if (field === undefined) return policy
+  throw new ShoalError('INVALID_ARGUMENT', `"${field}" is for eventual volumes: give "consistency": "eventual" with it`, {
+    details: { field },
+  })
+}
+
+function exists(name: string): ShoalError {
+  return new ShoalError('VOLUME_EXISTS', `There is a volume "${name}" already`, { details: { volume: name } })
+}

@@ -1,0 +1,113 @@
+// Nodes of one cluster in processes of their own, for what any of them takes.
+
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { Cli } from '../integration/cli-process.ts'
+import { AUTHORIZATION, freePort, startNodeProcess } from './node-process.ts'
+import type { NodeProcess } from './node-process.ts'
+
+export interface Asked {
+  readonly method?: string
+  readonly body?: string | Uint8Array
+  readonly headers?: Record<string, string>
+}
+
+export class EventualNodes {
+  readonly folder: string
+  readonly nodes: (NodeProcess & { readonly port: number })[] = []
+
+  static async found(): Promise<EventualNodes> {
+    const cluster = new EventualNodes(await mkdtemp(join(tmpdir(), 'shoal-eventual-')))
+    await cluster.start(0)
+    return cluster
+  }
+
+  private constructor(folder: string) {
+    this.folder = folder
+  }
+
+  /** Lets `count` further nodes in. */
+  async grow(count: number): Promise<void> {
+    const line = await this.cli(0).run('cluster', 'token', '--uses', String(count), '--expires', '1h')
+    const token = line.trimEnd().split('\n').at(-1) as string
+    const first = this.nodes.length
+    const join = ['--join', `127.0.0.1:${(this.nodes[0] as { port: number }).port + 2}`]
+    await Promise.all(Array.from({ length: count }, (_, at) => this.start(first + at, { token, flags: join })))
+  }
+
+  /** Starts a node for the first time, or again on what it has. */
+  async start(at: number, { token, flags = [] }: { token?: string; flags?: readonly string[] } = {}): Promise<void> {
+    const port = this.nodes[at]?.port ?? (await freePort())
+    const environment = { SHOAL_TOKEN: token }
+    this.nodes[at] = { ...(await startNodeProcess({ data: join(this.folder, `node-${at}`), port, flags, environment })), port }
+  }
+
+  cli(at: number): Cli {
+    return new Cli((this.nodes[at] as NodeProcess).origin, this.folder)
+  }
+
+  call(at: number, path: string, { method = 'GET', body, headers = {} }: Asked = {}): Promise<Response> {
+    return fetch(`${(this.nodes[at] as NodeProcess).origin}/api/v1${path}`, {
+      method,
+      body: body === undefined ? null : typeof body === 'string' ? body : new Uint8Array(body),
+      headers: { authorization: AUTHORIZATION, ...headers },
+    })
+  }
+
+  async put(at: number, path: string, body: string | Uint8Array): Promise<void> {
+    const answer = await this.call(at, `/volumes/shared/files/${path}`, { method: 'PUT', body })
+    assert.ok(answer.status === 200 || answer.status === 201, `${answer.status} ${await answer.text()}`)
+  }
+
+  async text(at: number, path: string): Promise<string | undefined> {
+    const answer = await this.call(at, `/volumes/shared/files/${path}`)
+    const body = await answer.text()
+    return answer.status === 200 ? body : undefined
+  }
+
+  /** Of all names with their entity tags, and of all contents, as a node has them. */
+  async digest(at: number): Promise<string> {
+    const hash = createHash('sha256')
+    for (let cursor: string | undefined; ;) {
+      const answer = await this.call(
+        at,
+        `/volumes/shared/entries/?recursive${cursor === undefined ? '' : `&cursor=${encodeURIComponent(cursor)}`}`,
+      )
+      if (answer.status !== 200) return `${answer.status}`
+      const page = (await answer.json()) as { entries: { path: string; type: string; etag: string }[]; next?: string }
+      for (const { path, type, etag } of page.entries) {
+        hash.update(`${path} ${type} ${etag}\n`)
+        if (type !== 'file') continue
+        const file = await this.call(at, `/volumes/shared/files/${path.split('/').map(encodeURIComponent).join('/')}`)
+        hash.update(`${file.status}`).update(Buffer.from(await file.arrayBuffer()))
+      }
+      if (page.next === undefined) return hash.digest('hex')
+      cursor = page.next
+    }
+  }
+
+  async agree(withinMs = 20_000): Promise<void> {
+    await until(
+      'all nodes have the same',
+      async () => new Set(await Promise.all(this.nodes.map((_, at) => this.digest(at)))).size === 1,
+      withinMs,
+    )
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.nodes.map(({ kill }) => kill()))
+    await rm(this.folder, { recursive: true, force: true })
+  }
+}
+
+export async function until(what: string, holds: () => Promise<boolean>, withinMs = 10_000): Promise<void> {
+  const beganMs = performance.now()
+  while (!(await holds())) {
+    assert.ok(performance.now() - beganMs < withinMs, `not within ${withinMs} ms: ${what}`)
+    await delay(100)
+  }
+}
