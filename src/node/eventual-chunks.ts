@@ -4,7 +4,7 @@ import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
 import type { ClassChunks } from '#volume/locations.ts'
-import type { VolumeClasses } from '#volume/strong-volumes.ts'
+import type { VolumeClasses } from '#volume/strong-volumes-options.ts'
 import { withWrite } from './wrapped-stores.ts'
 
 export interface EventualChunksOptions {

@@ -9,7 +9,8 @@ import type { SharedStamp } from '#platform/shared-stamp.ts'
 import type { ContentKeys } from '#volume/content-cipher.ts'
 import type { Pins } from '#volume/pins.ts'
 import type { ReadBuffers } from '#volume/read-buffers.ts'
-import { StrongVolumes, type StrongVolumesOptions } from '#volume/strong-volumes.ts'
+import { StrongVolumes } from '#volume/strong-volumes.ts'
+import type { StrongVolumesOptions } from '#volume/strong-volumes-options.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 
 /** The part of the configuration that volumes need. */

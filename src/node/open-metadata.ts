@@ -82,12 +82,13 @@ async function open(
   const { config, identity, members, log } = options
   // Some 9 MB of programs and libraries, which a node whose metadata is on it alone does without.
   const [{ WireSnapshots }, cluster] = await Promise.all([import('./metadata-snapshots.ts'), import('./cluster-metadata.ts')])
+  // Snapshots may be wanted while it opens.
+  const opened: { metadata?: ClusterMetadata } = {}
   const snapshots = new WireSnapshots({
     wire: { call: async (...call) => (options.peers() ?? notYet()).call(...call) },
-    peers: () => peersOf(members(), identity.name.nodeId, metadata),
+    peers: () => peersOf(members(), identity.name.nodeId, opened.metadata),
   })
-  let metadata: ClusterMetadata | undefined
-  metadata = await cluster.ClusterMetadata.open({
+  opened.metadata = await cluster.ClusterMetadata.open({
     ...options,
     log: log.child({ part: 'metadata' }),
     mode,
@@ -102,7 +103,7 @@ async function open(
     snapshots,
     processes: new NodeProcesses(),
   })
-  return metadata
+  return opened.metadata
 }
 
 function metaNodeOf({ id, facts, liveness, sinceMs }: MemberView): MetaNode {

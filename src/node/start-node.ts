@@ -1,10 +1,4 @@
-import { BasicAuthenticator } from '#access/basic-authenticator.ts'
 import { openKeySeal } from '#access/key-seal.ts'
-import type { KeySeal } from '#access/key-seal.ts'
-import { findIn } from '#access/keyring.ts'
-import { KvKeyring } from '#access/kv-keyring.ts'
-import { ROOT } from '#access/principal.ts'
-import type { FindKey } from '#access/principal.ts'
 import { loadRootCredentials } from '#access/root-credentials.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
 import type { Config } from '#config/settings.ts'
@@ -48,6 +42,8 @@ import { describeMetadata, describeNode } from './node-status.ts'
 import { NodeTracker } from './node-tracker.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
+import { openAccess } from './open-access.ts'
+import type { Access } from './open-access.ts'
 import { openCluster } from './open-cluster.ts'
 import { openStorage } from './open-storage.ts'
 import type { Storage } from './open-storage.ts'
@@ -137,32 +133,6 @@ function configuredCredentials({ rootAccessKey, rootSecretKey }: Config) {
   return rootAccessKey === undefined || rootSecretKey === undefined
     ? undefined
     : { accessKey: rootAccessKey, secretKey: rootSecretKey }
-}
-
-interface Access {
-  readonly keyring: KvKeyring
-  readonly authenticator: BasicAuthenticator
-  readonly findKey: FindKey
-  /** Of the keys. */
-  readonly stamp: SharedStamp
-}
-
-async function openAccess(options: {
-  readonly storage: Storage
-  readonly metadata: ClusterMetadata | undefined
-  readonly seal: KeySeal
-  readonly credentials: RootCredentials
-  readonly ports: { readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
-}): Promise<Access> {
-  const { storage, metadata, seal, credentials, ports } = options
-  const stamp = new SharedStamp()
-  const held = { ...ports, kv: storage.kv, seal, stamp, changed: () => authenticator.forget() }
-  // A cluster's can't be read before it has a leader, and others change them as long as this node doesn't lead.
-  const keyring: KvKeyring = metadata === undefined ? await KvKeyring.open(held) : new KvKeyring(held)
-  metadata?.leadership.prepare(() => keyring.reload())
-  const findKey = findIn({ ...credentials, principal: ROOT }, keyring)
-  const authenticator = new BasicAuthenticator({ ...ports, find: findKey })
-  return { keyring, authenticator, findKey, stamp }
 }
 
 interface NodeParts {

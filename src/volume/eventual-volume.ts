@@ -20,6 +20,7 @@ import { piece, zeros } from './eventual-pieces.ts'
 import { copyEventualTree } from './eventual-trees.ts'
 import { withoutXattr, withXattr, XATTR_PREFIX, xattrNames } from './eventual-xattrs.ts'
 import type * as port from './volume.ts'
+import { valueChanges } from './eventual-changes.ts'
 
 /** Linux' limit for symbolic links on one path (path_resolution(7)). */
 const LINKS_MAX = 40
@@ -386,16 +387,6 @@ const NO_CONTENT = { kind: 'inline', bytes: Buffer.alloc(0) } as const
 
 function baseOf(before: ShownEntry | undefined): Dot | 'absent' {
   return before === undefined ? 'absent' : { time: before.version.time, node: before.version.node }
-}
-
-function valueChanges(changes: AttributeChanges | undefined): Partial<EntryValue> {
-  const { mode, uid, gid, mtimeNs } = changes ?? {}
-  return {
-    ...(mode === undefined ? {} : { mode }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-    ...(mtimeNs === undefined ? {} : { mtimeNs }),
-  }
 }
 
 async function noSuchUpload(): Promise<never> {

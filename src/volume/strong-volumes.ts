@@ -1,7 +1,7 @@
-import type { ChunkStore, ChunkUsage } from '#chunk/store.ts'
+import type { ChunkUsage } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { type ChunkId, DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
-import type { KeyValueStore, Transaction, TransactOptions } from '#kv/store.ts'
+import type { Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
 import { nextChange } from '#metadata/change-feed.ts'
 import { countGarbageChunks } from '#metadata/collector.ts'
@@ -23,73 +23,24 @@ import {
   updateVolume,
   volumeNotFound,
 } from '#metadata/volumes.ts'
-import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { Digests } from '#platform/digests.ts'
-import type { Random } from '#platform/random.ts'
 import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
-import type { ContentKeys } from './content-cipher.ts'
 import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
-import { READ_BUFFER_BYTES, type ReaderStores } from './content-reader.ts'
+import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
-import { Lifecycle, type LifecycleOptions, type LifecycleResult } from './lifecycle.ts'
+import { Lifecycle, type LifecycleResult } from './lifecycle.ts'
 import { DAY_MS } from './lifecycle-rules.ts'
-import type { ClassChunks } from './locations.ts'
 import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
 import { ReadBuffers } from './read-buffers.ts'
 import { Rewrites } from './rewrites.ts'
 import type { Objects, ObjectVolumes } from './objects.ts'
+import type { StrongVolumesOptions, VolumeClasses } from './strong-volumes-options.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
-
-/** The replication classes that volumes can have. */
-export interface VolumeClasses {
-  has(name: string): boolean
-  /** The chunks of a class; of one that is gone, those of `default`. */
-  chunksOf(name: string): ClassChunks
-}
-
-export interface StrongVolumesOptions {
-  readonly kv: KeyValueStore
-  /** All chunks, whichever class they are of. */
-  readonly chunks: ChunkStore
-  /** What there is of classes; one without a name but `default`, whose chunks are `chunks`, unless given. */
-  readonly classes?: VolumeClasses | undefined
-  readonly clock: Clock
-  readonly random: Random
-  readonly digests: Digests
-  readonly log: Log
-  readonly nodeId: string
-  readonly tenant?: TenantId
-  /** How many changes the feed keeps at least. */
-  readonly changeRingEntries: number
-  readonly uploadExpiryMs: number
-  /** How long chunks and replaced contents stay after nothing uses them. */
-  readonly gcGraceMs: number
-  readonly gcIntervalMs: number
-  readonly sweepIntervalMs: number
-  /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
-  readonly writeBufferBytes: number
-  /** For contents that are to be encrypted; without, none can be. */
-  readonly contentKeys?: ContentKeys | undefined
-  /** Of the changes to volumes themselves; shared with threads that keep volumes too. */
-  readonly volumesStamp?: SharedStamp
-  /** What is in use, also by others. */
-  readonly pins?: Pins
-  readonly readBuffers?: ReadBuffers
-  /** Of a thread that only reads: see `ReaderStores`. */
-  readonly settle?: ReaderStores['settle']
-  /** Whether a volume of another kind has the name: none can be made with it. */
-  readonly isTaken?: ((name: string) => boolean) | undefined
-  /** Whether something else has use for a chunk: it is no garbage then. */
-  readonly isUsedElsewhere?: ((id: ChunkId) => Promise<boolean>) | undefined
-  /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */
-  readonly lifecycle?: Pick<LifecycleOptions, 'intervalMs' | 'dayMs'>
-}
 
 export interface StrongVolumesStatus {
   readonly volumes: number

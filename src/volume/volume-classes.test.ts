@@ -5,7 +5,7 @@ import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { bodyOf, caller, ManualClock, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
 import type { Fixture } from './volume-fixture.suite.ts'
-import type { VolumeClasses } from './strong-volumes.ts'
+import type { VolumeClasses } from './strong-volumes-options.ts'
 
 /** Classes `default`, `archive` and `fast`, each in a store of its own, so that one sees which was written to. */
 async function openClasses(): Promise<Fixture & { stores: Map<string, ChunkStore> }> {
