@@ -6,6 +6,7 @@ import type { Clock } from '#platform/clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { chunkMethods } from '#replication/chunk-methods.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
+import { RepairReporter, repairMethods } from '#replication/repair-reports.ts'
 import { WireChunkPeers } from '#replication/wire-chunks.ts'
 import { ClassDesk } from '#system/class-desk.ts'
 import { LayoutKeeper } from '#system/layout-keeper.ts'
@@ -50,6 +51,7 @@ export class ChunkCluster {
   readonly #own: SystemRecords
   readonly #keeper: LayoutKeeper
   readonly #remote: RemoteRecords
+  readonly #reporter: RepairReporter
   readonly #log: Log
   readonly #stopping = new AbortController()
   #work: LedWork[] = []
@@ -67,11 +69,19 @@ export class ChunkCluster {
     const isRemoved = (id: NodeId): boolean => cluster.removed.has(id)
     this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log })
     const store = storage.chunks
-    this.peers = chunkPeers(options)
+    this.peers = chunkPeers(options, this.records)
     const shared = { peers: this.peers, clock, digests: nodeDigests }
     this.chunks = new ReplicatedChunks({ ...shared, self: cluster.id, local: store, records: this.records, log, metrics })
+    this.#reporter = new RepairReporter({
+      queue: this.chunks.repairs,
+      wire: cluster.peers,
+      leader: () => addressOfLeader(cluster),
+      clock,
+      log,
+    })
     this.methods = {
       ...chunkMethods({ ...shared, store }),
+      ...repairMethods(this.chunks.repairs),
       ...systemMethods(this.records, { clock, stopping: this.#stopping.signal }),
     }
   }
@@ -116,8 +126,8 @@ export class ChunkCluster {
     this.#work = [
       new LedWork({ leadership, work: this.#keeper, log }),
       new LedWork({ leadership: following, work: this.#remote, log }),
+      new LedWork({ leadership: following, work: this.#reporter, log }),
     ]
-    this.chunks.start()
   }
 
   /** After the doors are closed, and before the stores and the cluster. */
@@ -149,7 +159,7 @@ class NewestRecords implements SystemSource {
   }
 }
 
-function chunkPeers({ storage, cluster }: ChunkClusterOptions): ChunkPeers {
+function chunkPeers({ storage, cluster }: ChunkClusterOptions, records: SystemSource): ChunkPeers {
   let known: ReadonlyMap<NodeId, MemberView> | undefined
   cluster.onChange(() => (known = undefined))
   const find = (id: NodeId): MemberView | undefined => {
@@ -168,6 +178,7 @@ function chunkPeers({ storage, cluster }: ChunkClusterOptions): ChunkPeers {
     addressOf,
     store: storage.chunks,
     isHealthy: (id) => find(id)?.liveness === 'alive',
+    takesChunks: (id) => records.view.nodes.get(id)?.state !== 'readonly',
     digests: nodeDigests,
   })
 }

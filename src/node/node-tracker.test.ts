@@ -9,6 +9,7 @@ import { computeLayout } from '#placement/compute-layout.ts'
 import { LayoutPair } from '#placement/layout-pair.ts'
 import { nodes } from '#placement/nodes.suite.ts'
 import { FakeCluster, TEST_DIGESTS } from '#replication/fake-cluster.suite.ts'
+import { RepairQueue } from '#replication/repair-queue.ts'
 import { settleLayout } from '#system/plan-layouts.ts'
 import { EMPTY_VIEW, layoutName } from '#system/system-view.ts'
 import type { SystemView } from '#system/system-view.ts'
@@ -37,6 +38,7 @@ class Nodes {
   readonly members = new Map<NodeId, MemberView['liveness']>()
   readonly records: { view: SystemView }
   readonly drained: NodeId[] = []
+  readonly repairs = new RepairQueue()
   readonly tracker: NodeTracker
 
   constructor(count: number) {
@@ -56,6 +58,7 @@ class Nodes {
     this.tracker = new NodeTracker({
       kv: openMemoryStore(),
       peers: this.cluster.peersOf(ids[0] as NodeId),
+      repairs: this.repairs,
       records: this.records,
       settle: async (name, version) => {
         const settled = settleLayout(this.records.view, name, version)?.layouts?.get(name)
@@ -93,7 +96,7 @@ class Nodes {
   }
 
   writes(): number {
-    return this.cluster.nodes.reduce((sum, { writes }) => sum + writes, 0)
+    return this.cluster.nodes.reduce((sum, { writes, pulls }) => sum + writes + pulls, 0)
   }
 
   async stop(): Promise<void> {
@@ -123,6 +126,19 @@ test('when gossip declares a node dead its chunks are copied within seconds, and
     ['repair', 'drain', 'rebalance', 'collect', 'scrub', 'trim'],
   )
   assert.equal(decisions[0]?.kind, 'copy')
+  await world.stop()
+})
+
+test('a copy that some read has found to be corrupt is replaced before long', async () => {
+  const world = new Nodes(4)
+  const id = await world.write(1)
+  await world.cluster.pass(2_000, 50)
+  const rotten = world.cluster.node(world.pair.writers(id)[1])
+  rotten.store.damaged.add(id)
+  world.repairs.offer({ chunk: id, copies: 2 })
+  await world.cluster.pass(1_500, 50)
+  assert.ok(await rotten.has(id))
+  assert.equal(world.repairs.size, 0)
   await world.stop()
 })
 

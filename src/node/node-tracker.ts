@@ -8,6 +8,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
+import type { RepairQueue } from '#replication/repair-queue.ts'
 import { classOf, layoutName } from '#system/system-view.ts'
 import type { LayoutName, SystemSource } from '#system/system-view.ts'
 import { KvTaskStore } from '#tracker/kv-task-store.ts'
@@ -22,6 +23,8 @@ export interface NodeTrackerOptions {
   /** The system shard. */
   readonly kv: KeyValueStore
   readonly peers: ChunkPeers
+  /** What reads and writes have found to lack copies, here and on other nodes. */
+  readonly repairs: RepairQueue
   readonly records: Pick<SystemSource, 'view'>
   /** Gives up the layout before the one of that version. */
   readonly settle: (name: LayoutName, version: number) => Promise<void>
@@ -62,6 +65,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
         drained: (node) => options.drained(node),
       },
       store: new KvTaskStore(kv),
+      reported: options.repairs,
       clock,
       log,
       timing: { sessionMs },

@@ -7,23 +7,19 @@ import { computeLayout } from '#placement/compute-layout.ts'
 import { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
-import { ChunkRepairer } from '#replication/chunk-repairer.ts'
-import { CopySearch } from '#replication/copy-search.ts'
 import { describeCopies } from '#replication/copy-states.ts'
 import type { ChunkCopies } from '#replication/copy-states.ts'
 import { EveryCopy } from '#replication/every-copy.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
 import { RepairQueue } from '#replication/repair-queue.ts'
-import { RepairRunner } from '#replication/repair-runner.ts'
 import { ReplicatedChunkStore } from '#replication/replicated-store.ts'
 import { replicationMetrics } from '#replication/replication-metrics.ts'
 import type { ReplicationMetrics } from '#replication/replication-metrics.ts'
 import { classOf, layoutName } from '#system/system-view.ts'
 import type { ClassRecord, SystemSource, SystemView } from '#system/system-view.ts'
 
-/** How long a node has for an answer to a question, and to give or take a copy for a repair. */
+/** How long a node has for an answer to a question. */
 const CALL_MS = 5_000
-const COPY_MS = 30_000
 
 export interface ReplicatedChunksOptions {
   readonly self: NodeId
@@ -43,11 +39,12 @@ export interface ReplicatedChunksOptions {
 export class ReplicatedChunks {
   /** All copies of all classes: for what collects garbage, checks and counts. */
   readonly all: ChunkStore
+  /** What reads and writes of all classes have found to lack copies. */
+  readonly repairs = new RepairQueue()
   readonly #options: ReplicatedChunksOptions
   readonly #metrics: ReplicationMetrics
   readonly #classes = new Map<string, ClassChunks>()
   readonly #every: EveryCopy
-  readonly #runner: RepairRunner
 
   constructor(options: ReplicatedChunksOptions) {
     const { metrics } = options
@@ -56,36 +53,23 @@ export class ReplicatedChunks {
     const layouts = (): readonly LayoutPair[] => [...options.records.view.layouts.values()]
     this.#every = new EveryCopy({ ...options, layouts, callMs: CALL_MS })
     this.all = new AllChunks(this, this.#every, options)
-    this.#runner = new RepairRunner({ ...options, sources: () => this.#groups() })
-    const help = 'Chunks that wait for a repair'
-    metrics?.gauge({ name: 'shoal_repairs_waiting', help }, () => this.#groups().reduce((sum, { queue }) => sum + queue.size, 0))
-    const deferredHelp = 'Repairs that found no place in the queue, and are left to the next comparison'
-    metrics?.gauge({ name: 'shoal_repairs_deferred', help: deferredHelp }, () =>
-      this.#groups().reduce((sum, { queue }) => sum + queue.deferred, 0),
-    )
+    metrics?.gauge({ name: 'shoal_repairs_waiting', help: 'Chunks that wait for a repair' }, () => this.repairs.size)
+    const help = 'Repairs that found no place in the queue, and are left to the next comparison'
+    metrics?.gauge({ name: 'shoal_repairs_deferred', help }, () => this.repairs.deferred)
   }
 
   /** The chunks of a class, whatever becomes of it: of one that is gone, those of `default`. */
   of(name: string): ClassChunks {
     const known = this.#classes.get(name)
     if (known !== undefined) return known
-    const made = new ClassChunks(name, { ...this.#options, metrics: this.#metrics })
+    const made = new ClassChunks(name, { ...this.#options, metrics: this.#metrics, repairs: this.repairs })
     this.#classes.set(name, made)
     return made
   }
 
-  start(): void {
-    this.#runner.start()
-  }
-
   /** Waits for copies that are still under way. The local store stays open. */
   async stop(): Promise<void> {
-    await this.#runner.stop()
     for (const chunks of this.#classes.values()) await chunks.close()
-  }
-
-  #groups(): readonly ClassGroup[] {
-    return [...this.#classes.values()].flatMap(({ group }) => group ?? [])
   }
 }
 
@@ -93,11 +77,12 @@ export class ReplicatedChunks {
 interface ClassGroup {
   readonly record: ClassRecord
   readonly store: ReplicatedChunkStore
-  readonly queue: RepairQueue
-  readonly repairer: ChunkRepairer
 }
 
-type ClassOptions = Omit<ReplicatedChunksOptions, 'metrics'> & { readonly metrics: ReplicationMetrics }
+interface ClassOptions extends Omit<ReplicatedChunksOptions, 'metrics'> {
+  readonly metrics: ReplicationMetrics
+  readonly repairs: RepairQueue
+}
 
 /** The chunks of one class: in this node's own store, or on several nodes. */
 export class ClassChunks implements ChunkStore {
@@ -181,15 +166,7 @@ export class ClassChunks implements ChunkStore {
     const before = this.#group
     const { records } = this.#options
     const layouts = (): LayoutPair => this.#pairOf(records.view, record)
-    const queue = before?.queue ?? new RepairQueue()
-    const shared = { ...this.#options, layouts }
-    const search = new CopySearch({ ...shared, callMs: CALL_MS })
-    this.#group = {
-      record,
-      queue,
-      store: new ReplicatedChunkStore({ ...shared, policy: record, repairs: queue }),
-      repairer: new ChunkRepairer({ ...shared, search, copyMs: COPY_MS }),
-    }
+    this.#group = { record, store: new ReplicatedChunkStore({ ...this.#options, layouts, policy: record }) }
     if (before !== undefined) this.#closeBehind(before.store)
   }
 

@@ -330,6 +330,7 @@ class Node implements RunningNode {
       ...ports,
       kv: storage.kv,
       peers: chunks.peers,
+      repairs: chunks.chunks.repairs,
       records: chunks.records,
       settle: (name, version) => chunks.settle(name, version),
       drained: (node) => chunks.settings.markDrained(node),

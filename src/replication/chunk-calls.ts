@@ -6,12 +6,16 @@ import type { ByteRange, ChunkInfo, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { parseChunkId } from '#foundation/ids.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import { COPIES_MAX } from '#placement/layout.ts'
 import { errorFields, errorOf } from '#wire/messages.ts'
 import type { JsonValue, WireHeader } from '#wire/messages.ts'
 import type { CopyOutcome, PullResult } from './peers.ts'
+import type { RepairRequest } from './repair-queue.ts'
 
 /** A chunk is forwarded to so many nodes at most: to all copies of a class while the layout changes. */
 const FORWARDS_MAX = 64
+/** A chunk has no more copies than a class and its former layout may have: the queue has a place for each number. */
+const COPIES_TOLD_MAX = 2 * COPIES_MAX
 /** Chunks of one list: some 100 KB. */
 export const LIST_CHUNKS_MAX = 1_000
 const LIST_BYTES_MAX = 256 * 1024
@@ -112,6 +116,23 @@ export function decodePull(header: WireHeader): PullRequest {
 export function decodePullAnswer(header: WireHeader): PullResult {
   if (header !== 'stored' && header !== 'unreadable' && header !== 'unreachable') throw nonsense('the answer to a pull')
   return header
+}
+
+/** What one report tells of at most: 18 KB. */
+export const REPORTED_MAX = 256
+
+export function encodeReport(requests: readonly RepairRequest[]): WireHeader {
+  return { repairs: requests.map(({ chunk, copies }) => [chunk, copies]) }
+}
+
+export function decodeReport(header: WireHeader): RepairRequest[] {
+  const { repairs } = fieldsOf(header)
+  if (!Array.isArray(repairs) || repairs.length > REPORTED_MAX) throw nonsense('a report')
+  return (repairs as unknown[]).map((each) => {
+    const [chunk, copies] = Array.isArray(each) ? (each as unknown[]) : []
+    if (!isInteger(copies, 0, COPIES_TOLD_MAX)) throw nonsense('a report')
+    return { chunk: idOf(chunk), copies }
+  })
 }
 
 export interface ListRequest {

@@ -40,6 +40,7 @@ async function forwarding(
   const peers: ChunkPeers = {
     self: SERVER_ID,
     isHealthy: () => true,
+    takesChunks: () => true,
     store: (node) => ({
       ...({} as RemoteChunks),
       write: (_, bytes, options) => outcomeOf(node, copies[node], bytes as ArrivingChunk, options),

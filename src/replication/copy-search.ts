@@ -5,7 +5,7 @@ import type { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
 import { Alarms } from './alarms.ts'
 import { asShoalError } from './as-shoal-error.ts'
-import { STAND_INS_MAX } from './copy-targets.ts'
+import { STAND_INS_MAX, settledHolders } from './copy-targets.ts'
 import { limitedCall } from './limited-call.ts'
 import type { ChunkPeers } from './peers.ts'
 import type { CopyHealth, CopySurvey } from './plan-repairs.ts'
@@ -103,6 +103,7 @@ export class CopySearch {
     const found = new Map<NodeId, CopyHealth>()
     for (const answer of answers) if (answer.error === undefined) found.set(answer.node, answer.value)
     const silent = answers.filter(({ error }) => error !== undefined).map(({ node }) => node)
-    return { holders: pair.writers(id), found, silent }
+    const intact = new Set([...found].filter(([, health]) => health === 'intact').map(([node]) => node))
+    return { holders: settledHolders(id, { pair, peers, durable: intact }), found, silent }
   }
 }

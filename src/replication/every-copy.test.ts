@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { silentLog } from '#observe/log.ts'
 import { EveryCopy } from './every-copy.ts'
 import type { FakeNode } from './fake-cluster.suite.ts'
-import { RepairRunner } from './repair-runner.ts'
 import { Fixture } from './replicated-fixture.suite.ts'
 
 function everyCopyOf({ cluster, self, pair }: Fixture): EveryCopy {
@@ -70,24 +69,4 @@ test('a chunk is as good as its best copy, and missing only if every node says s
   await assert.rejects(cluster.settle(every.verify(id)), { code: 'UNAVAILABLE' })
   first.isUp = false
   await assert.rejects(cluster.settle(every.locate(id)), { code: 'UNAVAILABLE' })
-})
-
-test('what waits is repaired by itself, and tried again when a node was away', async () => {
-  const fixture = new Fixture()
-  const { cluster, repairs, repairer } = fixture
-  const { id, bytes, holders } = fixture.remoteChunk()
-  const [first, second, third] = holders as [FakeNode, FakeNode, FakeNode]
-  await first.store.write(id, bytes)
-  third.isUp = false
-  const runner = new RepairRunner({ sources: () => [{ queue: repairs, repairer }], clock: cluster.clock, log: silentLog })
-  runner.start()
-  repairs.offer({ chunk: id, copies: 1 })
-  await cluster.pass(2_000)
-  assert.ok(await second.has(id))
-  third.isUp = true
-  await cluster.pass(6_000)
-  assert.equal(await third.has(id), false)
-  await cluster.pass(6_000)
-  assert.ok(await third.has(id))
-  await cluster.settle(runner.stop())
 })

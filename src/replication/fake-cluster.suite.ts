@@ -76,6 +76,8 @@ export class FakeNode {
   isUp = true
   /** What membership says of it; a node that has just died is still thought to be healthy. */
   isThoughtHealthy = true
+  /** What operators say of it. */
+  isReadonly = false
   /** Before each answer. */
   delayMs = 0
   /** Whom it can't reach. */
@@ -133,6 +135,7 @@ export class FakeCluster {
       self,
       store: (id) => new FakeRemote(this, { from: self, to: id }),
       isHealthy: (id) => this.node(id).isThoughtHealthy,
+      takesChunks: (id) => !this.node(id).isReadonly,
     }
     return peers
   }

@@ -72,4 +72,7 @@ export interface ChunkPeers {
   store(node: NodeId): RemoteChunks
   /** What membership has to say: false for a node that is suspected, dead or unknown. It is asked last then, not never. */
   isHealthy(node: NodeId): boolean
+  /** What operators have to say: false for one that is readonly. It keeps what it has and its place in the layouts, and gets nothing new: others
+   *  stand in for it. */
+  takesChunks(node: NodeId): boolean
 }

@@ -13,7 +13,7 @@ import { Alarms } from './alarms.ts'
 import { CopySearch } from './copy-search.ts'
 import { describeCopies } from './copy-states.ts'
 import type { ChunkCopies } from './copy-states.ts'
-import { CopyTargets, STAND_INS_MAX } from './copy-targets.ts'
+import { CopyTargets, STAND_INS_MAX, settledHolders } from './copy-targets.ts'
 import { limitedCall } from './limited-call.ts'
 import { mergedList } from './merged-list.ts'
 import type { ChunkPeers } from './peers.ts'
@@ -92,12 +92,13 @@ export class ReplicatedChunkStore implements ChunkStore {
     this.#checkOpen()
     checkSize(id, bytes.length)
     const { peers, layouts, policy, digests } = this.#options
-    const targets = new CopyTargets(id, layouts(), peers)
+    const pair = layouts()
+    const targets = new CopyTargets(id, pair, peers)
     const needed = copiesToAcknowledge(policy)
     if (targets.first.length < needed) {
       throw new ShoalError(
         'UNAVAILABLE',
-        `Class "${policy.name}" needs ${needed} copies of a chunk, and ${targets.first.length} nodes are there`,
+        `Class "${policy.name}" needs ${needed} copies of a chunk, and ${targets.first.length} nodes are there to take one`,
         {
           details: { needed, nodes: targets.first.length },
         },
@@ -112,8 +113,8 @@ export class ReplicatedChunkStore implements ChunkStore {
     try {
       write.start()
       await write.acknowledged
-      this.#goOnBehind(write, { id, targets, mayOutlive, sizeBytes: bytes.length })
-      return this.#describe(targets.holders, write.durable, write.pending)
+      this.#goOnBehind(write, { id, pair, targets, mayOutlive, sizeBytes: bytes.length })
+      return this.#describe(id, pair, { durable: write.durable, arriving: write.pending })
     } finally {
       if (!mayOutlive) await write.leftHere
     }
@@ -166,7 +167,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     const answers = await this.#search.locateAt(id, [...nodes])
     const durable = answers.filter((answer) => answer.error === undefined && answer.value !== undefined).map(({ node }) => node)
     const arriving = [...(this.#writes.get(id) ?? [])].flatMap((write) => [...write.pending])
-    return this.#describe(pair.writers(id), new Set(durable), new Set(arriving))
+    return this.#describe(id, pair, { durable: new Set(durable), arriving: new Set(arriving) })
   }
 
   async forget(id: ChunkId, options: { untouchedSinceMs?: number } = {}): Promise<boolean> {
@@ -270,16 +271,23 @@ export class ReplicatedChunkStore implements ChunkStore {
   /** Lets the copies that are still under way arrive, as far as there is room to keep their bytes. */
   #goOnBehind(
     write: ReplicatedWrite,
-    { id, targets, mayOutlive, sizeBytes }: { id: ChunkId; targets: CopyTargets; mayOutlive: boolean; sizeBytes: number },
+    {
+      id,
+      pair,
+      targets,
+      mayOutlive,
+      sizeBytes,
+    }: { id: ChunkId; pair: LayoutPair; targets: CopyTargets; mayOutlive: boolean; sizeBytes: number },
   ): void {
     const hasRoom = this.#backgroundBytes + sizeBytes <= this.#limits.backgroundBytesMax
     if (!mayOutlive || !hasRoom) write.giveUp()
     this.#backgroundBytes += sizeBytes
     void write.settled.then(() => {
       this.#backgroundBytes -= sizeBytes
-      const lacks =
-        targets.holders.length < this.#options.policy.copies || targets.holders.some((node) => !write.durable.has(node))
-      if (!lacks) return
+      const { peers, policy } = this.#options
+      const settled = settledHolders(id, { pair, peers, durable: write.durable })
+      const isShort = targets.holders.length < policy.copies || settled.length < targets.first.length
+      if (!isShort && settled.every((node) => write.durable.has(node))) return
       this.#metrics.incompleteWrites.add(1)
       this.#options.repairs.offer({ chunk: id, copies: write.durable.size })
     })
@@ -290,14 +298,22 @@ export class ReplicatedChunkStore implements ChunkStore {
     const holders = pair.writers(id)
     const bad = holders.filter((node) => {
       const failure = read.failures.get(node)
-      return isShoalError(failure, 'CORRUPT') || (isShoalError(failure, 'CHUNK_MISSING') && !pair.isChanging)
+      const isLacking = isShoalError(failure, 'CHUNK_MISSING') && !pair.isChanging && this.#options.peers.takesChunks(node)
+      return isShoalError(failure, 'CORRUPT') || isLacking
     })
     const isUnknown = [...read.failures.values()].every(({ code }) => code === 'CHUNK_MISSING') && !read.hasSucceeded
     if (bad.length > 0 && !isUnknown) this.#options.repairs.offer({ chunk: id, copies: holders.length - bad.length })
   }
 
-  #describe(holders: readonly NodeId[], durable: ReadonlySet<NodeId>, arriving: ReadonlySet<NodeId>): ChunkCopies {
-    return describeCopies({ holders, durable, arriving, copies: this.#options.policy.copies })
+  #describe(
+    id: ChunkId,
+    pair: LayoutPair,
+    { durable, arriving }: { durable: ReadonlySet<NodeId>; arriving: ReadonlySet<NodeId> },
+  ): ChunkCopies {
+    const { peers, policy } = this.#options
+    // Who is being sent a copy in place of a holder shall have it.
+    const holders = settledHolders(id, { pair, peers, durable: new Set([...durable, ...arriving]) })
+    return describeCopies({ holders, durable, arriving, copies: policy.copies })
   }
 
   #checkOpen(): void {

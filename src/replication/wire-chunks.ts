@@ -47,6 +47,8 @@ export interface WireChunkPeersOptions {
   /** This node's own chunks. */
   readonly store: ChunkStore
   readonly isHealthy: (node: NodeId) => boolean
+  /** Every node does unless given. */
+  readonly takesChunks?: (node: NodeId) => boolean
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
 }
 
@@ -71,6 +73,10 @@ export class WireChunkPeers implements ChunkPeers {
 
   isHealthy(node: NodeId): boolean {
     return this.#options.isHealthy(node)
+  }
+
+  takesChunks(node: NodeId): boolean {
+    return this.#options.takesChunks?.(node) ?? true
   }
 }
 

@@ -144,6 +144,34 @@ test('nodes get what was decided about them, and no node is better than none', a
   assert.equal(world.pair('1/1').next.version, next.version)
 })
 
+test('a readonly node keeps its place and as much of it, whatever becomes of the others', async () => {
+  const members = [1, 2, 3, 4, 5].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  const first = world.pair('3/1').next
+  await world.settings.set(idOf(2), { state: 'readonly' })
+  await world.keeper.look()
+  assert.equal(world.pair('3/1').next.version, first.version, 'nothing moves because of it')
+  members[1] = member(2, { capacityBytes: 9e12 })
+  await world.keeper.look()
+  assert.equal(world.pair('3/1').next.version, first.version, 'nor because its disk has grown')
+  const before = first.nodes.find(({ id }) => id === idOf(2))
+  members.push(member(6))
+  await world.settings.set(idOf(6), { state: 'readonly' })
+  await world.settings.set(idOf(5), { weight: 0.5 })
+  await world.keeper.look()
+  const { next } = world.pair('3/1')
+  assert.ok(next.version > first.version)
+  assert.deepEqual(
+    next.nodes.find(({ id }) => id === idOf(2)),
+    before,
+  )
+  assert.equal(world.holds('3/1', 6), false, 'who has no place gets none')
+  await world.settings.set(idOf(2), { weight: 0 })
+  await world.keeper.look()
+  assert.equal(world.holds('3/1', 2), false)
+})
+
 test('a second change while chunks move keeps where they came from, until the last one is settled', async () => {
   const members = [1, 2, 3, 4].map((number) => member(number))
   const world = await keeperOf(members)

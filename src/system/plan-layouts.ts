@@ -13,18 +13,23 @@ const CAPACITY_CHANGE_MIN = 0.1
 export type StoreNode = Omit<LayoutNode, 'weight'>
 
 /** What the layouts and the growing class have to become when `nodes` are there to keep chunks; `undefined` if all is as it should be.
- *  Those that the operator has taken out (draining, readonly, weight 0) get nothing.
+ *  Those that the operator has taken out (draining, weight 0) get nothing. One that is readonly keeps the place that it has, as it was given, so
+ *  that nothing is copied away from it; who has none gets none. Writers let others stand in for it.
  *
  *  A change that comes while chunks still move starts from where they are going, and they go on being read where they came from. Without
- *  any node the layouts stay: nobody could be told where chunks are. */
+ *  any node that takes chunks the layouts stay: nobody could be told where chunks are. */
 export function planLayouts(view: SystemView, nodes: readonly StoreNode[]): SystemEdit | undefined {
+  const kept = nodes.filter(({ id }) => {
+    const { state, weight } = view.nodes.get(id) ?? DEFAULT_NODE_SETTING
+    return state === 'readonly' && weight > 0
+  })
   const able = nodes.map((node) => withWeight(view, node)).filter(({ weight }) => weight > 0)
   if (able.length === 0) return undefined
   const classes = grown(view, able.length)
   const needed = new Set([...view.classes.values()].map((record) => layoutName(classes.get(record.name) ?? record)))
   const layouts = new Map<LayoutName, LayoutPair | undefined>()
   for (const name of needed) {
-    const pair = nextPair(view, name, able)
+    const pair = nextPair(view, name, { able, kept })
     if (pair !== undefined) layouts.set(name, pair)
   }
   // Chunks may still lie where a class that has got other copies had them, until all have moved.
@@ -57,12 +62,17 @@ function grown(view: SystemView, nodes: number): Map<string, ClassRecord> {
   return changed
 }
 
-function nextPair(view: SystemView, name: LayoutName, nodes: readonly LayoutNode[]): LayoutPair | undefined {
+function nextPair(
+  view: SystemView,
+  name: LayoutName,
+  { able, kept }: { able: readonly LayoutNode[]; kept: readonly StoreNode[] },
+): LayoutPair | undefined {
   const [copies, zones] = name.split('/').map(Number) as [number, number]
   const pair = view.layouts.get(name)
   // A class with other copies keeps as many as possible where they are.
   const base = pair?.next ?? nearest(view, copies)
-  const steady = nodes.map((node) => withoutFlutter(node, base))
+  const places = kept.flatMap(({ id }) => base?.nodes.find((node) => node.id === id) ?? [])
+  const steady = [...able.map((node) => withoutFlutter(node, base)), ...places]
   if (pair !== undefined && isOf(pair.next, steady)) return undefined
   const next = computeLayout({ nodes: steady, copies, zones, previous: base })
   if (base === undefined) return new LayoutPair(next)

@@ -4,7 +4,7 @@ import type { ClassPolicy } from '#placement/class-policy.ts'
 import type { LayoutPair } from '#placement/layout-pair.ts'
 
 export const NODE_POSTURES = ['active', 'readonly', 'draining'] as const
-/** What an operator has decided about a node: `readonly` gets no new chunks and keeps those it has, `draining` gives its chunks away too. */
+/** What an operator has decided about a node: `readonly` gets no new chunks, and keeps those it has and its place, `draining` gives its chunks away too. */
 export type NodePosture = (typeof NODE_POSTURES)[number]
 
 export interface NodeSetting {

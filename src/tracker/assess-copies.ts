@@ -25,12 +25,14 @@ export interface Assessment {
   readonly isComplete: boolean
   /** Fewer copies count than the class asks for. */
   readonly isShort: boolean
+  /** A target takes no copy, nobody is left to take it instead, and there is one where the layouts won't look for it. */
+  readonly isStranded: boolean
 }
 
 /** Compares what is with what should be. */
 export function assessCopies({ wanted, found }: KnownCopies): Assessment {
   const { keepers, copies } = wanted
-  const targets = settleTargets(wanted, found)
+  const { targets, unplaced } = settleTargets(wanted, found)
   const living = [...found].filter(([, health]) => health === 'intact').map(([node]) => node)
   const lacking = targets.filter((node) => found.has(node) && found.get(node) !== 'intact')
   const unknown = targets.filter((node) => !found.has(node))
@@ -44,12 +46,17 @@ export function assessCopies({ wanted, found }: KnownCopies): Assessment {
     surplus: surplus.map(([node]) => node),
     isComplete,
     isShort: living.length < copies,
+    isStranded: unplaced > 0 && living.some((node) => !targets.includes(node)),
   }
 }
 
 /** Where a target that takes no new copies lacks one, the next substitute gets it. */
-function settleTargets({ targets, frozen, substitutes }: WantedCopies, found: KnownCopies['found']): NodeId[] {
+function settleTargets(
+  { targets, frozen, substitutes }: WantedCopies,
+  found: KnownCopies['found'],
+): { targets: NodeId[]; unplaced: number } {
   const isUseless = (node: NodeId): boolean => frozen.has(node) && found.has(node) && found.get(node) !== 'intact'
   const useless = targets.filter(isUseless)
-  return [...targets.filter((node) => !isUseless(node)), ...substitutes.slice(0, useless.length)]
+  const instead = substitutes.slice(0, useless.length)
+  return { targets: [...targets.filter((node) => !isUseless(node)), ...instead], unplaced: useless.length - instead.length }
 }

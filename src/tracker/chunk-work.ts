@@ -1,3 +1,4 @@
+import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { RepairQueue } from '#replication/repair-queue.ts'
@@ -14,6 +15,8 @@ export interface ChunkWorkOptions {
   readonly log: Log
   /** Chunks with copies that may be corrupt or missing. */
   readonly reported: RepairQueue
+  /** Who is told that a node has no room. */
+  readonly full: { note(node: NodeId): void }
 }
 
 export interface SurveyRequest {
@@ -34,7 +37,9 @@ export interface Survey extends Assessment {
 }
 
 /** From whom a copy is taken first. */
-const RANK: Readonly<Record<MemberState, number>> = { alive: 0, readonly: 0, draining: 1, silent: 2, dead: 3 }
+const RANK: Readonly<Record<MemberState, number>> = { alive: 0, full: 0, readonly: 0, draining: 1, silent: 2, dead: 3 }
+
+type CopyResult = 'copied' | 'full' | 'failed'
 
 /** What is done to single chunks. No more is known of them than was asked for just before. */
 export class ChunkWork {
@@ -89,6 +94,7 @@ export class ChunkWork {
       return undefined
     }
     if (survey.unknown.length > 0) step.leave(id, 'a node that shall have a chunk does not answer')
+    if (survey.isStranded) step.leave(id, 'no node that takes copies is left for one')
     if (survey.lacking.length === 0) return undefined
     const isCorrupt = (node: NodeId): boolean => survey.found.get(node) === 'corrupt'
     return {
@@ -103,12 +109,22 @@ export class ChunkWork {
     }
   }
 
-  /** Makes the copies that a plan asks for. */
+  /** Makes the copies that a plan asks for. Where there is no room for one, the next substitute gets it. */
   async restore(plan: ChunkPlan, step: Step): Promise<void> {
     const sources = [...plan.sources]
-    for (const to of [...plan.copyTo, ...plan.replaceAt]) {
-      if (!(await this.#copyFromAny(plan, { sources, to }, step))) continue
-      if (plan.replaceAt.includes(to)) await this.#ensureReplaced(plan, { sources, to }, step)
+    const taken = new Set([...plan.sources, ...plan.copyTo, ...plan.replaceAt])
+    const substitutes = step.view.wanted(plan.id, plan.classes).substitutes.filter((node) => !taken.has(node))
+    for (const target of [...plan.copyTo, ...plan.replaceAt]) {
+      let to: NodeId | undefined = target
+      let result = await this.#copyFromAny(plan, { sources, to }, step)
+      while (result === 'full') {
+        to = substitutes.shift()
+        if (to === undefined) step.leave(plan.id, 'no node has room for a copy')
+        result = to === undefined ? 'failed' : await this.#copyFromAny(plan, { sources, to }, step)
+      }
+      if (result === 'copied' && to !== undefined && plan.replaceAt.includes(to)) {
+        await this.#ensureReplaced(plan, { sources, to }, step)
+      }
     }
   }
 
@@ -171,7 +187,7 @@ export class ChunkWork {
   }
 
   /** Takes sources that turn out to have no intact copy off the list. */
-  async #copyFromAny(plan: ChunkPlan, { sources, to }: { sources: NodeId[]; to: NodeId }, step: Step): Promise<boolean> {
+  async #copyFromAny(plan: ChunkPlan, { sources, to }: { sources: NodeId[]; to: NodeId }, step: Step): Promise<CopyResult> {
     const { id, sizeBytes } = plan
     for (let from = this.#best(sources, step.view); from !== undefined; from = this.#best(sources, step.view)) {
       await step.pace({ bytes: sizeBytes, ops: 1 })
@@ -179,20 +195,25 @@ export class ChunkWork {
       try {
         if (await this.#options.holders.copy(id, { from, to, sizeBytes, signal: step.signal })) {
           step.count({ copies: 1, copiedBytes: sizeBytes })
-          return true
+          return 'copied'
         }
         sources.splice(sources.indexOf(from), 1)
         this.#options.reported.offer({ chunk: id, copies: sources.length })
       } catch (error) {
         step.signal.throwIfAborted()
+        if (isShoalError(error, 'NO_SPACE')) {
+          this.#options.full.note(to)
+          this.#options.log.warn('a node has no room for a copy', { chunk: id, node: to })
+          return 'full'
+        }
         step.leave(id, 'a copy could not be written', error)
-        return false
+        return 'failed'
       } finally {
         this.#sending.set(from, (this.#sending.get(from) ?? 1) - 1)
       }
     }
     step.leave(id, 'no copy of a chunk could be read')
-    return false
+    return 'failed'
   }
 
   /** A store may take a chunk that it has for a good one, and keep it: then it goes first. Another copy was read just before. */

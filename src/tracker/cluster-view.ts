@@ -61,9 +61,14 @@ export class ClusterView {
     return versions.toSorted().join(' ')
   }
 
+  /** Names the layouts, and who takes no copies though they have it: what was written meanwhile lies elsewhere, until it does again. */
+  get placesMark(): string {
+    return [this.layoutMark, ...[...this.nodesIn('readonly'), ...this.nodesIn('full')].toSorted()].join(', ')
+  }
+
   /** Names what decides where copies belong: the layouts, and who doesn't hold what it should. */
   get mark(): string {
-    const away = [...this.#states].filter(([, state]) => state === 'dead' || state === 'draining' || state === 'readonly')
+    const away = [...this.#states].filter(([, state]) => state !== 'alive' && state !== 'silent')
     return [this.layoutMark, ...away.map(([node, state]) => `${node} ${state}`).toSorted()].join(', ')
   }
 
@@ -112,7 +117,7 @@ export class ClusterView {
     }
     return {
       targets: [...targets],
-      frozen: new Set([...targets].filter((node) => this.stateOf(node) === 'readonly')),
+      frozen: new Set([...targets].filter((node) => this.#isFrozen(node))),
       substitutes: [...substitutes].filter((node) => !targets.has(node)),
       keepers,
       spares: [...spares],
@@ -125,18 +130,29 @@ export class ClusterView {
     const targets = holders.filter((node) => this.#mayHold(node))
     const zones = new Set(targets.map((node) => pair.next.zoneOf(node)))
     const candidates = pair.next.candidates(id).filter((node) => this.stateOf(node) === 'alive')
-    while (targets.length < pair.next.copies && candidates.length > 0) {
+    const take = (): NodeId => {
       const elsewhere = candidates.findIndex((node) => !zones.has(pair.next.zoneOf(node)))
       const [node] = candidates.splice(Math.max(0, elsewhere), 1) as [NodeId]
       zones.add(pair.next.zoneOf(node))
-      targets.push(node)
+      return node
     }
-    return { targets, substitutes: candidates }
+    while (targets.length < pair.next.copies && candidates.length > 0) targets.push(take())
+    // Those that are there in place of a frozen one, in the order in which writers let them stand in.
+    zones.clear()
+    for (const node of targets) if (!this.#isFrozen(node)) zones.add(pair.next.zoneOf(node))
+    const substitutes: NodeId[] = []
+    while (substitutes.length < SPARES_MAX && candidates.length > 0) substitutes.push(take())
+    return { targets, substitutes }
   }
 
   /** A silent one may have its copy: nobody stands in for it yet. */
   #mayHold(node: NodeId): boolean {
     const state = this.stateOf(node)
-    return state === 'alive' || state === 'readonly' || state === 'silent'
+    return state === 'alive' || state === 'silent' || this.#isFrozen(node)
+  }
+
+  #isFrozen(node: NodeId): boolean {
+    const state = this.stateOf(node)
+    return state === 'readonly' || state === 'full'
   }
 }

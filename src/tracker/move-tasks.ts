@@ -52,8 +52,8 @@ class ChunkMover {
     const listed = new Map(
       batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]),
     )
-    const { lacking, unknown } = assessCopies({ wanted, found: listed })
-    if (lacking.length === 0 && unknown.length === 0) return undefined
+    const { lacking, unknown, isStranded } = assessCopies({ wanted, found: listed })
+    if (lacking.length === 0 && unknown.length === 0 && !isStranded) return undefined
     const survey = await this.#options.work.survey({ id, classes, nodes, isThorough: this.#isThorough }, step)
     // It was removed since it was listed.
     if (survey.living.length === 0 && survey.silent === 0) return undefined
@@ -82,7 +82,7 @@ export class RebalanceTask implements TaskKind {
   }
 
   mark(view: ClusterView): string {
-    return view.layoutMark
+    return view.placesMark
   }
 
   nodes(view: ClusterView): readonly NodeId[] {
@@ -91,7 +91,7 @@ export class RebalanceTask implements TaskKind {
 
   isDue(state: TaskState, view: ClusterView, nowMs: number): boolean {
     const { rebalanceEveryMs, retryMs } = this.#options.timing
-    return isWalkDue(state, { mark: view.layoutMark, nowMs }, { everyMs: rebalanceEveryMs, retryMs })
+    return isWalkDue(state, { mark: this.mark(view), nowMs }, { everyMs: rebalanceEveryMs, retryMs })
   }
 
   async plan(chunks: readonly WalkedChunk[], batch: WalkBatch, step: Step): Promise<BatchPlan> {

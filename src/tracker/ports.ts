@@ -5,11 +5,12 @@ import type { LayoutPair } from '#placement/layout-pair.ts'
 /** What the cluster knows of a member that may keep chunks:
  *
  *  * `alive`: it answers, and takes new copies;
+ *  * `full`: it answers, and had no room for a copy a while ago;
  *  * `readonly`: it answers, and takes none;
  *  * `draining`: it answers, takes none, and what it has is to be elsewhere;
  *  * `silent`: it may be down. What it has is unknown, and nothing is done about that yet;
  *  * `dead`: it was declared so. What it has doesn't count until it is back. */
-export type MemberState = 'alive' | 'readonly' | 'draining' | 'silent' | 'dead'
+export type MemberState = 'alive' | 'full' | 'readonly' | 'draining' | 'silent' | 'dead'
 
 export interface TrackerMember {
   readonly id: NodeId

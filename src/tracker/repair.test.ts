@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { NodeId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { startWorld } from './tracker-world.suite.ts'
 import type { WorldNode } from './tracker-world.suite.ts'
 
@@ -94,6 +94,58 @@ test('a chunk without an intact copy is said to be lost, and what is left of it 
   world.tracker.report({ chunk: id, copies: 0 })
   await world.pass(300_000)
   assert.equal(world.list.filter(({ chunks }) => chunks.has(id)).length, 3)
+  await world.stop()
+})
+
+test('where a node has no room for a copy the next one gets it, and it belongs there again once there is some', async () => {
+  const world = await startWorld({ nodes: 6 })
+  const [first, second] = world.list as [WorldNode, WorldNode]
+  const chunks = Array.from({ length: 60 }, () => world.write())
+  await world.pass(5_000)
+  first.isFull = true
+  const before = first.chunks.size
+  world.crash(second, 1_000)
+  await world.until(() => chunks.every((id) => world.intact(id).length === 3))
+  assert.equal(first.chunks.size, before)
+  const refused = world.calls.filter(({ kind, node }) => kind === 'copy' && node === first.id).length
+  assert.ok(refused > 0 && refused <= 8, 'it is asked by those that are under way, then spared')
+  first.isFull = false
+  world.nodes.delete(second.id)
+  world.relayout()
+  const pair = () => world.layouts.get('default')
+  await world.until(() => pair()?.isChanging === false && chunks.every((id) => world.intact(id).length === 3))
+  await world.until(() =>
+    chunks.every((id) =>
+      pair()
+        ?.next.holders(id)
+        .every((node) => world.intact(id).includes(node)),
+    ),
+  )
+  assert.deepEqual(world.violations, [])
+  await world.stop()
+})
+
+test('what is written while a node is readonly lies elsewhere, and goes to it once it no longer is; nothing else is copied', async () => {
+  const world = await startWorld({ nodes: 6, zones: 3 })
+  const [first] = world.list as [WorldNode]
+  const before = Array.from({ length: 60 }, () => world.write())
+  await world.pass(5_000)
+  first.state = 'readonly'
+  const kept = first.chunks.size
+  const after = Array.from({ length: 60 }, () => world.write())
+  await world.pass(300_000, 100)
+  assert.equal(first.chunks.size, kept)
+  assert.deepEqual(
+    world.calls.filter(({ kind }) => kind === 'copy' || kind === 'remove'),
+    [],
+  )
+  first.state = 'alive'
+  const holders = (id: ChunkId) => world.layouts.get('default')?.next.holders(id) ?? []
+  await world.until(() =>
+    [...before, ...after].every((id) => world.intact(id).toSorted().join() === [...holders(id)].toSorted().join()),
+  )
+  assert.ok(first.chunks.size > kept)
+  assert.deepEqual(world.violations, [])
   await world.stop()
 })
 

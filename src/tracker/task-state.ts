@@ -56,7 +56,7 @@ export interface TaskState {
   readonly cursor: ChunkId | undefined
   /** Of repairs: chunks with so many copies or fewer are this round's. */
   readonly level: number
-  /** What the walk goes by, to be compared with what is now: `ClusterView.mark` or `layoutMark`. */
+  /** What the walk goes by, to be compared with what is now: `ClusterView.mark`, `placesMark` or `layoutMark`. */
   readonly mark: string
   /** Something was not seen or not done in this walk, so it proves nothing. */
   readonly isIncomplete: boolean

@@ -12,6 +12,8 @@ export interface TaskTiming {
   readonly fenceMs: number
   /** How long a new leader removes nothing: longer than `fenceMs` and a call that removes, of its predecessor. */
   readonly holdOffMs: number
+  /** How long a node that had no room for a copy is spared. */
+  readonly fullMs: number
   /** How often each is looked through, also if nothing has happened. */
   readonly repairEveryMs: number
   readonly rebalanceEveryMs: number
@@ -34,6 +36,7 @@ export const DEFAULT_TIMING: TaskTiming = {
   saveMs: 1_000,
   fenceMs: 10_000,
   holdOffMs: 30_000,
+  fullMs: 10 * MINUTE_MS,
   repairEveryMs: HOUR_MS,
   rebalanceEveryMs: 6 * HOUR_MS,
   collectEveryMs: 6 * HOUR_MS,

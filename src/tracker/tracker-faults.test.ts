@@ -67,7 +67,7 @@ class Run {
   #fault(): void {
     const { world } = this
     const { random } = world
-    switch (random.below(12)) {
+    switch (random.below(14)) {
       case 0:
       case 1:
         return this.#crash()
@@ -99,6 +99,13 @@ class Run {
       case 11:
         world.isShardAway = random.chance(0.3)
         return
+      case 12:
+        return this.#freeze()
+      case 13: {
+        const node = this.#anyNode(({ isFull }) => isFull !== random.chance(0.3))
+        if (node !== undefined) node.isFull = !node.isFull
+        return
+      }
       default:
     }
   }
@@ -121,10 +128,22 @@ class Run {
     world.relayout()
   }
 
+  /** A third stays as it is. */
+  #freeze(): void {
+    const { world } = this
+    const frozen = this.#anyNode(({ state }) => state === 'readonly')
+    if (frozen !== undefined && world.random.chance(0.5)) frozen.state = 'alive'
+    if (world.list.filter(({ state }) => state === 'readonly').length > world.nodes.size / 3) return
+    const node = this.#anyNode(({ state }) => state === 'alive')
+    if (node !== undefined) Object.assign(node, { state: 'readonly', frozenAtMs: world.clock.nowMs() })
+  }
+
   #write(): void {
     const { world } = this
     const className = this.#anyClass()
     const id = world.store(className, 100 + world.random.below(5_000), 1 + world.random.below(3))
+    // Nobody could take it.
+    if (world.intact(id).length === 0) return
     // A day's session, in this world.
     const atMs = world.clock.nowMs() + world.random.below(WORLD_TIMING.sessionMs - 10_000)
     this.#pending.push({ id, className, atMs })
@@ -168,7 +187,10 @@ class Run {
     world.delayMsMax = Math.min(world.delayMsMax, 50)
     world.isShardAway = false
     world.callsUntilCrash = Number.POSITIVE_INFINITY
-    for (const node of world.list) world.restore(node)
+    for (const node of world.list) {
+      world.restore(node)
+      node.isFull = false
+    }
     for (const { id, className } of this.#pending) world.referenced.set(id, [className])
     for (let round = 0; round < 3; round += 1) {
       await world.pass(125_000, 100)

@@ -27,6 +27,7 @@ export const WORLD_TIMING: TaskTiming = {
   saveMs: 1_000,
   fenceMs: 1_000,
   holdOffMs: 3_000,
+  fullMs: 20_000,
   repairEveryMs: 120_000,
   rebalanceEveryMs: 120_000,
   collectEveryMs: 20_000,
@@ -46,6 +47,10 @@ export class WorldNode {
   readonly layout: LayoutNode
   isUp = true
   state: MemberState = 'alive'
+  /** Since when it has been readonly, if it is. */
+  frozenAtMs = 0
+  /** Its disk has no room. */
+  isFull = false
   /** When the others declare it dead. */
   deadAtMs = Number.POSITIVE_INFINITY
   readonly chunks = new Map<ChunkId, Copy>()
@@ -159,10 +164,24 @@ export class TrackerWorld {
     this.#chunks += 1
     const id = createHash('sha256').update(`${this.#options.seed}/${this.#chunks}`).digest('hex') as ChunkId
     const pair = this.layouts.get(className) as LayoutPair
-    const places = [...pair.writers(id), ...pair.next.candidates(id)]
-    const up = places.filter((node) => this.nodes.get(node)?.isUp === true)
-    for (const node of up.slice(0, Math.min(pair.next.copies, copiesMax))) this.put(node, id, sizeBytes)
+    for (const node of this.#writersOf(id, pair).slice(0, copiesMax)) this.put(node, id, sizeBytes)
     return id
+  }
+
+  /** Holders, and in place of those that take nothing others, in zones of their own if they can be. */
+  #writersOf(id: ChunkId, { next }: LayoutPair): NodeId[] {
+    const takes = (node: NodeId): boolean => {
+      const { isUp = false, isFull = false, state = 'dead' } = this.nodes.get(node) ?? {}
+      return isUp && !isFull && state !== 'readonly'
+    }
+    const writers = next.holders(id).filter(takes)
+    const spares = next.candidates(id).filter(takes)
+    while (writers.length < next.copies && spares.length > 0) {
+      const zones = new Set(writers.map((node) => next.zoneOf(node)))
+      const elsewhere = spares.findIndex((node) => !zones.has(next.zoneOf(node)))
+      writers.push(...spares.splice(Math.max(0, elsewhere), 1))
+    }
+    return writers
   }
 
   put(node: NodeId, id: ChunkId, sizeBytes: number): void {

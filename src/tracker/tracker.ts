@@ -7,6 +7,7 @@ import type { BudgetLimits } from './budget.ts'
 import { ChunkWork } from './chunk-work.ts'
 import { CollectTask } from './collect-task.ts'
 import { DrainTask, RebalanceTask } from './move-tasks.ts'
+import { FullNodes } from './full-nodes.ts'
 import type { ClusterSource, Holders, Outcomes, Referenced } from './ports.ts'
 import { RepairTask } from './repair-task.ts'
 import { ScrubTask } from './scrub-task.ts'
@@ -28,6 +29,8 @@ export interface TrackerOptions {
   readonly referenced: Referenced
   readonly outcomes: Outcomes
   readonly store: TaskStore
+  /** Where others put the chunks of which they have met a copy that is corrupt or missing; one of its own unless given. */
+  readonly reported?: RepairQueue
   readonly clock: Clock
   readonly log: Log
   readonly timing?: Partial<TaskTiming>
@@ -67,7 +70,8 @@ const DECISIONS_SHOWN = 20
 export class Tracker {
   readonly #options: TrackerOptions
   readonly #timing: TaskTiming
-  readonly #reported = new RepairQueue()
+  readonly #reported: RepairQueue
+  readonly #source: FullNodes
   readonly #repair: RepairTask
   readonly #kinds: ReadonlyMap<TaskName, TaskKind>
   #loops: readonly TaskLoop[] = []
@@ -77,8 +81,9 @@ export class Tracker {
     this.#options = options
     this.#timing = { ...DEFAULT_TIMING, ...options.timing }
     const timing = this.#timing
-    const reported = this.#reported
-    const work = new ChunkWork({ ...options, reported })
+    const reported = (this.#reported = options.reported ?? new RepairQueue())
+    const source = (this.#source = new FullNodes({ ...options, fullMs: timing.fullMs }))
+    const work = new ChunkWork({ ...options, reported, full: source })
     const common = { ...options, work, reported, timing }
     this.#repair = new RepairTask(common)
     const kinds: TaskKind[] = [
@@ -153,7 +158,7 @@ export class Tracker {
     const known = states.find((state) => state.task === task && state.isDryRun === isDryRun)
     const state = known ?? newTaskState(task, budgets[task], isDryRun)
     const kind = this.#kinds.get(task) as TaskKind
-    const runner = new TaskRunner({ ...this.#options, kind, state, timing: this.#timing, inFlightMax })
+    const runner = new TaskRunner({ ...this.#options, source: this.#source, kind, state, timing: this.#timing, inFlightMax })
     return new TaskLoop({ ...this.#options, runner, timing: this.#timing, log: log.child({ task }) })
   }
 

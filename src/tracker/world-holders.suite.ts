@@ -36,6 +36,11 @@ export class WorldHolders implements Holders {
     if (source?.isUp !== true || copy?.isIntact !== true) return false
     const there = this.#world.node(to).chunks.get(id)
     // As a disk that nobody has read the chunk of yet: it takes what it has for good.
+    const { isFull, state, frozenAtMs } = this.#world.node(to)
+    if (isFull) throw new ShoalError('NO_SPACE', `Node ${to} is full`)
+    // What is under way when that is decided may still come.
+    const isFrozen = state === 'readonly' && this.#world.clock.nowMs() - frozenAtMs > 30_000
+    if (isFrozen) this.#world.violations.push(`node ${to} is readonly, and has got a copy`)
     if (there === undefined) this.#world.put(to, id, copy.sizeBytes)
     else there.touchedAtMs = this.#world.clock.nowMs()
     return true
