@@ -74,6 +74,7 @@ class Nodes {
       digests: TEST_DIGESTS,
       log: silentLog,
       sessionMs: 60_000,
+      collectEveryMs: 3_600_000,
     })
     this.tracker.start()
   }

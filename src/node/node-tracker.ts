@@ -37,6 +37,8 @@ export interface NodeTrackerOptions {
   readonly log: Log
   /** What nothing refers to and was touched since may yet become part of a file. */
   readonly sessionMs: number
+  /** How often all chunks are gone through for those. */
+  readonly collectEveryMs: number
 }
 
 /** For so long it is taken for granted which classes volumes have. */
@@ -53,7 +55,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
   #used: { readonly names: readonly LayoutName[]; readonly atMs: number } | undefined
 
   constructor(options: NodeTrackerOptions) {
-    const { kv, cluster, records, settle, clock, sessionMs } = options
+    const { kv, cluster, records, settle, clock, sessionMs, collectEveryMs } = options
     const log = options.log.child({ part: 'tracker' })
     this.#options = { ...options, log }
     this.#tracker = new Tracker({
@@ -68,7 +70,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
       reported: options.repairs,
       clock,
       log,
-      timing: { sessionMs },
+      timing: { sessionMs, collectEveryMs },
     })
   }
 

@@ -51,6 +51,7 @@ export function assembleVolumes(
     gcGraceMs: settings.gc.graceMs,
     gcIntervalMs: settings.gc.intervalMs,
     sweepIntervalMs: settings.gc.sweepIntervalMs,
+    ...(cluster === undefined ? {} : { isSweptByOthers: () => cluster.chunks.isSpread }),
     writeBufferBytes: settings.limits.writeBufferBytes,
     ...(settings.lifecycle === undefined ? {} : { lifecycle: settings.lifecycle }),
   })

@@ -15,7 +15,7 @@ import { RepairQueue } from '#replication/repair-queue.ts'
 import { ReplicatedChunkStore } from '#replication/replicated-store.ts'
 import { replicationMetrics } from '#replication/replication-metrics.ts'
 import type { ReplicationMetrics } from '#replication/replication-metrics.ts'
-import { classOf, layoutName } from '#system/system-view.ts'
+import { classOf, isSpread, layoutName } from '#system/system-view.ts'
 import type { ClassRecord, SystemSource, SystemView } from '#system/system-view.ts'
 
 /** How long a node has for an answer to a question. */
@@ -56,6 +56,11 @@ export class ReplicatedChunks {
     metrics?.gauge({ name: 'shoal_repairs_waiting', help: 'Chunks that wait for a repair' }, () => this.repairs.size)
     const help = 'Repairs that found no place in the queue, and are left to the next comparison'
     metrics?.gauge({ name: 'shoal_repairs_deferred', help }, () => this.repairs.deferred)
+  }
+
+  /** Whether other nodes may have chunks, too. */
+  get isSpread(): boolean {
+    return isSpread(this.#options.records.view)
   }
 
   /** The chunks of a class, whatever becomes of it: of one that is gone, those of `default`. */

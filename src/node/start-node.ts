@@ -338,6 +338,7 @@ class Node implements RunningNode {
       volumes: usedByAll(this.volumes, this.#parts.eventual),
       digests: nodeDigests,
       sessionMs: config.uploads.expiryMs + config.gc.graceMs,
+      collectEveryMs: config.gc.sweepIntervalMs,
     })
   }
 

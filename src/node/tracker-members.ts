@@ -1,6 +1,6 @@
 import type { NodeId } from '#foundation/ids.ts'
 import type { MemberView } from '#membership/member.ts'
-import { DEFAULT_NODE_SETTING } from '#system/system-view.ts'
+import { DEFAULT_NODE_SETTING, isSpread } from '#system/system-view.ts'
 import type { SystemView } from '#system/system-view.ts'
 import type { MemberState, TrackerMember } from '#tracker/ports.ts'
 
@@ -13,8 +13,7 @@ export function trackerMembers(
 ): TrackerMember[] {
   const pairs = [...view.layouts.values()]
   const placed = new Set(pairs.flatMap(({ next }) => next.nodes.map(({ id }) => id)))
-  const before = pairs.flatMap(({ previous }) => previous?.nodes.map(({ id }) => id) ?? [])
-  if (new Set([...placed, ...before]).size < 2) return []
+  if (!isSpread(view)) return []
   const states = new Map<NodeId, MemberState>([...placed].map((id) => [id, 'silent']))
   for (const { id, liveness, facts } of cluster.members()) {
     if (!facts.roles.includes('store')) continue

@@ -75,6 +75,12 @@ export interface SystemSource {
   onChange(listener: (view: SystemView) => void): () => void
 }
 
+/** Whether chunks may be on several nodes: then there is something for the tracker to do, and it alone does it. */
+export function isSpread({ layouts }: Pick<SystemView, 'layouts'>): boolean {
+  const nodes = [...layouts.values()].flatMap(({ next, previous }) => [...next.nodes, ...(previous?.nodes ?? [])])
+  return nodes.some(({ id }) => id !== nodes[0]?.id)
+}
+
 /** A class by its name, `default` where there is none of that name (any more). */
 export function classOf(view: SystemView, name: string): ClassRecord {
   return view.classes.get(name) ?? view.classes.get(DEFAULT_CLASS.name) ?? FIRST_DEFAULT_CLASS

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
+import { idOf } from '#chunk/store.suite.ts'
 import { openMemoryStore } from '#kv/memory.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
@@ -12,11 +13,15 @@ import { bodyOf, caller, p } from './volume-fixture.suite.ts'
 
 const INTERVAL_MS = 10
 
-function openVolumes(kv = openMemoryStore()): StrongVolumes {
+function openVolumes(
+  kv = openMemoryStore(),
+  options: Partial<ConstructorParameters<typeof StrongVolumes>[0]> = {},
+): StrongVolumes {
   return new StrongVolumes({
     ...{ kv, chunks: openMemoryChunkStore({ clock: nodeClock }), clock: nodeClock, random: nodeRandom, digests: nodeDigests },
     ...{ log: silentLog, nodeId: 'node-1', changeRingEntries: 1_000, uploadExpiryMs: 60_000, writeBufferBytes: 2 ** 26 },
     ...{ gcGraceMs: 0, gcIntervalMs: INTERVAL_MS, sweepIntervalMs: 60_000 },
+    ...options,
   })
 }
 
@@ -56,4 +61,20 @@ test('a volume that another node has changed is opened anew', async () => {
   const volume = await volumes.open('docs')
   await volume.writeFile(p('/file'), bodyOf('text'), { caller })
   assert.equal((await other.find('docs'))?.usage.files, 1)
+})
+
+test('what a crash has left is swept by this node, or by others when it is their work', async () => {
+  const chunks = openMemoryChunkStore({ clock: nodeClock })
+  let isOthers = true
+  const volumes = openVolumes(openMemoryStore(), { chunks, sweepIntervalMs: INTERVAL_MS, isSweptByOthers: () => isOthers })
+  const bytes = nodeRandom.bytes(5_000)
+  await chunks.write(idOf(bytes), bytes)
+  volumes.start()
+  await delay(10 * INTERVAL_MS)
+  assert.ok((await chunks.locate(idOf(bytes))) !== undefined)
+  isOthers = false
+  for (const endMs = Date.now() + 5_000; Date.now() < endMs && (await chunks.locate(idOf(bytes))) !== undefined;)
+    await delay(INTERVAL_MS)
+  assert.equal(await chunks.locate(idOf(bytes)), undefined)
+  await volumes.close()
 })

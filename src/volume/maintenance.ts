@@ -36,6 +36,8 @@ export interface MaintenanceOptions {
   readonly intervalMs: number
   /** How often the whole chunk store is compared with the references. */
   readonly sweepIntervalMs: number
+  /** Whether that is anybody else's work at the moment; nobody else's unless given. */
+  readonly isSweptByOthers?: (() => boolean) | undefined
 }
 
 export interface CollectResult {
@@ -72,7 +74,8 @@ export class Maintenance {
         await clock.sleep(intervalMs, this.#stop.signal)
         await this.collect()
         for (const buffers of this.#options.buffers) buffers.trim()
-        if (clock.monotonicMs() - sweptAtMs >= sweepIntervalMs) {
+        const isOthers = this.#options.isSweptByOthers?.() ?? false
+        if (!isOthers && clock.monotonicMs() - sweptAtMs >= sweepIntervalMs) {
           await this.sweep()
           sweptAtMs = clock.monotonicMs()
         }

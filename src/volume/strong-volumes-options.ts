@@ -39,6 +39,8 @@ export interface StrongVolumesOptions {
   readonly gcGraceMs: number
   readonly gcIntervalMs: number
   readonly sweepIntervalMs: number
+  /** Whether others remove the chunks that nothing refers to, as the tracker of a cluster does; nobody unless given. */
+  readonly isSweptByOthers?: () => boolean
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
   /** For contents that are to be encrypted; without, none can be. */

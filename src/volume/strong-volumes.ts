@@ -113,6 +113,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       graceMs,
       intervalMs,
       sweepIntervalMs,
+      isSweptByOthers: options.isSweptByOthers,
     })
     this.#lifecycle = new Lifecycle({
       metadata: this.#metadata,
