@@ -16,6 +16,7 @@ import type { Connector, Listeners, SocketAddress, SocketKeys } from '#platform/
 import { PROTOCOL_VERSIONS } from '#wire/hello.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import { WirePeers } from '#wire/peers.ts'
+import { WireMetrics } from '#wire/wire-metrics.ts'
 import { GossipKeyring } from './gossip-keys.ts'
 import type { KnownNodes } from './known-nodes.ts'
 import { HomeLeadership } from './leadership.ts'
@@ -71,6 +72,7 @@ export class ClusterNode {
   readonly gossipKeys: GossipKeyring
   readonly #options: ClusterNodeOptions
   readonly #home: HomeLeadership
+  readonly #wireMetrics: WireMetrics
   readonly #stopping = new AbortController()
   readonly #expelled = new AbortController()
   readonly #listeners = new Set<(change: MemberChange) => void>()
@@ -86,7 +88,9 @@ export class ClusterNode {
     const leader = at === undefined ? undefined : { nodeId: at.id, host: at.host, nodePort: at.port }
     this.#home = new HomeLeadership({ self: nodeId, home: known.home, known: leader })
     this.leadership = options.leadership ?? this.#home
-    this.peers = new WirePeers({ connector: links, clock, random, identity: { ...identity.name, software } })
+    this.#wireMetrics = new WireMetrics(options.metrics)
+    const name = { ...identity.name, software }
+    this.peers = new WirePeers({ connector: links, clock, random, identity: name, metrics: this.#wireMetrics })
     this.gossipKeys = new GossipKeyring({
       identity,
       leadership: this.leadership,
@@ -166,6 +170,7 @@ export class ClusterNode {
       removed: known.removed,
       peers: this.peers,
       listeners: this.#options.links,
+      wireMetrics: this.#wireMetrics,
       keyRefused: () => this.#refreshKeys(),
     })
     const { self } = this.#port.membership

@@ -15,6 +15,7 @@ import type { WireMethods } from '#wire/methods.ts'
 import type { WirePeers } from '#wire/peers.ts'
 import { readBounded } from '#wire/read-bounded.ts'
 import { WireServer } from '#wire/server.ts'
+import type { WireMetrics } from '#wire/wire-metrics.ts'
 import { sealKeysOf } from './gossip-keys.ts'
 
 export interface NodePortOptions {
@@ -36,6 +37,7 @@ export interface NodePortOptions {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  readonly wireMetrics: WireMetrics
 }
 
 const EXCHANGE_METHOD = 'membership.exchange'
@@ -71,6 +73,7 @@ async function listen(options: NodePortOptions, membership: () => MembershipRunn
       listeners,
       clock,
       log,
+      metrics: options.wireMetrics,
       identity: { ...identity.name, software },
       isRemoved: (node) => removed.has(node) || membership()?.removed.has(node) === true,
       methods: {

@@ -5,6 +5,7 @@ import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { MemberView } from '#membership/member.ts'
 import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
@@ -35,6 +36,7 @@ export interface NodeTrackerOptions {
   readonly clock: Clock
   readonly digests: Pick<Digests, 'sha256'>
   readonly log: Log
+  readonly metrics?: Metrics | undefined
   /** What nothing refers to and was touched since may yet become part of a file. */
   readonly sessionMs: number
   /** How often all chunks are gone through for those. */
@@ -67,6 +69,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
         drained: (node) => options.drained(node),
       },
       store: new KvTaskStore(kv),
+      metrics: options.metrics,
       reported: options.repairs,
       clock,
       log,

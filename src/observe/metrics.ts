@@ -7,6 +7,11 @@ export interface Histogram {
   observe(value: number, labels?: Readonly<Record<string, string>>): void
 }
 
+export interface LabelledValue {
+  readonly labels: Readonly<Record<string, string>>
+  readonly value: number
+}
+
 export interface MetricOptions {
   readonly name: string
   readonly help: string
@@ -17,8 +22,8 @@ export interface MetricOptions {
 export interface Metrics {
   counter(options: MetricOptions): Counter
   histogram(options: MetricOptions & { readonly buckets: readonly number[] }): Histogram
-  /** `read` is called when the metric is collected. */
-  gauge(options: MetricOptions, read: () => number): void
+  /** `read` is called when the metric is collected. With labels it tells the value for each set of them; of others there is none. */
+  gauge(options: MetricOptions, read: () => number | readonly LabelledValue[]): void
   /** The registry in Prometheus' text exposition format. */
   expose(): Promise<{ readonly contentType: string; readonly body: string }>
 }

@@ -39,6 +39,20 @@ test('the process itself is measured', async () => {
   assert.match(body, /^nodejs_eventloop_lag_seconds /m)
 })
 
+test('a gauge with labels has what is told when it is collected, and nothing else', async () => {
+  const metrics = new PromMetrics({ ofProcess: false })
+  let values = [
+    { labels: { side: 'a' }, value: 1 },
+    { labels: { side: 'b' }, value: 2 },
+  ]
+  metrics.gauge({ name: 'shoal_open', help: 'Open', labels: ['side'] }, () => values)
+  assert.match((await metrics.expose()).body, /^shoal_open\{side="a"\} 1\nshoal_open\{side="b"\} 2$/m)
+  values = [{ labels: { side: 'b' }, value: 3 }]
+  const { body } = await metrics.expose()
+  assert.match(body, /^shoal_open\{side="b"\} 3$/m)
+  assert.doesNotMatch(body, /side="a"/)
+})
+
 test('a name is taken once', () => {
   const metrics = new PromMetrics()
   metrics.counter({ name: 'shoal_a_total', help: 'A' })

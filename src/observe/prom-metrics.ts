@@ -7,7 +7,7 @@ import {
   collectDefaultMetrics,
 } from 'prom-client'
 import type { MetricObjectWithValues, MetricValue } from 'prom-client'
-import type { Counter, Histogram, MetricOptions, Metrics } from './metrics.ts'
+import type { Counter, Histogram, LabelledValue, MetricOptions, Metrics } from './metrics.ts'
 
 /** What a registry has counted, as data for another thread. */
 export type CountedMetrics = readonly MetricObjectWithValues<MetricValue<string>>[]
@@ -42,11 +42,14 @@ export class PromMetrics implements Metrics {
     return { observe: (value, labels) => (labels === undefined ? histogram.observe(value) : histogram.observe(labels, value)) }
   }
 
-  gauge(options: MetricOptions, read: () => number): void {
+  gauge(options: MetricOptions, read: () => number | readonly LabelledValue[]): void {
     void new Gauge({
       ...this.#configurationOf(options),
       collect() {
-        this.set(read())
+        const values = read()
+        if (typeof values === 'number') return this.set(values)
+        this.reset()
+        for (const { labels, value } of values) this.set(labels, value)
       },
     })
   }

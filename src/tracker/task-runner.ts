@@ -16,6 +16,7 @@ import { NO_COUNTERS, withCounts } from './task-state.ts'
 import type { TaskCounters, TaskState } from './task-state.ts'
 import type { Decision, TaskCommit, TaskStore } from './task-store.ts'
 import type { TaskTiming } from './task-timing.ts'
+import type { CountWork } from './tracker-metrics.ts'
 
 export interface TaskRunnerOptions {
   readonly kind: TaskKind
@@ -29,6 +30,8 @@ export interface TaskRunnerOptions {
   readonly timing: TaskTiming
   /** Chunks that are worked on at a time. */
   readonly inFlightMax: number
+  /** Told of what a task has done that is no dry run. */
+  readonly counted?: CountWork
 }
 
 /** What a step came to: `worked`, and there may be more; `idle`: nothing is due; `waiting`: not now. */
@@ -142,7 +145,7 @@ export class TaskRunner {
     const range = { from: cursor, to: batch.next }
     const marks = suspects === undefined || this.#state.isDryRun ? {} : { suspects: { range, found: suspects } }
     await this.#carryOut(plans, { step, commit: marks })
-    this.#state = withCounts(this.#state, { chunks: chunks.length })
+    this.#count({ chunks: chunks.length })
     await this.#advance(batch, step)
     return 'worked'
   }
@@ -164,7 +167,13 @@ export class TaskRunner {
     this.#walk = undefined
     this.#state =
       level === undefined
-        ? { ...this.#state, isWalking: false, cursor: undefined, finishedAtMs: clock.nowMs() }
+        ? {
+            ...this.#state,
+            isWalking: false,
+            cursor: undefined,
+            finishedAtMs: clock.nowMs(),
+            completedAtMs: isIncomplete ? this.#state.completedAtMs : clock.nowMs(),
+          }
         : { ...this.#state, level, cursor: undefined }
     if (level === undefined) log.info('a walk of the tracker has ended', { task, isDryRun, isIncomplete, ...counters })
     await this.#commit({ states: [this.#state], decisions })
@@ -196,9 +205,7 @@ export class TaskRunner {
       state: this.#state,
       signal,
       pace: (cost) => this.#pace(cost, signal),
-      count: (counts: Partial<TaskCounters>) => {
-        this.#state = withCounts(this.#state, counts)
-      },
+      count: (counts) => this.#count(counts),
       leave: (chunk, why, error) => this.#leave({ chunk, why, error }),
       fence: () => this.#fence(view),
     }
@@ -228,8 +235,14 @@ export class TaskRunner {
 
   #leave({ chunk, why, error }: { chunk: ChunkId | undefined; why: string; error: unknown }): void {
     const { kind, log } = this.#options
-    this.#state = withCounts({ ...this.#state, isIncomplete: true }, { failed: 1 })
+    this.#state = { ...this.#state, isIncomplete: true }
+    this.#count({ failed: 1 })
     log.debug('the tracker has left something for later', { task: kind.name, chunk, why, error })
+  }
+
+  #count(counts: Partial<TaskCounters>): void {
+    this.#state = withCounts(this.#state, counts)
+    if (!this.#state.isDryRun) this.#options.counted?.(this.#state.task, counts)
   }
 
   async #fence(view: ClusterView): Promise<void> {

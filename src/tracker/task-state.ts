@@ -65,6 +65,8 @@ export interface TaskState {
   readonly startedAtMs: number
   /** When a walk last came to its end; 0 if none has. */
   readonly finishedAtMs: number
+  /** When a walk last came to its end and left nothing; 0 if none has. */
+  readonly completedAtMs: number
   /** Of this walk, or the last one. */
   readonly counters: TaskCounters
   readonly budget: BudgetLimits
@@ -85,6 +87,7 @@ export function newTaskState(task: TaskName, budget: BudgetLimits = {}, isDryRun
     expectedBytes: 0,
     startedAtMs: 0,
     finishedAtMs: 0,
+    completedAtMs: 0,
     counters: NO_COUNTERS,
     budget,
   }

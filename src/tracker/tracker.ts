@@ -1,5 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import { RepairQueue } from '#replication/repair-queue.ts'
 import type { RepairRequest } from '#replication/repair-queue.ts'
@@ -21,6 +22,8 @@ import { TaskRunner } from './task-runner.ts'
 import type { Decision, TaskStore } from './task-store.ts'
 import { DEFAULT_TIMING } from './task-timing.ts'
 import type { TaskTiming } from './task-timing.ts'
+import { trackerMetrics } from './tracker-metrics.ts'
+import type { CountWork } from './tracker-metrics.ts'
 import { TrimTask } from './trim-task.ts'
 
 export interface TrackerOptions {
@@ -33,6 +36,7 @@ export interface TrackerOptions {
   readonly reported?: RepairQueue
   readonly clock: Clock
   readonly log: Log
+  readonly metrics?: Metrics | undefined
   readonly timing?: Partial<TaskTiming>
   /** What tasks may use for which nobody has said otherwise. */
   readonly budgets?: Partial<Readonly<Record<TaskName, BudgetLimits>>>
@@ -74,6 +78,7 @@ export class Tracker {
   readonly #source: FullNodes
   readonly #repair: RepairTask
   readonly #kinds: ReadonlyMap<TaskName, TaskKind>
+  readonly #counted: CountWork
   #loops: readonly TaskLoop[] = []
   #startedAtMs = 0
 
@@ -95,6 +100,10 @@ export class Tracker {
       new TrimTask({ ...common, areOthersIdle: () => this.#areCopiesMade() }),
     ]
     this.#kinds = new Map(kinds.map((kind) => [kind.name, kind]))
+    this.#counted = trackerMetrics(options.metrics, () => ({
+      states: this.#loops.flatMap(({ state }) => (state.isDryRun ? [] : [state])),
+      lacking: this.#repair.waiting,
+    }))
   }
 
   /** Begins where the tasks were left. Then `stop`, before it is started again. @throws DATA_FORMAT, UNAVAILABLE */
@@ -158,7 +167,15 @@ export class Tracker {
     const known = states.find((state) => state.task === task && state.isDryRun === isDryRun)
     const state = known ?? newTaskState(task, budgets[task], isDryRun)
     const kind = this.#kinds.get(task) as TaskKind
-    const runner = new TaskRunner({ ...this.#options, source: this.#source, kind, state, timing: this.#timing, inFlightMax })
+    const runner = new TaskRunner({
+      ...this.#options,
+      counted: this.#counted,
+      source: this.#source,
+      kind,
+      state,
+      timing: this.#timing,
+      inFlightMax,
+    })
     return new TaskLoop({ ...this.#options, runner, timing: this.#timing, log: log.child({ task }) })
   }
 

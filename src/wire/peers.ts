@@ -14,6 +14,7 @@ import type { WireHeader } from './messages.ts'
 import { PeerConnections } from './peer-connections.ts'
 import type { PeerAddress } from './peer-connections.ts'
 import type { WireIdentity } from './server.ts'
+import type { WireMetrics } from './wire-metrics.ts'
 
 /** Tries of a call that may be repeated: a restarting peer is asked again for about 0.4 s, then the caller has other replicas. */
 const TRIES_MAX = 4
@@ -28,6 +29,7 @@ export interface WirePeersOptions {
   readonly random: Random
   readonly identity: WireIdentity
   readonly limits?: Partial<WireLimits>
+  readonly metrics?: WireMetrics | undefined
 }
 
 export interface PeerCallOptions {
@@ -52,6 +54,7 @@ export class WirePeers {
   readonly #options: WirePeersOptions
   readonly #limits: WireLimits
   readonly #pool: CreditPool
+  readonly #connector: Connector
   /** By address and node; the latest called is the last. */
   readonly #peers = new Map<string, PeerConnections>()
   #isClosed = false
@@ -60,9 +63,17 @@ export class WirePeers {
     this.#options = options
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
     this.#pool = new CreditPool(this.#limits.windowPoolBytes)
+    this.#connector = options.metrics?.connector(options.connector) ?? options.connector
   }
 
-  async call(peer: PeerAddress, method: string, options: PeerCallOptions = {}): Promise<WireReply> {
+  call(peer: PeerAddress, method: string, options: PeerCallOptions = {}): Promise<WireReply> {
+    const { metrics } = this.#options
+    return metrics === undefined
+      ? this.#call(peer, method, options)
+      : metrics.call(method, () => this.#call(peer, method, options))
+  }
+
+  async #call(peer: PeerAddress, method: string, options: PeerCallOptions): Promise<WireReply> {
     const { clock } = this.#options
     const { body, signal, isIdempotent = false, deadlineMs = this.#limits.deadlineMs } = options
     const untilMs = clock.monotonicMs() + Math.min(deadlineMs, DELAY_MS_MAX)
@@ -113,7 +124,8 @@ export class WirePeers {
       return known
     }
     this.#makeRoom()
-    const { identity, connector, clock, random } = this.#options
+    const { identity, clock, random } = this.#options
+    const connector = this.#connector
     const hello = { versions: PROTOCOL_VERSIONS, ...identity }
     const made = new PeerConnections(peer, { connector, clock, random, hello, limits: this.#limits, pool: this.#pool })
     this.#peers.set(key, made)

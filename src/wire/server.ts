@@ -11,6 +11,7 @@ import type { WireLimits } from './limits.ts'
 import type { Hello } from './messages.ts'
 import type { WireMethods } from './methods.ts'
 import { ServerConnection } from './server-connection.ts'
+import type { WireMetrics } from './wire-metrics.ts'
 
 /** Who this node is, to other nodes. */
 export type WireIdentity = Omit<Hello, 'versions'> & Partial<Pick<Hello, 'versions'>>
@@ -24,6 +25,7 @@ export interface WireServerOptions {
   /** Whether a node was removed from the cluster: its certificate may be good for another year, and lets it in no more. */
   isRemoved?(node: NodeId): boolean
   readonly limits?: Partial<WireLimits>
+  readonly metrics?: WireMetrics | undefined
 }
 
 /** Answers the calls of other nodes. */
@@ -45,8 +47,10 @@ export class WireServer {
 
   /** @throws the system's error if it can't listen there */
   static async listen(address: SocketAddress, options: WireServerOptions): Promise<WireServer> {
-    const server = new WireServer(options)
-    server.#listener = await options.listeners.listen(address, {
+    const { metrics } = options
+    const server = new WireServer(metrics === undefined ? options : { ...options, methods: metrics.methods(options.methods) })
+    const listeners = metrics?.listeners(options.listeners) ?? options.listeners
+    server.#listener = await listeners.listen(address, {
       connectionsMax: server.#limits.connectionsMax,
       accepted: (socket) => server.#accept(socket),
       // Whoever looks at the certificate before it joins hangs up then, as does what only tries the port.

@@ -14,6 +14,7 @@ import type { PeerAddress } from './peer-connections.ts'
 import { WirePeers } from './peers.ts'
 import { WireServer } from './server.ts'
 import type { WireIdentity } from './server.ts'
+import type { WireMetrics } from './wire-metrics.ts'
 
 export const CLUSTER_ID = 'c1'.repeat(16)
 export const SERVER_ID = 'a0'.repeat(16) as NodeId
@@ -50,6 +51,8 @@ export interface SimulatedOptions {
   readonly serverProof?: PeerProof
   readonly callerProof?: PeerProof
   readonly isRemoved?: (node: NodeId) => boolean
+  readonly serverMetrics?: WireMetrics
+  readonly callerMetrics?: WireMetrics
 }
 
 /** A node that answers and a node that calls, in one process and on a clock that stands still. */
@@ -67,12 +70,13 @@ export async function simulatePair(methods: WireMethods, options: SimulatedOptio
       identity: identityOf(SERVER_ID, options.serverIdentity),
       methods,
       limits,
+      metrics: options.serverMetrics,
       ...(options.isRemoved === undefined ? {} : { isRemoved: options.isRemoved }),
     },
   )
   const connector = network.host('pacific', options.callerProof ?? provenAs(CALLER_ID))
   const identity = identityOf(CALLER_ID, options.callerIdentity)
-  const peers = new WirePeers({ connector, clock, random, identity, limits })
+  const peers = new WirePeers({ connector, clock, random, identity, limits, metrics: options.callerMetrics })
   const settle = async (): Promise<void> => {
     for (let turn = 0; turn < 60; turn += 1) await setImmediate()
   }
