@@ -8,6 +8,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { ShoalClient } from '#client/shoal-client.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
+import type { SocketAddress } from '#platform/sockets.ts'
 import { ACCESS_KEY, SECRET_KEY, freePort, startNodeProcess } from '../support/node-process.ts'
 import type { NodeProcess } from '../support/node-process.ts'
 
@@ -17,12 +18,21 @@ export interface ProcessClusterOptions {
   readonly mode: 'cluster' | 'home'
   /** Where the data of one node lies; in a folder of the cluster's own unless given. */
   readonly dataOf?: (at: number, folder: string) => string
+  /** Where each listens; on a free port of loopback unless given. */
+  readonly placeOf?: (at: number) => NodePlace
+}
+
+export interface NodePlace {
+  readonly host: string
+  readonly port: number
+  /** What starts the node there. */
+  readonly through: readonly string[]
 }
 
 /** A node, whether it runs or not. */
 interface Place {
   readonly data: string
-  readonly port: number
+  readonly at: NodePlace
   process: NodeProcess | undefined
   isPaused: boolean
 }
@@ -71,15 +81,19 @@ export class ProcessCluster {
 
   /** Where its S3 is. */
   s3Of(at: number): string {
-    return `http://127.0.0.1:${this.#place(at).port + 1}`
+    const { host, port } = this.#place(at).at
+    return `http://${host}:${port + 1}`
   }
 
   restOf(at: number): string {
-    return `http://127.0.0.1:${this.#place(at).port}`
+    const { host, port } = this.#place(at).at
+    return `http://${host}:${port}`
   }
 
-  nodePortOf(at: number): number {
-    return this.#place(at).port + 2
+  /** Where other nodes call it. */
+  addressOf(at: number): SocketAddress {
+    const { host, port } = this.#place(at).at
+    return { host, port: port + 2 }
   }
 
   logOf(at: number): string {
@@ -213,7 +227,8 @@ export class ProcessCluster {
   async #add(): Promise<number> {
     const at = this.#places.length
     const data = this.#options.dataOf?.(at, this.folder) ?? join(this.folder, `node-${at}`)
-    this.#places.push({ data, port: await freePort(), process: undefined, isPaused: false })
+    const place = this.#options.placeOf?.(at) ?? { host: '127.0.0.1', port: await freePort(), through: [] }
+    this.#places.push({ data, at: place, process: undefined, isPaused: false })
     return at
   }
 
@@ -224,8 +239,10 @@ export class ProcessCluster {
       ...(isFounder ? {} : { SHOAL_ROOT_ACCESS_KEY: undefined, SHOAL_ROOT_SECRET_KEY: undefined }),
       SHOAL_TOKEN: token,
     }
-    const { data, port } = place
-    place.process = await startNodeProcess({ data, port, flags: ['--zone', `zone-${at}`, ...flags], environment })
+    const { data } = place
+    const { host, port, through } = place.at
+    const where = host === '127.0.0.1' ? { port } : { port, host, through }
+    place.process = await startNodeProcess({ data, ...where, flags: ['--zone', `zone-${at}`, ...flags], environment })
   }
 
   async #ask<T>(ask: (client: ShoalClient) => Promise<T>): Promise<T> {

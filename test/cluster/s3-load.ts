@@ -12,6 +12,8 @@ const SIZES_BYTES = [100, 3_000, 70_000, 300_000, 2_500_000]
 const PATIENCE_MS = 45_000
 /** An endpoint that failed is left alone for so long, if there is another one. */
 const AVOIDED_MS = 1_000
+/** So is one that owes an answer for longer than this. */
+const SLOW_MS = 1_500
 const READ_SHARE = 0.5
 
 export interface LoadReport {
@@ -33,6 +35,8 @@ export class S3Load {
   readonly #failed: string[] = []
   readonly #reasons = new Map<string, number>()
   readonly #avoidedUntilMs: number[] = []
+  /** Since when each endpoint owes answers. */
+  readonly #owed: readonly Set<{ readonly sinceMs: number }>[]
   #isOver = false
   #done = 0
   #moved = 0
@@ -48,6 +52,7 @@ export class S3Load {
 
   private constructor(clients: readonly S3Client[], workers: number) {
     this.#clients = clients
+    this.#owed = clients.map(() => new Set())
     this.#workers = Array.from({ length: workers }, (_, at) => this.#work(at))
   }
 
@@ -124,6 +129,8 @@ export class S3Load {
     const beganMs = performance.now()
     for (let tries = 0; ; tries += 1) {
       const endpoint = this.#choose(first + tries)
+      const owed = { sinceMs: performance.now() }
+      this.#owed[endpoint]?.add(owed)
       try {
         const answer = await ask(this.#clients[endpoint] as S3Client)
         this.#done += 1
@@ -136,6 +143,8 @@ export class S3Load {
         this.#reasons.set(reason, (this.#reasons.get(reason) ?? 0) + 1)
         if (performance.now() - beganMs > PATIENCE_MS) throw new Error(`${what}: ${reason}`, { cause: error })
         await delay(50)
+      } finally {
+        this.#owed[endpoint]?.delete(owed)
       }
     }
   }
@@ -143,7 +152,9 @@ export class S3Load {
   #choose(first: number): number {
     const endpoints = this.#clients.map((_, at) => (first + at) % this.#clients.length)
     const nowMs = performance.now()
-    return endpoints.find((at) => (this.#avoidedUntilMs[at] ?? 0) < nowMs) ?? (endpoints[0] as number)
+    const isFine = (at: number): boolean =>
+      (this.#avoidedUntilMs[at] ?? 0) < nowMs && [...(this.#owed[at] ?? [])].every(({ sinceMs }) => nowMs - sinceMs < SLOW_MS)
+    return endpoints.find(isFine) ?? (endpoints[0] as number)
   }
 }
 

@@ -54,13 +54,20 @@ export async function startNodeProcess(options: {
   /** `undefined` takes a variable away. */
   environment?: Record<string, string | undefined>
   flags?: readonly string[]
+  /** Where it listens, 127.0.0.1 unless given. */
+  host?: string
+  /** A program that starts it, with arguments: its process becomes the node's. */
+  through?: readonly string[]
   /** A file with the certificate to trust, once it is there, of a node that is told to encrypt. */
   tlsAuthority?: string
 }): Promise<NodeProcess> {
-  const { data, port, environment = {}, flags = [], tlsAuthority } = options
+  const { data, port, environment = {}, flags = [], tlsAuthority, host, through = [] } = options
+  const listen = host === undefined ? [] : ['--host', host, '--insecure']
+  const serve = [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...listen, ...flags]
+  const [program, ...rest] = [...through, process.execPath, ...serve]
   const child = spawn(
-    process.execPath,
-    [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...flags],
+    program as string,
+    rest,
     {
       env: {
         ...process.env,
@@ -77,7 +84,7 @@ export async function startNodeProcess(options: {
     log = (log + piece.toString()).slice(-65_536)
   })
   const exited = once(child, 'exit')
-  const origin = `${tlsAuthority === undefined ? 'http' : 'https'}://127.0.0.1:${port}`
+  const origin = `${tlsAuthority === undefined ? 'http' : 'https'}://${host ?? '127.0.0.1'}:${port}`
   await untilReady(
     () => statusOf(`${origin}/readyz`, tlsAuthority),
     child,
