@@ -313,6 +313,11 @@ export class ShoalClient {
     return this.#operate(volume, path, { op: 'truncate', size: sizeBytes }, { idempotent: true })
   }
 
+  /** Makes a range a hole. */
+  punch(volume: string, path: string, range: { readonly offset: number; readonly length: number }): Promise<RemoteEntry> {
+    return this.#operate(volume, path, { op: 'punch', ...range }, { idempotent: true })
+  }
+
   setAttributes(volume: string, path: string, attributes: AttributeSettings): Promise<RemoteEntry> {
     return this.#operate(volume, path, { op: 'attributes', ...attributes }, { idempotent: true })
   }

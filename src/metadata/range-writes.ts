@@ -111,6 +111,19 @@ export function truncateRange(
   return place(t, located, { start: sizeBytes, end: Math.max(record.sizeBytes, sizeBytes), sizeBytes, spilled })
 }
 
+/** Makes a range a hole, as far as the file reaches. Inline bytes become zeros. */
+export function punchRange(
+  t: VolumeTransaction,
+  located: Located,
+  { offset, length }: { readonly offset: number; readonly length: number },
+): RangeWriteResult {
+  const { record } = located
+  const end = Math.min(offset + length, record.sizeBytes)
+  if (end <= offset) return { done: located }
+  if (record.form === 'inline') return writeInlineRange(t, located, { offset, bytes: Buffer.alloc(end - offset) })
+  return place(t, located, { start: offset, end, sizeBytes: record.sizeBytes, spilled: undefined })
+}
+
 /** Gives a file whole contents that come of changing a part of those before. */
 export function replaceEdited(t: VolumeTransaction, located: Located, contents: NewContents): Located {
   const edit = beginEdit(t, located)

@@ -9,7 +9,7 @@ import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { AttributeChanges, ListOptions, OpenFile, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, ListOptions, Locations, OpenFile, Volume } from '#volume/volume.ts'
 import { attributesOf } from './remote-attributes.ts'
 
 /** How old the figures of `df` may be. */
@@ -100,6 +100,27 @@ export class RemoteVolume implements MountableVolume {
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
     return attributesOf(await this.#client.truncate(this.#name, formatPath(path), sizeBytes))
+  }
+
+  async punch(path: Path, range: { readonly offset: number; readonly length: number }): Promise<Attributes> {
+    return attributesOf(await this.#client.punch(this.#name, formatPath(path), range))
+  }
+
+  /** Where holes are, and of what is in between that it is there. */
+  async locate(path: Path): Promise<Locations | undefined> {
+    const attributes = await this.stat(path)
+    if (attributes === undefined) return undefined
+    const { extents } = await this.#client.locate(this.#name, formatPath(path))
+    const found = extents.map(({ offset, length, kind }): Locations['extents'][number] => ({
+      offset,
+      length,
+      kind: kind === 'hole' ? 'hole' : 'chunk',
+      chunk: undefined,
+      nodes: [],
+      copies: [],
+      state: 'stored',
+    }))
+    return { attributes, extents: found }
   }
 
   async copyRange(...[copy]: Arguments<'copyRange'>): Promise<Attributes> {

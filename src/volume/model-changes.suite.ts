@@ -6,7 +6,7 @@ import { bodyOf, caller } from './volume-fixture.suite.ts'
 import type { ModelNode } from './model-node.suite.ts'
 import type { Operation } from './volume-operations.suite.ts'
 
-type WriteOperation = Extract<Operation, { do: 'write-file' | 'write-at' | 'truncate' | 'copy-range' }>
+type WriteOperation = Extract<Operation, { do: 'write-file' | 'write-at' | 'truncate' | 'punch' | 'copy-range' }>
 
 /** Operations that change files, entries and attributes. */
 export class ModelChanges {
@@ -37,6 +37,15 @@ export class ModelChanges {
       return this.#pair.both(
         () => model.truncate(path, operation.size),
         () => volume.truncate(path, operation.size, caller),
+        (node, attributes) => this.#pair.compareAttributes(node, attributes),
+      )
+    }
+    if (operation.do === 'punch') {
+      const { offset, length } = operation
+      this.#pair.say(operation.do, path, offset, length)
+      return this.#pair.both(
+        () => model.punch(path, { offset, length }),
+        () => volume.punch(path, { offset, length }, caller),
         (node, attributes) => this.#pair.compareAttributes(node, attributes),
       )
     }

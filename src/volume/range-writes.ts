@@ -10,6 +10,7 @@ import type { Located } from '#metadata/inodes.ts'
 import type { VolumeHandle } from '#metadata/metadata.ts'
 import {
   looseContents,
+  punchRange,
   type RangeWriteResult,
   replaceEdited,
   type Spilled,
@@ -153,10 +154,17 @@ export class RangeWrites {
     return done
   }
 
+  async punch(path: Path, range: { offset: number; length: number }, caller: Caller): Promise<Located> {
+    checkWhole([range.offset, range.length])
+    const done = await this.#spilling(path, caller, (t, located) => punchRange(t, located, range), { frees: true })
+    if (done === undefined) throw conflict(path)
+    return done
+  }
+
   /** Copies a range by reference; bytes move only out of and into inline contents. */
   async copyRange(copy: CopyRange, caller: Caller): Promise<Located> {
-    checkCopy(copy)
     const { source, sourceOffset, target, targetOffset, length } = copy
+    checkWhole([sourceOffset, targetOffset, length])
     for (let tries = 0; tries < TRIES; tries += 1) {
       const inline = await this.#stores.metadata.read(this.#volume, (view) => {
         const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
@@ -223,8 +231,8 @@ function conflict(path: Path): ShoalError {
   )
 }
 
-function checkCopy({ sourceOffset, targetOffset, length }: CopyRange): void {
-  for (const value of [sourceOffset, targetOffset, length]) {
+function checkWhole(values: readonly number[]): void {
+  for (const value of values) {
     if (!Number.isSafeInteger(value) || value < 0)
       throw new ShoalError('INVALID_ARGUMENT', `${value} is not a whole number from 0 on`)
   }

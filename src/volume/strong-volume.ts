@@ -125,6 +125,10 @@ export class StrongVolume implements GuardedVolume, Bucket {
     return (await this.#ranges.truncate(path, sizeBytes, caller)).record
   }
 
+  async punch(path: Path, range: { offset: number; length: number }, caller: port.Caller): Promise<Attributes> {
+    return (await this.#ranges.punch(path, range, caller)).record
+  }
+
   async copyRange(copy: port.CopyRange, caller: port.Caller): Promise<Attributes> {
     return (await this.#ranges.copyRange(copy, caller)).record
   }

@@ -63,6 +63,7 @@ export class ModelRun {
       case 'write-file':
       case 'write-at':
       case 'truncate':
+      case 'punch':
       case 'copy-range':
         return this.#changes.write(operation)
       case 'begin-upload':

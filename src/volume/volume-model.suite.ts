@@ -159,6 +159,13 @@ export class VolumeModel {
     return node
   }
 
+  punch(path: Path, { offset, length }: { offset: number; length: number }): ModelNode {
+    const node = this.file(path)
+    const end = Math.min(offset + length, node.bytes.length)
+    if (end > offset) this.#change(node, Buffer.from(node.bytes).fill(0, offset, end))
+    return node
+  }
+
   copyRange(source: Path, target: Path, range: { sourceOffset: number; targetOffset: number; length: number }): ModelNode {
     this.existing(source, true)
     const to = this.file(target)

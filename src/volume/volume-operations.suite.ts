@@ -36,6 +36,7 @@ export type Operation =
   | ({ readonly do: 'write-file'; readonly at: Where; readonly bytes: Bytes; readonly digest: boolean } & PutPlan)
   | { readonly do: 'write-at'; readonly at: Where; readonly offset: number; readonly bytes: Bytes }
   | { readonly do: 'truncate'; readonly at: Where; readonly size: number }
+  | { readonly do: 'punch'; readonly at: Where; readonly offset: number; readonly length: number }
   | {
       readonly do: 'copy-range'
       readonly source: Where
@@ -159,6 +160,7 @@ export function anyOperation({ reopen }: Kinds): fc.Arbitrary<Operation> {
     operation(14, 'write-file', { at: where, bytes, digest: fc.boolean(), ...put }),
     operation(18, 'write-at', { at: where, offset: extent, bytes }),
     operation(6, 'truncate', { at: where, size: extent }),
+    operation(5, 'punch', { at: where, offset: extent, length: extent }),
     operation(10, 'copy-range', {
       source: where,
       target: fc.option(where, { nil: undefined }),

@@ -151,7 +151,7 @@ export interface Change {
  *  throws has changed nothing. Absent paths: `stat` and `openFile` answer `undefined`, changes throw NOT_FOUND.
  *
  *  Symbolic links, within the volume: what finds something that is there to look at its contents or change them follows them
- *  anywhere in a path (`list`, `locate`, `writeAt`, `truncate`, `copyRange`, and with `follow` also `stat` and `openFile`).
+ *  anywhere in a path (`list`, `locate`, `writeAt`, `truncate`, `punch`, `copyRange`, and with `follow` also `stat` and `openFile`).
  *  What makes, names or removes entries works in the directory that is named: a link on the way is NOT_A_DIRECTORY, so that
  *  nobody's link leads a change elsewhere, and the last name is the link itself. Only `writeFile` and uploads replace what a
  *  link as the last name leads to. POSIX clients resolve their own links.
@@ -173,6 +173,8 @@ export interface Volume {
   /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
   writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
   truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
+  /** Makes a range a hole, which reads as zeros and takes no room. The file stays as long as it is. */
+  punch(path: Path, range: { readonly offset: number; readonly length: number }, caller: Caller): Promise<Attributes>
   /** Copies a range between two files of this volume by reference, without moving bytes. Of a range of very many extents it
    *  copies what the source was when the copy began. */
   copyRange(copy: CopyRange, caller: Caller): Promise<Attributes>

@@ -1,6 +1,7 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Attributes } from '#metadata/attributes.ts'
-import type { MountedNode } from './inode-table.ts'
+import { modeOf } from './fuse-attributes.ts'
+import { type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { checkLength, type MountedVolume } from './mounted-volume.ts'
 import { ownerIn, privilegesIn } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
@@ -12,7 +13,10 @@ const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const PERMISSIONS = 0o7777
 
-type FileOperations = Pick<FuseOperations, 'open' | 'create' | 'read' | 'write' | 'flush' | 'fsync' | 'release' | 'copyFileRange'>
+type FileOperations = Pick<
+  FuseOperations,
+  'open' | 'create' | 'tmpfile' | 'read' | 'write' | 'flush' | 'fsync' | 'release' | 'copyFileRange'
+>
 
 /** Contents over a volume. What is written is collected, and stored when it is flushed, synced or closed, or grows too much:
  *  `close` answers when the volume has it. */
@@ -64,6 +68,24 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         // The kernel never hears of the entry.
         table.forget(node.nodeId, 1)
         throw error
+      }
+    },
+    tmpfile: async ({ mode }, caller) => {
+      const directory = table.get(caller.nodeId)
+      const path = mounted.namelessPath()
+      const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(directory, caller) }
+      const mark = mounted.coherence.mark()
+      const conditions = { ifNoneMatch: '*' } as const
+      const { attributes } = await volume.writeFile(path, Buffer.alloc(0), {
+        caller: by,
+        conditions,
+        attributes: attributesOfNew,
+      })
+      const node = table.put(table.get(ROOT_NODE), path[0] as string, { ...attributes, mode: modeOf(attributes) })
+      node.hiddenAs = path
+      return {
+        ...mounted.entry({ parent: table.get(ROOT_NODE), name: path[0] as string, mark }, attributes),
+        ...opened(node, attributes),
       }
     },
     read: async (request, { nodeId, signal }) => {

@@ -8,7 +8,7 @@ import type { Random } from '#platform/random.ts'
 import type { Caller, OpenFile } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
-import { InodeTable, type MountedNode } from './inode-table.ts'
+import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { Listings } from './listings.ts'
 import { OwnChanges } from './own-changes.ts'
 import { type MountableVolume, OwnVolume } from './own-volume.ts'
@@ -87,6 +87,11 @@ export class MountedVolume {
 
   isHidden(parent: MountedNode, name: string): boolean {
     return parent.inode === this.table.get(1).inode && name.startsWith(HIDDEN_PREFIX)
+  }
+
+  /** A name for what has none yet (O_TMPFILE): it goes with the last handle as well. */
+  namelessPath(): Path {
+    return [`${HIDDEN_PREFIX}new-${this.#random.bytes(12).toString('hex')}`]
   }
 
   /** A name for what is removed while it is open. */
@@ -219,7 +224,12 @@ export class MountedVolume {
     contents?.reader?.close()
     this.#contents.delete(node)
     const { hiddenAs } = node
-    if (hiddenAs !== undefined) await this.#removeHidden(hiddenAs)
+    if (hiddenAs !== undefined) {
+      await this.#removeHidden(hiddenAs)
+      // It may have got a name meanwhile.
+      node.hiddenAs = undefined
+      this.table.remove(this.table.get(ROOT_NODE), hiddenAs[0] as string)
+    }
     this.table.drop(node)
   }
 

@@ -122,7 +122,6 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       checkLength(name)
       const { parent, path, mark } = mounted.place(nodeId, name)
       const node = table.get(oldNodeId)
-      if (node.hiddenAs !== undefined) return refusal('ENOENT')
       return mounted.entry({ parent, name, mark }, await volume.link(table.path(node), path, by))
     },
   }

@@ -13,7 +13,9 @@ export type MountableVolume = Pick<
   | 'writeFile'
   | 'writeAt'
   | 'truncate'
+  | 'punch'
   | 'copyRange'
+  | 'locate'
   | 'makeDirectory'
   | 'makeSymlink'
   | 'makeNode'
@@ -57,6 +59,10 @@ export class OwnVolume implements MountableVolume {
     return this.#inner.openFile(...args)
   }
 
+  locate(path: Path): Answer<'locate'> {
+    return this.#inner.locate(path)
+  }
+
   readSymlink(path: Path): Answer<'readSymlink'> {
     return this.#inner.readSymlink(path)
   }
@@ -84,6 +90,10 @@ export class OwnVolume implements MountableVolume {
 
   truncate(...args: Arguments<'truncate'>): Answer<'truncate'> {
     return this.#own.make('contents', this.#inner.truncate(...args))
+  }
+
+  punch(...args: Arguments<'punch'>): Answer<'punch'> {
+    return this.#own.make('contents', this.#inner.punch(...args))
   }
 
   copyRange(...args: Arguments<'copyRange'>): Answer<'copyRange'> {

@@ -74,3 +74,64 @@ test('the kernel forgets what is gone, and the table with it', onKernel, async (
   for (let tries = 0; state.table.size > 1 && tries < 100; tries += 1) await nodeClock.sleep(20)
   assert.equal(state.table.size, 1)
 })
+
+const inPython = (script: string): string => `python3 - <<'END'\nimport os, errno, fcntl, select\n${script}\nEND\n`
+
+test('holes are punched, zeroed, allocated and found, and take no room', onKernel, async (t) => {
+  const { sh, volume } = await mountedVolume(t)
+  const printed = await sh(`
+    head -c 8M /dev/urandom > f; cp f g; fallocate -p -o 2M -l 3M f; fallocate -z -o 6M -l 1M f; stat -c %s f
+    cmp <(tail -c +2097153 f | head -c 3M) <(head -c 3M /dev/zero); cmp <(head -c 2M f) <(head -c 2M g); cmp <(tail -c 1M f) <(tail -c 1M g)
+    fallocate -n -l 20M f; stat -c %s f; fallocate -l 20M f; stat -c %s f; fallocate -z -n -o 19M -l 9M f; stat -c %s f
+    (fallocate -c -o 0 -l 1M f 2>&1 || true) | sed 's/.*: //'
+    ${inPython(`
+f = os.open('f', os.O_RDWR)
+print([os.lseek(f, 0, os.SEEK_HOLE) >> 20, os.lseek(f, 3 << 20, os.SEEK_DATA) >> 20, os.lseek(f, 5 << 20, os.SEEK_HOLE) >> 20])
+os.pwrite(f, b'x', 15 << 20)
+print(os.lseek(f, 9 << 20, os.SEEK_DATA) >> 20, os.lseek(f, 15 << 20, os.SEEK_HOLE) > 15 << 20)
+try: os.lseek(f, 16 << 20, os.SEEK_DATA)
+except OSError as e: print(e.errno == errno.ENXIO)`)}`)
+  assert.equal(printed, '8388608\n8388608\n20971520\n20971520\nOperation not supported\n[2, 5, 6]\n15 True\nTrue\n')
+  const { extents } = (await volume.locate(['f'])) ?? { extents: [] }
+  const holes = extents.filter(({ kind }) => kind === 'hole').reduce((sum, { length }) => sum + length, 0)
+  assert.ok(holes >= 15 * 1024 * 1024, String(holes))
+})
+
+test('a file without a name shows nowhere until it is linked, and goes if it never is', onKernel, async (t) => {
+  const { sh, volume } = await mountedVolume(t)
+  const printed = await sh(
+    `mkdir d; ${inPython(`
+f = os.open('d', os.O_TMPFILE | os.O_RDWR, 0o640)
+os.write(f, b'kept')
+print(os.fstat(f).st_nlink, os.listdir('.'))
+os.link(f'/proc/self/fd/{f}', 'named', src_dir_fd=os.open('d', os.O_RDONLY))
+print(os.fstat(f).st_nlink)
+g = os.open('d', os.O_TMPFILE | os.O_RDWR)
+os.write(g, b'lost')
+os.close(f)
+f = os.open('named', os.O_RDWR)
+print(os.read(f, 9), os.listdir('d'))`)}cat named; stat -c '%a %h' named`,
+  )
+  assert.equal(printed, "0 ['d']\n1\nb'kept' []\nkept640 1\n")
+  for (let tries = 0; (await volume.list([])).entries.length > 2 && tries < 50; tries += 1) await nodeClock.sleep(20)
+  assert.equal((await volume.list([])).entries.length, 2)
+})
+
+test(
+  'bytes are copied between files by reference; devices’ calls are refused, and files are always ready',
+  onKernel,
+  async (t) => {
+    const { sh } = await mountedVolume(t)
+    const printed = await sh(
+      `head -c 3M /dev/urandom > f; ${inPython(`
+f, g = os.open('f', os.O_RDONLY), os.open('g', os.O_RDWR | os.O_CREAT)
+print(os.copy_file_range(f, g, 2 << 20, 1 << 20, 4096))
+try: fcntl.ioctl(f, 0x80086601, b'        ')
+except OSError as e: print(e.errno == errno.ENOTTY)
+p = select.poll()
+p.register(g, select.POLLIN | select.POLLOUT)
+print(p.poll(0)[0][1])`)}cmp <(tail -c +4097 g) <(tail -c +1048577 f); stat -c %s g`,
+    )
+    assert.equal(printed, '2097152\nTrue\n5\n2101248\n')
+  },
+)

@@ -5,6 +5,7 @@ import type { MountedVolume } from './mounted-volume.ts'
 import { nameOperations } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
 import type { FuseOperations } from './protocol/operations.ts'
+import { spaceOperations } from './space-operations.ts'
 
 const BLOCK_BYTES = 4096
 /** Shown as the size of a volume without a quota: 1 PiB, and as many files as bytes of a TiB. */
@@ -19,6 +20,7 @@ export function volumeOperations(mounted: MountedVolume): FuseOperations {
     ...nameOperations(mounted),
     ...fileOperations(mounted),
     ...directoryOperations(mounted),
+    ...spaceOperations(mounted),
     ...xattrOperations(mounted),
     statfs: () => {
       const { policy, usage } = mounted.volume.info

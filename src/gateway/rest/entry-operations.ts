@@ -59,6 +59,8 @@ export async function applyOperation(
       return changed(await changeAttributes(volume, operation, { path, caller }))
     case 'truncate':
       return changed(await volume.truncate(path, operation.size, caller))
+    case 'punch':
+      return changed(await volume.punch(path, { offset: operation.offset, length: operation.length }, caller))
     case 'copy-range': {
       const { from, fromOffset, offset, length } = operation
       const copy = { source: parsePath(from), sourceOffset: fromOffset ?? 0, target: path, targetOffset: offset ?? 0, length }

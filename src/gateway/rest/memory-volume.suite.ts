@@ -138,6 +138,11 @@ export class MemoryVolume implements Volume {
     return this.#touch(node, bytes)
   }
 
+  async punch(path: Path, { offset, length }: { readonly offset: number; readonly length: number }): Promise<Attributes> {
+    const node = this.#need(path)
+    return this.#touch(node, Buffer.from(node.bytes).fill(0, offset, Math.min(offset + length, node.bytes.length)))
+  }
+
   async copyRange(copy: {
     readonly source: Path
     readonly sourceOffset: number

@@ -209,6 +209,7 @@ export const OperationSchema = z.discriminatedUnion('op', [
     xattrs: XattrsSchema.optional(),
   }),
   z.strictObject({ op: z.literal('truncate'), size: SizeSchema }),
+  z.strictObject({ op: z.literal('punch'), offset: SizeSchema, length: SizeSchema }),
   z.strictObject({
     op: z.literal('copy-range'),
     from: PathText,

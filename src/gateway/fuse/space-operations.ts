@@ -1,0 +1,47 @@
+import type { MountedNode } from './inode-table.ts'
+import type { MountedVolume } from './mounted-volume.ts'
+import { refusal } from './protocol/errno.ts'
+import type { FuseOperations } from './protocol/operations.ts'
+
+/** fallocate(2). */
+const KEEP_SIZE = 1
+const PUNCH_HOLE = 2
+const ZERO_RANGE = 16
+/** lseek(2). */
+const SEEK_DATA = 3
+
+type SpaceOperations = Pick<FuseOperations, 'fallocate' | 'lseek'>
+
+/** Where files are empty, and how they get so. Room isn't set aside: what is allocated is a hole until it is written, and writing
+ *  to it may fail for lack of room. */
+export function spaceOperations(mounted: MountedVolume): Required<SpaceOperations> {
+  const { volume, table, caller: by } = mounted
+  const extend = async (node: MountedNode, end: number): Promise<void> => {
+    const { sizeBytes } = await mounted.stat(node)
+    if (end > sizeBytes) mounted.stored(node, await volume.truncate(table.path(node), end, by))
+  }
+  return {
+    fallocate: async ({ offset, lengthBytes, mode }, { nodeId }) => {
+      const change = mode & ~KEEP_SIZE
+      if (change !== 0 && change !== PUNCH_HOLE && change !== ZERO_RANGE) return refusal('EOPNOTSUPP')
+      const node = table.get(nodeId)
+      await mounted.flush(node)
+      if (change !== 0) mounted.stored(node, await volume.punch(table.path(node), { offset, length: lengthBytes }, by))
+      if ((mode & KEEP_SIZE) === 0) await extend(node, offset + lengthBytes)
+      return undefined
+    },
+    lseek: async ({ offset, whence }, { nodeId }) => {
+      const node = table.get(nodeId)
+      await mounted.flush(node)
+      const found = await volume.locate(table.path(node))
+      if (found?.attributes.inode !== node.inode) return refusal('ESTALE')
+      const { sizeBytes } = found.attributes
+      if (offset < 0 || offset >= sizeBytes) return refusal('ENXIO')
+      const isWanted = (kind: string): boolean => (kind === 'hole') === (whence !== SEEK_DATA)
+      const extent = found.extents.find(({ offset: at, length, kind }) => at + length > offset && isWanted(kind))
+      if (extent !== undefined) return Math.max(offset, extent.offset)
+      // Behind the last byte there is a hole.
+      return whence === SEEK_DATA ? refusal('ENXIO') : sizeBytes
+    },
+  }
+}
