@@ -33,6 +33,8 @@ export interface Command {
   readonly connects: boolean
   readonly operands: { readonly min: number; readonly max: number }
   readonly examples: readonly Example[]
+  /** Rewrites the arguments before they are read, for forms that other programs use. @throws a usage error */
+  readonly spread?: (args: readonly string[]) => string[]
   /** Resolves with the exit code. */
   run(invocation: Invocation): Promise<number>
 }

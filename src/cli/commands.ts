@@ -152,6 +152,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/mount.ts')).mount,
   },
   {
+    name: 'mount status',
+    summary: 'list the volumes that are mounted on this machine',
+    load: async () => (await import('./commands/mount-status.ts')).mountStatus,
+  },
+  {
     name: 'unmount',
     summary: 'take such a directory away',
     load: async () => (await import('./commands/unmount.ts')).unmount,

@@ -60,7 +60,7 @@ async function run(
   { entry, command, args }: { entry: CommandEntry; command: Command; args: readonly string[] },
   io: Io,
 ): Promise<number> {
-  const { operands, values } = parseOptions(entry.name, args, allOptions(command))
+  const { operands, values } = parseOptions(entry.name, command.spread?.(args) ?? args, allOptions(command))
   const { min, max } = command.operands
   if (operands.length < min || operands.length > max) {
     const what = operands.length < min ? 'needs more operands' : `has no use for "${operands[max]}"`

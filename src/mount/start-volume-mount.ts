@@ -18,6 +18,8 @@ export interface VolumeMountOptions {
   readonly directory: string
   readonly allowOther: boolean
   readonly readOnly: boolean
+  /** Without them the kernel asks for none: the first answer to such a question holds for all. */
+  readonly keepsXattrs: boolean
   readonly mounts: FuseMounts
   readonly clock: Clock
   readonly random: Random
@@ -30,7 +32,7 @@ export type VolumeMount = Pick<FuseMount, 'ended' | 'unmount'>
 /** Mounts a volume of a node. What a program that was killed has left of a mount at that directory is cleared away.
  *  @throws VOLUME_NOT_FOUND, ALREADY_EXISTS if a volume is mounted there; what `FuseMounts.mount` throws */
 export async function startVolumeMount(options: VolumeMountOptions): Promise<VolumeMount> {
-  const { client, volume, directory, mounts, clock, random, log } = options
+  const { client, volume, directory, keepsXattrs, mounts, clock, random, log } = options
   const there = await mounts.inspect(directory)
   if (there.state === 'dead') await mounts.unmount(directory, { lazy: true })
   if (there.state === 'mounted' && there.type === 'fuse.shoal')
@@ -47,7 +49,7 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     source: `shoal:${volume}`,
     subtype: 'shoal',
     defaultPermissions: true,
-    operations: volumeOperations(mounted),
+    operations: volumeOperations(mounted, { keepsXattrs }),
     features: ['CACHE_SYMLINKS'],
   })
   const notify: Notify = (notification) => mount.notify(notification)

@@ -5,7 +5,7 @@ import { readFile, statfs } from 'node:fs/promises'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { systemErrorCode } from './files.ts'
 import type { FuseDevice, FuseMounts, MountOptions, MountPoint } from './fuse-device.ts'
-import { findMount, parseMountTable } from './mount-table.ts'
+import { findMount, type MountRow, parseMountTable } from './mount-table.ts'
 import { NodeFuseDevice } from './node-fuse-device.ts'
 import { mount, receiveDescriptor, setNonBlocking, socketPair, umount } from './node-libc.ts'
 
@@ -46,18 +46,32 @@ export class NodeFuseMounts implements FuseMounts {
     }
   }
 
+  /** All that are mounted of a type. */
+  async list(type: string): Promise<readonly (Exclude<MountPoint, { state: 'free' }> & { readonly directory: string })[]> {
+    const rows = (await readMounts()).filter((row) => row.type === type)
+    return Promise.all(rows.map(async (row) => ({ ...row, state: await stateOf(row) })))
+  }
+
   async inspect(directory: string): Promise<MountPoint> {
-    const row = findMount(parseMountTable(await readFile('/proc/self/mountinfo', 'utf8')), directory)
+    const row = findMount(await readMounts(), directory)
     if (row === undefined) return { state: 'free' }
     const { source, type } = row
-    try {
-      // Attributes may come out of the kernel's cache, these figures never.
-      await statfs(directory)
-    } catch (error) {
-      if (systemErrorCode(error) === 'ENOTCONN') return { state: 'dead', source, type }
-    }
-    return { state: 'mounted', source, type }
+    return { state: await stateOf(row), source, type }
   }
+}
+
+async function readMounts(): Promise<readonly MountRow[]> {
+  return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'))
+}
+
+async function stateOf({ directory }: MountRow): Promise<'mounted' | 'dead'> {
+  try {
+    // Attributes may come out of the kernel's cache, these figures never.
+    await statfs(directory)
+  } catch (error) {
+    if (systemErrorCode(error) === 'ENOTCONN') return 'dead'
+  }
+  return 'mounted'
 }
 
 async function mountAsRoot(options: MountOptions, device: string): Promise<number> {

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { after, before, test, type TestContext } from 'node:test'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import { ShoalClient } from '../../src/client/shoal-client.ts'
@@ -51,7 +52,7 @@ async function mountVolume(
   await there.close()
   const environment = { ...process.env, SHOAL_ENDPOINT: endpoint }
   const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
-  const child = shoal(['mount', volume, directory, ...flags], environment)
+  const child = shoal(['mount', volume, directory, '--foreground', ...flags], environment)
   const [line] = (await once(child.stdout?.setEncoding('utf8') as NodeJS.ReadableStream, 'data')) as [string]
   assert.equal(line, `Mounted ${volume} at ${directory}\n`)
   t.after(async () => {
@@ -147,7 +148,7 @@ test(
     child.kill('SIGKILL')
     await exitCode(child)
     assert.equal((await client.listPage('killed', '')).entries.length, 20)
-    const again = shoal(['mount', 'killed', directory])
+    const again = shoal(['mount', 'killed', directory, '--foreground'])
     await once(again.stdout as NodeJS.ReadableStream, 'data')
     assert.equal(await sh('cat f20'), '20\n')
     again.kill('SIGINT')
@@ -163,6 +164,34 @@ test('an interrupted mount in use serves who uses it until the end', onKernel, a
   assert.equal(await script, 'begun\n')
   assert.equal(await exitCode(child), 0)
   assert.equal((await client.getEntry('busy', 'f')).size, 51)
+  assert.deepEqual(await new NodeFuseMounts().inspect(directory), { state: 'free' })
+})
+
+test('a mount goes on in the background once it is there, is listed, and ends when it is unmounted', onKernel, async (t) => {
+  await client.createVolume('quiet').catch(() => undefined)
+  const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
+  t.after(async () => {
+    await new NodeFuseMounts().unmount(directory, { lazy: true }).catch(() => undefined)
+    rmdirSync(directory)
+  })
+  const logs = join(folder, 'mount.log')
+  const failed = shoal(['mount', 'nowhere', directory, '--log-file', logs])
+  assert.notEqual(await exitCode(failed), 0)
+  const helper = spawn(
+    process.execPath,
+    [...NODE_FLAGS, 'bin/mount.shoal.mjs', 'shoal:quiet', directory, '-n', '-o', `_netdev,log-file=${logs}`],
+    {
+      env: { ...process.env, SHOAL_ENDPOINT: node.origin, SHOAL_ACCESS_KEY: ACCESS_KEY, SHOAL_SECRET_KEY: SECRET_KEY },
+      stdio: ['ignore', 'ignore', 'inherit'],
+    },
+  )
+  assert.equal(await exitCode(helper), 0)
+  assert.equal(await shell('echo there > f; cat f', directory), 'there\n')
+  const status = shoal(['mount', 'status', '--json'])
+  const listed = await text(status.stdout as NodeJS.ReadableStream)
+  assert.ok(listed.includes(JSON.stringify({ volume: 'quiet', directory, state: 'mounted' })), listed)
+  assert.match(readFileSync(logs, 'utf8'), /"nowhere"/)
+  assert.equal(await exitCode(shoal(['unmount', directory])), 0)
   assert.deepEqual(await new NodeFuseMounts().inspect(directory), { state: 'free' })
 })
 

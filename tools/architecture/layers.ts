@@ -147,7 +147,7 @@ export const VOLUME_VOCABULARY = /^src\/metadata\/(attributes|policy)\.ts$/
  *  `HARMLESS_MODULES` is refused. */
 export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:dgram': /^src\/platform\//,
-  'node:child_process': /^src\/platform\/node-(processes|fuse-mounts)/,
+  'node:child_process': /^src\/platform\/node-(background|processes|fuse-mounts)/,
   'node:fs': /^src\/(platform|cli)\//,
   'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-(processes|fuse-mounts))/,
   'node:http': /^src\/gateway\//,

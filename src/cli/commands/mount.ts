@@ -1,10 +1,12 @@
 import { once } from 'node:events'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isShoalError } from '#foundation/errors.ts'
 import type { VolumeMount } from '#mount/start-volume-mount.ts'
 import type { Log } from '#observe/log.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { spreadMountOptions } from '../mount-options.ts'
+import type { Output } from '../output.ts'
 import { usageError } from '../usage-error.ts'
 
 const VOLUME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
@@ -12,8 +14,9 @@ const VOLUME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 export const mount: Command = {
   usage: ['VOLUME DIR'],
   description: [
-    'Stays until the directory is unmounted ("shoal unmount DIR", or umount) or it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
-    'Written through: close and fsync answer when the node has the bytes. Changes that others make show within a second, or when a file is opened. Locks hold among the programs of this machine. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
+    'Written through: close and fsync answer when the node has the bytes. Changes that others make show as soon as the node tells of them, and when a file is opened. Locks hold among the programs of this machine. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
   options: [
     {
@@ -21,20 +24,45 @@ export const mount: Command = {
       description: 'let other users in as well, as modes and owners say; root alone may, or whom /etc/fuse.conf lets',
     },
     { name: 'read-only', description: 'refuse all changes' },
+    {
+      name: 'no-xattrs',
+      description: 'refuse extended attributes: "ls -l" asks for two of each entry, and is as fast as on a disk without them',
+    },
+    { name: 'foreground', description: 'serve the directory in this process' },
+    {
+      name: 'log-file',
+      value: 'FILE',
+      description: 'where the process in the background writes warnings',
+      fallback: '~/.local/state/shoal/mount-DIR.log',
+    },
+    {
+      name: 'options',
+      short: 'o',
+      value: 'LIST',
+      description:
+        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=',
+    },
   ],
   connects: true,
   operands: { min: 2, max: 2 },
-  examples: [{ command: 'shoal mount docs /mnt/docs', explains: 'the volume docs as a directory' }],
+  examples: [
+    { command: 'shoal mount docs /mnt/docs', explains: 'the volume docs as a directory' },
+    { command: 'shoal mount docs /mnt/docs -o ro,profile=home', explains: 'read-only, from the node of a profile' },
+  ],
+  spread: spreadMountOptions,
   async run(invocation) {
     const { operands, options, output, clock, random, signal, connect } = invocation
     const [name, folder] = operands as readonly [string, string]
-    const volume = name.replace(/:\/?$/, '')
+    const volume = name.replace(/^shoal:/, '').replace(/:\/?$/, '')
     if (!VOLUME.test(volume)) throw usageError(`"${name}" is no volume's name: write it like docs`)
     const directory = resolve(folder)
+    const facts = { volume, directory }
+    if (!options.has('foreground')) return mountInBackground(invocation, facts)
     // The C library is for this command alone.
-    const [{ startVolumeMount }, { NodeFuseMounts }] = await Promise.all([
+    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }] = await Promise.all([
       import('#mount/start-volume-mount.ts'),
       import('#platform/node-fuse-mounts.ts'),
+      import('#platform/node-background.ts'),
     ])
     const mounted = await startVolumeMount({
       client: connect(),
@@ -42,17 +70,46 @@ export const mount: Command = {
       directory,
       allowOther: options.has('allow-other'),
       readOnly: options.has('read-only'),
+      keepsXattrs: !options.has('no-xattrs'),
       mounts: new NodeFuseMounts(),
       clock,
       random,
       log: await openLog(invocation),
     })
-    const facts = { volume, directory }
-    await (output.json ? output.value(facts) : output.line(`Mounted ${volume} at ${output.name(directory)}`))
-    await output.flush()
+    await tell(output, facts)
+    sayReady()
     await served(mounted, { signal, note: (line) => output.note(line) })
     return EXIT.ok
   },
+}
+
+interface Facts {
+  readonly volume: string
+  readonly directory: string
+}
+
+async function tell(output: Output, facts: Facts): Promise<void> {
+  await (output.json ? output.value(facts) : output.line(`Mounted ${facts.volume} at ${output.name(facts.directory)}`))
+  await output.flush()
+}
+
+async function mountInBackground({ options, output, io }: Invocation, facts: Facts): Promise<number> {
+  const { startInBackground } = await import('#platform/node-background.ts')
+  const logFile = resolve(options.text('log-file') ?? defaultLogFile(facts.directory, io.env))
+  const started = await startInBackground('--foreground', logFile)
+  if (!started.isReady) {
+    io.stderr.write(started.log)
+    return started.exitCode
+  }
+  await tell(output, facts)
+  return EXIT.ok
+}
+
+function defaultLogFile(directory: string, { HOME, XDG_STATE_HOME }: Invocation['io']['env']): string {
+  const file = `mount${directory.replaceAll('/', '-')}.log`
+  // What mounts at the start of the machine has no home.
+  if (XDG_STATE_HOME === undefined && HOME === undefined) return join('/var/log/shoal', file)
+  return join(XDG_STATE_HOME ?? join(HOME as string, '.local', 'state'), 'shoal', file)
 }
 
 async function served(

@@ -15,13 +15,16 @@ const NAME_BYTES_MAX = 255
 const XATTR_MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = { 1: 'create', 2: 'replace' }
 
 /** A volume as a file system, written through: what `close` and `fsync` have answered is in the volume. */
-export function volumeOperations(mounted: MountedVolume): FuseOperations {
+export function volumeOperations(
+  mounted: MountedVolume,
+  { keepsXattrs = true }: { readonly keepsXattrs?: boolean } = {},
+): FuseOperations {
   return {
     ...nameOperations(mounted),
     ...fileOperations(mounted),
     ...directoryOperations(mounted),
     ...spaceOperations(mounted),
-    ...xattrOperations(mounted),
+    ...(keepsXattrs ? xattrOperations(mounted) : {}),
     statfs: () => {
       const { policy, usage } = mounted.volume.info
       const blocks = Math.floor((policy.quotaBytes ?? BYTES_SHOWN) / BLOCK_BYTES)
