@@ -74,6 +74,9 @@ export class ReaderThreads {
   run(addresses: ReaderStart['addresses']): void {
     const { metrics, tls } = this.#options
     if (metrics instanceof PromMetrics) metrics.include(() => this.#counted())
+    metrics.gauge({ name: 'shoal_reader_threads', help: 'Threads beside the one that writes' }, () => this.#running.length)
+    const help = 'Reads so far that one of them has sent on to the one that writes'
+    metrics.gauge({ name: 'shoal_reader_threads_returned_reads', help }, () => this.#seen.returned)
     this.#unwatch = tls?.watch((pair) => this.#tell({ kind: 'tls', pair }))
     this.#loop = this.#run(addresses)
   }
