@@ -30,6 +30,26 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/volume-delete.ts')).volumeDelete,
   },
   {
+    name: 'conflicts list',
+    summary: 'list the versions of an eventual volume that lost',
+    load: async () => (await import('./commands/conflicts-list.ts')).conflictsList,
+  },
+  {
+    name: 'conflicts show',
+    summary: 'show all versions of a path',
+    load: async () => (await import('./commands/conflicts-list.ts')).conflictsShow,
+  },
+  {
+    name: 'conflicts restore',
+    summary: 'make a version that lost the content of its path again',
+    load: async () => (await import('./commands/conflicts-settle.ts')).conflictsRestore,
+  },
+  {
+    name: 'conflicts drop',
+    summary: 'let a version that lost go',
+    load: async () => (await import('./commands/conflicts-settle.ts')).conflictsDrop,
+  },
+  {
     name: 'class create',
     summary: 'make a replication class',
     load: async () => (await import('./commands/class-create.ts')).classCreate,

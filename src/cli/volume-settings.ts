@@ -6,7 +6,13 @@ import type { Output } from './output.ts'
 import { humanSize, plural, shortTime } from './units.ts'
 
 export const VOLUME_OPTIONS: readonly Option[] = [
-  { name: 'consistency', value: 'KIND', description: 'strong: linearizable', choices: ['strong'], fallback: 'strong' },
+  {
+    name: 'consistency',
+    value: 'KIND',
+    description: 'strong: linearizable; eventual: every node takes every write',
+    choices: ['strong', 'eventual'],
+    fallback: 'strong',
+  },
   { name: 'class', value: 'NAME', description: 'the replication class', fallback: 'default' },
   {
     name: 'chunk-size',
@@ -22,6 +28,20 @@ export const VOLUME_OPTIONS: readonly Option[] = [
     description: 'durable: acknowledged means on disk',
     choices: ['durable'],
     fallback: 'durable',
+  },
+  {
+    name: 'on-conflict',
+    value: 'RULE',
+    description: 'eventual: what becomes of a concurrent write that loses; cas refuses writes over a version that is not named',
+    choices: ['keep', 'keep-both', 'cas'],
+    fallback: 'keep',
+  },
+  {
+    name: 'keep',
+    value: 'WHERE',
+    description: 'eventual: where contents end, on the nodes of the class or on every node',
+    choices: ['class', 'everywhere'],
+    fallback: 'class',
   },
 ]
 
@@ -39,6 +59,8 @@ export function volumeSettings(options: OptionValues): VolumeSettings {
     quotaBytes,
     quotaFiles: quotaFiles === -1 ? undefined : quotaFiles,
     durability: options.text('durability'),
+    onConflict: options.text('on-conflict'),
+    keep: options.text('keep'),
   }
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as VolumeSettings
 }
@@ -53,6 +75,8 @@ export async function showVolume(output: Output, volume: RemoteVolume): Promise<
     ['Volume', volume.name],
     ['Contents', `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')}`],
     ['Consistency', volume.consistency],
+    ...(volume.onConflict === undefined ? [] : [['On conflict', volume.onConflict]]),
+    ...(volume.keep === undefined ? [] : [['Kept', volume.keep === 'everywhere' ? 'on every node' : 'as the class says']]),
     ['Durability', volume.durability],
     ['Class', volume.class],
     ['Chunk size', humanSize(volume.chunkSizeBytes)],

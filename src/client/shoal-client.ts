@@ -8,6 +8,7 @@ import { openDownload, parseHead } from './download.ts'
 import type { Download, DownloadOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
 import type { ByteSource } from './hashed-source.ts'
+import { ConflictCalls } from './conflict-calls.ts'
 import { KeyCalls } from './key-calls.ts'
 import { splitLines } from './lines.ts'
 import { problemError } from './problem.ts'
@@ -48,6 +49,7 @@ export class ShoalClient {
   readonly cluster: ClusterCalls
   readonly classes: ClassCalls
   readonly tracker: TrackerCalls
+  readonly conflicts: ConflictCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
@@ -55,6 +57,7 @@ export class ShoalClient {
     this.keys = new KeyCalls((call) => this.#json(call))
     this.cluster = new ClusterCalls((call) => this.#json(call))
     this.classes = new ClassCalls((call) => this.#json(call))
+    this.conflicts = new ConflictCalls((call) => this.#json(call))
     this.tracker = new TrackerCalls((call) => this.#json(call))
   }
 
@@ -206,11 +209,16 @@ export class ShoalClient {
    *  server stored is compared with what was sent by SHA-256. */
   async writeFile(volume: string, path: string, source: ByteSource, settings: UploadSettings = {}): Promise<RemoteEntry> {
     if (source.sizeBytes > SESSION_THRESHOLD_BYTES || settings.resumeId !== undefined) {
-      return uploadInParts(
-        uploadCalls((call) => this.#json(call), volume, path),
-        source,
-        settings,
-      )
+      try {
+        return await uploadInParts(
+          uploadCalls((call) => this.#json(call), volume, path),
+          source,
+          settings,
+        )
+      } catch (error) {
+        // An eventual volume has no sessions, and takes files of any length in one call.
+        if (!isShoalError(error, 'UNSUPPORTED')) throw error
+      }
     }
     const body = hashedBody(source, { offset: 0, length: source.sizeBytes }, settings.onBytes ?? (() => undefined))
     const entry = await this.#json<RemoteEntry>({

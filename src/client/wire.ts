@@ -37,6 +37,9 @@ export interface RemoteVolume {
   readonly name: string
   readonly id: number
   readonly consistency: string
+  /** Of an eventual volume. */
+  readonly onConflict?: string
+  readonly keep?: string
   readonly class: string
   readonly chunkSizeBytes: number
   readonly quotaBytes: number | null
@@ -127,6 +130,8 @@ export interface ClassSettings {
 
 /** What can be set on a volume; `null` lifts a quota. */
 export interface VolumeSettings {
+  readonly onConflict?: string
+  readonly keep?: string
   readonly consistency?: string
   readonly class?: string
   readonly chunkSizeBytes?: number
@@ -183,6 +188,7 @@ export interface NodeStatus {
   /** `hasMore`: counting ended before the end of the list. */
   readonly garbage: { readonly chunks: number; readonly hasMore: boolean }
   readonly metadata: MetadataStatus
+  readonly eventual?: EventualStatus
   readonly uploads: number
   readonly changes: { readonly cursor: string }
 }
@@ -280,4 +286,32 @@ export interface MetadataStatus {
     readonly healthy: boolean
     readonly leader: boolean
   }[]
+}
+
+/** How far apart the nodes may be in what they have of eventual volumes, as one knows it. */
+export interface EventualStatus {
+  readonly volumes: number
+  readonly members: number
+  readonly rumours: number
+  readonly conflicts: number
+  readonly removals: number
+  readonly oldestDifferenceSeconds?: number
+  /** By node. */
+  readonly lastExchanges: Readonly<Record<string, string>>
+}
+
+export interface RemoteVersion {
+  readonly id: string
+  readonly time: string
+  readonly node: string
+  readonly removed: boolean
+  readonly size?: number
+  /** Hexadecimal, where known. */
+  readonly sha256?: string
+}
+
+export interface RemoteConflict {
+  readonly path: string
+  /** The one that won first. */
+  readonly versions: readonly RemoteVersion[]
 }

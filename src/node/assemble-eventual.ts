@@ -1,3 +1,4 @@
+import { consult } from '#eventual/consult.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -43,6 +44,9 @@ export function assembleEventual(parts: {
     digests: nodeDigests,
     nodeId: self,
     writeBufferBytes,
+    consult: async (place, need, signal) => {
+      await consult(replica, place, { peers, need, signal })
+    },
   })
   replica.onDefinitions(
     () => void volumes.refresh().catch((error: unknown) => log.error('the definitions of volumes could not be read', { error })),

@@ -2,12 +2,16 @@ import type { ChunkStore } from '#chunk/store.ts'
 import { usedChunks } from '#eventual/chunk-uses.ts'
 import { EventualNode } from '#eventual/eventual-node.ts'
 import { CLUSTER_KEY, EVENTUAL_ROWS } from '#eventual/keys.ts'
+import { readStatus } from '#eventual/status.ts'
 import { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
+import type { StatusDocument } from '#gateway/rest/schemas.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
+import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { WireMethods } from '#wire/methods.ts'
@@ -22,6 +26,7 @@ export interface EventualClusterOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  readonly metrics: Metrics
 }
 
 /** How often a node that has spoken with nobody yet tries to, and the members are looked at for those that were removed. */
@@ -29,6 +34,7 @@ const ADMISSION_MS = 250
 /** The door opens without it then. */
 const FIRST_CONTACT_MS = 3_000
 const REMOVALS_MS = 5_000
+const STATUS_MS = 10_000
 const ROWS_PER_STEP = 1_000
 
 /** This node's part in the eventual volumes of its cluster. */
@@ -44,6 +50,10 @@ export class EventualCluster {
   readonly #options: EventualClusterOptions
   readonly #stopping = new AbortController()
   #tasks: Promise<void>[] = []
+  #seen: Pick<NonNullable<StatusDocument['eventual']>, 'conflicts' | 'removals' | 'oldestDifferenceSeconds'> = {
+    conflicts: 0,
+    removals: 0,
+  }
 
   private constructor(replica: Replica, options: EventualClusterOptions) {
     const { storage, cluster, clock, random } = options
@@ -59,6 +69,7 @@ export class EventualCluster {
     })
     this.node = new EventualNode({ replica, peers: this.peers, clock, random, log })
     this.methods = eventualMethods(this.node)
+    this.#measure(options.metrics)
     this.chunks = withForget(storage.chunks, (id) => this.isUsed(id))
   }
 
@@ -79,11 +90,51 @@ export class EventualCluster {
     return usedChunks(this.replica, ids)
   }
 
+  /** How far apart this node and the others may be. */
+  async status(): Promise<NonNullable<StatusDocument['eventual']>> {
+    const { clock } = this.#options
+    const { members, rumours, conflicts, removals, caughtUpToMs } = await readStatus(this.replica)
+    const oldestMs = Math.min(clock.nowMs(), ...caughtUpToMs.values())
+    return {
+      volumes: (await this.definitions.list()).length,
+      members: members.length,
+      rumours,
+      conflicts,
+      removals,
+      ...(oldestMs === 0 ? {} : { oldestDifferenceSeconds: Math.max(0, clock.nowMs() - oldestMs) / 1_000 }),
+      lastExchanges: Object.fromEntries(
+        [...this.node.lastExchangeMs].map(([id, atMs]) => [id, formatTimestamp(BigInt(atMs) * 1_000_000n)]),
+      ),
+    }
+  }
+
+  #measure(metrics: Metrics): void {
+    const { replica, node } = this
+    const gauge = (name: string, help: string, read: () => number) =>
+      metrics.gauge({ name: `shoal_eventual_${name}`, help }, read)
+    gauge('rumours_waiting', 'News of eventual volumes that this node still tells', () => replica.rumours.size)
+    gauge('exchanges', 'Times that everything was compared with another node, since the start', () => node.counts.exchanges)
+    gauge('entries_received', 'Entries that other nodes had more of, since the start', () => node.counts.entriesReceived)
+    gauge('conflicts', 'Paths with versions that lost, as of a moment ago', () => this.#seen.conflicts)
+    gauge('removals', 'Removals that are still remembered, as of a moment ago', () => this.#seen.removals)
+    gauge(
+      'oldest_difference_seconds',
+      'This node has everything that was written so long ago, as of a moment ago; -1 if that is not known',
+      () => this.#seen.oldestDifferenceSeconds ?? -1,
+    )
+  }
+
   /** To be called once the cluster listens. A node that has just joined waits a moment for somebody to let it in. */
   async start(): Promise<void> {
     this.node.start()
     if (this.peers.running().length > 0) await this.#firstContact()
-    this.#tasks = [this.#repeat(ADMISSION_MS, () => this.#seekAdmission()), this.#repeat(REMOVALS_MS, () => this.#removeLost())]
+    this.#tasks = [
+      this.#repeat(ADMISSION_MS, () => this.#seekAdmission()),
+      this.#repeat(REMOVALS_MS, () => this.#removeLost()),
+      this.#repeat(STATUS_MS, async () => {
+        this.#seen = await this.status()
+      }),
+    ]
   }
 
   async stop(): Promise<void> {

@@ -18,7 +18,12 @@ export interface NodeIdentity {
 /** What `GET /status` answers. */
 export async function describeNode(
   node: NodeIdentity,
-  now: { readonly state: NodeState; readonly uptimeMs: number; readonly metadata: MetadataStatus },
+  now: {
+    readonly state: NodeState
+    readonly uptimeMs: number
+    readonly metadata: MetadataStatus
+    readonly eventual: StatusDocument['eventual']
+  },
   volumes: StrongVolumes,
 ): Promise<StatusDocument> {
   const status = await volumes.status()
@@ -43,6 +48,7 @@ export async function describeNode(
     uploads: status.uploads,
     changes: { cursor: status.cursor },
     metadata: now.metadata,
+    eventual: now.eventual,
   }
 }
 

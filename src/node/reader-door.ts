@@ -1,3 +1,4 @@
+import { isShoalError } from '#foundation/errors.ts'
 import type { ShoalError } from '#foundation/errors.ts'
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
@@ -33,7 +34,9 @@ export class ReaderDoor implements Door {
     try {
       await door.handle(exchange)
     } catch (error) {
-      if (!isForTheWriter(error) || exchange.response.headersSent) throw error
+      // Only the thread that writes knows of eventual volumes.
+      const isElsewhere = isForTheWriter(error) || isShoalError(error, 'VOLUME_NOT_FOUND')
+      if (!isElsewhere || exchange.response.headersSent) throw error
       await forward.handle(exchange)
     }
   }

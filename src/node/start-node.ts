@@ -102,7 +102,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const shared = { log, version, clock, random, metrics, threads }
     const rootKey = configuredCredentials(config)
     const { cluster, folder, metadata } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
-    const eventual = await EventualCluster.open({ storage: { ...stores, folder }, cluster, clock, random, log })
+    const eventual = await EventualCluster.open({ storage: { ...stores, folder }, cluster, clock, random, log, metrics })
     const storage = { ...stores, folder, chunks: eventual.chunks }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })
@@ -366,7 +366,12 @@ class Node implements RunningNode {
         state: () => this.state(),
         status: async () => {
           const metadata = await describeMetadata(this.#parts.metadata, cluster.leadership)
-          const now = { state: this.state(), uptimeMs: clock.monotonicMs() - this.#startedMs, metadata }
+          const now = {
+            state: this.state(),
+            uptimeMs: clock.monotonicMs() - this.#startedMs,
+            metadata,
+            eventual: await this.#parts.eventual.status(),
+          }
           return describeNode(identity, now, this.volumes)
         },
       },

@@ -1,6 +1,7 @@
 import type { Dot, EntryValue } from '#eventual/entry.ts'
 import type { ShownEntry } from '#eventual/listing.ts'
 import type { EventualNamespace, ChangeOptions } from '#eventual/namespace.ts'
+import { pathBytes, type Place } from '#eventual/keys.ts'
 import type { EventualVolumeInfo } from '#eventual/volumes.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { keyOfPath } from '#foundation/object-key.ts'
@@ -11,6 +12,7 @@ import type { VolumeInfo } from '#metadata/policy.ts'
 import { notADirectory } from '#metadata/resolve.ts'
 import { checkAttributes } from './check-attributes.ts'
 import { attributesOf, directoryKey, impliedDirectory } from './eventual-attributes.ts'
+import { EventualConflicts } from './eventual-conflicts.ts'
 import { type EventualContentStores, EventualContents } from './eventual-contents.ts'
 import { alreadyThere, isADirectory, notFound, unsupported } from './eventual-faults.ts'
 import { EventualFile } from './eventual-file.ts'
@@ -20,33 +22,45 @@ import { piece, zeros } from './eventual-pieces.ts'
 import { copyEventualTree } from './eventual-trees.ts'
 import { withoutXattr, withXattr, XATTR_PREFIX, xattrNames } from './eventual-xattrs.ts'
 import type * as port from './volume.ts'
-import { valueChanges } from './eventual-changes.ts'
+import { WithoutUploads } from './without-uploads.ts'
 
 /** Linux' limit for symbolic links on one path (path_resolution(7)). */
 const LINKS_MAX = 40
 /** POSIX' limit for a symbolic link's target, PATH_MAX without its NUL. */
 const TARGET_BYTES_MAX = 4095
 
+export interface EventualVolumeStores extends EventualContentStores {
+  /** Lets this node take in what others have of a place. */
+  readonly consult: (place: Place, need: 'quorum' | 'all', signal?: AbortSignal) => Promise<void>
+}
+
 /** A volume over the entries that this node has, without asking anybody: docs/eventual.md has the rules. Conditions are judged by what is
  *  known here, in the step that makes the change. There are no hard links, special files and upload sessions (UNSUPPORTED).
  *  A directory is there as long as anything is in it, or if it was made as such; files may stand where a directory of that name is made
  *  elsewhere at the same time, and then both are listed. */
-export class EventualVolume implements port.Volume {
+export class EventualVolume extends WithoutUploads implements port.Volume {
   readonly info: VolumeInfo
+  readonly conflicts: port.Conflicts
   readonly #namespace: EventualNamespace
-  readonly #stores: EventualContentStores
+  readonly #stores: EventualVolumeStores
   readonly #contents: EventualContents
   readonly #createdNs: bigint
 
   constructor(
-    stores: EventualContentStores,
+    stores: EventualVolumeStores,
     parts: { readonly info: VolumeInfo; readonly definition: EventualVolumeInfo; readonly namespace: EventualNamespace },
   ) {
+    super()
     this.info = parts.info
     this.#namespace = parts.namespace
+    this.conflicts = new EventualConflicts(parts.namespace)
     this.#stores = stores
     this.#contents = new EventualContents(stores, parts.definition.policy)
     this.#createdNs = parts.definition.createdNs
+  }
+
+  consult(path: Path, need: 'quorum' | 'all', signal?: AbortSignal): Promise<void> {
+    return this.#stores.consult({ volume: this.#namespace.volume, path: pathBytes(keyOfPath(path)) }, need, signal)
   }
 
   async stat(path: Path, { follow = false }: { follow?: boolean } = {}): Promise<Attributes | undefined> {
@@ -215,28 +229,6 @@ export class EventualVolume implements port.Volume {
     return this.#changeValue(path, ({ tags }) => ({ tags: withoutXattr(tags, name) }))
   }
 
-  async beginUpload(): Promise<port.UploadInfo> {
-    throw unsupported('There are no upload sessions: write the file in one request')
-  }
-
-  async findUpload(): Promise<undefined> {}
-
-  async listUploads(): Promise<{ uploads: readonly port.UploadInfo[]; next: undefined }> {
-    return { uploads: [], next: undefined }
-  }
-
-  writePart(): Promise<port.UploadPart> {
-    return noSuchUpload()
-  }
-
-  commitUpload(): Promise<port.WriteResult> {
-    return noSuchUpload()
-  }
-
-  abortUpload(): Promise<void> {
-    return noSuchUpload()
-  }
-
   async #file(path: Path): Promise<ShownEntry | undefined> {
     return path.length === 0 ? undefined : this.#namespace.stat(keyOfPath(path))
   }
@@ -389,6 +381,12 @@ function baseOf(before: ShownEntry | undefined): Dot | 'absent' {
   return before === undefined ? 'absent' : { time: before.version.time, node: before.version.node }
 }
 
-async function noSuchUpload(): Promise<never> {
-  throw new ShoalError('UPLOAD_NOT_FOUND', 'There are no upload sessions on an eventual volume')
+function valueChanges(changes: AttributeChanges | undefined): Partial<EntryValue> {
+  const { mode, uid, gid, mtimeNs } = changes ?? {}
+  return {
+    ...(mode === undefined ? {} : { mode }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(mtimeNs === undefined ? {} : { mtimeNs }),
+  }
 }

@@ -8,7 +8,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { numberOf } from './eventual-attributes.ts'
-import { EventualVolume } from './eventual-volume.ts'
+import { EventualVolume, type EventualVolumeStores } from './eventual-volume.ts'
 import type { ClassChunks } from './locations.ts'
 import { Pins } from './pins.ts'
 import type { VolumeSettings } from './volume.ts'
@@ -19,6 +19,7 @@ export interface EventualVolumesOptions {
   readonly clock: Clock
   readonly digests: Digests
   readonly nodeId: string
+  readonly consult: EventualVolumeStores['consult']
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
 }
@@ -78,11 +79,11 @@ export class EventualVolumes {
 
   /** @throws VOLUME_NOT_FOUND */
   async open(name: string): Promise<EventualVolume> {
-    const { definitions, chunksOf, digests, clock, nodeId } = this.#options
+    const { definitions, chunksOf, digests, clock, nodeId, consult } = this.#options
     const [definition, namespace] = [await definitions.find(name), await definitions.open(name)]
     if (definition === undefined) throw new ShoalError('VOLUME_NOT_FOUND', `There is no volume "${name}"`)
     const chunks = chunksOf(definition.policy.class)
-    const stores = { chunks, digests, buffers: this.#buffers, pins: this.#pins, clock, nodeId }
+    const stores = { chunks, digests, buffers: this.#buffers, pins: this.#pins, clock, nodeId, consult }
     return new EventualVolume(stores, { info: describe(definition, NOTHING_USED), definition, namespace })
   }
 

@@ -160,6 +160,10 @@ export interface Change {
  *  PRECONDITION_FAILED, in the step in which it would take effect. A change without one passes every lock by. */
 export interface Volume {
   readonly info: VolumeInfo
+  /** Of an eventual volume. */
+  readonly conflicts?: Conflicts
+  /** Lets an eventual volume take in what further nodes have of a path: more than half of them, or all. @throws UNAVAILABLE if too few answer */
+  consult?(path: Path, need: 'quorum' | 'all', signal?: AbortSignal): Promise<void>
 
   stat(path: Path, options?: { readonly follow?: boolean }): Promise<Attributes | undefined>
   list(path: Path, options?: ListOptions): Promise<Listing>
@@ -271,6 +275,37 @@ export interface Volume {
     options: { readonly caller: Caller; readonly expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> },
   ): Promise<WriteResult>
   abortUpload(id: UploadId): Promise<void>
+}
+
+/** One of the versions that an eventual volume has of a path. */
+export interface VersionInfo {
+  /** Which write: its time and its node. */
+  readonly id: string
+  readonly timeNs: bigint
+  readonly node: string
+  /** `undefined`: it removed the path. */
+  readonly attributes: Attributes | undefined
+}
+
+export interface ConflictInfo {
+  readonly path: Path
+  /** The winner first. */
+  readonly versions: readonly VersionInfo[]
+}
+
+/** The versions of an eventual volume that lost against concurrent ones. */
+export interface Conflicts {
+  /** A page of the paths that have some, in order. */
+  list(options: {
+    readonly prefix?: string
+    readonly cursor?: string
+  }): Promise<{ readonly conflicts: readonly ConflictInfo[]; readonly next: string | undefined }>
+  /** All versions of one path, removals too; none where there is nothing. */
+  show(path: Path): Promise<readonly VersionInfo[]>
+  /** Makes a version that lost the content of the path again. @throws NOT_FOUND, INVALID_ARGUMENT for what is no id */
+  restore(path: Path, id: string): Promise<Attributes>
+  /** Lets a version that lost go, on every node. @throws NOT_FOUND, INVALID_ARGUMENT */
+  drop(path: Path, id: string): Promise<void>
 }
 
 export interface CopyRange {

@@ -49,3 +49,35 @@ test('cut off from the node that leads, a node takes writes of eventual volumes,
   await until('the first has it', async () => (await cluster.text(0, 'alone.txt')) === 'nobody else', 15_000)
   await cluster.agree()
 })
+
+test('cut off from each other both take writes of one path, and the one that lost is listed everywhere, and restored', async () => {
+  await cluster.put(0, 'plan.txt', 'before')
+  await cluster.agree()
+  // One stands still while the other writes; then the other while the first does, which has not heard of it.
+  const [first, second] = cluster.nodes.map(({ child }) => child)
+  second!.kill('SIGSTOP')
+  await cluster.put(0, 'plan.txt', 'from the first')
+  first!.kill('SIGSTOP')
+  second!.kill('SIGCONT')
+  await cluster.put(1, 'plan.txt', 'from the second')
+  first!.kill('SIGCONT')
+  await cluster.agree(30_000)
+  const shown = await cluster.text(0, 'plan.txt')
+  for (const at of [0, 1]) {
+    const { conflicts } = (await (await cluster.call(at, '/volumes/shared/conflicts')).json()) as {
+      conflicts: { path: string; versions: { id: string }[] }[]
+    }
+    assert.deepEqual(
+      conflicts.map(({ path, versions }) => [path, versions.length]),
+      [['plan.txt', 2]],
+    )
+  }
+  const list = await cluster.cli(1).run('conflicts', 'list', 'shared:/')
+  const lost = /([0-9a-f]{14}-[0-9a-f]{32}) .* lost/.exec(list)?.[1] as string
+  assert.match(await cluster.cli(1).run('conflicts', 'restore', 'shared:/plan.txt', lost), /Restored/)
+  await until('the first shows what was restored', async () => {
+    const now = await cluster.text(0, 'plan.txt')
+    return now !== shown && (now?.startsWith('from the ') ?? false)
+  })
+  assert.match(await cluster.cli(0).run('status'), /Eventual +1 volume/)
+})

@@ -1,4 +1,4 @@
-import type { MetadataStatus, NodeStatus } from '#client/wire.ts'
+import type { EventualStatus, MetadataStatus, NodeStatus } from '#client/wire.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { columns } from '../output.ts'
@@ -33,6 +33,7 @@ function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): str
     ['Garbage', `${plural(node.garbage.chunks, 'chunk')}${node.garbage.hasMore ? ' and more' : ''}`],
     ['Uploads', `${plural(node.uploads, 'session')} open`],
     ['Metadata', ...describeMetadata(node.metadata)],
+    ...(node.eventual === undefined || node.eventual.volumes === 0 ? [] : [['Eventual', describeEventual(node.eventual)]]),
   ]
 }
 
@@ -42,4 +43,12 @@ function describeMetadata({ mode, leader = 'nobody at the moment', position = 0,
   const answering = voters.filter(({ healthy }) => healthy).length
   const etcd = mode === 'external' ? 'an etcd of yours' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
+}
+
+function describeEventual({ volumes, rumours, conflicts, removals, oldestDifferenceSeconds }: EventualStatus): string {
+  const apart =
+    oldestDifferenceSeconds === undefined
+      ? 'not compared with every node yet'
+      : `has what was written ${humanDuration(oldestDifferenceSeconds * 1_000)} ago`
+  return `${plural(volumes, 'volume')}, ${apart}, ${rumours} news to tell, ${plural(conflicts, 'conflict')}, ${plural(removals, 'removal')} remembered`
 }

@@ -24,6 +24,9 @@ import { sendJson } from './send-json.ts'
 
 const CONTENT_TYPE = 'application/octet-stream'
 const QuerySchema = z.strictObject({
+  consistency: z.enum(['local', 'quorum', 'all']).optional().meta({
+    description: 'Of an eventual volume: `quorum` and `all` read the newest that more than half of the nodes, or all, have',
+  }),
   locations: FlagSchema.optional().meta({ description: 'Answers where the bytes are kept, instead of the bytes' }),
 })
 
@@ -79,7 +82,10 @@ export const headFile: Route = {
 async function serveFile(exchange: Exchange, rest: RestContext): Promise<void> {
   const path = volumePath(exchange)
   const volume = await rest.volumes.open(volumeName(exchange))
-  if (exchange.query !== '' && readQuery(exchange, QuerySchema).locations === true) {
+  const query = exchange.query === '' ? {} : readQuery(exchange, QuerySchema)
+  const { consistency = 'local' } = query
+  if (consistency !== 'local') await volume.consult?.(path, consistency, exchange.signal)
+  if (query.locations === true) {
     const locations = await volume.locate(path)
     if (locations === undefined) throw notFound(path)
     sendJson(exchange, 200, locationsJson(path, locations))

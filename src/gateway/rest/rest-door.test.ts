@@ -302,6 +302,16 @@ test('unknown paths, methods and parameters have a clear answer', async () => {
   assert.deepEqual([parameter.status, parameter.json['field']], [400, 'recusive'])
 })
 
+test('the writes of a strong volume have no conflicts', async () => {
+  const asked = { body: JSON.stringify({ op: 'drop', version: 'x' }) }
+  for (const answer of [
+    await call('GET', '/api/v1/volumes/docs/conflicts'),
+    await call('GET', '/api/v1/volumes/docs/conflicts/a'),
+    await call('POST', '/api/v1/volumes/docs/conflicts/a', asked),
+  ])
+    assert.deepEqual([answer.status, answer.json['code']], [501, 'UNSUPPORTED'])
+})
+
 test('OpenAPI names every route, and docs/rest.md too', async () => {
   const { json } = await call('GET', '/api/v1/openapi.json')
   const document = readFileSync(new URL('../../../docs/rest.md', import.meta.url), 'utf8')

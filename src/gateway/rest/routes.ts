@@ -2,6 +2,9 @@ import { abortUpload } from './abort-upload.ts'
 import { beginUpload } from './begin-upload.ts'
 import { changeEntry } from './change-entry.ts'
 import { commitUpload } from './commit-upload.ts'
+import { listConflicts } from './list-conflicts.ts'
+import { settleConflict } from './settle-conflict.ts'
+import { showConflict } from './show-conflict.ts'
 import { createJoinToken } from './create-join-token.ts'
 import { createClass } from './create-class.ts'
 import { createKey } from './create-key.ts'
@@ -69,6 +72,9 @@ export const ROUTES: readonly Route[] = [
   commitUpload,
   abortUpload,
   writeBatch,
+  listConflicts,
+  showConflict,
+  settleConflict,
   listClasses,
   createClass,
   showClass,

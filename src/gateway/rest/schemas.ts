@@ -236,6 +236,21 @@ export const BatchHeaderSchema = z.strictObject({
 })
 export type BatchHeader = z.output<typeof BatchHeaderSchema>
 
+const VersionSchema = z.object({
+  id: z.string(),
+  time: z.string(),
+  node: z.string(),
+  removed: z.boolean(),
+  size: z.int().optional(),
+  sha256: z.string().optional(),
+})
+export const ConflictSchema = z.object({
+  path: z.string(),
+  versions: z.array(VersionSchema).meta({ description: 'The one that won first' }),
+})
+export const ConflictListSchema = z.object({ conflicts: z.array(ConflictSchema), next: z.string().optional() })
+export const SettleConflictSchema = z.strictObject({ op: z.enum(['restore', 'drop']), version: z.string().min(1).max(80) })
+
 export const FsckSchema = z.strictObject({ repair: z.boolean().optional(), verify: z.boolean().optional() })
 
 export const StatusSchema = z.object({
@@ -259,6 +274,20 @@ export const StatusSchema = z.object({
       .array(z.object({ name: z.string(), role: z.enum(['voter', 'learner']), healthy: z.boolean(), leader: z.boolean() }))
       .optional(),
   }),
+  eventual: z
+    .object({
+      volumes: z.int(),
+      members: z.int(),
+      rumours: z.int().meta({ description: 'News that this node still tells' }),
+      conflicts: z.int(),
+      removals: z.int().meta({ description: 'Removals that are still remembered' }),
+      oldestDifferenceSeconds: z
+        .number()
+        .optional()
+        .meta({ description: 'This node has everything that was written anywhere before; left out while that is not known' }),
+      lastExchanges: z.record(z.string(), z.string()).meta({ description: 'By node, when everything was last compared with it' }),
+    })
+    .optional(),
 })
 export type StatusDocument = z.output<typeof StatusSchema>
 
