@@ -13,7 +13,7 @@ import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { UnderWay } from '#gateway/http/under-way.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
-import { PlacingDoor, volumeOfRequest } from '#gateway/rest/place-volume.ts'
+import { PlacingDoor } from '#gateway/rest/place-volume.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
 import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
@@ -33,6 +33,7 @@ import { assembleWebdav } from './assemble-webdav.ts'
 import { noTraffic, SheddingDoor } from './connection-shares.ts'
 import type { Traffic } from './connection-shares.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
+import { isOfEventual } from './eventual-requests.ts'
 import type { Leadership } from './leadership.ts'
 import { isOwnView } from './own-view.ts'
 
@@ -75,7 +76,7 @@ export function assembleServers(parts: ServerParts): Servers {
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator) || isOfEventual(exchange, parts.eventual)
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
-  const webdav = assembleWebdav({ ...parts, volumes: strong }).map((place) => ({ ...place, door: forwarded(place.door) }))
+  const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: forwarded(place.door) }))
   const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: forwarded(restDoor) }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
@@ -88,12 +89,6 @@ export function assembleServers(parts: ServerParts): Servers {
     s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
     traffic,
   }
-}
-
-/** Every node serves what is about an eventual volume that it knows. */
-function isOfEventual(exchange: Exchange, eventual: Pick<EventualVolumes, 'has'>): boolean {
-  const name = volumeOfRequest(exchange)
-  return name !== undefined && eventual.has(name)
 }
 
 /** The door behind one that sends requests on to the node that leads. */

@@ -3,11 +3,12 @@ import type { VolumeInfo } from '#metadata/policy.ts'
 import type { FollowOptions } from './change-stream.ts'
 import type { EventualVolumes } from './eventual-volumes.ts'
 import type { StrongVolumes } from './strong-volumes.ts'
-import type { Caller, Change, Volume, Volumes, VolumeSettings } from './volume.ts'
+import type { GuardedVolume, GuardedVolumes } from './locks.ts'
+import type { Caller, Change, VolumeSettings } from './volume.ts'
 
 /** Strong and eventual volumes as one directory. A name is looked for among the eventual ones first: what is known of these is at hand on
  *  every node. That no two have one name is seen to as far as this node knows of both. */
-export class AllVolumes implements Volumes {
+export class AllVolumes implements GuardedVolumes {
   readonly #strong: StrongVolumes
   readonly #eventual: EventualVolumes
 
@@ -44,7 +45,7 @@ export class AllVolumes implements Volumes {
     return this.#eventual.has(name) ? this.#eventual.remove(name, options) : this.#strong.remove(name, options)
   }
 
-  open(name: string): Promise<Volume> {
+  open(name: string): Promise<GuardedVolume> {
     return this.#eventual.has(name) ? this.#eventual.open(name) : this.#strong.open(name)
   }
 
@@ -56,6 +57,10 @@ export class AllVolumes implements Volumes {
         `"${options.volume}" is an eventual volume, whose changes have no order to be followed in`,
       )
     return this.#strong.changes(options)
+  }
+
+  freeBytes(): Promise<number | undefined> {
+    return this.#strong.freeBytes()
   }
 
   currentCursor(): Promise<string> {

@@ -8,7 +8,8 @@ import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { numberOf } from './eventual-attributes.ts'
-import { EventualVolume, type EventualVolumeStores } from './eventual-volume.ts'
+import type { EventualVolumeStores } from './eventual-volume.ts'
+import { GuardedEventualVolume } from './guarded-eventual-volume.ts'
 import type { ClassChunks } from './locations.ts'
 import { Pins } from './pins.ts'
 import type { VolumeSettings } from './volume.ts'
@@ -78,13 +79,13 @@ export class EventualVolumes {
   }
 
   /** @throws VOLUME_NOT_FOUND */
-  async open(name: string): Promise<EventualVolume> {
+  async open(name: string): Promise<GuardedEventualVolume> {
     const { definitions, chunksOf, digests, clock, nodeId, consult } = this.#options
     const [definition, namespace] = [await definitions.find(name), await definitions.open(name)]
     if (definition === undefined) throw new ShoalError('VOLUME_NOT_FOUND', `There is no volume "${name}"`)
     const chunks = chunksOf(definition.policy.class)
     const stores = { chunks, digests, buffers: this.#buffers, pins: this.#pins, clock, nodeId, consult }
-    return new EventualVolume(stores, { info: describe(definition, NOTHING_USED), definition, namespace })
+    return new GuardedEventualVolume(stores, { info: describe(definition, NOTHING_USED), definition, namespace })
   }
 
   async #describe(info: EventualVolumeInfo): Promise<VolumeInfo> {

@@ -1,23 +1,10 @@
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
-import { percentDecode } from '#gateway/http/target.ts'
 import type { ShoalError } from '#foundation/errors.ts'
 
-const VOLUME = /^\/api\/v1\/volumes\/([^/]+)(\/|$)/
+const VOLUME = /^\/api\/v1\/volumes\/[^/]+$/
 /** A request to make a volume is shorter by far; a longer one is for whoever serves all others. */
 const BODY_BYTES_MAX = 64 * 1024
-
-/** The volume that a request of the REST interface is about. */
-export function volumeOfRequest({ path }: Pick<Exchange, 'path'>): string | undefined {
-  const match = VOLUME.exec(path)
-  if (match === null) return undefined
-  try {
-    return percentDecode(match[1] as string)
-  } catch {
-    // No volume has that name, as whoever serves the request says.
-    return undefined
-  }
-}
 
 /** Serves requests that make an eventual volume here, where any other that changes a volume may be for another node. */
 export class PlacingDoor implements Door {
@@ -33,7 +20,7 @@ export class PlacingDoor implements Door {
 
   handle(exchange: Exchange): void | Promise<void> {
     const { method, path, lengthBytes } = exchange
-    const makesVolume = method === 'PUT' && VOLUME.exec(path)?.[2] === ''
+    const makesVolume = method === 'PUT' && VOLUME.test(path)
     if (!makesVolume || (lengthBytes ?? Infinity) > BODY_BYTES_MAX) return this.#elsewhere.handle(exchange)
     return this.#place(exchange)
   }

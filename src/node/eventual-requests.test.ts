@@ -1,0 +1,28 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { isOfEventual } from './eventual-requests.ts'
+
+const eventual = { has: (name: string) => name === 'shared' || name === 'other' }
+const asked = (path: string, destination?: string) =>
+  isOfEventual({ path, headers: destination === undefined ? {} : { destination } }, eventual)
+
+test('what is about eventual volumes alone is served by every node', () => {
+  for (const path of ['/api/v1/volumes/shared', '/api/v1/volumes/sh%61red/files/a', '/dav/shared', '/dav/shared/a/b'])
+    assert.equal(asked(path), true, path)
+  for (const path of [
+    '/api/v1/volumes/strong/files/shared',
+    '/api/v1/volumes',
+    '/dav/',
+    '/dav',
+    '/shared',
+    '/api/v1/volumes/%zz',
+  ])
+    assert.equal(asked(path), false, path)
+})
+
+test('what goes to or comes from another volume is for the node that knows both', () => {
+  assert.equal(asked('/dav/shared/a', '/dav/other/b'), true)
+  assert.equal(asked('/dav/shared/a', 'http://host:1/dav/other/b'), true)
+  assert.equal(asked('/dav/shared/a', 'http://host:1/dav/strong/b'), false)
+  assert.equal(asked('/dav/strong/a', '/dav/shared/b'), false)
+})
