@@ -20,6 +20,7 @@ import { uploadCalls } from './upload-calls.ts'
 import type { UploadSettings, WriteSettings } from './upload.ts'
 import type {
   AttributeSettings,
+  ChangesOptions,
   FsckLine,
   MoveMode,
   NodeStatus,
@@ -348,16 +349,8 @@ export class ShoalClient {
   }
 
   /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. A node that lives says something every 15 s.
-   *  `onOpen` is called when the node has begun to tell. @throws CURSOR_TOO_OLD */
-  async *changes(
-    options: SignalOption & {
-      cursor?: string
-      volume?: string
-      follow?: boolean
-      silenceTimeoutMs?: number
-      onOpen?: () => void
-    } = {},
-  ): AsyncGenerator<RemoteChange, void, undefined> {
+   *  @throws CURSOR_TOO_OLD */
+  async *changes(options: SignalOption & ChangesOptions = {}): AsyncGenerator<RemoteChange, void, undefined> {
     const query = new URLSearchParams()
     if (options.cursor !== undefined) query.set('cursor', options.cursor)
     if (options.volume !== undefined) query.set('volume', options.volume)

@@ -315,3 +315,13 @@ export interface RemoteConflict {
   /** The one that won first. */
   readonly versions: readonly RemoteVersion[]
 }
+
+/** Which changes are followed, and how long. */
+export interface ChangesOptions {
+  readonly cursor?: string
+  readonly volume?: string
+  readonly follow?: boolean
+  readonly silenceTimeoutMs?: number
+  /** Called when the node has begun to tell. */
+  readonly onOpen?: () => void
+}

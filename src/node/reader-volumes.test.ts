@@ -51,7 +51,7 @@ async function read(file: OpenFile | undefined): Promise<Buffer> {
 
 const WAYS = {
   replaced: (name: string, sizeBytes: number) => write(name, contents(sizeBytes, 'other')),
-  removed: async (name: string) => void (await (await both.writer.open('docs')).remove(parsePath(name), { caller })),
+  removed: async (name: string) => (await both.writer.open('docs')).remove(parsePath(name), { caller }),
   'changed in place': async (name: string, sizeBytes: number) => {
     const volume = await both.writer.open('docs')
     for (let offset = 0; offset < sizeBytes; offset += CHUNK_BYTES / 2)

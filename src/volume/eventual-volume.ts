@@ -18,7 +18,7 @@ import { alreadyThere, isADirectory, notFound, unsupported } from './eventual-fa
 import { EventualFile } from './eventual-file.ts'
 import { listDirectory } from './eventual-listing.ts'
 import { linkTarget } from './eventual-links.ts'
-import { piece, zeros } from './eventual-pieces.ts'
+import { piece, withRange, zeros } from './eventual-pieces.ts'
 import { copyEventualTree } from './eventual-trees.ts'
 import { withoutXattr, withXattr, XATTR_PREFIX, xattrNames } from './eventual-xattrs.ts'
 import type * as port from './volume.ts'
@@ -102,12 +102,7 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
 
   async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: port.Caller): Promise<Attributes> {
     const { offset, bytes } = write
-    return this.#rewrite(path, caller, async function* (file, size) {
-      yield* piece(file, { offset: 0, length: Math.min(offset, size) })
-      yield* zeros(offset - size)
-      yield bytes
-      yield* piece(file, { offset: offset + bytes.length, length: size - offset - bytes.length })
-    })
+    return this.#rewrite(path, caller, (file, size) => withRange(file, size, { offset, length: bytes.length, bytes: [bytes] }))
   }
 
   async truncate(path: Path, sizeBytes: number, caller: port.Caller): Promise<Attributes> {
@@ -117,17 +112,22 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
     })
   }
 
+  /** The zeros are written: entries of eventual volumes have no holes. */
+  async punch(path: Path, range: { offset: number; length: number }, caller: port.Caller): Promise<Attributes> {
+    return this.#rewrite(path, caller, (file, size) => {
+      const offset = Math.min(range.offset, size)
+      const length = Math.min(range.length, size - offset)
+      return withRange(file, size, { offset, length, bytes: zeros(length) })
+    })
+  }
+
   async copyRange(copy: port.CopyRange, caller: port.Caller): Promise<Attributes> {
     const source = await this.openFile(copy.source, { follow: true })
     if (source === undefined) throw notFound(copy.source)
     const { sourceOffset, targetOffset: offset } = copy
     const length = Math.max(0, Math.min(copy.length, source.attributes.sizeBytes - sourceOffset))
-    return this.#rewrite(copy.target, caller, async function* (file, size) {
-      yield* piece(file, { offset: 0, length: Math.min(offset, size) })
-      yield* zeros(offset - size)
-      yield* piece(source, { offset: sourceOffset, length })
-      yield* piece(file, { offset: offset + length, length: size - offset - length })
-    })
+    const bytes = piece(source, { offset: sourceOffset, length })
+    return this.#rewrite(copy.target, caller, (file, size) => withRange(file, size, { offset, length, bytes }))
   }
 
   async makeDirectory(path: Path, options: Parameters<port.Volume['makeDirectory']>[1]): Promise<Attributes> {

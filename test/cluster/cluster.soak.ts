@@ -18,7 +18,10 @@ const say = (line: string): void => console.log(`  ${line}`)
 
 type Scenario = () => Promise<unknown>
 
-async function onCluster(run: (cluster: ProcessCluster) => Promise<unknown>, mode: 'cluster' | 'home' = 'cluster'): Promise<unknown> {
+async function onCluster(
+  run: (cluster: ProcessCluster) => Promise<unknown>,
+  mode: 'cluster' | 'home' = 'cluster',
+): Promise<unknown> {
   const cluster = await ProcessCluster.start({ nodes, mode })
   try {
     return await run(cluster)

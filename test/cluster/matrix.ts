@@ -65,7 +65,8 @@ async function checkFile(
   const locate = async () => (await client.locate(volume, path)).extents
   await until(
     'each chunk has its copies',
-    async () => (await locate()).every(({ kind, state, nodes }) => kind !== 'chunk' || (state === 'stored' && nodes.length === COPIES)),
+    async () =>
+      (await locate()).every(({ kind, state, nodes }) => kind !== 'chunk' || (state === 'stored' && nodes.length === COPIES)),
     SETTLE_MS,
   )
   const extents = await locate()

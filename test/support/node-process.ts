@@ -65,20 +65,16 @@ export async function startNodeProcess(options: {
   const listen = host === undefined ? [] : ['--host', host, '--insecure']
   const serve = [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...listen, ...flags]
   const [program, ...rest] = [...through, process.execPath, ...serve]
-  const child = spawn(
-    program as string,
-    rest,
-    {
-      env: {
-        ...process.env,
-        SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
-        SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
-        SHOAL_LOG_LEVEL: 'warn',
-        ...environment,
-      },
-      stdio: ['ignore', 'ignore', 'pipe'],
+  const child = spawn(program as string, rest, {
+    env: {
+      ...process.env,
+      SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
+      SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
+      SHOAL_LOG_LEVEL: 'warn',
+      ...environment,
     },
-  )
+    stdio: ['ignore', 'ignore', 'pipe'],
+  })
   let log = ''
   child.stderr?.on('data', (piece: Buffer) => {
     log = (log + piece.toString()).slice(-65_536)
