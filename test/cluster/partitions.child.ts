@@ -43,8 +43,12 @@ async function withMajority(): Promise<void> {
   const majority = cluster.running.filter((at) => !minority.includes(at))
   const beganMs = performance.now()
   await network.split([majority, minority])
-  await until('the majority goes on', () => canWrite(majority), SETTLE_MS)
-  console.log(`cut off from the node that led, three of five go on after ${Math.round(performance.now() - beganMs)} ms`)
+  const goesOn = async (at: number): Promise<number> => {
+    await until(`node ${at} of the majority goes on`, () => canWrite([at]), SETTLE_MS)
+    return Math.round(performance.now() - beganMs)
+  }
+  const afterMs = await Promise.all(majority.map(goesOn))
+  console.log(`cut off from the node that led, three of five go on after ${afterMs.join(', ')} ms`)
   await put(majority[0] as number, 'shared', 'after')
   for (const at of minority) await refuses(at)
   // What it might still answer is the newest, or nothing.

@@ -10,6 +10,7 @@ import type { ForwardTarget, ForwardedAnswer } from './forward-target.ts'
 import { ForwardedResponse } from './forwarded-response.ts'
 import { relayAnswer } from './relay-answer.ts'
 import { ReplayableBody } from './replayable-body.ts'
+import type { BodyAttempt } from './replayable-body.ts'
 import type { UnderWay } from './under-way.ts'
 
 /** Who serves requests. */
@@ -39,6 +40,8 @@ const NO_BYTES = Buffer.alloc(0)
 const PATIENCE_MS = 5_000
 /** Requests that wait for somebody to lead; further ones are told to come again at once. */
 const WAITING_MAX = 1_000
+/** A node that hands over ends what it was sent before within it; one that is cut off never answers, and shows it only by its silence (10 s). */
+const FORMER_MS = 3_000
 /** Before the second try, doubled for each further one. */
 const FIRST_DELAY_MS = 25
 const LONGEST_DELAY_MS = 500
@@ -56,6 +59,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PR
  *  * after the connection broke while it was being worked on, if its method is safe (GET, HEAD, OPTIONS, PROPFIND). A PUT or DELETE may have been done by then, and once another client has seen
  *    that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not enough where reads are linearizable. The client is told UNAVAILABLE (503,
  *    `Retry-After`), that it may have been done, and decides for itself.
+ *  A node that others have taken over from counts as lost when it hasn't answered 3 s later.
  *  An answer that breaks off after its head was relayed cuts the connection to the client.
  *
  *  While nobody is known who serves it, up to 1,000 requests wait for up to 5 s; then, and beyond that, UNAVAILABLE.
@@ -85,12 +89,14 @@ export class ForwardingDoor implements Door {
   readonly name: string
   readonly #options: ForwardingDoorOptions
   readonly #waiting = new Set<AbortController>()
+  readonly #tries = new Set<Try>()
 
   constructor(options: ForwardingDoorOptions) {
     this.#options = options
     this.name = options.door.name
     options.forwarding.onChange(() => {
       for (const turn of this.#waiting) turn.abort()
+      if (this.#tries.size > 0) void this.#giveUpFormer()
     })
   }
 
@@ -125,12 +131,43 @@ export class ForwardingDoor implements Door {
       }
       let answer: ForwardedAnswer
       try {
-        answer = await sent.to(where)
+        answer = await this.#try(exchange, sent, where)
       } catch (error) {
         await this.#consider(exchange, { error, sent, tries, untilMs, target: where })
         continue
       }
       return this.#relay(exchange, answer, where)
+    }
+  }
+
+  /** The answer, unless the target is found not to serve such requests any more and doesn't give one. */
+  async #try(exchange: Exchange, sent: SentRequest, target: ForwardTarget): Promise<ForwardedAnswer> {
+    const given = Promise.withResolvers<ForwardedAnswer>()
+    const one: Try = { exchange, target, giveUp: given.reject }
+    this.#tries.add(one)
+    const answering = sent.to(target)
+    answering.then(given.resolve, given.reject)
+    try {
+      return await given.promise
+    } catch (error) {
+      sent.endTry()
+      // It may come after all: nobody reads it then.
+      answering.then(({ body }) => body.return?.()).catch(() => {})
+      throw error
+    } finally {
+      this.#tries.delete(one)
+    }
+  }
+
+  async #giveUpFormer(): Promise<void> {
+    const { clock, forwarding } = this.#options
+    const before = [...this.#tries]
+    await clock.sleep(FORMER_MS)
+    for (const one of before) {
+      if (!this.#tries.has(one)) continue
+      const now = forwarding.decide(one.exchange)
+      if (now !== undefined && now !== one.target)
+        one.giveUp(unavailable('It was sent to a node that serves no such requests any more, and has not answered'))
     }
   }
 
@@ -205,11 +242,19 @@ interface FailedTry {
   readonly target: ForwardTarget
 }
 
+/** One that has no answer yet. */
+interface Try {
+  readonly exchange: Exchange
+  readonly target: ForwardTarget
+  giveUp(error: ShoalError): void
+}
+
 /** A request with its body, for several tries one after the other. */
 class SentRequest {
   readonly #exchange: Exchange
   readonly #server: string
   readonly #body: ReplayableBody | undefined
+  #attempt: BodyAttempt | undefined
   #content: Buffer | undefined
   #failure: Error | undefined
 
@@ -238,11 +283,17 @@ class SentRequest {
     return this.#failure ?? this.#body?.failure
   }
 
+  /** The try before is over, whether its target knows it or not. */
+  endTry(): void {
+    void this.#attempt?.return()
+  }
+
   async to(target: ForwardTarget): Promise<ForwardedAnswer> {
     const head = headOf(this.#exchange, this.#server)
     const { signal } = this.#exchange
     if (this.#body !== undefined) {
-      return target.send({ head, content: NO_BYTES, body: this.#body.attempt({ waits: head.expectsContinue }), signal })
+      this.#attempt = this.#body.attempt({ waits: head.expectsContinue })
+      return target.send({ head, content: NO_BYTES, body: this.#attempt, signal })
     }
     this.#content ??= await this.#receive()
     return target.send({ head, content: this.#content, body: undefined, signal })

@@ -254,6 +254,50 @@ describe('a leader that is none any more', () => {
     assert.match(await asking, /X-Code: TOO_LARGE/)
   })
 
+  for (const [method, status] of [
+    ['GET', 200],
+    ['PUT', 503],
+  ] as const) {
+    test(`and does not answer, as when it is cut off: a ${method} does not wait for its silence to be noticed`, async () => {
+      const clock = new ManualClock()
+      const { atlantic, pacific } = await start({ clock })
+      const never = Promise.withResolvers<void>()
+      atlantic.door.handler = () => never.promise
+      const asking = ask(pacific.port, `${method} /a HTTP/1.1\r\n${CLOSE}Transfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n`)
+      await soon('it is under way', () => atlantic.door.seen.length === 1)
+      pacific.leader = undefined
+      pacific.changed()
+      pacific.leader = 'pacific'
+      pacific.changed()
+      const moving = setInterval(() => clock.advance(100), 5)
+      assert.match(await asking, new RegExp(`^HTTP/1\\.1 ${status} `))
+      clearInterval(moving)
+      assert.equal(pacific.door.seen.length, method === 'GET' ? 1 : 0)
+      never.resolve()
+    })
+  }
+
+  test('that has answered in part goes on to the end', async () => {
+    const clock = new ManualClock()
+    const { atlantic, pacific } = await start({ clock })
+    const turn = Promise.withResolvers<void>()
+    atlantic.door.handler = async (exchange) => {
+      exchange.startStream(200, [])
+      exchange.write('first, ')
+      await turn.promise
+      exchange.end('second')
+    }
+    const client = await dial(pacific.port)
+    client.socket.write(`GET /a HTTP/1.1\r\n${CLOSE}\r\n`)
+    await client.until(/first, /)
+    pacific.leader = 'pacific'
+    pacific.changed()
+    clock.advance(60_000)
+    await delay(20)
+    turn.resolve()
+    assert.match(await client.closed(), /first, .*second/s)
+  })
+
   test('because it stops ends what it was sent before', async () => {
     const underWay = new UnderWay()
     const { atlantic, pacific } = await start({ underWay })
