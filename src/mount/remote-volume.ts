@@ -153,9 +153,9 @@ export class RemoteVolume implements MountableVolume {
     return attributesOf(await this.#client.link(this.#name, formatPath(source), formatPath(target)))
   }
 
-  async rename(...[source, target, { mode }]: Arguments<'rename'>): Promise<void> {
+  async rename(...[source, target, { mode }]: Arguments<'rename'>): Promise<Attributes> {
     const options = { to: formatPath(target), ...(mode === undefined ? {} : { mode }) }
-    await this.#client.move(this.#name, formatPath(source), options)
+    return attributesOf(await this.#client.move(this.#name, formatPath(source), options))
   }
 
   async remove(path: Path): Promise<void> {

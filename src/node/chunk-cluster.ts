@@ -10,7 +10,7 @@ import { RepairReporter, repairMethods } from '#replication/repair-reports.ts'
 import { WireChunkPeers } from '#replication/wire-chunks.ts'
 import { ClassDesk } from '#system/class-desk.ts'
 import { LayoutKeeper } from '#system/layout-keeper.ts'
-import type { StoreMember } from '#system/layout-keeper.ts'
+import type { LayoutKeeperOptions, StoreMember } from '#system/layout-keeper.ts'
 import { NodeSettings } from '#system/node-settings.ts'
 import { settleLayout } from '#system/plan-layouts.ts'
 import { RemoteRecords } from '#system/remote-records.ts'
@@ -26,6 +26,7 @@ import type { Leadership } from './leadership.ts'
 import { LedWork } from './led-work.ts'
 import type { Storage } from './open-storage.ts'
 import { ReplicatedChunks } from './replicated-chunks.ts'
+import type { ReplicatedChunksOptions } from './replicated-chunks.ts'
 
 export interface ChunkClusterOptions {
   readonly storage: Pick<Storage, 'kv' | 'chunks'>
@@ -33,6 +34,13 @@ export interface ChunkClusterOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  readonly figures?: ChunkFigures
+}
+
+/** Other figures than those of `replication` and `system`: for simulations, whose time is short. */
+export interface ChunkFigures {
+  readonly limits?: NonNullable<ReplicatedChunksOptions['limits']>
+  readonly layouts?: Pick<LayoutKeeperOptions, 'graceMs' | 'partitionBits'>
 }
 
 /** What makes the chunks of several nodes those of one cluster. The node that leads keeps its records; the others hear of them, and answer
@@ -67,11 +75,13 @@ export class ChunkCluster {
     this.records = new NewestRecords(this.#own, this.#remote)
     const members = (): StoreMember[] => cluster.members().flatMap(storeMembers)
     const isRemoved = (id: NodeId): boolean => cluster.removed.has(id)
-    this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log })
+    const { limits, layouts } = options.figures ?? {}
+    this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log, ...layouts })
     const store = storage.chunks
     this.peers = chunkPeers(options, this.records)
     const shared = { peers: this.peers, clock, digests: nodeDigests }
-    this.chunks = new ReplicatedChunks({ ...shared, self: cluster.id, local: store, records: this.records, log, metrics })
+    const own = { self: cluster.id, local: store, records: this.records }
+    this.chunks = new ReplicatedChunks({ ...shared, ...own, log, metrics, ...(limits === undefined ? {} : { limits }) })
     this.#reporter = new RepairReporter({
       queue: this.chunks.repairs,
       wire: cluster.peers,

@@ -14,6 +14,7 @@ import { classOf, layoutName } from '#system/system-view.ts'
 import type { LayoutName, SystemSource } from '#system/system-view.ts'
 import { KvTaskStore } from '#tracker/kv-task-store.ts'
 import { RemoteHolders } from '#tracker/remote-holders.ts'
+import type { TaskTiming } from '#tracker/task-timing.ts'
 import { Tracker } from '#tracker/tracker.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { BackgroundWork } from './led-work.ts'
@@ -41,6 +42,10 @@ export interface NodeTrackerOptions {
   readonly sessionMs: number
   /** How often all chunks are gone through for those. */
   readonly collectEveryMs: number
+  /** Other times than the tracker's own, and how long a node may take to answer and to give or take a copy: for simulations. */
+  readonly timing?: Partial<TaskTiming>
+  readonly callMs?: number
+  readonly copyMs?: number
 }
 
 /** For so long it is taken for granted which classes volumes have. */
@@ -73,7 +78,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
       reported: options.repairs,
       clock,
       log,
-      timing: { sessionMs, collectEveryMs },
+      timing: { ...options.timing, sessionMs, collectEveryMs },
     })
   }
 

@@ -13,6 +13,7 @@ import { EveryCopy } from '#replication/every-copy.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
 import { RepairQueue } from '#replication/repair-queue.ts'
 import { ReplicatedChunkStore } from '#replication/replicated-store.ts'
+import type { ReplicationLimits } from '#replication/replicated-store.ts'
 import { replicationMetrics } from '#replication/replication-metrics.ts'
 import type { ReplicationMetrics } from '#replication/replication-metrics.ts'
 import { classOf, isSpread, layoutName } from '#system/system-view.ts'
@@ -32,6 +33,8 @@ export interface ReplicatedChunksOptions {
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
   readonly log: Log
   readonly metrics?: Metrics | undefined
+  /** Those of `ReplicatedChunkStore` unless given. */
+  readonly limits?: Partial<ReplicationLimits>
 }
 
 /** The chunks of the cluster, by class. As long as this node alone has chunks, every class that one copy is enough for is its own

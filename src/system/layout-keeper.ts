@@ -25,12 +25,14 @@ export interface LayoutKeeperOptions {
   readonly graceMs?: number
   /** How often it looks, a second unless given. Nodes that come together are in one change then. */
   readonly intervalMs?: number
+  /** Other than that of `computeLayout`: for simulations, which have few chunks. */
+  readonly partitionBits?: number
 }
 
 /** Keeps the layouts in accord with the nodes that are there and what was decided about them. For one node at a time: the one that
  *  leads the cluster's records. A successor begins to wait for absent nodes anew. */
 export class LayoutKeeper {
-  readonly #options: Required<LayoutKeeperOptions>
+  readonly #options: LayoutKeeperOptions & Required<Pick<LayoutKeeperOptions, 'graceMs' | 'intervalMs'>>
   #stop = new AbortController()
   /** Since when a node has been absent, on the monotonic clock. */
   readonly #absentSinceMs = new Map<NodeId, number>()
@@ -53,9 +55,9 @@ export class LayoutKeeper {
 
   /** Looks now, and writes what has to change. */
   async look(): Promise<void> {
-    const { records, log } = this.#options
+    const { records, log, partitionBits } = this.#options
     const seen = records.view
-    const edit = planLayouts(seen, this.#present())
+    const edit = planLayouts(seen, this.#present(), partitionBits === undefined ? {} : { partitionBits })
     if (edit === undefined) return
     // Planning takes a while with hundreds of nodes; who has changed something meanwhile is heeded the next time.
     const { version, layouts } = await records.change((view) => (view.version === seen.version ? edit : undefined))

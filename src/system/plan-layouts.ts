@@ -18,7 +18,11 @@ export type StoreNode = Omit<LayoutNode, 'weight'>
  *
  *  A change that comes while chunks still move starts from where they are going, and they go on being read where they came from. Without
  *  any node that takes chunks the layouts stay: nobody could be told where chunks are. */
-export function planLayouts(view: SystemView, nodes: readonly StoreNode[]): SystemEdit | undefined {
+export function planLayouts(
+  view: SystemView,
+  nodes: readonly StoreNode[],
+  options: { readonly partitionBits?: number } = {},
+): SystemEdit | undefined {
   const kept = nodes.filter(({ id }) => {
     const { state, weight } = view.nodes.get(id) ?? DEFAULT_NODE_SETTING
     return state === 'readonly' && weight > 0
@@ -29,7 +33,7 @@ export function planLayouts(view: SystemView, nodes: readonly StoreNode[]): Syst
   const needed = new Set([...view.classes.values()].map((record) => layoutName(classes.get(record.name) ?? record)))
   const layouts = new Map<LayoutName, LayoutPair | undefined>()
   for (const name of needed) {
-    const pair = nextPair(view, name, { able, kept })
+    const pair = nextPair(view, name, { able, kept, ...options })
     if (pair !== undefined) layouts.set(name, pair)
   }
   // Chunks may still lie where a class that has got other copies had them, until all have moved.
@@ -65,7 +69,11 @@ function grown(view: SystemView, nodes: number): Map<string, ClassRecord> {
 function nextPair(
   view: SystemView,
   name: LayoutName,
-  { able, kept }: { able: readonly LayoutNode[]; kept: readonly StoreNode[] },
+  {
+    able,
+    kept,
+    ...options
+  }: { readonly able: readonly LayoutNode[]; readonly kept: readonly StoreNode[]; readonly partitionBits?: number },
 ): LayoutPair | undefined {
   const [copies, zones] = name.split('/').map(Number) as [number, number]
   const pair = view.layouts.get(name)
@@ -74,7 +82,7 @@ function nextPair(
   const places = kept.flatMap(({ id }) => base?.nodes.find((node) => node.id === id) ?? [])
   const steady = [...able.map((node) => withoutFlutter(node, base)), ...places]
   if (pair !== undefined && isOf(pair.next, steady)) return undefined
-  const next = computeLayout({ nodes: steady, copies, zones, previous: base })
+  const next = computeLayout({ ...options, nodes: steady, copies, zones, previous: base })
   if (base === undefined) return new LayoutPair(next)
   const before = pair?.previous ?? base
   const isSame = pair?.previous === undefined && diffLayouts(base, next).moves.length === 0

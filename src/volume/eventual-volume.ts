@@ -167,7 +167,7 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
     throw unsupported(`"/${formatPath(target)}" can't be a second name of a file`)
   }
 
-  async rename(source: Path, target: Path, options: Parameters<port.Volume['rename']>[2]): Promise<void> {
+  async rename(source: Path, target: Path, options: Parameters<port.Volume['rename']>[2]): Promise<Attributes> {
     const { mode = 'replace', createParents = false } = options
     if (mode === 'exchange') throw unsupported("Two entries can't change places in one step")
     if (source.length === 0 || target.length === 0)
@@ -175,9 +175,10 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
     await this.#checkAbove(target, createParents)
     const [isFile, into] = [await this.#file(source), await this.#directory(target)]
     if (isFile === undefined)
-      return this.#renameDirectory(source, target, into !== undefined || (await this.#file(target)) !== undefined)
-    if (into !== undefined) throw mode === 'replace' ? isADirectory(target) : alreadyThere(target)
-    await this.#namespace.rename(keyOfPath(source), keyOfPath(target), { replace: mode === 'replace' })
+      await this.#renameDirectory(source, target, into !== undefined || (await this.#file(target)) !== undefined)
+    else if (into !== undefined) throw mode === 'replace' ? isADirectory(target) : alreadyThere(target)
+    else await this.#namespace.rename(keyOfPath(source), keyOfPath(target), { replace: mode === 'replace' })
+    return this.#existing(target)
   }
 
   async copy(source: Path, target: Path, options: Parameters<port.Volume['copy']>[2]): Promise<Attributes> {

@@ -20,7 +20,7 @@ export class GuardedEventualVolume extends EventualVolume implements GuardedVolu
     return super.makeDirectory(path, options)
   }
 
-  override async rename(source: Path, target: Path, options: Parameters<Volume['rename']>[2]): Promise<void> {
+  override async rename(source: Path, target: Path, options: Parameters<Volume['rename']>[2]): Promise<Attributes> {
     await this.#check(options)
     return super.rename(source, target, options)
   }

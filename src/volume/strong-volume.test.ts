@@ -222,6 +222,19 @@ test('the change feed tells what happened in order, to followers as it happens, 
   await assert.rejects(volumes.changes({ cursor, follow: false }).next(), { code: 'CURSOR_TOO_OLD' })
 })
 
+test('a move answers with what it moved, also when that is somewhere else by then', async () => {
+  const { volume } = await openFixture()
+  await volume.writeFile(p('a'), bodyOf('of a'), { caller })
+  await volume.writeFile(p('b'), bodyOf('of b, longer'), { caller })
+  const [first, second] = await Promise.all([
+    volume.rename(p('b'), p('a'), { caller }),
+    volume.rename(p('a'), p('b'), { caller }),
+  ])
+  assert.deepEqual([first.sizeBytes, second.sizeBytes], [12, 12])
+  assert.equal(first.inode, second.inode)
+  assert.deepEqual(await volume.stat(p('b')), second)
+})
+
 test('a removed volume takes its contents with it', async () => {
   const { volume, volumes, chunks, clock } = await openFixture()
   await volume.writeFile(p('a/b/c'), bodyOf(pattern(7 * MiB)), { caller, createParents: true })

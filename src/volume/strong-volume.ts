@@ -199,7 +199,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     source: Path,
     target: Path,
     options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean; guard?: WriteGuard },
-  ): Promise<void> {
+  ): Promise<Attributes> {
     const { caller, mode = 'replace', createParents = false, guard } = options
     return this.#transact(caller, (t) => {
       check(t, options, [
@@ -212,6 +212,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
       const there = findEither(t, to.parent, to.name)
       if (guard !== undefined) moveLocks(t, located, there)
       renameEntry(t, { ...from, located: reload(t, located) }, { ...to, located: there, mode })
+      return (findEither(t, to.parent, to.name) ?? located).record
     })
   }
 

@@ -203,6 +203,7 @@ export interface Volume {
   readSymlink(path: Path): Promise<Buffer>
   /** Gives the file at `source` the further name `target`. */
   link(source: Path, target: Path, caller: Caller): Promise<Attributes>
+  /** @returns the attributes of what was moved */
   rename(
     source: Path,
     target: Path,
@@ -213,7 +214,7 @@ export interface Volume {
       /** With it what moves loses its locks, and comes under those of what it replaces. */
       readonly guard?: WriteGuard
     },
-  ): Promise<void>
+  ): Promise<Attributes>
   /** Copies a file, or with `recursive` a tree, by reference. A tree is not copied in one step: entries appear one by one.
    *  `depth: 'self'` copies of a directory nothing but itself. */
   copy(

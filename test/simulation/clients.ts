@@ -1,28 +1,40 @@
-import { isShoalError } from '#foundation/errors.ts'
-import { parsePath } from '#foundation/path.ts'
-import type { Path } from '#foundation/path.ts'
 import type { SeededRandom } from '#platform/seeded-random.ts'
-import type { Volume } from '#volume/volume.ts'
+import { contentOf, headOf, valueOf } from './contents.ts'
 import type { FileCall, FileName } from './file-group.ts'
+import type { Answer, GatewayClient, Request } from './gateway-client.ts'
 import type { Operation } from './linearizability.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 
 export const VOLUME = 'docs'
-const CALLER = { principal: 'client' }
-/** A content's first line says which it is. */
-const INLINE_BYTES = 500
-const CHUNK_BYTES = 6_000
 
-export type Seen = Operation<FileCall> & { readonly client: string; readonly node: string; readonly error: string | undefined }
+export type Seen = Operation<FileCall> & { readonly client: string; readonly node: string }
 
 export interface ClientOptions {
   readonly random: SeededRandom
   /** A moment that nothing else has. */
   readonly now: () => number
-  readonly pickNode: () => SimulatedNode
+  readonly gateway: GatewayClient
 }
 
-/** Groups of two files, and all that was seen of each. */
+/** Where an operation goes: any node serves any request. */
+export interface Place {
+  readonly client: string
+  readonly group: string
+  readonly name: FileName
+  readonly node: SimulatedNode
+}
+
+/** A request and what it means, by what was answered. */
+interface Step {
+  readonly request: Request
+  /** What may have happened if nobody knows; `undefined` of what changes nothing. */
+  readonly unknown: FileCall | undefined
+  done(content: Buffer): FileCall
+  /** The name isn't there. */
+  readonly absent: FileCall | undefined
+}
+
+/** Groups of two files, and all that was seen of each; and one value that is no file, but a setting of the volume. */
 export class Clients {
   readonly histories = new Map<string, Seen[]>()
   /** Answers that nothing that was done can explain. */
@@ -35,163 +47,156 @@ export class Clients {
     this.#options = options
   }
 
-  /** One operation on a group, at a node, the way a gateway would do it. */
-  async act(client: string, group: string): Promise<void> {
-    const { random, pickNode } = this.#options
-    const node = pickNode()
-    const name: FileName = random.chance(0.5) ? 'a' : 'b'
+  /** One operation on a group. */
+  async act(place: Omit<Place, 'name'>): Promise<void> {
+    const { random } = this.#options
+    const at: Place = { ...place, name: random.chance(0.5) ? 'a' : 'b' }
     const dice = random.fraction()
-    if (dice < 0.4) await this.read({ client, group, name, node })
-    else if (!node.isUp || !node.life.kv.isLeading) return
-    else if (dice < 0.75) await this.#write({ client, group, name, node })
-    else if (dice < 0.88) await this.#change({ client, group, name, node }, 'remove')
-    else await this.#change({ client, group, name, node }, 'rename')
+    if (dice < 0.35) await this.read(at)
+    else if (dice < 0.42) await this.#run(at, listStep(at))
+    else if (dice < 0.66) await this.#run(at, this.#writeStep(at))
+    else if (dice < 0.74) await this.#run(at, this.#patchStep(at))
+    else if (dice < 0.82) await this.#run(at, removeStep(at))
+    else if (dice < 0.9) await this.#run(at, moveStep(at, 'rename'))
+    else await this.#run(at, moveStep(at, 'copy'))
   }
 
-  async read(at: Place): Promise<boolean> {
-    const seen = this.#begin(at, { kind: 'read', name: at.name, seen: null })
-    const { end, result } = await this.#run(at, async (volume) => textOf(volume, pathOf(at)))
-    if (result === undefined) {
-      this.#drop(at, seen)
-      return false
+  /** True if there was an answer. */
+  read(at: Place): Promise<boolean> {
+    return this.#run(at, readStep(at))
+  }
+
+  /** Sets the volume's setting, or reads it. */
+  async useSetting(place: Pick<Place, 'client' | 'node'>): Promise<void> {
+    const at: Place = { ...place, group: 'setting', name: 'a' }
+    if (this.#options.random.chance(0.5)) await this.readSetting(place)
+    else await this.#run(at, this.#settingStep())
+  }
+
+  readSetting(place: Pick<Place, 'client' | 'node'>): Promise<boolean> {
+    const done = (content: Buffer): FileCall => {
+      const { quotaFiles } = JSON.parse(content.toString()) as { quotaFiles: number | null }
+      return { kind: 'read', name: 'a', seen: quotaFiles === null ? null : String(quotaFiles) }
     }
-    this.#finish(at, seen, { end, call: { kind: 'read', name: at.name, seen: result } })
+    const request: Request = { method: 'GET', target: `volumes/${VOLUME}` }
+    return this.#run({ ...place, group: 'setting', name: 'a' }, { request, unknown: undefined, done, absent: undefined })
+  }
+
+  #settingStep(): Step {
+    this.#values += 1
+    const quotaFiles = 1_000_000 + this.#values
+    const call: FileCall = { kind: 'write', name: 'a', value: String(quotaFiles) }
+    const content = Buffer.from(JSON.stringify({ quotaFiles }))
+    return {
+      request: { method: 'PATCH', target: `volumes/${VOLUME}`, content },
+      unknown: call,
+      done: () => call,
+      absent: undefined,
+    }
+  }
+
+  #writeStep(at: Place): Step {
+    this.#values += 1
+    const value = String(this.#values)
+    const call: FileCall = { kind: 'write', name: at.name, value }
+    const request: Request = { method: 'PUT', target: fileTarget(at), content: contentOf(value, this.#options.random) }
+    return { request, unknown: call, done: () => call, absent: undefined }
+  }
+
+  #patchStep(at: Place): Step {
+    this.#values += 1
+    const value = String(this.#values)
+    const call = { kind: 'patch', name: at.name, value, isFound: true } as const
+    return {
+      request: { method: 'PATCH', target: `${fileTarget(at)}?offset=0`, content: headOf(value) },
+      unknown: { ...call, isKnown: false },
+      done: () => ({ ...call, isKnown: true }),
+      absent: { ...call, isFound: false, isKnown: true },
+    }
+  }
+
+  async #run(at: Place, step: Step): Promise<boolean> {
+    const { now, gateway } = this.#options
+    const began = now()
+    const history = this.#historyOf(at.group)
+    // Until the answer is there it may happen at any time.
+    const seen: Seen = {
+      client: at.client,
+      node: at.node.host,
+      begin: began,
+      end: Number.POSITIVE_INFINITY,
+      call: step.unknown ?? NOTHING,
+    }
+    if (step.unknown !== undefined) history.push(seen)
+    const answer = await gateway.send(at.node, step.request)
+    const call = this.#meaning(at, step, answer)
+    if (call === undefined && answer.kind !== 'refused' && step.unknown !== undefined) return false
+    if (step.unknown !== undefined) history.splice(history.indexOf(seen), 1)
+    if (call === undefined) return false
+    history.push({ ...seen, call, end: now() })
     return true
   }
 
-  async #write(at: Place): Promise<void> {
-    this.#values += 1
-    const value = String(this.#values)
-    const bytes = contentOf(value, this.#options.random)
-    const seen = this.#begin(at, { kind: 'write', name: at.name, value })
-    const { end, result, mayHaveHappened } = await this.#run(at, (volume) =>
-      volume.writeFile(pathOf(at), bytes, { caller: CALLER, createParents: true }),
+  #meaning(at: Place, step: Step, answer: Answer): FileCall | undefined {
+    this.counts[answer.kind === 'refused' || answer.kind === 'unknown' ? answer.kind : 'acknowledged'] += 1
+    if (answer.kind === 'done') return step.done(answer.content)
+    if (answer.kind !== 'failed') return undefined
+    if (answer.code === 'NOT_FOUND' && step.absent !== undefined) return step.absent
+    this.wrong.push(
+      `${at.client} at ${at.node.host}, ${step.request.method} ${step.request.target}: ${answer.code} ${answer.message}`,
     )
-    this.#conclude(at, seen, {
-      end,
-      mayHaveHappened,
-      call: result === undefined ? undefined : { kind: 'write', name: at.name, value },
-    })
+    return undefined
   }
 
-  async #change(at: Place, kind: 'remove' | 'rename'): Promise<void> {
-    const call = (isFound: boolean, isKnown: boolean): FileCall =>
-      kind === 'remove' ? { kind, name: at.name, isFound, isKnown } : { kind, from: at.name, isFound, isKnown }
-    const seen = this.#begin(at, call(true, false))
-    const target = pathOf({ ...at, name: at.name === 'a' ? 'b' : 'a' })
-    const { end, result, mayHaveHappened } = await this.#run(at, async (volume) => {
-      try {
-        if (kind === 'remove') await volume.remove(pathOf(at), { caller: CALLER })
-        else await volume.rename(pathOf(at), target, { caller: CALLER })
-        return true
-      } catch (error) {
-        if (isShoalError(error, 'NOT_FOUND')) return false
-        throw error
-      }
-    })
-    this.#conclude(at, seen, { end, mayHaveHappened, call: result === undefined ? undefined : call(result, true) })
-  }
-
-  /** Runs what a gateway of the node would run, until it answers or the node dies under it. */
-  async #run<T>(at: Place, run: (volume: Volume) => Promise<T>): Promise<Outcome<T>> {
-    const { now } = this.#options
-    try {
-      const { volumes, ended } = at.node.life
-      const died = new Promise<never>((_resolve, reject) => {
-        ended.signal.addEventListener('abort', () => reject(new DiedError()), { once: true })
-      })
-      died.catch(() => {})
-      const result = await Promise.race([volumes.open(VOLUME).then(run), died])
-      this.counts.acknowledged += 1
-      return { end: now(), result, mayHaveHappened: true }
-    } catch (error) {
-      const isRefused = isShoalError(error) && REFUSALS.has(error.code) && error.details['ambiguous'] !== true
-      if (!isShoalError(error) && !(error instanceof DiedError)) this.wrong.push(`${tell(at)}: ${String((error as Error).stack)}`)
-      if (isShoalError(error) && !REFUSALS.has(error.code)) this.wrong.push(`${tell(at)}: ${error.code} ${error.message}`)
-      this.counts[isRefused ? 'refused' : 'unknown'] += 1
-      return { end: now(), result: undefined, mayHaveHappened: !isRefused }
-    }
-  }
-
-  #begin({ client, group, node }: Place, call: FileCall): Seen {
-    const seen: Seen = {
-      client,
-      node: node.host,
-      call,
-      begin: this.#options.now(),
-      end: Number.POSITIVE_INFINITY,
-      error: undefined,
-    }
-    const history = this.histories.get(group) ?? []
+  #historyOf(group: string): Seen[] {
+    const known = this.histories.get(group)
+    if (known !== undefined) return known
+    const history: Seen[] = []
     this.histories.set(group, history)
-    history.push(seen)
-    return seen
-  }
-
-  #conclude(
-    at: Place,
-    seen: Seen,
-    { end, call, mayHaveHappened }: { end: number; call: FileCall | undefined; mayHaveHappened: boolean },
-  ): void {
-    if (call !== undefined) this.#finish(at, seen, { end, call })
-    else if (!mayHaveHappened) this.#drop(at, seen)
-  }
-
-  #finish({ group }: Place, seen: Seen, known: { end: number; call: FileCall }): void {
-    const history = this.histories.get(group) as Seen[]
-    history[history.indexOf(seen)] = { ...seen, ...known }
-  }
-
-  #drop({ group }: Place, seen: Seen): void {
-    const history = this.histories.get(group) as Seen[]
-    history.splice(history.indexOf(seen), 1)
+    return history
   }
 }
 
-interface Place {
-  readonly client: string
-  readonly group: string
-  readonly name: FileName
-  readonly node: SimulatedNode
+const NOTHING: FileCall = { kind: 'list', seen: [] }
+
+function fileTarget({ group, name }: Place): string {
+  return `volumes/${VOLUME}/files/${group}/${name}`
 }
 
-interface Outcome<T> {
-  readonly end: number
-  readonly result: T | undefined
-  readonly mayHaveHappened: boolean
+function readStep(at: Place): Step {
+  const done = (content: Buffer): FileCall => ({ kind: 'read', name: at.name, seen: valueOf(content) })
+  const absent: FileCall = { kind: 'read', name: at.name, seen: null }
+  return { request: { method: 'GET', target: fileTarget(at) }, unknown: undefined, done, absent }
 }
 
-/** What a node may say when it can't, and has changed nothing unless it says `ambiguous`. */
-const REFUSALS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BUSY', 'NO_SPACE', 'STORAGE_FAILED', 'CANCELLED'])
-
-class DiedError extends Error {}
-
-function tell({ client, group, name, node }: Place): string {
-  return `${client} at ${node.host}, ${group}/${name}`
+function listStep({ group }: Place): Step {
+  const done = (content: Buffer): FileCall => {
+    const { entries } = JSON.parse(content.toString()) as { entries: { name: FileName }[] }
+    return { kind: 'list', seen: entries.map(({ name }) => name) }
+  }
+  const request: Request = { method: 'GET', target: `volumes/${VOLUME}/entries/${group}` }
+  return { request, unknown: undefined, done, absent: { kind: 'list', seen: [] } }
 }
 
-export function pathOf({ group, name }: { readonly group: string; readonly name: FileName }): Path {
-  return parsePath(`${group}/${name}`)
+function removeStep(at: Place): Step {
+  const call = { kind: 'remove', name: at.name, isFound: true } as const
+  return {
+    request: { method: 'DELETE', target: fileTarget(at) },
+    unknown: { ...call, isKnown: false },
+    done: () => ({ ...call, isKnown: true }),
+    absent: { ...call, isFound: false, isKnown: true },
+  }
 }
 
-function contentOf(value: string, random: SeededRandom): Buffer {
-  const bytes = Buffer.alloc(random.chance(0.5) ? INLINE_BYTES : CHUNK_BYTES + random.below(CHUNK_BYTES), `${value}.`)
-  bytes.write(`${value}\n`)
-  return bytes
-}
-
-async function textOf(volume: Volume, path: Path): Promise<string | null> {
-  const file = await volume.openFile(path)
-  if (file === undefined) return null
-  try {
-    const pieces: Buffer[] = []
-    for await (const piece of file.read({ offset: 0, length: file.attributes.sizeBytes })) pieces.push(Buffer.from(piece))
-    const bytes = Buffer.concat(pieces)
-    const value = bytes.toString('latin1', 0, bytes.indexOf('\n'))
-    const whole = Buffer.alloc(bytes.length, `${value}.`)
-    whole.write(`${value}\n`)
-    return whole.equals(bytes) ? value : `other bytes than those of ${value}`
-  } finally {
-    file.close()
+function moveStep(at: Place, kind: 'rename' | 'copy'): Step {
+  const call = { kind, name: at.name, isFound: true } as const
+  const to = `${at.group}/${at.name === 'a' ? 'b' : 'a'}`
+  const operation = kind === 'rename' ? { op: 'move', to } : { op: 'copy', to, replace: true }
+  const content = Buffer.from(JSON.stringify(operation))
+  return {
+    request: { method: 'POST', target: `volumes/${VOLUME}/entries/${at.group}/${at.name}`, content },
+    unknown: { ...call, isKnown: false },
+    done: () => ({ ...call, isKnown: true }),
+    absent: { ...call, isFound: false, isKnown: true },
   }
 }

@@ -1,7 +1,7 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { SeededRandom } from '#platform/seeded-random.ts'
 import type { NodeTime } from './node-time.ts'
-import { GRACE_MS } from './simulated-node.ts'
+import { GRACE_MS } from './settings.ts'
 import type { SimulatedNode } from './simulated-node.ts'
 
 export interface FaultTargets {
@@ -13,23 +13,30 @@ export interface FaultTargets {
   cutLog(node: SimulatedNode): void
   /** All of them reach each other, and the log. */
   mend(): void
+  /** The process stands still, or goes on. */
+  stand(node: SimulatedNode, isStill: boolean): void
+  /** Does it beside everything else. */
+  begin(task: Promise<unknown>): void
+  sleep(delayMs: number): Promise<void>
+  tell(line: string): void
 }
 
 /** At most so many are down or cut off at a time: of five, the rest is a majority, and has a copy of everything. */
 const AWAY_MAX = 2
 
 /** Garbage is kept for longer than clocks are apart: what that time is for. */
-const JUMP_MS_MAX = GRACE_MS / 4
+const JUMP_MS_MAX = GRACE_MS / 8
+const STILL_MS_MAX = 3_000
 
 /** Does harm, one piece at a time, within what the cluster promises to survive. */
 export class Faults {
-  readonly trace: string[] = []
   readonly #targets: FaultTargets
   readonly #random: SeededRandom
   /** The one whose disk loses bits: copies of the others are whole. */
   readonly #rotten: SimulatedNode
   readonly #away = new Set<SimulatedNode>()
-  readonly #isStarting = new Set<SimulatedNode>()
+  readonly #still = new Set<SimulatedNode>()
+  readonly #known = new Set<SimulatedNode>()
 
   constructor(targets: FaultTargets, random: SeededRandom) {
     this.#targets = targets
@@ -41,31 +48,57 @@ export class Faults {
   async step(): Promise<void> {
     const random = this.#random
     const node = random.chance(0.3) ? (this.#leader() ?? this.#pick()) : this.#pick()
-    if (!node.isUp) {
-      if (random.chance(0.1) && !this.#isStarting.has(node)) await this.#start(node)
-      return
-    }
+    if (node.state === 'down' && this.isKnown(node) && random.chance(0.1)) this.start(node)
+    if (node.state !== 'up' || this.#still.has(node)) return
     const dice = random.fraction()
-    if (dice < 0.012) this.#crash(node)
-    else if (dice < 0.024) this.#isolate(node)
-    else if (dice < 0.036) this.#cutOneWay(node)
-    else if (dice < 0.044) this.#cutFromLog(node)
+    if (dice < 0.01) this.#crash(node)
+    else if (dice < 0.014) this.#restart(node)
+    else if (dice < 0.02) this.#pause(node)
+    else if (dice < 0.03) this.#isolate(node)
+    else if (dice < 0.04) this.#cutOneWay(node)
+    else if (dice < 0.047) this.#cutFromLog(node)
     else if (dice < 0.07) this.#mend()
     else if (dice < 0.076) this.#jump(node)
     else if (dice < 0.082) this.#slowDown(node)
     else if (dice < 0.088) this.#fill(node)
-    else if (dice < 0.094) await this.#rot()
+    else if (dice < 0.096) await this.#rot()
   }
 
   /** All lose their power at once, and everything is well again. */
-  async end(): Promise<void> {
-    this.trace.push('all lose their power')
-    for (const node of this.#targets.nodes) if (node.isUp) node.crash()
+  end(): void {
+    const { nodes, tell } = this.#targets
+    tell('all lose their power')
+    for (const node of this.#still) this.#goOn(node)
+    for (const node of nodes) if (node.state === 'up' || node.state === 'starting') node.crash()
     this.#mend()
-    for (const node of this.#targets.nodes) {
+    for (const node of nodes) {
       node.diskDelayMs = 0
       node.diskFault = () => undefined
-      if (!node.isUp) await this.#start(node)
+      if (this.isKnown(node) && node.state === 'down') this.start(node)
+    }
+  }
+
+  /** Whether it was ever started. */
+  isKnown(node: SimulatedNode): boolean {
+    return this.#known.has(node)
+  }
+
+  /** What a node that was never started is started by, too. */
+  start(node: SimulatedNode): void {
+    this.#known.add(node)
+    this.#targets.begin(this.#start(node))
+  }
+
+  async #start(node: SimulatedNode): Promise<void> {
+    const { tell } = this.#targets
+    try {
+      await node.start()
+      if (node.state !== 'up') return
+      tell(`${node.host} starts`)
+      if (!this.#still.has(node)) this.#away.delete(node)
+    } catch (error) {
+      if (!isShoalError(error)) throw error
+      tell(`${node.host} can't start: ${error.message}`)
     }
   }
 
@@ -74,37 +107,48 @@ export class Faults {
   }
 
   #leader(): SimulatedNode | undefined {
-    return this.#targets.nodes.find((node) => node.isUp && node.life.kv.isLeading)
+    return this.#targets.nodes.find((node) => node.leads !== undefined)
   }
 
   #mayGo(node: SimulatedNode): boolean {
+    for (const each of this.#away) if (each.state === 'removed') this.#away.delete(each)
     return this.#away.has(node) || this.#away.size < AWAY_MAX
   }
 
   #crash(node: SimulatedNode): void {
     if (!this.#mayGo(node)) return
-    this.trace.push(`${node.host} loses its power`)
+    this.#targets.tell(`${node.host} loses its power`)
     this.#away.add(node)
     node.crash()
   }
 
-  async #start(node: SimulatedNode): Promise<void> {
-    this.#isStarting.add(node)
-    try {
-      await node.start()
-      this.trace.push(`${node.host} starts`)
-      this.#away.delete(node)
-    } catch (error) {
-      if (!isShoalError(error, 'NO_SPACE')) throw error
-      this.trace.push(`${node.host} can't start: ${error.message}`)
-    } finally {
-      this.#isStarting.delete(node)
-    }
+  #restart(node: SimulatedNode): void {
+    if (!this.#mayGo(node)) return
+    this.#targets.tell(`${node.host} is stopped in order`)
+    this.#away.add(node)
+    this.#targets.begin(node.stop())
+  }
+
+  #pause(node: SimulatedNode): void {
+    if (!this.#mayGo(node)) return
+    const { tell, stand, sleep, begin } = this.#targets
+    const forMs = this.#random.below(STILL_MS_MAX)
+    tell(`${node.host} stands still for ${forMs} ms`)
+    this.#away.add(node)
+    this.#still.add(node)
+    stand(node, true)
+    begin(sleep(forMs).then(() => this.#goOn(node)))
+  }
+
+  #goOn(node: SimulatedNode): void {
+    if (!this.#still.delete(node)) return
+    this.#targets.tell(`${node.host} goes on`)
+    this.#targets.stand(node, false)
   }
 
   #isolate(node: SimulatedNode): void {
     if (!this.#mayGo(node)) return
-    this.trace.push(`${node.host} is cut off`)
+    this.#targets.tell(`${node.host} is cut off`)
     this.#away.add(node)
     this.#targets.cutLog(node)
     for (const other of this.#targets.nodes) {
@@ -116,7 +160,7 @@ export class Faults {
 
   #cutFromLog(node: SimulatedNode): void {
     if (!this.#mayGo(node)) return
-    this.trace.push(`${node.host} doesn't reach the log`)
+    this.#targets.tell(`${node.host} doesn't reach the log`)
     this.#away.add(node)
     this.#targets.cutLog(node)
   }
@@ -124,36 +168,36 @@ export class Faults {
   #cutOneWay(node: SimulatedNode): void {
     const other = this.#pick()
     if (other === node || !this.#mayGo(node)) return
-    this.trace.push(`${node.host} can't send to ${other.host}`)
+    this.#targets.tell(`${node.host} can't send to ${other.host}`)
     this.#away.add(node)
     this.#targets.cut(node, other)
   }
 
   #mend(): void {
-    this.trace.push('the network is whole')
+    this.#targets.tell('the network is whole')
     this.#targets.mend()
-    for (const node of this.#away) if (node.isUp) this.#away.delete(node)
+    for (const node of this.#away) if (node.state === 'up' && !this.#still.has(node)) this.#away.delete(node)
   }
 
   #jump(node: SimulatedNode): void {
     const byMs = this.#random.below(2 * JUMP_MS_MAX) - JUMP_MS_MAX
-    this.trace.push(`the clock of ${node.host} jumps by ${byMs} ms`)
+    this.#targets.tell(`the clock of ${node.host} jumps by ${byMs} ms`)
     this.#targets.times[this.#targets.nodes.indexOf(node)]?.jump(byMs)
   }
 
   #slowDown(node: SimulatedNode): void {
     node.diskDelayMs = node.diskDelayMs === 0 ? 1 + this.#random.below(150) : 0
-    this.trace.push(`calls to the disk of ${node.host} take up to ${node.diskDelayMs} ms`)
+    this.#targets.tell(`calls to the disk of ${node.host} take up to ${node.diskDelayMs} ms`)
   }
 
   #fill(node: SimulatedNode): void {
     const isFull = this.#random.chance(0.5)
-    this.trace.push(`the disk of ${node.host} ${isFull ? 'is full' : 'has room'}`)
+    this.#targets.tell(`the disk of ${node.host} ${isFull ? 'is full' : 'has room'}`)
     node.diskFault = (operation) => (isFull && operation === 'write' && this.#random.chance(0.5) ? 'no-space' : undefined)
   }
 
   async #rot(): Promise<void> {
-    this.trace.push(`${this.#rotten.host} loses a bit`)
+    this.#targets.tell(`${this.#rotten.host} loses a bit`)
     await this.#rotten.damageChunks(this.#random)
   }
 }

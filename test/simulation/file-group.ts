@@ -1,6 +1,6 @@
 import type { Model } from './linearizability.ts'
 
-/** Two names that clients write, read, remove and move. */
+/** Two names that clients write, read, remove, move, copy and change. */
 export type FileName = 'a' | 'b'
 
 /** What a client asked for, with what it was told. A `seen` of `null`: nothing was there. Where an answer is lacking
@@ -8,8 +8,15 @@ export type FileName = 'a' | 'b'
 export type FileCall =
   | { readonly kind: 'write'; readonly name: FileName; readonly value: string }
   | { readonly kind: 'read'; readonly name: FileName; readonly seen: string | null }
-  | { readonly kind: 'remove'; readonly name: FileName; readonly isFound: boolean; readonly isKnown: boolean }
-  | { readonly kind: 'rename'; readonly from: FileName; readonly isFound: boolean; readonly isKnown: boolean }
+  | { readonly kind: 'list'; readonly seen: readonly FileName[] }
+  | (Found & { readonly kind: 'patch'; readonly name: FileName; readonly value: string })
+  | (Found & { readonly kind: 'remove'; readonly name: FileName })
+  | (Found & { readonly kind: 'rename' | 'copy'; readonly name: FileName })
+
+interface Found {
+  readonly isFound: boolean
+  readonly isKnown: boolean
+}
 
 export interface Files {
   readonly a: string | null
@@ -22,12 +29,24 @@ export const fileGroup: Model<Files, FileCall> = {
   step(state, call) {
     if (call.kind === 'write') return { ...state, [call.name]: call.value }
     if (call.kind === 'read') return state[call.name] === call.seen ? state : undefined
-    const name = call.kind === 'remove' ? call.name : call.from
-    const isThere = state[name] !== null
-    if (call.isKnown && call.isFound !== isThere) return undefined
-    if (!isThere) return state
+    if (call.kind === 'list') return call.seen.join() === namesIn(state).join() ? state : undefined
+    const { name, isFound, isKnown } = call
+    const value = state[name]
+    if (isKnown && isFound !== (value !== null)) return undefined
+    if (value === null) return state
+    if (call.kind === 'patch') return { ...state, [name]: patched(value, call.value) }
     if (call.kind === 'remove') return { ...state, [name]: null }
-    return name === 'a' ? { a: null, b: state.a } : { a: state.b, b: null }
+    const kept = call.kind === 'copy' ? value : null
+    return name === 'a' ? { a: kept, b: value } : { a: value, b: kept }
   },
   keyOf: ({ a, b }) => `${a}|${b}`,
+}
+
+/** A file whose beginning was overwritten: `value+head`. */
+export function patched(value: string, head: string): string {
+  return `${value.split('+')[0]}+${head}`
+}
+
+function namesIn(state: Files): FileName[] {
+  return (['a', 'b'] as const).filter((name) => state[name] !== null)
 }

@@ -1,5 +1,6 @@
 import type { Files, OpenFile } from '#platform/files.ts'
 import { publishThrough } from '#platform/publish.ts'
+import { replacing } from './defects.ts'
 
 /** Files on a medium that says it has flushed, and hasn't. */
 export function forgetfulFiles(files: Files): Files {
@@ -15,14 +16,4 @@ export function forgetfulFiles(files: Files): Files {
     syncFolder: async () => {},
   })
   return forgetful
-}
-
-function replacing<T extends object>(original: T, replaced: Partial<T>): T {
-  return new Proxy(original, {
-    get: (target, name) => {
-      if (name in replaced) return Reflect.get(replaced, name) as unknown
-      const value: unknown = Reflect.get(target, name)
-      return typeof value === 'function' ? (value.bind(target) as unknown) : value
-    },
-  })
 }

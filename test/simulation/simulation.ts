@@ -1,47 +1,46 @@
-// A whole cluster in one process: nodes with their disks, the network between them, the log they agree by, and clients, on a
-// clock that stands still between steps. A seed repeats all of it.
+// A whole cluster in one process: nodes with their disks, the network between them, the log they agree by, clients and an administrator,
+// on a clock that stands still between steps. A seed repeats all of it.
 
 import { setImmediate as turn } from 'node:timers/promises'
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
-import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import { parsePath } from '#foundation/path.ts'
-import type { StateSnapshot } from '#kv/snapshot-transfer.ts'
-import { parseClassPolicy } from '#placement/class-policy.ts'
-import { computeLayout } from '#placement/compute-layout.ts'
-import { LayoutPair } from '#placement/layout-pair.ts'
+import type { Config } from '#config/settings.ts'
+import { isShoalError } from '#foundation/errors.ts'
+import { silentLog } from '#observe/log.ts'
+import type { Log } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryDatagrams } from '#platform/memory-datagrams.ts'
 import { MemoryNetwork } from '#platform/memory-sockets.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
-import type { SharedLog } from '#sharedlog/log.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
-import type { Fault, MemoryLogClient } from '#sharedlog/memory.ts'
-import type { FsckEvent } from '#volume/fsck.ts'
+import type { Fault } from '#sharedlog/memory.ts'
+import { Administrator } from './administrator.ts'
+import { unrest } from './at-rest.ts'
 import { Clients, VOLUME } from './clients.ts'
+import { Connections } from './connections.ts'
+import type { Defects } from './defects.ts'
 import { Faults } from './faults.ts'
 import type { FileCall } from './file-group.ts'
 import { fileGroup } from './file-group.ts'
+import { CLIENT_HOST, GatewayClient } from './gateway-client.ts'
 import { isLinearizable } from './linearizability.ts'
 import { NodeTime } from './node-time.ts'
+import { simulatedConfig } from './settings.ts'
 import { SimulatedNode } from './simulated-node.ts'
 import type { World } from './simulated-node.ts'
 
-const NODES = 5
+/** The last one is added on the way. */
+const NODES = 6
 const CLIENTS = 5
 const GROUPS = 3
-const COPIES = 3
-const STEP_MS = 10
-const STEPS = 500
+const STEP_MS = 20
+const STEPS = 400
 /** How long everything may take to be well once nothing goes wrong any more. */
-const CALM_MS = 120_000
+const CALM_MS = 180_000
+const LEASE_MS = 800
 
 export interface SimulationOptions {
   readonly seed: number
   readonly steps?: number
-  /** Puts something between a node and the log: a defect that must be found. */
-  readonly between?: (log: MemoryLogClient) => SharedLog
-  /** Disks say that they have flushed, and haven't: another one. */
-  readonly isForgetful?: boolean
+  readonly defects?: Defects
 }
 
 export interface SimulationResult {
@@ -51,10 +50,12 @@ export interface SimulationResult {
   readonly counts: { readonly acknowledged: number; readonly refused: number; readonly unknown: number }
   readonly terms: number
   readonly chunks: number
+  /** How long it took, on the simulated clock. */
+  readonly endMs: number
 }
 
-export function simulate(options: SimulationOptions): Promise<SimulationResult> {
-  return new Simulation(options).run()
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
+  return new Simulation(options, await simulatedConfig()).run()
 }
 
 class Simulation {
@@ -62,126 +63,167 @@ class Simulation {
   readonly #random: SeededRandom
   readonly #clock = new ManualClock()
   readonly #log: MemoryLog
-  readonly #network: MemoryNetwork
   readonly #datagrams = new MemoryDatagrams()
   readonly #nodes: SimulatedNode[] = []
   readonly #times: NodeTime[] = []
-  readonly #cuts = new Set<string>()
+  readonly #connections: Connections
   readonly #cutLogs = new Set<SimulatedNode>()
+  readonly #gateway: GatewayClient
   readonly #clients: Clients
+  readonly #administrator: Administrator
   readonly #faults: Faults
+  readonly #trace: string[] = []
   readonly #problems: string[] = []
   readonly #underWay = new Set<Promise<void>>()
   #moment = 0
   #isCalm = false
 
-  constructor(options: SimulationOptions) {
+  constructor(options: SimulationOptions, config: Config) {
+    const { seed, defects = {} } = options
+    const clock = this.#clock
     this.#options = options
-    this.#random = new SeededRandom(options.seed)
-    this.#log = new MemoryLog({ clock: this.#clock, leaseMs: 600 })
-    this.#network = new MemoryNetwork({ clock: this.#clock, random: this.#random, delayMs: [0, 20] })
-    this.#datagrams.loses = (from, to) =>
-      this.#cuts.has(`${from.host} ${to.host}`) || (!this.#isCalm && this.#random.chance(0.05))
-    const world = this.#world()
-    for (let at = 0; at < NODES; at += 1) {
-      const time = new NodeTime(this.#clock, this.#random.below(21) - 10)
-      this.#times.push(time)
-      this.#nodes.push(new SimulatedNode(at, { world, time, seed: options.seed * 100 + at }))
+    const random = new SeededRandom(seed)
+    this.#random = random
+    this.#log = new MemoryLog({ clock, leaseMs: LEASE_MS })
+    const network = new MemoryNetwork({ clock, random, delayMs: [0, 10] })
+    const world: World = {
+      clock,
+      network,
+      datagrams: this.#datagrams,
+      config,
+      log: this.#report(silentLog),
+      defects,
+      openLog: (node, time) => this.#log.client({ clock: time, fault: () => this.#logFault(node) }),
+      others: (of) => this.#nodes.filter((node) => node !== of),
     }
-    this.#clients = new Clients({ random: this.#random, now: () => this.#tick(), pickNode: () => this.#pick() })
-    this.#faults = new Faults(this.#faultTargets(), this.#random)
+    for (let at = 0; at < NODES; at += 1) {
+      const time = new NodeTime(clock, random.below(21) - 10)
+      this.#times.push(time)
+      this.#nodes.push(new SimulatedNode(at, { world, time, seed: seed * 100 + at }))
+    }
+    this.#connections = new Connections(network, [CLIENT_HOST, ...this.#nodes.map(({ host }) => host)])
+    this.#datagrams.loses = (from, to) => this.#connections.isCut(from.host, to.host) || (!this.#isCalm && random.chance(0.05))
+    this.#gateway = new GatewayClient({ clock, network, random, repeats: defects.isRepeated === true })
+    this.#clients = new Clients({ random, now: () => this.#tick(), gateway: this.#gateway })
+    this.#faults = new Faults(this.#faultTargets(), random)
+    this.#administrator = new Administrator({
+      nodes: this.#nodes,
+      spare: this.#nodes[NODES - 1] as SimulatedNode,
+      gateway: this.#gateway,
+      random,
+      isOver: () => this.#isCalm,
+      pick: () => this.#pick(),
+      add: (node) => this.#faults.start(node),
+      sleep: (delayMs) => clock.sleep(delayMs),
+      tell: (line) => this.#tell(line),
+    })
   }
 
   async run(): Promise<SimulationResult> {
-    await this.#during(Promise.all(this.#nodes.map((node) => node.start())))
-    await this.#during(
-      this.#persistently((node) => node.life.volumes.create(VOLUME, {}, { principal: 'founder' }).then(() => {})),
-    )
-    const clients = Array.from({ length: CLIENTS }, (_, at) => this.#client(`client-${at}`))
+    for (const node of this.#nodes.slice(0, -1)) this.#faults.start(node)
+    await this.#during(this.#founded(), 'founding')
+    const working = [...Array.from({ length: CLIENTS }, (_, at) => this.#client(`client-${at}`)), this.#administrator.run()]
     for (let at = 0; at < (this.#options.steps ?? STEPS); at += 1) {
       this.#chores()
-      await this.#during(this.#faults.step(), this.#pass())
+      await this.#faults.step()
+      await this.#pass()
     }
     this.#isCalm = true
-    await this.#during(this.#faults.end())
-    await this.#during(Promise.all([...clients, ...this.#underWay]))
-    const chunks = await this.#during(this.#healed())
-    await this.#during(this.#check())
+    this.#faults.end()
+    await this.#during(Promise.all([...working, ...this.#underWay]), 'finishing')
+    const chunks = await this.#during(this.#restful(), 'coming to rest')
+    await this.#during(this.#check(), 'checking')
     const terms = this.#log.leader?.epoch ?? 0
-    await this.#during(Promise.all(this.#nodes.map((node) => node.stop())))
+    for (const node of this.#nodes) if (node.state === 'up') node.crash()
     const { counts, wrong } = this.#clients
-    return { problems: [...wrong, ...this.#problems], trace: this.#faults.trace, counts, terms, chunks }
+    const endMs = this.#clock.monotonicMs()
+    return { problems: [...wrong, ...this.#problems], trace: this.#trace, counts, terms, chunks, endMs }
   }
 
-  #world(): World {
-    const members = Array.from({ length: NODES }, (_, at) => ({
-      id: (at + 1).toString(16).padStart(32, '0') as NodeId,
-      zone: `zone-${at}`,
-      capacityBytes: 1e12,
-      weight: 1,
-    }))
-    const pair = new LayoutPair(computeLayout({ nodes: members, copies: COPIES, partitionBits: 8 }))
-    return {
-      clock: this.#clock,
-      random: this.#random,
-      network: this.#network,
-      datagrams: this.#datagrams,
-      policy: parseClassPolicy({ name: 'test', copies: COPIES, ack: 'quorum' }),
-      layouts: () => pair,
-      openLog: (node) => this.#log.client({ clock: node.time, fault: () => this.#logFault(node) }),
-      between: this.#options.between ?? ((log) => log),
-      fetchSnapshot: (asking) => this.#fetchSnapshot(asking),
-      isForgetful: this.#options.isForgetful ?? false,
-      others: (of) => this.#nodes.filter((node) => node !== of),
+  /** What nodes say that somebody listens to. */
+  #report(silent: Log): Log {
+    const report: Log = {
+      ...silent,
+      info: (message, { node } = {}) => {
+        if (message.startsWith('nothing that a node holds is needed')) this.#administrator.hearDrained(String(node))
+      },
+      error: (message, fields) => {
+        const error = fields?.['error']
+        if (error instanceof Error && !isShoalError(error)) this.#problems.push(`a node reports: ${message}: ${error.stack}`)
+      },
+      child: () => report,
     }
+    return report
   }
 
   async #logFault(node: SimulatedNode): Promise<Fault | undefined> {
     await this.#clock.sleep(this.#random.below(15))
+    await node.life?.ports.turn()
     if (this.#cutLogs.has(node)) return 'request-lost'
     if (this.#isCalm || !this.#random.chance(0.02)) return undefined
     return (['request-lost', 'answer-lost', 'request-late'] as const)[this.#random.below(3)]
-  }
-
-  async #fetchSnapshot(asking: SimulatedNode): Promise<StateSnapshot> {
-    const source = this.#nodes.find((node) => node !== asking && node.isUp && node.life.kv.isLeading)
-    if (source === undefined || this.#cuts.has(`${source.host} ${asking.host}`))
-      throw new ShoalError('UNAVAILABLE', 'Nobody leads')
-    return source.life.kv.snapshot()
   }
 
   #faultTargets(): ConstructorParameters<typeof Faults>[0] {
     return {
       nodes: this.#nodes,
       times: this.#times,
-      cut: (from, to) => {
-        this.#cuts.add(`${from.host} ${to.host}`)
-        this.#network.cut(from.host, to.host)
-      },
+      cut: (from, to) => this.#connections.cut(from.host, to.host),
       cutLog: (node) => void this.#cutLogs.add(node),
       mend: () => {
         this.#cutLogs.clear()
-        for (const cut of this.#cuts) this.#network.heal(...(cut.split(' ') as [string, string]))
-        this.#cuts.clear()
+        this.#connections.mend()
       },
+      stand: (node, isStill) => {
+        if (isStill) node.stand()
+        else node.goOn()
+        this.#connections.stand(node.host, isStill)
+      },
+      begin: (task) => this.#begin(task),
+      sleep: (delayMs) => this.#clock.sleep(delayMs),
+      tell: (line) => this.#tell(line),
     }
+  }
+
+  #tell(line: string): void {
+    this.#trace.push(`${this.#clock.monotonicMs()} ms: ${line}`)
+  }
+
+  /** There is a volume, and all nodes of the beginning have chunks. */
+  async #founded(): Promise<void> {
+    for (;;) {
+      const leader = this.#leader()
+      const pair = leader?.chunks.records.view.layouts.get('3/1')
+      if (leader !== undefined && pair?.next.nodes.length === NODES - 1 && !pair.isChanging) break
+      await this.#clock.sleep(100)
+    }
+    await this.#persistently(({ volumes }) => volumes.create(VOLUME, {}, { principal: 'founder' }).then(() => {}))
   }
 
   async #client(name: string): Promise<void> {
     while (!this.#isCalm) {
-      await this.#clients.act(name, `group-${this.#random.below(GROUPS)}`)
+      const place = { client: name, node: this.#pick() }
+      if (this.#random.chance(0.05)) await this.#clients.useSetting(place)
+      else await this.#clients.act({ ...place, group: `group-${this.#random.below(GROUPS)}` })
       await this.#clock.sleep(this.#random.below(60))
     }
   }
 
   /** What nodes do beside what they are asked for, at random moments. */
   #chores(): void {
-    const node = this.#pick()
-    if (!node.isUp || !this.#random.chance(0.1)) return
-    const { kv, volumes, disk } = node.life
-    const dice = this.#random.fraction()
-    if (dice < 0.4) this.#begin(disk.compact({ budgetBytes: 1_000_000, maxLiveShare: 0.9 }))
-    else if (kv.isLeading) this.#begin(dice < 0.8 ? volumes.collect() : volumes.sweep())
+    const { life } = this.#pick()
+    if (life === undefined || !this.#random.chance(0.05)) return
+    if (this.#random.chance(0.5)) this.#begin(life.ports.orOver(life.disk.compact({ budgetBytes: 1_000_000, maxLiveShare: 0.9 })))
+    else if (life.leadership.isLeading) this.#begin(life.ports.orOver(this.#compareOpened(life)))
+  }
+
+  /** A volume that counts as opened is as it was last changed, whoever changed it. */
+  async #compareOpened({ volumes }: NonNullable<SimulatedNode['life']>): Promise<void> {
+    const before = await volumes.find(VOLUME)
+    const opened = (await volumes.open(VOLUME)).info
+    const after = await volumes.find(VOLUME)
+    const [first, between, last] = [before, opened, after].map((info) => JSON.stringify(info?.policy))
+    if (first === last && between !== first) this.#problems.push(`a volume is opened as ${between}, and is ${first}`)
   }
 
   #begin(chore: Promise<unknown>): void {
@@ -195,63 +237,62 @@ class Simulation {
     void running.then(() => this.#underWay.delete(running))
   }
 
-  /** Every copy of every chunk that files refer to is where it belongs. @returns how many chunks there are */
-  async #healed(): Promise<number> {
-    const chunks = await this.#chunks()
-    for (const chunk of chunks) {
-      let last = ''
-      for (let round = 0; round < 40; round += 1) {
-        const outcome = await this.#nodes[0]?.life.repairer.repair(chunk)
-        last = JSON.stringify(outcome)
-        if (outcome?.result === 'stored' || outcome?.result === 'lost') break
-        await this.#clock.sleep(500)
+  /** @returns how many chunks there are once everything is where it belongs */
+  async #restful(): Promise<number> {
+    const untilMs = this.#clock.monotonicMs() + CALM_MS / 2
+    for (;;) {
+      const found = await unrest(this.#nodes).catch((error: unknown) => {
+        if (!isShoalError(error)) throw error
+        return { left: [error.message], chunks: 0 }
+      })
+      if (found.left.length === 0) return found.chunks
+      if (this.#clock.monotonicMs() > untilMs) {
+        this.#problems.push(...found.left)
+        return found.chunks
       }
-      if (!last.includes('stored')) this.#problems.push(`chunk ${chunk} is not stored as its class asks: ${last}`)
+      await this.#clock.sleep(1_000)
     }
-    return chunks.size
-  }
-
-  async #chunks(): Promise<Set<ChunkId>> {
-    const found = new Set<ChunkId>()
-    await this.#persistently(async (node) => {
-      const volume = await node.life.volumes.open(VOLUME)
-      const { entries } = await volume.list(parsePath(''), { recursive: true })
-      for (const { path, attributes } of entries) {
-        if (attributes.type !== 'file') continue
-        const located = await volume.locate(path)
-        for (const { chunk } of located?.extents ?? []) if (chunk !== undefined) found.add(chunk)
-      }
-    })
-    return found
   }
 
   async #check(): Promise<void> {
-    for (let at = 0; at < GROUPS; at += 1)
-      for (const name of ['a', 'b'] as const)
-        for (const node of this.#nodes) {
-          let isRead = false
-          for (let round = 0; round < 40 && !isRead; round += 1) {
-            isRead = await this.#clients.read({ client: 'last', group: `group-${at}`, name, node })
-            if (!isRead) await this.#clock.sleep(500)
-          }
-          if (!isRead) this.#problems.push(`group-${at}/${name} can't be read at ${node.host}`)
-        }
+    for (const node of this.#nodes)
+      if (this.#faults.isKnown(node) && node.state !== 'up' && node.state !== 'removed')
+        this.#problems.push(`${node.host} is ${node.state}`)
+    for (const node of this.#nodes.filter(({ state }) => state === 'up')) {
+      for (let at = 0; at < GROUPS; at += 1)
+        for (const name of ['a', 'b'] as const)
+          await this.#surely(`group-${at}/${name} can't be read at ${node.host}`, () =>
+            this.#clients.read({ client: 'last', group: `group-${at}`, name, node }),
+          )
+      await this.#surely(`the setting can't be read at ${node.host}`, () => this.#clients.readSetting({ client: 'last', node }))
+    }
     for (const [group, history] of this.#clients.histories)
       if (!isLinearizable<typeof fileGroup.initial, FileCall>(history, fileGroup))
         this.#problems.push(`${group} is not linearizable: ${told(history)}`)
-    await this.#persistently(async (node) => {
-      const found: FsckEvent[] = []
-      for await (const event of node.life.volumes.fsck({ verify: true })) if (event.kind === 'finding') found.push(event)
-      for (const event of found) this.#problems.push(`fsck: ${JSON.stringify(event)}`)
+    await this.#persistently(async ({ volumes }) => {
+      for await (const event of volumes.fsck({ verify: true }))
+        if (event.kind === 'finding') this.#problems.push(`fsck: ${JSON.stringify(event)}`)
     })
   }
 
+  async #surely(otherwise: string, run: () => Promise<boolean>): Promise<void> {
+    for (let round = 0; round < 20; round += 1) {
+      if (await run()) return
+      await this.#clock.sleep(500)
+    }
+    this.#problems.push(otherwise)
+  }
+
+  #leader(): SimulatedNode['leads'] {
+    return this.#nodes.find((node) => node.leads !== undefined)?.leads
+  }
+
   /** With whoever leads, again and again until it is done. */
-  async #persistently(run: (node: SimulatedNode) => Promise<void>): Promise<void> {
+  async #persistently(run: (life: NonNullable<SimulatedNode['leads']>) => Promise<void>): Promise<void> {
     for (;;) {
-      const node = this.#nodes.find((each) => each.isUp && each.life.kv.isLeading)
+      const leader = this.#leader()
       try {
-        if (node !== undefined) return await run(node)
+        if (leader !== undefined) return await run(leader)
       } catch (error) {
         if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
       }
@@ -260,16 +301,16 @@ class Simulation {
   }
 
   /** Time goes on until it is done. */
-  async #during<T>(...running: [Promise<T>, ...Promise<unknown>[]]): Promise<T> {
+  async #during<T>(running: Promise<T>, what: string): Promise<T> {
     let isDone = false
-    const all = Promise.all(running).finally(() => (isDone = true))
-    all.catch(() => {})
+    const ended = running.finally(() => (isDone = true))
+    ended.catch(() => {})
     for (let ms = 0; !isDone; ms += STEP_MS) {
       if (ms > CALM_MS)
-        throw new Error(`seed ${this.#options.seed}: not done after ${CALM_MS} ms; ${this.#faults.trace.join('; ')}`)
+        throw new Error(`seed ${this.#options.seed}: ${what} not done after ${CALM_MS} ms; ${this.#trace.join('; ')}`)
       await this.#pass()
     }
-    return (await all)[0]
+    return ended
   }
 
   async #pass(): Promise<void> {

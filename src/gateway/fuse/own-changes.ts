@@ -31,7 +31,7 @@ export class OwnChanges {
     return this.#run('names', change, () => `remove ${formatPath(path)}`)
   }
 
-  async rename(paths: readonly [source: Path, target: Path], change: Promise<void>): Promise<void> {
+  async rename<T>(paths: readonly [source: Path, target: Path], change: Promise<T>): Promise<T> {
     return this.#run('names', change, () => `rename ${formatPath(paths[0])} ${formatPath(paths[1])}`)
   }
 

@@ -39,7 +39,9 @@ export class TestDoor implements Door {
   }
 
   fail(exchange: Exchange, error: ShoalError): void {
-    exchange.send(error.code === 'UNAVAILABLE' ? 503 : 400, ['X-Code', error.code], error.message)
+    const { ambiguous } = error.details
+    const headers = ['X-Code', error.code, ...(ambiguous === undefined ? [] : ['X-Ambiguous', String(ambiguous)])]
+    exchange.send(error.code === 'UNAVAILABLE' ? 503 : 400, headers, error.message)
   }
 }
 

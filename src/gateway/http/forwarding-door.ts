@@ -58,7 +58,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PR
  *  * whatever it asks for, if nobody has begun to work on it: the target wasn't reached, was full, stopping, or is not the one any more;
  *  * after the connection broke while it was being worked on, if its method is safe (GET, HEAD, OPTIONS, PROPFIND). A PUT or DELETE may have been done by then, and once another client has seen
  *    that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not enough where reads are linearizable. The client is told UNAVAILABLE (503,
- *    `Retry-After`), that it may have been done, and decides for itself.
+ *    `Retry-After`), that it may have been done (`ambiguous`), and decides for itself.
  *  A node that others have taken over from counts as lost when it hasn't answered 3 s later.
  *  An answer that breaks off after its head was relayed cuts the connection to the client.
  *
@@ -221,11 +221,11 @@ export class ForwardingDoor implements Door {
   }
 
   #lost(exchange: Exchange): ShoalError {
-    return unavailable(
-      SAFE_METHODS.has(exchange.method)
-        ? 'The connection to the node that serves this request was lost: send it again'
-        : 'The connection to the node that serves this request was lost before its answer came: it may have been carried out, or not. Look, or send it again',
-    )
+    if (SAFE_METHODS.has(exchange.method))
+      return unavailable('The connection to the node that serves this request was lost: send it again')
+    const message =
+      'The connection to the node that serves this request was lost before its answer came: it may have been carried out, or not. Look, or send it again'
+    return new ShoalError('UNAVAILABLE', message, { details: { ambiguous: true } })
   }
 
   #note(exchange: Exchange, target: ForwardTarget, error: unknown): void {

@@ -158,7 +158,7 @@ describe('when the connection to the leader breaks', () => {
     atlantic.door.handler = () => network.reset('atlantic')
     for (const method of ['PUT', 'DELETE', 'POST', 'LOCK', 'MOVE']) {
       const answer = await ask(pacific.port, `${method} /a HTTP/1.1\r\n${CLOSE}Content-Length: 0\r\n\r\n`)
-      assert.match(answer, /^HTTP\/1\.1 503 .*X-Code: UNAVAILABLE\r\n.*may have been carried out, or not/s)
+      assert.match(answer, /^HTTP\/1\.1 503 .*X-Code: UNAVAILABLE\r\nX-Ambiguous: true\r\n.*may have been carried out, or not/s)
       await delay(100)
     }
     assert.deepEqual(

@@ -36,8 +36,8 @@ export async function applyOperation(
       )
     case 'move': {
       const to = parsePath(operation.to)
-      await volume.rename(path, to, { caller, ...given('mode', operation.mode), ...given('createParents', operation.parents) })
-      return changed(await found(volume, to), to)
+      const options = { caller, ...given('mode', operation.mode), ...given('createParents', operation.parents) }
+      return changed(await volume.rename(path, to, options), to)
     }
     case 'copy': {
       const to = parsePath(operation.to)

@@ -184,7 +184,11 @@ export class MemoryVolume implements Volume {
     return this.#add(target, this.#need(source))
   }
 
-  async rename(source: Path, target: Path, options: { readonly mode?: string; readonly createParents?: boolean }): Promise<void> {
+  async rename(
+    source: Path,
+    target: Path,
+    options: { readonly mode?: string; readonly createParents?: boolean },
+  ): Promise<Attributes> {
     const node = this.#need(source)
     if (options.mode === 'no-replace' && this.#nodes.has(formatPath(target)))
       throw new ShoalError('ALREADY_EXISTS', 'The target exists')
@@ -193,6 +197,7 @@ export class MemoryVolume implements Volume {
     this.#parents(target, options.createParents === true)
     this.#nodes.delete(formatPath(source))
     this.#nodes.set(formatPath(target), node)
+    return node.attributes
   }
 
   async copy(source: Path, target: Path, options: { readonly replace?: boolean }): Promise<Attributes> {

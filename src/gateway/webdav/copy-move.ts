@@ -95,11 +95,16 @@ async function requireParent({ volume, path }: Place): Promise<void> {
 async function move({ source, target, caller }: Transfer): Promise<void> {
   const { volume, guard } = source
   const { found } = target
-  if (found === undefined) return volume.rename(source.path, target.path, { caller, guard, mode: 'no-replace' })
+  if (found === undefined) {
+    await volume.rename(source.path, target.path, { caller, guard, mode: 'no-replace' })
+    return
+  }
   // Two names of one file: what is left is the one.
   if (found.inode === source.found.inode) return volume.remove(source.path, { caller, guard })
-  if (found.type !== 'directory' && source.found.type !== 'directory')
-    return volume.rename(source.path, target.path, { caller, guard, mode: 'replace' })
+  if (found.type !== 'directory' && source.found.type !== 'directory') {
+    await volume.rename(source.path, target.path, { caller, guard, mode: 'replace' })
+    return
+  }
   await volume.rename(source.path, target.path, { caller, guard, mode: 'exchange' })
   await volume.remove(source.path, { caller, recursive: true, conditions: { ifMatch: [entityTag(found)] } })
 }

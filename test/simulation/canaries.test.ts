@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { SharedLog } from '#sharedlog/log.ts'
+import type { MemoryLogClient } from '#sharedlog/memory.ts'
+import { replacing } from './defects.ts'
+import type { Defects } from './defects.ts'
+import { simulate } from './simulation.ts'
+
+const SEEDS = 20
+
+/** A run that breaks off has found something, too. */
+async function isFound(defects: Defects): Promise<boolean> {
+  for (let seed = 1; seed <= SEEDS; seed += 1) {
+    const { problems } = await simulate({ defects, seed }).catch((error: unknown) => ({ problems: [String(error)] }))
+    if (problems.length > 0) return true
+  }
+  return false
+}
+
+function replacingAppend(append: (log: MemoryLogClient) => SharedLog['append']): Defects {
+  return { log: (log) => replacing<SharedLog>(log, { append: append(log) }) }
+}
+
+test('canary: metadata that are acknowledged before they are in the log are found', async () => {
+  const early = replacingAppend((log) => async (entry) => {
+    void log.append(entry).catch(() => {})
+    return 'appended'
+  })
+  assert.ok(await isFound(early))
+})
+
+test('canary: a lost answer of the log that is taken for a refusal is found', async () => {
+  assert.ok(await isFound(replacingAppend((log) => (entry) => log.append(entry).catch(() => 'deposed' as const))))
+})
+
+test('canary: disks that forget what they were told to keep are found', async () => {
+  assert.ok(await isFound({ isForgetful: true }))
+})
+
+test('canary: a follower that answers without asking the log is found', async () => {
+  assert.ok(await isFound({ isStale: true }))
+})
+
+test('canary: a change that is sent again after a broken connection is found', async () => {
+  assert.ok(await isFound({ isRepeated: true }))
+})
