@@ -115,6 +115,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/cluster-rotate-key.ts')).clusterRotateKey,
   },
   {
+    name: 'cluster recover',
+    summary: 'go on after etcd has lost its majority for good',
+    load: async () => (await import('./commands/cluster-recover.ts')).clusterRecover,
+  },
+  {
     name: 'node list',
     summary: 'list the nodes of the cluster',
     load: async () => (await import('./commands/node-list.ts')).nodeList,
@@ -206,6 +211,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'tracker run',
     summary: 'begin a task of the tracker now, or a dry run of it',
     load: async () => (await import('./commands/tracker-run.ts')).trackerRun,
+  },
+  {
+    name: 'backup',
+    summary: 'copy everything, as of one moment, into a folder',
+    load: async () => (await import('./commands/backup.ts')).backup,
+  },
+  {
+    name: 'restore',
+    summary: 'make the data folder of a new cluster from a backup',
+    load: async () => (await import('./commands/restore.ts')).restore,
   },
   { name: 'bench', summary: 'measure how fast a node is', load: async () => (await import('./commands/bench.ts')).bench },
   {

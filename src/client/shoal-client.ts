@@ -1,4 +1,5 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { BackupCalls } from './backup-calls.ts'
 import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
 import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
@@ -51,6 +52,7 @@ export class ShoalClient {
   readonly classes: ClassCalls
   readonly tracker: TrackerCalls
   readonly conflicts: ConflictCalls
+  readonly backup: BackupCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
@@ -60,6 +62,10 @@ export class ShoalClient {
     this.classes = new ClassCalls((call) => this.#json(call))
     this.conflicts = new ConflictCalls((call) => this.#json(call))
     this.tracker = new TrackerCalls((call) => this.#json(call))
+    this.backup = new BackupCalls({
+      stream: (call) => this.#transport.stream(call),
+      take: async (call) => (await this.#transport.send(call)).body,
+    })
   }
 
   get endpoint(): string {

@@ -21,6 +21,8 @@ export interface EtcdPlace {
   readonly host: string
   readonly clientPort: number
   readonly peerPort: number
+  /** Of a cluster that is founded: members of one with another token are refused, also if everything else is the same. Its id, unless given. */
+  readonly foundingToken?: string
   /** Without, everything is plain. */
   readonly tls?: EtcdTlsFiles
 }
@@ -66,7 +68,7 @@ export function etcdFlags(place: EtcdPlace, dataPath: string, beginning: EtcdBeg
     `--initial-advertise-peer-urls=${peerUrlOf(place)}`,
     `--initial-cluster=${initialCluster(peers, place)}`,
     `--initial-cluster-state=${beginning === 'found' ? 'new' : 'existing'}`,
-    `--initial-cluster-token=${place.clusterId}`,
+    `--initial-cluster-token=${place.foundingToken ?? place.clusterId}`,
     `--quota-backend-bytes=${QUOTA_BYTES}`,
     '--auto-compaction-mode=periodic',
     `--auto-compaction-retention=${COMPACTION_RETENTION}`,

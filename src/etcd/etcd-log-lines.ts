@@ -16,6 +16,7 @@ const ORDINARY: ReadonlySet<unknown> = new Set([
   'failed to reach the peer URL',
   'failed to get version',
 ])
+const GRPC = /^(INFO|WARNING): .* grpc: /
 const LEVELS = {
   debug: 'debug',
   info: 'debug',
@@ -64,7 +65,9 @@ export class EtcdLogLines {
 
 function readLine(line: string): { readonly level: 'debug' | 'warn' | 'error'; readonly fields: LogFields } {
   const said = parseObject(line)
-  // What isn't in its form comes from Go itself, which is about to end it.
+  // The library for its calls has lines of its own: of connections that end, when etcd stops.
+  if (said === undefined && GRPC.test(line)) return { level: 'debug', fields: { said: line.slice(0, TEXT_MAX) } }
+  // What else isn't in its form comes from Go itself, which is about to end it.
   if (said === undefined) return { level: 'error', fields: { said: line.slice(0, TEXT_MAX) } }
   const level = ORDINARY.has(said.msg) ? 'debug' : (LEVELS[said.level as keyof typeof LEVELS] ?? 'warn')
   const fields: Record<string, unknown> = { said: String(said.msg).slice(0, TEXT_MAX) }

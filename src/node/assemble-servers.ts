@@ -12,6 +12,7 @@ import type { DoorPlace } from '#gateway/http/server.ts'
 import { HttpServer } from '#gateway/http/server.ts'
 import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { UnderWay } from '#gateway/http/under-way.ts'
+import type { BackupSource } from '#gateway/rest/backup-source.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
 import { PlacingDoor } from '#gateway/rest/place-volume.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
@@ -50,6 +51,8 @@ export interface ServerParts {
   readonly peers: Pick<WirePeers, 'call'>
   readonly classes: ClassDesk
   readonly tracker: TrackerAdmin
+  /** `undefined` where none can be made. */
+  readonly backup?: BackupSource | undefined
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -104,7 +107,8 @@ export type RestParts = Pick<ServerParts, 'config' | 'ports'> &
   Omit<RestServices, 'log' | 'clock' | 'random' | 'metrics' | 'httpMetrics' | 'limits'>
 
 export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
-  const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, state, status, stopping, fsck } = parts
+  const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, backup, state, status, stopping, fsck } =
+    parts
   const { limits } = config
   return new RestDoor({
     ...ports,
@@ -118,6 +122,7 @@ export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
     cluster,
     classes,
     tracker,
+    backup,
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },

@@ -21,15 +21,18 @@ import {
 import { publishKnownNodes } from './known-nodes.ts'
 import type { KnownNodesRecord } from './known-nodes.ts'
 
-interface Bootstrap {
-  readonly format: 1
-  readonly home: NodeId
-  readonly removed: readonly NodeId[]
+export interface ClusterSecrets {
   readonly rootAccessKey: string
   readonly rootSecretKey: string
   /** 32 bytes each, in base64. */
   readonly keySeal: string
   readonly contentKey: string
+}
+
+interface Bootstrap extends ClusterSecrets {
+  readonly format: 1
+  readonly home: NodeId
+  readonly removed: readonly NodeId[]
   /** Where the metadata is agreed on, as the file of the data folder has it. */
   readonly metadata: unknown
 }
@@ -43,23 +46,34 @@ export async function readBootstrap(
   cluster: Pick<KnownNodesRecord, 'home' | 'removed'>,
   { files, configured }: { readonly files: Files; readonly configured: Credentials | undefined },
 ): Promise<Buffer> {
+  const secrets = await readSecrets(dataPath, { files, configured })
+  const bootstrap: Bootstrap = {
+    metadata: encodeMetadataMode(modeForJoining(await readMetadataMode(files, dataPath))),
+    format: 1,
+    home: cluster.home,
+    removed: cluster.removed,
+    ...secrets,
+  }
+  return Buffer.from(JSON.stringify(bootstrap))
+}
+
+/** Of a node that runs. @throws DATA_FORMAT, STORAGE_FAILED */
+export async function readSecrets(
+  dataPath: string,
+  { files, configured }: { readonly files: Files; readonly configured: Credentials | undefined },
+): Promise<ClusterSecrets> {
   const [root, keySeal, contentKey] = await Promise.all([
     configured ?? readRootCredentials(dataPath, files),
     files.read(keySealPath(dataPath)),
     files.read(contentKeyPath(dataPath)),
   ])
   assert(root !== undefined && keySeal !== undefined && contentKey !== undefined, 'a node that runs has all its keys')
-  const bootstrap: Bootstrap = {
-    metadata: encodeMetadataMode(modeForJoining(await readMetadataMode(files, dataPath))),
-    format: 1,
-    home: cluster.home,
-    removed: cluster.removed,
+  return {
     rootAccessKey: root.accessKey,
     rootSecretKey: root.secretKey,
     keySeal: keySeal.toString('base64'),
     contentKey: contentKey.toString('base64'),
   }
-  return Buffer.from(JSON.stringify(bootstrap))
 }
 
 /** Puts it into the folder of the node that joins, in place of what it had. Durable when the promise resolves.
@@ -70,6 +84,18 @@ export async function keepBootstrap(
   { files, ...cluster }: Pick<KnownNodesRecord, 'clusterId' | 'nodes'> & { readonly files: Files },
 ): Promise<void> {
   const bootstrap = decode(bytes)
+  await keepSecrets(dataPath, bootstrap, files)
+  try {
+    await publishMetadataMode(files, dataPath, decodeMetadataMode(bootstrap.metadata) ?? HOME_MODE)
+  } catch (cause) {
+    throw storageError(cause, `keep the keys of the cluster in "${dataPath}"`)
+  }
+  await publishKnownNodes(dataPath, { ...cluster, home: bootstrap.home, removed: bootstrap.removed }, files)
+}
+
+/** The keys that contents and access keys are sealed with, and the root key, in place of what the folder had. Durable when the promise
+ *  resolves. @throws NO_SPACE, STORAGE_FAILED */
+export async function keepSecrets(dataPath: string, bootstrap: ClusterSecrets, files: Files): Promise<void> {
   const root = { accessKey: bootstrap.rootAccessKey, secretKey: bootstrap.rootSecretKey }
   const secrets: readonly (readonly [path: string, content: Buffer])[] = [
     [rootCredentialsPath(dataPath), Buffer.from(`${JSON.stringify(root, undefined, 2)}\n`)],
@@ -78,11 +104,9 @@ export async function keepBootstrap(
   ]
   try {
     for (const [path, content] of secrets) await files.publish(path, [content], { mode: 0o600 })
-    await publishMetadataMode(files, dataPath, decodeMetadataMode(bootstrap.metadata) ?? HOME_MODE)
   } catch (cause) {
     throw storageError(cause, `keep the keys of the cluster in "${dataPath}"`)
   }
-  await publishKnownNodes(dataPath, { ...cluster, home: bootstrap.home, removed: bootstrap.removed }, files)
 }
 
 function decode(bytes: Buffer): Bootstrap {

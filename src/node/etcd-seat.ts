@@ -84,7 +84,8 @@ export class EtcdSeat {
     if (found === undefined || this.#stopping.signal.aborted) return
     const own = found.find(({ name, peerUrls }) => name === place.nodeId || (name === '' && peerUrls.includes(peerUrlOf(place))))
     await this.#tellVoters(found)
-    if (own === undefined) return this.#leave()
+    // One that is added anew before it has noticed that it was removed would go on with what it had, and be refused for ever.
+    if (own === undefined || (own.name === '' && own.role === 'learner' && this.#hasEnded)) return this.#leave()
     this.#absentLooks = 0
     // What it is called by is in the list; it has moved.
     if (own.name !== '' && !own.peerUrls.includes(peerUrlOf(place))) await members.update(own.id, peerUrlOf(place))
@@ -101,12 +102,15 @@ export class EtcdSeat {
     )
   }
 
+  get #hasEnded(): boolean {
+    const { state } = this
+    return state.kind === 'ended' || (state.kind === 'running' && state.restarts > 0)
+  }
+
   /** A member that was removed can join again only without what it had. */
   async #leave(): Promise<void> {
     const { supervisor, log } = this.#options
-    const { state } = supervisor
-    const hasEnded = state.kind === 'ended' || (state.kind === 'running' && state.restarts > 0)
-    this.#absentLooks = hasEnded ? this.#absentLooks + 1 : 0
+    this.#absentLooks = this.#hasEnded ? this.#absentLooks + 1 : 0
     if (this.#absentLooks < ABSENT_LOOKS) return
     log.info('this node no longer has a member of etcd')
     await supervisor.stop({ isAlone: true })

@@ -94,7 +94,9 @@ export class ManagedEtcd {
     const { dataPath, files, processes, clock, log, isFounder, onVoters } = options
     this.#options = options
     this.#certificates = certificates
-    const place = placeOf(options, certificates)
+    // When the cluster's etcd is founded a second time, members of the first one that come back are strangers.
+    const foundingToken = `${options.identity.name.clusterId}-${options.random.bytes(4).toString('hex')}`
+    const place = { ...placeOf(options, certificates), foundingToken }
     this.#members = new EtcdMembers({
       endpoints: endpointsOf(options, place),
       connect: (endpoint) => new EtcdDoor({ endpoint, tls: certificates.keys }),

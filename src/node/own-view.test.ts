@@ -7,12 +7,14 @@ const authenticator = { verify: (text: string | undefined) => (text === 'known' 
 const here = (method: string, path: string, authorization?: string) =>
   isOwnView({ method, path, headers: authorization === undefined ? {} : { authorization } }, authenticator)
 
-test('a node answers for its own health, figures and view of the cluster, and for nothing that changes or is kept', () => {
+test('a node answers for its own health, figures and view of the cluster, makes tokens that it takes, and does nothing else that changes or is kept', () => {
+  assert.ok(here('POST', '/api/v1/cluster/tokens', 'known'))
   for (const path of ['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json']) assert.ok(here('GET', path), path)
   for (const path of ['/api/v1/status', '/api/v1/nodes', '/api/v1/nodes/abc']) assert.ok(here('GET', path, 'known'), path)
   for (const [method, path] of [
     ['POST', '/api/v1/nodes/abc/remove'],
-    ['POST', '/api/v1/cluster/tokens'],
+    ['GET', '/api/v1/cluster/tokens'],
+    ['POST', '/api/v1/cluster/rotate-key'],
     ['GET', '/api/v1/volumes'],
     ['GET', '/api/v1/keys'],
     ['GET', '/dav/docs/'],

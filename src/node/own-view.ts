@@ -5,12 +5,15 @@ import type { Exchange } from '#gateway/http/exchange.ts'
 const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics', '/api/v1/openapi.json'])
 /** What it answers for itself too, to those whose key it knows; others' keys are known where the volumes are. */
 const OWN_VIEWS = /^\/api\/v1\/(status|nodes(\/[^/]+)?)$/
+/** A join token is taken by the node that made it, and who asks a node for one is told to join there. */
+const TOKENS = '/api/v1/cluster/tokens'
 
 type Asked = Pick<Exchange, 'method' | 'path'> & { readonly headers: Pick<Exchange['headers'], 'authorization'> }
 
-/** Whether a node that doesn't lead answers a request on the base port itself: so that it can be looked at while the leader is away. */
+/** Whether a node that doesn't lead answers a request on the base port itself: so that it can be looked at while the leader is away, and
+ *  lets others in. */
 export function isOwnView({ method, path, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
   if (OWN_PATHS.has(path)) return true
-  const isView = method === 'GET' && OWN_VIEWS.test(path)
+  const isView = (method === 'GET' && OWN_VIEWS.test(path)) || (method === 'POST' && path === TOKENS)
   return isView && authenticator.verify(headers.authorization) !== undefined
 }

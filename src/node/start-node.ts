@@ -40,6 +40,7 @@ import { LedWork } from './led-work.ts'
 import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
 import { NodeTracker } from './node-tracker.ts'
+import { NodeBackup } from './node-backup.ts'
 import { assembleVolumes } from './node-volumes.ts'
 import { NodeTls } from './node-tls.ts'
 import { openAccess } from './open-access.ts'
@@ -119,6 +120,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
       modeMethods: modeMethods(folder.path, files),
       chunks,
       credentials,
+      backup: new NodeBackup({ ...storage, ...shared, chunks: chunks.chunks.all, rootKey, files }),
     }
     const node = new Node({ ...parts, access, tls, contentKeys, ports: shared })
     await node.listen()
@@ -144,6 +146,7 @@ interface NodeParts {
   readonly eventual: EventualCluster
   readonly modeMethods: WireMethods
   readonly chunks: ChunkCluster
+  readonly backup: NodeBackup
   readonly credentials: RootCredentials
   readonly access: Access
   readonly tls: NodeTls | undefined
@@ -354,6 +357,7 @@ class Node implements RunningNode {
       cluster: new NodeClusterAdmin({ cluster, chunks, clock, drainFraction: () => this.#tracker.drainFraction }),
       classes: chunks.desk(this.volumes),
       tracker: this.#tracker,
+      backup: this.#parts.backup,
       leadership: cluster.leadership,
       peers: cluster.peers,
       tls: this.#parts.tls?.material,

@@ -14,6 +14,9 @@ import type { ClassRecord, LayoutName, NodeSetting, SystemEdit, SystemView } fro
 const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x53])
 export const SYSTEM_ROWS = { start: PREFIX, end: Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x54]) }
 
+/** Whether a row of `SYSTEM_ROWS` is a class; the others speak of nodes. */
+export const isClassRow = (key: Uint8Array): boolean => key[PREFIX.length] === CLASS
+
 const CLASS = 0x63 // c: name
 const LAYOUT = 0x6c // l: copies, zones, which
 const NODE = 0x6e // n: node id

@@ -6,6 +6,7 @@ import type { Decision, SuspectRange, Suspects, TaskCommit, TaskStore } from './
 
 /** `T` among the rows that belong to no volume: docs/formats/tracker.md. */
 const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x54])
+export const TRACKER_ROWS = { start: PREFIX, end: Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x55]) }
 const STATE = 0x73 // s: task, "!" for a dry run
 const SUSPECT = 0x63 // c: chunk
 const DECISION = 0x64 // d: number

@@ -6,7 +6,7 @@ export const nodeRemove: Command = {
   usage: ['NODE...'],
   description: [
     'For a node that is gone for good, or that shall leave. If it runs, it stops; its id never comes back. The machine can join again with an empty data folder. The node that leads can not be removed: one that is stopped, or is to go, is removed by another.',
-    'A node is named by its id, or by the beginning of it.',
+    'A node is named by its id, by the beginning of it, or by its host.',
   ],
   options: [],
   connects: true,

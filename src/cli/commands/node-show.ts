@@ -8,7 +8,7 @@ import { humanSize, shortTime } from '../units.ts'
 
 export const nodeShow: Command = {
   usage: ['NODE'],
-  description: ['A node is named by its id, or by the beginning of it.'],
+  description: ['A node is named by its id, by the beginning of it, or by its host.'],
   options: [],
   connects: true,
   operands: { min: 1, max: 1 },

@@ -12,6 +12,7 @@ import type { Random } from '#platform/random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import type { BodyGate } from '#gateway/http/body-gate.ts'
+import type { BackupSource } from './backup-source.ts'
 import type { ClusterAdmin } from './cluster-admin.ts'
 import type { StatusDocument } from './schemas.ts'
 import type { TrackerAdmin } from './tracker-admin.ts'
@@ -27,6 +28,8 @@ export interface RestServices {
   readonly classes: ClassDesk
   /** `undefined` on a node that has none. */
   readonly tracker?: TrackerAdmin | undefined
+  /** `undefined` on a node that has none. */
+  readonly backup?: BackupSource | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

@@ -1,4 +1,6 @@
 import { abortUpload } from './abort-upload.ts'
+import { backUpChunk } from './back-up-chunk.ts'
+import { backUpMetadata } from './back-up-metadata.ts'
 import { beginUpload } from './begin-upload.ts'
 import { changeEntry } from './change-entry.ts'
 import { commitUpload } from './commit-upload.ts'
@@ -101,6 +103,8 @@ export const ROUTES: readonly Route[] = [
   pauseTracker,
   resumeTracker,
   runTracker,
+  backUpMetadata,
+  backUpChunk,
   showOpenApi,
   showHealth,
   showReadiness,

@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { EtcdPlace } from '#etcd/etcd-flags.ts'
+import { peerUrlOf } from '#etcd/etcd-flags.ts'
+import type { EtcdMember } from '#etcd/etcd-member.ts'
+import type { EtcdState } from '#etcd/etcd-supervisor.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import { silentLog } from '#observe/log.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
+import { EtcdSeat } from './etcd-seat.ts'
+
+const PLACE: EtcdPlace = {
+  ...{ nodeId: 'one' as NodeId, clusterId: 'cluster', listenHost: '10.0.0.1', host: '10.0.0.1' },
+  ...{ clientPort: 7404, peerPort: 7405 },
+}
+const OTHER: EtcdMember = {
+  ...{ id: '2', name: 'two', peerUrls: ['http://10.0.0.2:7405'], clientUrls: ['http://10.0.0.2:7404'] },
+  role: 'voter',
+}
+/** Added, and not yet started. */
+const NEWCOMER: EtcdMember = { id: '3', name: '', peerUrls: [peerUrlOf(PLACE)], clientUrls: [], role: 'learner' }
+
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 50; turns += 1) await new Promise(setImmediate)
+}
+
+class Fixture {
+  readonly clock = new ManualClock()
+  readonly done: string[] = []
+  members: readonly EtcdMember[]
+  state: EtcdState = { kind: 'stopped' }
+  hasData: boolean
+
+  constructor({ members, hasData }: { members: readonly EtcdMember[]; hasData: boolean }) {
+    this.members = members
+    this.hasData = hasData
+  }
+
+  async start(): Promise<EtcdSeat> {
+    const fixture = this
+    const seat = new EtcdSeat({
+      ...{ place: PLACE, clock: this.clock, log: silentLog, isFounder: false },
+      members: { list: async () => fixture.members, update: async () => {} },
+      onVoters: async () => {},
+      supervisor: {
+        get state() {
+          return fixture.state
+        },
+        hasData: async () => fixture.hasData,
+        start: async (_place, beginning) => {
+          fixture.done.push(beginning === 'resume' ? 'resume' : 'join')
+          fixture.state = { kind: 'running', pid: 1, sinceMs: 0, restarts: 0 }
+          fixture.hasData = true
+        },
+        stop: async () => {
+          fixture.state = { kind: 'stopped' }
+        },
+        forget: async () => {
+          fixture.done.push('forget')
+          fixture.hasData = false
+        },
+      },
+    })
+    await seat.start()
+    await settled()
+    return seat
+  }
+
+  async pass(seconds: number): Promise<void> {
+    for (let second = 0; second < seconds; second += 1) {
+      this.clock.advance(1_000)
+      await settled()
+    }
+  }
+
+  async end(seat: EtcdSeat): Promise<void> {
+    const stopping = seat.stop()
+    this.clock.advance(1_000)
+    await stopping
+  }
+}
+
+test('a member that was removed is forgotten, and joins as a new one, also when it was added again before it noticed', async () => {
+  const it = new Fixture({ members: [OTHER], hasData: true })
+  const seat = await it.start()
+  it.members = [OTHER, NEWCOMER]
+  it.state = { kind: 'ended', restarts: 3, waitMs: 2_000, reason: 'exit code 0' }
+  await it.pass(2)
+  assert.deepEqual(it.done, ['resume'])
+  await it.pass(6)
+  assert.deepEqual(it.done, ['resume', 'forget', 'join'])
+  await it.pass(10)
+  assert.deepEqual(it.done, ['resume', 'forget', 'join'])
+  await it.end(seat)
+})
+
+test('a member that is listed, or runs and has not said its name yet, keeps what it has', async () => {
+  const it = new Fixture({ members: [OTHER, NEWCOMER], hasData: false })
+  const seat = await it.start()
+  await it.pass(10)
+  it.members = [OTHER, { ...NEWCOMER, name: 'one' }]
+  it.state = { kind: 'ended', restarts: 3, waitMs: 2_000, reason: 'signal SIGKILL' }
+  await it.pass(10)
+  assert.deepEqual(it.done, ['join'])
+  await it.end(seat)
+})
