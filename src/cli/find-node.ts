@@ -19,6 +19,9 @@ export async function findNode(client: ShoalClient, named: string): Promise<Remo
   if (found.length > 1) throw usageError(`"${named}" is how the ids of ${found.length} nodes begin: give more of it`)
   const [node] = found
   if (node === undefined)
-    throw new ShoalError('NOT_FOUND', `There is no node whose id begins with "${named}", nor one at that host: shoal node list shows them`)
+    throw new ShoalError(
+      'NOT_FOUND',
+      `There is no node whose id begins with "${named}", nor one at that host: shoal node list shows them`,
+    )
   return node
 }

@@ -41,7 +41,10 @@ export class LoneEtcd {
     const { memberPath, copyPath, files, processes } = options
     const program = await processes.find('etcd')
     if (program === undefined)
-      throw new ShoalError('UNAVAILABLE', 'There is no program "etcd" on the PATH, which reads what etcd has kept here: install it')
+      throw new ShoalError(
+        'UNAVAILABLE',
+        'There is no program "etcd" on the PATH, which reads what etcd has kept here: install it',
+      )
     await removeTree(files, copyPath)
     await copyTree(files, memberPath, copyPath)
     let said = ''

@@ -33,7 +33,10 @@ export class BackupFolder {
   /** The last one. @throws NOT_FOUND */
   async newest(): Promise<string> {
     const names = (await this.#files.list(this.path)) ?? []
-    const [last] = names.filter((name) => name.endsWith(SUFFIX)).toSorted().slice(-1)
+    const [last] = names
+      .filter((name) => name.endsWith(SUFFIX))
+      .toSorted()
+      .slice(-1)
     if (last === undefined) throw new ShoalError('NOT_FOUND', `There is no backup in "${this.path}": "shoal backup" makes one`)
     return last.slice(0, -SUFFIX.length)
   }

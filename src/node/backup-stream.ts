@@ -80,7 +80,7 @@ async function bytesOf(files: Files, path: string, span: Span): Promise<Buffer> 
 async function* piecesOf(files: Files, path: string, { from, to }: Span): AsyncGenerator<Buffer, void, undefined> {
   const file = await files.open(path, 'read')
   try {
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const piece = Buffer.allocUnsafe(Math.min(READ_BYTES, to - at))
       const length = await file.read(piece, at)
       if (length === 0) throw damaged(path)

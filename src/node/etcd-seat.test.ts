@@ -37,27 +37,27 @@ class Fixture {
   }
 
   async start(): Promise<EtcdSeat> {
-    const fixture = this
+    const state = (): EtcdState => this.state
     const seat = new EtcdSeat({
       ...{ place: PLACE, clock: this.clock, log: silentLog, isFounder: false },
-      members: { list: async () => fixture.members, update: async () => {} },
+      members: { list: async () => this.members, update: async () => {} },
       onVoters: async () => {},
       supervisor: {
         get state() {
-          return fixture.state
+          return state()
         },
-        hasData: async () => fixture.hasData,
+        hasData: async () => this.hasData,
         start: async (_place, beginning) => {
-          fixture.done.push(beginning === 'resume' ? 'resume' : 'join')
-          fixture.state = { kind: 'running', pid: 1, sinceMs: 0, restarts: 0 }
-          fixture.hasData = true
+          this.done.push(beginning === 'resume' ? 'resume' : 'join')
+          this.state = { kind: 'running', pid: 1, sinceMs: 0, restarts: 0 }
+          this.hasData = true
         },
         stop: async () => {
-          fixture.state = { kind: 'stopped' }
+          this.state = { kind: 'stopped' }
         },
         forget: async () => {
-          fixture.done.push('forget')
-          fixture.hasData = false
+          this.done.push('forget')
+          this.hasData = false
         },
       },
     })

@@ -100,10 +100,13 @@ async function takeTail({ path, nodeId, clusterId }: Pick<Folder, 'path' | 'node
     tls: { certFile: pair, keyFile: pair, caFile: authority },
     isReady: async (endpoint) => {
       const log = connect(endpoint)
-      return log.bounds().then(
-        () => true,
-        () => false,
-      ).finally(() => log.close())
+      return log
+        .bounds()
+        .then(
+          () => true,
+          () => false,
+        )
+        .finally(() => log.close())
     },
     ...{ files, processes: new NodeProcesses(), clock: nodeClock, random: nodeRandom },
   })

@@ -52,7 +52,12 @@ export function stepsOf(page: string): Map<string, Step[]> {
 export function missingIn(said: string, seen: readonly string[]): string | undefined {
   const lines = said.split('\n').map((line) => line.replaceAll(/\s+/g, ' '))
   for (const line of seen) {
-    const pattern = new RegExp(line.split('…').map((part) => RegExp.escape(part.trim())).join('.*'))
+    const pattern = new RegExp(
+      line
+        .split('…')
+        .map((part) => RegExp.escape(part.trim()))
+        .join('.*'),
+    )
     const at = lines.findIndex((each) => pattern.test(each))
     if (at === -1) return line
     lines.splice(at, 1)

@@ -13,12 +13,20 @@ export const restore: Command = {
   ],
   options: [
     { name: 'data', value: 'DIR', description: 'the data folder to make, which must not be there yet' },
-    { name: 'moment', value: 'NAME', description: 'which backup of the folder: the name that was printed when it was made', fallback: 'the newest' },
+    {
+      name: 'moment',
+      value: 'NAME',
+      description: 'which backup of the folder: the name that was printed when it was made',
+      fallback: 'the newest',
+    },
   ],
   connects: false,
   operands: { min: 1, max: 1 },
   examples: [
-    { command: 'shoal restore /backup/shoal --data .shoal', explains: 'the newest; shoal serve --cluster begins a new cluster with it' },
+    {
+      command: 'shoal restore /backup/shoal --data .shoal',
+      explains: 'the newest; shoal serve --cluster begins a new cluster with it',
+    },
   ],
   async run({ operands, options, output, signal }) {
     const data = options.text('data')
