@@ -1,18 +1,14 @@
-import type { ChunkUsage } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { type ChunkId, DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
 import type { Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
-import { nextChange } from '#metadata/change-feed.ts'
-import { countGarbageChunks } from '#metadata/collector.ts'
 import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata, type VolumeHandle } from '#metadata/metadata.ts'
 import { DEFAULT_POLICY } from '#metadata/policy.ts'
-import type { VolumeInfo, VolumePolicy, VolumeUsage } from '#metadata/policy.ts'
+import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
 import { RECLASS_START, reclassStep } from '#metadata/reclass.ts'
 import type { ReclassPlace } from '#metadata/reclass.ts'
 import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
-import { listUploads } from '#metadata/uploads.ts'
 import {
   createVolume,
   describeVolume,
@@ -39,18 +35,9 @@ import { ReadBuffers } from './read-buffers.ts'
 import { Rewrites } from './rewrites.ts'
 import type { Objects, ObjectVolumes } from './objects.ts'
 import type { StrongVolumesOptions, VolumeClasses } from './strong-volumes-options.ts'
+import { describeVolumes, type StrongVolumesStatus } from './strong-status.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
-
-export interface StrongVolumesStatus {
-  readonly volumes: number
-  readonly usage: VolumeUsage
-  readonly chunks: ChunkUsage
-  /** Chunks that nothing uses, as far as they were counted. */
-  readonly garbage: { readonly chunks: number; readonly hasMore: boolean }
-  readonly uploads: number
-  readonly cursor: string
-}
 
 const OPEN_VOLUMES_MAX = 1_000
 const HOUR_MS = 3_600_000
@@ -331,24 +318,6 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   async status(): Promise<StrongVolumesStatus> {
     const chunks = await this.#stores.chunks.usage()
-    return this.#metadata.readSystem((snapshot) => {
-      let usage = { files: 0, bytes: 0 }
-      let uploads = 0
-      const volumes = [...listVolumes(snapshot)]
-      for (const record of volumes) {
-        const { files, bytes } = describeVolume(snapshot, record).usage
-        usage = { files: usage.files + files, bytes: usage.bytes + bytes }
-        for (const { session } of listUploads(new VolumeView(snapshot, volumePrefix(record.tenant, record.id))))
-          if (!session.hidden) uploads += 1
-      }
-      return {
-        volumes: volumes.length,
-        usage,
-        chunks,
-        garbage: countGarbageChunks(snapshot),
-        uploads,
-        cursor: String(nextChange(snapshot)),
-      }
-    })
+    return this.#metadata.readSystem((snapshot) => ({ ...describeVolumes(snapshot), chunks }))
   }
 }
