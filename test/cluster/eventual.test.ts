@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, before, test } from 'node:test'
+import { SeededRandom } from '#platform/seeded-random.ts'
 import { EventualNodes, until } from '../support/eventual-nodes.ts'
+import { AUTHORIZATION } from '../support/node-process.ts'
 
 // Real nodes in processes of their own, without etcd.
 
@@ -80,4 +82,42 @@ test('cut off from each other both take writes of one path, and the one that los
     return now !== shown && (now?.startsWith('from the ') ?? false)
   })
   assert.match(await cluster.cli(0).run('status'), /Eventual +1 volume/)
+})
+
+test('WebDAV writes and lists an eventual volume on any node, and refuses locks', async () => {
+  const dav = (at: number, method: string, path: string, options: { body?: string; headers?: Record<string, string> } = {}) =>
+    fetch(`${cluster.nodes[at]!.origin}/dav/shared/${path}`, {
+      method,
+      body: options.body ?? null,
+      headers: { authorization: AUTHORIZATION, ...options.headers },
+    })
+  assert.equal((await dav(1, 'MKCOL', 'web')).status, 201)
+  assert.equal((await dav(1, 'PUT', 'web/page.html', { body: '<p>' })).status, 201)
+  await until('the first has it', async () => (await cluster.text(0, 'web/page.html')) === '<p>')
+  assert.match(await (await dav(0, 'PROPFIND', 'web/', { headers: { depth: '1' } })).text(), /page\.html/)
+  const moved = await dav(0, 'MOVE', 'web/page.html', {
+    headers: { destination: `${cluster.nodes[0]!.origin}/dav/shared/web/index.html` },
+  })
+  assert.equal(moved.status, 201, await moved.text())
+  const lock = '<lockinfo xmlns="DAV:"><lockscope><exclusive/></lockscope><locktype><write/></locktype></lockinfo>'
+  const refused = await dav(1, 'LOCK', 'web/', { body: lock, headers: { 'content-type': 'application/xml' } })
+  assert.equal(refused.status, 501, await refused.text())
+})
+
+test('four nodes that take writes at random have the same names and contents once it is quiet, also after one was killed', async () => {
+  await cluster.grow(2)
+  const random = new SeededRandom(6)
+  const pick = (count: number) => Math.floor(random.fraction() * count)
+  const writeSome = (count: number, ofNodes: readonly number[]) =>
+    Promise.all(
+      Array.from({ length: count }, async (_, at) => {
+        const body = at % 8 === 0 ? Buffer.alloc(20_000, `${at}`) : `content ${at}`
+        await cluster.put(ofNodes[pick(ofNodes.length)] as number, `many/${pick(5)}/file-${pick(30)}`, body)
+      }),
+    )
+  await writeSome(60, [0, 1, 2, 3])
+  await cluster.nodes[3]!.kill()
+  await writeSome(20, [0, 1, 2])
+  await cluster.start(3)
+  await cluster.agree(30_000)
 })
