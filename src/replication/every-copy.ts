@@ -34,11 +34,17 @@ export class EveryCopy implements Omit<ChunkStore, 'read' | 'write' | 'close'> {
   }
 
   /** Removes the copies wherever one may be, also those that stand in for others. True if there were some, and none is left on
-   *  the nodes that answered. */
+   *  the nodes that answered. One that was touched keeps the others too: whoever repairs chunks would give them back, touched anew. */
   async forget(id: ChunkId, options: { untouchedSinceMs?: number } = {}): Promise<boolean> {
     const { peers } = this.#options
     const search = this.#search()
-    const answers = await search.ask(this.#nodesOf(id), (node, signal) => peers.store(node).forget(id, { ...options, signal }))
+    const nodes = this.#nodesOf(id)
+    if (options.untouchedSinceMs !== undefined) {
+      const found = await search.locateAt(id, nodes)
+      const touchedAtMs = found.map((answer) => (answer.error === undefined ? (answer.value?.touchedAtMs ?? 0) : 0))
+      if (Math.max(...touchedAtMs) >= options.untouchedSinceMs) return false
+    }
+    const answers = await search.ask(nodes, (node, signal) => peers.store(node).forget(id, { ...options, signal }))
     const told = answers.flatMap((answer) => (answer.error === undefined ? [answer] : []))
     if (!told.some(({ value }) => value)) return false
     if (options.untouchedSinceMs === undefined) return true

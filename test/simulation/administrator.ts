@@ -15,7 +15,7 @@ export interface AdministratorOptions {
   tell(line: string): void
 }
 
-const PAUSE_MS_MAX = 4_000
+const PAUSE_MS_MAX = 2_000
 
 /** Adds a node, takes one away once what it has is elsewhere, and changes her mind about others, while everything goes on. */
 export class Administrator {

@@ -22,7 +22,7 @@ export const TIMING = {
     saveMs: 300,
     fenceMs: 1_000,
     holdOffMs: 3_000,
-    repairEveryMs: 5_000,
+    repairEveryMs: 2_000,
     rebalanceEveryMs: 8_000,
     collectEveryMs: 5_000,
     trimEveryMs: 4_000,
