@@ -35,7 +35,7 @@ export class ChunkFollower {
   readonly #placeOf: ChunkFollowerOptions['placeOf']
   readonly #readBytes: Counter
   /** The one known longest goes first. */
-  readonly #places = new Map<ChunkId, PackPlace>()
+  readonly #places = new Map<ChunkId, PackPlace | 'own file'>()
 
   constructor({ path, files, digests, readBytes, placeOf }: ChunkFollowerOptions) {
     this.#packs = new PackReader({ folder: packsFolder(path), files })
@@ -50,7 +50,10 @@ export class ChunkFollower {
     const isInFile = range !== undefined && range.offset + range.length > MAX_PACKED_BYTES
     const packed = isInFile ? undefined : await this.#readPacked(id, range)
     const bytes = packed ?? (await this.#chunkFiles.read(id, range, into))
-    if (bytes === undefined) throw chunkMissing(id)
+    if (bytes === undefined) {
+      this.#places.delete(id)
+      throw chunkMissing(id)
+    }
     this.#readBytes.add(bytes.length)
     return bytes
   }
@@ -61,7 +64,9 @@ export class ChunkFollower {
   }
 
   async #readPacked(id: ChunkId, range: ByteRange | undefined): Promise<Buffer | undefined> {
-    let place = this.#places.get(id) ?? (await this.#ask(id))
+    const known = this.#places.get(id)
+    if (known === 'own file') return undefined
+    let place = known ?? (await this.#ask(id))
     for (let tries = 1; place !== undefined; tries += 1) {
       const { offset, length } = checkRange(id, place.lengthBytes, range)
       if (length === 0) return Buffer.alloc(0)
@@ -78,9 +83,8 @@ export class ChunkFollower {
   async #ask(id: ChunkId): Promise<PackPlace | undefined> {
     this.#places.delete(id)
     const place = await this.#placeOf(id)
-    if (place === undefined) return undefined
     if (this.#places.size >= PLACES_KEPT) this.#places.delete(this.#places.keys().next().value as ChunkId)
-    this.#places.set(id, place)
+    this.#places.set(id, place ?? 'own file')
     return place
   }
 }

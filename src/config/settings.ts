@@ -149,7 +149,7 @@ export const SETTINGS = {
     fallback: 64,
     min: 0,
     max: 256,
-    help: 'threads at most that answer what only reads from S3, beside the one that does everything: started when that one is busy and a core is free, and never more than there are further cores',
+    help: 'threads at most that answer what only reads, beside the one that does everything: started when that one is busy and a core is free, and never more than there are further cores',
   }),
   'lifecycle.intervalMs': durationMs({
     fallback: HOUR_MS,

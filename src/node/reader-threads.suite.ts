@@ -1,7 +1,9 @@
 // A node on a machine that seems to have three cores, the first of them always busy: so it soon has two reader threads.
 
+import assert from 'node:assert/strict'
 import { Agent } from 'node:http'
 import { Agent as TlsAgent } from 'node:https'
+import { setTimeout as delay } from 'node:timers/promises'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { loadConfig } from '#config/load-config.ts'
 import { silentLog } from '#observe/log.ts'
@@ -12,7 +14,9 @@ import type { NodePorts, RunningNode } from './start-node.ts'
 
 export const KEYS = { accessKeyId: 'tester', secretAccessKey: 'test-secret' }
 
-class BusyThreads extends NodeThreads {
+export const AUTHORIZATION = `Basic ${Buffer.from(`${KEYS.accessKeyId}:${KEYS.secretAccessKey}`).toString('base64')}`
+
+export class BusyThreads extends NodeThreads {
   override readonly cores: number = 3
   override busyShare(): number {
     return 1
@@ -79,4 +83,32 @@ export class Client {
   close(): void {
     this.s3.destroy()
   }
+}
+
+export const CLIENTS = 12
+
+/** Asks over REST, and answers what came. */
+export async function restOf({ url }: Pick<RunningNode, 'url'>, method: string, path: string, body?: unknown): Promise<string> {
+  const response = await fetch(url + path, {
+    method,
+    body: body === undefined ? null : JSON.stringify(body),
+    headers: { authorization: AUTHORIZATION, 'content-type': 'application/json' },
+  })
+  assert.ok(response.ok, `${method} ${path}: ${response.status}`)
+  return response.text()
+}
+
+/** Clients, and reads until three servers have answered them. */
+export async function spread({ s3Url }: Pick<RunningNode, 's3Url'>, ca?: Buffer): Promise<Client[]> {
+  const clients = Array.from({ length: CLIENTS }, () => new Client(s3Url, ca === undefined ? {} : { ca }))
+  await clients[0]?.put('there', 'yes')
+  const seen = new Set<string>()
+  const endMs = performance.now() + 60_000
+  while (seen.size < 3) {
+    assert.ok(performance.now() < endMs, `only ${seen.size} servers`)
+    await Promise.all(clients.map((client) => client.get('there')))
+    await delay(20)
+    for (const { servers } of clients) for (const server of servers) seen.add(server)
+  }
+  return clients
 }

@@ -14,10 +14,8 @@ import {
   PutBucketPolicyCommand,
 } from '@aws-sdk/client-s3'
 import { isShoalError } from '#foundation/errors.ts'
-import { Client, KEYS, startBusyNode } from './reader-threads.suite.ts'
+import { CLIENTS, Client, restOf, spread, startBusyNode } from './reader-threads.suite.ts'
 import type { RunningNode } from './start-node.ts'
-
-const CLIENTS = 12
 
 let data: string
 let node: RunningNode
@@ -31,38 +29,10 @@ after(async () => {
   await rm(data, { recursive: true, force: true })
 })
 
-async function rest(method: string, path: string, body?: unknown): Promise<string> {
-  const response = await fetch(node.url + path, {
-    method,
-    body: body === undefined ? null : JSON.stringify(body),
-    headers: {
-      authorization: `Basic ${Buffer.from(`${KEYS.accessKeyId}:${KEYS.secretAccessKey}`).toString('base64')}`,
-      'content-type': 'application/json',
-    },
-  })
-  assert.ok(response.ok, `${method} ${path}: ${response.status}`)
-  return response.text()
-}
-
-/** Clients, and reads until three servers have answered them. */
-async function spread(target = node, ca?: Buffer): Promise<Client[]> {
-  const clients = Array.from({ length: CLIENTS }, () => new Client(target.s3Url, ca === undefined ? {} : { ca }))
-  await clients[0]?.put('there', 'yes')
-  const seen = new Set<string>()
-  const endMs = performance.now() + 60_000
-  while (seen.size < 3) {
-    assert.ok(performance.now() < endMs, `only ${seen.size} servers`)
-    await Promise.all(clients.map((client) => client.get('there')))
-    await delay(20)
-    for (const { servers } of clients) for (const server of servers) seen.add(server)
-  }
-  return clients
-}
-
 test('when one thread is busy with reads others share them: each sees what was acknowledged by any, and no request fails', async () => {
   const first = new Client(node.s3Url)
   await first.s3.send(new CreateBucketCommand({ Bucket: 'bucket' }))
-  const clients = await spread()
+  const clients = await spread(node)
   const sizes = [10, 4_000, 6_000, 300_000]
   for (let round = 0; round < 10; round += 1) {
     await Promise.all(
@@ -88,12 +58,12 @@ test('the metrics of the node are those of all its threads', async () => {
   const count = async (): Promise<number> => {
     // Servers hand their counts on once a second.
     await delay(1_200)
-    const text = await rest('GET', '/metrics')
+    const text = await restOf(node, 'GET', '/metrics')
     const lines = [...text.matchAll(/^shoal_http_requests_total\{door="s3",method="GET",status="200"\} (\d+)$/gm)]
     assert.ok(lines.length === 1 && text.includes('process_cpu_seconds_total'))
     return Number(lines[0]?.[1])
   }
-  const clients = await spread()
+  const clients = await spread(node)
   const before = await count()
   await Promise.all(clients.map(async (client) => assert.equal(await client.get('there'), 'yes')))
   assert.equal((await count()) - before, CLIENTS)
@@ -101,13 +71,13 @@ test('the metrics of the node are those of all its threads', async () => {
 })
 
 test('a key that is disabled opens nothing from then on, and one that is made does, on whichever thread', async () => {
-  const warm = await spread()
+  const warm = await spread(node)
   for (let round = 0; round < 3; round += 1) {
-    const made = JSON.parse(await rest('POST', '/api/v1/keys', { principal: 'root' })) as Record<string, string>
+    const made = JSON.parse(await restOf(node, 'POST', '/api/v1/keys', { principal: 'root' })) as Record<string, string>
     const credentials = { accessKeyId: made['accessKey'] as string, secretAccessKey: made['secretKey'] as string }
     const clients = Array.from({ length: CLIENTS }, () => new Client(node.s3Url, { credentials }))
     await Promise.all(clients.map(async (client) => assert.equal(await client.get('there'), 'yes')))
-    await rest('PATCH', `/api/v1/keys/${made['accessKey']}`, { enabled: false })
+    await restOf(node, 'PATCH', `/api/v1/keys/${made['accessKey']}`, { enabled: false })
     await Promise.all(clients.map((client) => assert.rejects(client.get('there'), { name: 'InvalidAccessKeyId' })))
     for (const client of clients) client.close()
   }
@@ -115,7 +85,7 @@ test('a key that is disabled opens nothing from then on, and one that is made do
 })
 
 test('who may read is what a bucket says now, on whichever thread', async () => {
-  const clients = await spread()
+  const clients = await spread(node)
   const anyone = async (): Promise<number[]> =>
     (
       await Promise.all(

@@ -31,6 +31,10 @@ async function write(name: string, bytes: Buffer): Promise<void> {
   await volume.writeFile(parsePath(name), bytes, { caller })
 }
 
+async function remove(name: string): Promise<void> {
+  await (await both.writer.open('docs')).remove(parsePath(name), { caller })
+}
+
 async function open(name: string): Promise<OpenFile | undefined> {
   return (await both.reader.open('docs')).openFile(parsePath(name))
 }
@@ -51,7 +55,7 @@ async function read(file: OpenFile | undefined): Promise<Buffer> {
 
 const WAYS = {
   replaced: (name: string, sizeBytes: number) => write(name, contents(sizeBytes, 'other')),
-  removed: async (name: string) => (await both.writer.open('docs')).remove(parsePath(name), { caller }),
+  removed: (name: string) => remove(name),
   'changed in place': async (name: string, sizeBytes: number) => {
     const volume = await both.writer.open('docs')
     for (let offset = 0; offset < sizeBytes; offset += CHUNK_BYTES / 2)
@@ -75,7 +79,7 @@ for (const [how, change] of Object.entries(WAYS))
       assert.ok((await rest(pieces, [kept])).equals(bytes))
       assert.ok((await rest(file.read({ offset: 0, length: sizeBytes }))).equals(bytes))
       file.close()
-      if (how !== 'removed') await (await both.writer.open('docs')).remove(parsePath(name), { caller })
+      if (how !== 'removed') await remove(name)
       await both.collect()
       assert.equal((await both.disk.usage()).chunks, 0)
     })
@@ -97,7 +101,7 @@ test('what is removed between the look of a thread and its pin is not there', as
     await write('raced', contents(sizeBytes, 'first'))
     await both.reader.open('docs')
     both.afterLook = async () => {
-      await (await both.writer.open('docs')).remove(parsePath('raced'), { caller })
+      await remove('raced')
       await both.collect()
     }
     assert.equal(await open('raced'), undefined)
@@ -134,7 +138,7 @@ test('where a packed chunk lies is asked once, and again after compaction has mo
   assert.equal(both.asked.places, places)
   // The pack fills up, and all else in it goes.
   for (let at = 0; at < 12; at += 1) await write(`filler-${at}`, contents(200_000, `filler ${at}`))
-  for (let at = 0; at < 12; at += 1) await (await both.writer.open('docs')).remove(parsePath(`filler-${at}`), { caller })
+  for (let at = 0; at < 12; at += 1) await remove(`filler-${at}`)
   await both.collect()
   assert.ok((await read(await open('packed'))).equals(bytes))
   assert.equal(both.asked.places, places)
@@ -143,15 +147,18 @@ test('where a packed chunk lies is asked once, and again after compaction has mo
   assert.equal(both.asked.places, places + 1)
 })
 
-test('the writer is asked for tables only, not for other contents in files', async () => {
+test('the writer is asked for tables before they are opened, and where a chunk lies once, if the chunk may be in a pack', async () => {
   for (const [sizeBytes, settled] of [
     [3_500_000, 0],
     [11_000_000, 1],
   ] as const) {
     const before = { ...both.asked }
-    await write('asked', contents(sizeBytes, 'asked'))
-    await read(await open('asked'))
+    await write('asked', contents(sizeBytes, `asked ${sizeBytes}`))
+    const file = await open('asked')
     assert.equal(both.asked.settled - before.settled, settled)
+    for (let round = 0; round < 3; round += 1) await rest(file?.read({ offset: 10, length: 100 }) as AsyncIterator<Buffer>)
+    assert.equal(both.asked.places - before.places, 1)
+    await read(file)
   }
 })
 
