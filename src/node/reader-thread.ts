@@ -129,10 +129,11 @@ class Reader {
     const findKey = findIn({ ...start.credentials, principal: ROOT }, keys)
     const s3 = { prefix: '/', door: assembleS3({ config, volumes, keyring: keys, findKey, ports: own }) }
     const parts = { config, volumes, authenticator, ports: own }
-    const rest = { prefix: '/', door: assembleRest({ ...parts, ...withheldServices() }, httpMetrics), mayTry: isFileView }
+    const rest = { prefix: '/', door: assembleRest({ ...parts, ...withheldServices() }, httpMetrics) }
+    const base = [...assembleWebdav(parts), rest].map((place) => ({ ...place, mayTry: isFileView }))
     return {
       s3: this.#assembleServer('s3', [s3], httpMetrics),
-      base: this.#assembleServer('base', [...assembleWebdav(parts), rest], httpMetrics),
+      base: this.#assembleServer('base', base, httpMetrics),
     }
   }
 

@@ -2,9 +2,9 @@ import type { Exchange } from '#gateway/http/exchange.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
 import { forTheWriter } from '#kv/following-store.ts'
 
-/** What a reader answers over REST: files, their attributes, and what is in folders. The rest is rare, or tells of the node as
+/** What a reader answers on the base port: files, their attributes, and what is in folders. The rest is rare, or tells of the node as
  *  a whole, or waits for changes that only the thread that makes them is told of. */
-const FILE_VIEWS = /^\/api\/v1\/volumes\/[^/]+\/(files|entries|attributes)(\/|$)/
+const FILE_VIEWS = /^\/api\/v1\/volumes\/[^/]+\/(files|entries|attributes)(\/|$)|^\/dav\/[^/]+\/./
 
 export function isFileView({ path }: Pick<Exchange, 'path'>): boolean {
   return FILE_VIEWS.test(path)
