@@ -90,6 +90,8 @@ export class ForwardingDoor implements Door {
   readonly #options: ForwardingDoorOptions
   readonly #waiting = new Set<AbortController>()
   readonly #tries = new Set<Try>()
+  /** Ends the wait for former leaders when nothing waits for one any more. */
+  #answered: AbortController | undefined
 
   constructor(options: ForwardingDoorOptions) {
     this.#options = options
@@ -156,13 +158,15 @@ export class ForwardingDoor implements Door {
       throw error
     } finally {
       this.#tries.delete(one)
+      if (this.#tries.size === 0) this.#answered?.abort()
     }
   }
 
   async #giveUpFormer(): Promise<void> {
     const { clock, forwarding } = this.#options
     const before = [...this.#tries]
-    await clock.sleep(FORMER_MS)
+    if (this.#answered?.signal.aborted !== false) this.#answered = new AbortController()
+    await clock.sleep(FORMER_MS, this.#answered.signal).catch(() => {})
     for (const one of before) {
       if (!this.#tries.has(one)) continue
       const now = forwarding.decide(one.exchange)
