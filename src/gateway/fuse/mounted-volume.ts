@@ -191,7 +191,13 @@ export class MountedVolume {
   async latest(node: MountedNode): Promise<Attributes> {
     const contents = this.contents(node)
     if (contents.written.isClean) this.changed(node)
-    return contents.reader?.attributes ?? (await this.reader(node)).attributes
+    try {
+      return contents.reader?.attributes ?? (await this.reader(node)).attributes
+    } catch (error) {
+      // Nobody will close what can't be opened.
+      if (node.opens === 0) this.#contents.delete(node)
+      throw error
+    }
   }
 
   /** Lets the kernel ask for attributes again that aren't those that it was told. */

@@ -8,7 +8,8 @@ import type { Change } from '#volume/volume.ts'
 import { MountedVolume } from './mounted-volume.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { Notification } from './protocol/notifications.ts'
-import type { EntryReply } from './protocol/replies.ts'
+import { OPEN_FLAGS } from './protocol/opcodes.ts'
+import type { EntryReply, OpenReply } from './protocol/replies.ts'
 import { RemoteChanges } from './remote-changes.ts'
 import { volumeOperations } from './volume-operations.ts'
 
@@ -160,4 +161,37 @@ test('a directory that cannot be said to be gone is said to be looked for again'
   const inode = state.table.get(d).inode
   await changes.apply({ kind: 'remove', inode, parent: 1, path: ['d'], from: undefined, timeNs: 1n } as unknown as Change)
   assert.ok(told.some((one) => one.kind === 'entry' && one.name === 'd'))
+})
+
+test('a listing that others change while it is read is dropped once more when it is over', async () => {
+  const { fs, pull, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  const open = { flags: 0, killPrivileges: false }
+  const release = { flags: 0, unlockFlock: false, lockOwner: 0n }
+  const { handle } = (await fs.opendir(open, at(1))) as OpenReply
+  await volume.writeFile(['new'], Buffer.alloc(0), by)
+  await pull()
+  await fs.releasedir({ handle, ...release }, at(1))
+  assert.deepEqual(told.splice(0), [ofRoot])
+  const again = (await fs.opendir(open, at(1))) as OpenReply
+  await fs.releasedir({ handle: again.handle, ...release }, at(1))
+  assert.deepEqual(told, [])
+})
+
+test('who opens a file that others have changed is not shown what the kernel had of it', async () => {
+  const { fs, look, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const f = await look('f')
+  const open = async (): Promise<number> =>
+    ((await fs.open({ flags: 0, killPrivileges: false }, at(f))) as OpenReply).flags & OPEN_FLAGS.KEEP_CACHE
+  assert.equal(await open(), 0)
+  assert.equal(await open(), OPEN_FLAGS.KEEP_CACHE)
+  // Its change is not told, or not yet.
+  await volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('longer') }, by.caller)
+  assert.deepEqual(told, [])
+  assert.equal(await open(), 0)
+  assert.deepEqual(told, [{ kind: 'inode', nodeId: f }])
+  await volume.remove(['f'], by)
+  await assert.rejects(open(), { message: 'ESTALE' })
 })
