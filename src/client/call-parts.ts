@@ -1,6 +1,10 @@
 import { encodePath } from './remote-path.ts'
 import type { WriteSettings } from './upload.ts'
 
+export interface SignalOption {
+  readonly signal?: AbortSignal | undefined
+}
+
 /** Copying or removing a large tree is one call that answers when it is through. */
 export const TREE_TIMEOUT_MS = 60 * 60 * 1000
 

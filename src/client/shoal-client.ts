@@ -3,6 +3,7 @@ import { BackupCalls } from './backup-calls.ts'
 import { parseBatchAnswer } from './batch.ts'
 import type { BatchResult } from './batch.ts'
 import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
+import type { SignalOption } from './call-parts.ts'
 import { ClusterCalls } from './cluster-calls.ts'
 import { ClassCalls } from './class-calls.ts'
 import { openDownload, parseHead } from './download.ts'
@@ -38,10 +39,6 @@ import type {
 export const SESSION_THRESHOLD_BYTES = 64 * 1024 * 1024
 
 export type ClientOptions = TransportOptions
-
-interface SignalOption {
-  readonly signal?: AbortSignal | undefined
-}
 
 /** Shoal over REST, as docs/rest.md describes it. Paths are relative to the volume's root with `/` between names, names as
  *  `decodeName` makes them. Every failure is a ShoalError: the server's by its own code; UNAVAILABLE or TIMEOUT with
