@@ -6,12 +6,14 @@ import { replacing } from './defects.ts'
 import type { Defects } from './defects.ts'
 import { simulate } from './simulation.ts'
 
-const SEEDS = 20
+const SEEDS = 40
+/** Longer than others: what is looked for has more time to happen. */
+const STEPS = 600
 
 /** A run that breaks off has found something, too. */
 async function isFound(defects: Defects): Promise<boolean> {
   for (let seed = 1; seed <= SEEDS; seed += 1) {
-    const { problems } = await simulate({ defects, seed }).catch((error: unknown) => ({ problems: [String(error)] }))
+    const { problems } = await simulate({ defects, seed, steps: STEPS }).catch((error: unknown) => ({ problems: [String(error)] }))
     if (problems.length > 0) return true
   }
   return false
