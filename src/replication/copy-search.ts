@@ -8,7 +8,6 @@ import { asShoalError } from './as-shoal-error.ts'
 import { STAND_INS_MAX, settledHolders } from './copy-targets.ts'
 import { limitedCall } from './limited-call.ts'
 import type { ChunkPeers } from './peers.ts'
-import type { CopyHealth, CopySurvey } from './plan-repairs.ts'
 
 /** Before a chunk is called missing so many nodes are asked that shouldn't have it, so many at a time. */
 const STRANGERS_MAX = 64
@@ -20,6 +19,16 @@ export interface CopySearchOptions {
   readonly clock: Clock
   /** How long a node has for an answer. */
   readonly callMs: number
+}
+
+/** What is known about the copies of one chunk. */
+export interface CopySurvey {
+  /** The nodes that shall have a copy. */
+  readonly holders: readonly NodeId[]
+  /** What the nodes that answered have. */
+  readonly found: ReadonlyMap<NodeId, 'intact' | 'corrupt' | 'missing'>
+  /** Nodes that could not be asked, holders and those that may stand in for them: they may have a copy or not. */
+  readonly silent: readonly NodeId[]
 }
 
 /** What one node answered, or why it didn't. */
@@ -95,12 +104,12 @@ export class CopySearch {
   }
 
   /** Reads whole every copy that a holder or a node that stands in for one may have. */
-  async healthAt(id: ChunkId): Promise<Required<CopySurvey>> {
+  async healthAt(id: ChunkId): Promise<CopySurvey> {
     const { peers, layouts } = this.#options
     const pair = layouts()
     const nodes = new Set([...pair.readers(id), ...pair.next.candidates(id).slice(0, STAND_INS_MAX)])
     const answers = await this.ask([...nodes], (node, signal) => peers.store(node).verify(id, signal))
-    const found = new Map<NodeId, CopyHealth>()
+    const found = new Map<NodeId, 'intact' | 'corrupt' | 'missing'>()
     for (const answer of answers) if (answer.error === undefined) found.set(answer.node, answer.value)
     const silent = answers.filter(({ error }) => error !== undefined).map(({ node }) => node)
     const intact = new Set([...found].filter(([, health]) => health === 'intact').map(([node]) => node))

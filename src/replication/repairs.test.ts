@@ -4,8 +4,6 @@ import fc from 'fast-check'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { chunkIn, nodeId } from '#placement/nodes.suite.ts'
 import { describeCopies } from './copy-states.ts'
-import { planRepairs } from './plan-repairs.ts'
-import type { CopyHealth } from './plan-repairs.ts'
 import { RepairQueue } from './repair-queue.ts'
 
 test('repairs come by how few copies there are, then by how long they have waited, each chunk once', () => {
@@ -57,37 +55,6 @@ test('whatever is offered, a queue holds no more than it may, and gives in order
       )
       assert.equal(new Set(taken.map((request) => request?.chunk)).size, taken.length)
     }),
-  )
-})
-
-const anyNodes = fc.uniqueArray(fc.nat(6).map(nodeId), { maxLength: 4 })
-const anyHealth = fc.constantFrom<CopyHealth>('intact', 'corrupt', 'missing')
-
-test('carrying out a plan leaves every holder that answered with an intact copy, and never removes the last ones', () => {
-  fc.assert(
-    fc.property(anyNodes, fc.dictionary(fc.nat(6).map(nodeId), anyHealth), (holders, healths) => {
-      const found = new Map(Object.entries(healths) as [NodeId, CopyHealth][])
-      const intact = [...found].filter(([, health]) => health === 'intact').length
-      const plan = planRepairs({ holders, found })
-      assert.equal(plan.intact, intact)
-      assert.equal(plan.isLost, intact === 0)
-      assert.equal(plan.isUnsure, plan.unknown.length > 0)
-      assert.ok(planRepairs({ holders, found, silent: [nodeId(9)] }).isUnsure)
-      assert.deepEqual(
-        plan.unknown,
-        holders.filter((node) => !found.has(node)),
-      )
-      for (const source of plan.sources) assert.equal(found.get(source), 'intact')
-      if (plan.targets.length > 0) assert.ok(plan.sources.length > 0)
-      for (const target of plan.targets) found.set(target, 'intact')
-      if (intact > 0) for (const node of holders) assert.equal(found.get(node) ?? 'intact', 'intact')
-      if (plan.surplus.length > 0) {
-        assert.equal(plan.targets.length + plan.unknown.length, 0)
-        for (const node of plan.surplus) found.delete(node)
-        assert.ok(holders.length > 0 && holders.every((node) => found.get(node) === 'intact'))
-      }
-    }),
-    { numRuns: 2_000 },
   )
 })
 

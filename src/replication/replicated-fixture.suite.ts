@@ -5,9 +5,8 @@ import { computeLayout } from '#placement/compute-layout.ts'
 import { LayoutPair } from '#placement/layout-pair.ts'
 import { nodes } from '#placement/nodes.suite.ts'
 import { idOf, sampleBytes } from '#chunk/store.suite.ts'
-import { silentLog } from '#observe/log.ts'
 import type { ManualClock } from '#platform/manual-clock.ts'
-import { ChunkRepairer } from './chunk-repairer.ts'
+import { ChunkRepairer } from './chunk-repairer.suite.ts'
 import { CopySearch } from './copy-search.ts'
 import { FakeCluster, TEST_DIGESTS } from './fake-cluster.suite.ts'
 import type { FakeNode } from './fake-cluster.suite.ts'
@@ -55,7 +54,7 @@ export class Fixture {
       ...(limits === undefined ? {} : { limits }),
     })
     const search = new CopySearch({ ...common, callMs: 1_000 })
-    this.repairer = new ChunkRepairer({ ...common, search, log: silentLog, copyMs: 5_000 })
+    this.repairer = new ChunkRepairer({ ...common, search, copyMs: 5_000 })
   }
 
   get self(): FakeNode {

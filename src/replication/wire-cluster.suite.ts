@@ -27,7 +27,7 @@ import { WireServer } from '#wire/server.ts'
 import type { WireIdentity } from '#wire/server.ts'
 import { chunkMethods } from './chunk-methods.ts'
 import type { ChunkMethodLimits } from './chunk-methods.ts'
-import { ChunkRepairer } from './chunk-repairer.ts'
+import { ChunkRepairer } from './chunk-repairer.suite.ts'
 import { CopySearch } from './copy-search.ts'
 import { RepairQueue } from './repair-queue.ts'
 import { ReplicatedChunkStore } from './replicated-store.ts'
@@ -130,7 +130,7 @@ export class WireCluster {
     const policy = parseClassPolicy({ name: 'test', copies, ack })
     this.store = new ReplicatedChunkStore({ ...common, policy, repairs: this.repairs, limits })
     const search = new CopySearch({ ...common, callMs: 5_000 })
-    this.repairer = new ChunkRepairer({ ...common, search, log: silentLog, copyMs: 10_000 })
+    this.repairer = new ChunkRepairer({ ...common, search, copyMs: 10_000 })
   }
 
   static async open(options: WireClusterOptions = {}): Promise<WireCluster> {
