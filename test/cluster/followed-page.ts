@@ -4,6 +4,7 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { chmod, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +24,11 @@ export interface Step {
   readonly command: string
   /** Lines, `…` for whatever differs. */
   readonly seen: readonly string[]
+}
+
+/** The steps of a page of docs/operations/ by its sections. */
+export function sectionsOf(page: string): Map<string, Step[]> {
+  return stepsOf(readFileSync(fileURLToPath(new URL(`../../docs/operations/${page}`, import.meta.url)), 'utf8'))
 }
 
 /** The steps of a page by its sections. */
