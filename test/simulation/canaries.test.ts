@@ -13,7 +13,9 @@ const STEPS = 600
 /** A run that breaks off has found something, too. */
 async function isFound(defects: Defects): Promise<boolean> {
   for (let seed = 1; seed <= SEEDS; seed += 1) {
-    const { problems } = await simulate({ defects, seed, steps: STEPS }).catch((error: unknown) => ({ problems: [String(error)] }))
+    const { problems } = await simulate({ defects, seed, steps: STEPS }).catch((error: unknown) => ({
+      problems: [String(error)],
+    }))
     if (problems.length > 0) return true
   }
   return false
