@@ -41,10 +41,10 @@ export function restCalls({ all = false } = {}): RestCalls {
   })
   after(async () => {
     await agent.destroy()
+    await server[Symbol.asyncDispose]()
     const seen = checkDocumented(server)
     const missing = ROUTES.map((route) => route.operation).filter((operation) => !seen.has(operation))
     if (all) assert.deepEqual(missing, [], 'routes that no test has called')
-    await server[Symbol.asyncDispose]()
   })
   const call: RestCalls['call'] = (method, path, options = {}) => send(agent, server.url + path, { method, ...options })
   return {

@@ -312,6 +312,17 @@ test('the writes of a strong volume have no conflicts', async () => {
     assert.deepEqual([answer.status, answer.json['code']], [501, 'UNSUPPORTED'])
 })
 
+test('a backup is read as metadata in one piece, and chunk by chunk', async () => {
+  assert.equal((await call('GET', '/api/v1/backup/metadata')).text, 'metadata')
+  const chunk = (name: string) => call('GET', `/api/v1/backup/chunks/${name}`)
+  assert.equal((await chunk('a'.repeat(64))).text, 'chunk')
+  const refused = [await chunk('b'.repeat(64)), await chunk('nonsense')]
+  assert.deepEqual(
+    refused.map(({ json }) => json['code']),
+    ['CHUNK_MISSING', 'INVALID_ARGUMENT'],
+  )
+})
+
 test('OpenAPI names every route, and docs/rest.md too', async () => {
   const { json } = await call('GET', '/api/v1/openapi.json')
   const document = readFileSync(new URL('../../../docs/rest.md', import.meta.url), 'utf8')

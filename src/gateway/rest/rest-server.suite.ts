@@ -1,3 +1,4 @@
+import { ShoalError } from '#foundation/errors.ts'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { BasicAuthenticator } from '#access/basic-authenticator.ts'
@@ -19,6 +20,7 @@ import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
+import type { BackupSource } from './backup-source.ts'
 import { MemoryCluster } from './memory-cluster.suite.ts'
 import { ClassDesk } from '#system/class-desk.ts'
 import { SystemRecords } from '#system/system-records.ts'
@@ -40,6 +42,20 @@ export interface LogLine extends LogFields {
 }
 
 /** A REST server over memory on a port of its own. */
+/** One chunk, and metadata in two pieces. */
+const TEST_BACKUP: BackupSource = {
+  async openMetadata() {
+    return (async function* () {
+      yield Buffer.from('meta')
+      yield Buffer.from('data')
+    })()
+  },
+  async readChunk(id) {
+    if (id === 'a'.repeat(64)) return Buffer.from('chunk')
+    throw new ShoalError('CHUNK_MISSING', `There is no chunk ${id}`)
+  },
+}
+
 export interface TestServer extends AsyncDisposable {
   readonly port: number
   readonly url: string
@@ -97,6 +113,7 @@ export async function startTestServer(
     keyring,
     cluster: new MemoryCluster(),
     tracker: new MemoryTracker(),
+    backup: TEST_BACKUP,
     clock,
     random: nodeRandom,
     log: recordingLog(log),
