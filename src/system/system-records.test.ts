@@ -138,16 +138,3 @@ test('rows of a later version are refused rather than misread', async () => {
     await assert.rejects(SystemRecords.open(kv), refused('DATA_FORMAT'))
   }
 })
-
-test('a node is drained when it is draining and nothing is needed of it, and not when that was taken back meanwhile', async () => {
-  const records = await SystemRecords.open(openMemoryStore())
-  const settings = new NodeSettings(records)
-  await settings.set(A, { state: 'draining', weight: 2 })
-  await settings.markDrained(A)
-  assert.deepEqual(settings.get().get(A), { state: 'drained', weight: 2 })
-  await settings.set(A, { state: 'active' })
-  await settings.markDrained(A)
-  assert.equal(settings.get().get(A)?.state, 'active')
-  await settings.markDrained(B)
-  assert.equal(settings.get().get(B), undefined)
-})
