@@ -50,6 +50,14 @@ test('what is not spent is had: a budget holds nobody up for longer than it must
   assert.equal(budget.waitMs(2_000), 0)
 })
 
+test('after the wait that it asks for a budget asks for no more', () => {
+  // 52 bytes a second for 36.73 s are 1,909.96 bytes, and something else in binary fractions.
+  spendAll(
+    new Budget({ bytesPerSecond: 52, opsPerSecond: 1 }, 0),
+    [2_770, 1_910, 0].map((bytes) => ({ bytes, restMs: 0 })),
+  )
+})
+
 test('with a share of a quarter, after a second of work come three of rest', () => {
   const budget = new Budget({ share: 0.25 }, 0)
   budget.spend({ busyMs: 1_250 }, 0)

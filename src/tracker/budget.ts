@@ -15,6 +15,8 @@ export interface Cost {
 
 /** A second's worth may be used at once after a rest. */
 const BURST_MS = 1_000
+/** What sums of fractions may be off by. */
+const ROUNDING = 1e-6
 
 /** Token buckets (Turner, "New directions in communications", 1986) that may go into debt: something begins when none of them is
  *  in debt, whatever its size, and pays afterwards. So of each limited thing, in any window of t milliseconds, no more begins than
@@ -72,7 +74,7 @@ class Bucket {
   waitMs(nowMs: number): number {
     if (this.#perMs === undefined) return 0
     this.#fill(nowMs)
-    return this.#level >= 0 ? 0 : Math.ceil(-this.#level / this.#perMs)
+    return this.#level >= -ROUNDING ? 0 : Math.ceil(-this.#level / this.#perMs)
   }
 
   spend(amount: number, nowMs: number): void {
