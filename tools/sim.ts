@@ -1,23 +1,13 @@
 // npm run sim -- --seeds 10000 [--from 1] [--steps 500], or --seed 17 for one of them with its trace.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
+import { simulateApart } from '../test/simulation/seeds-apart.ts'
+import type { Report } from '../test/simulation/seeds-apart.ts'
 import { simulate } from '../test/simulation/simulation.ts'
-import type { SimulationResult } from '../test/simulation/simulation.ts'
-
-interface Share {
-  readonly from: number
-  readonly to: number
-  readonly every: number
-  readonly steps: number | undefined
-}
-
-type Report = { readonly seed: number } & Pick<SimulationResult, 'problems' | 'counts' | 'terms'>
 
 const REPORT_EVERY_MS = 5_000
 
-if (isMainThread) await main()
-else await runShare(workerData as Share)
+await main()
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -59,14 +49,9 @@ async function runMany(from: number, count: number, steps: number | undefined): 
     console.log(`${sums.done} of ${count} seeds, ${failed.length} failed`)
   }
   await Promise.all(
-    Array.from({ length: every }, (_, at) => {
-      const share: Share = { from: from + at, to: from + count - 1, every, steps }
-      return new Promise<void>((resolve, reject) => {
-        const worker = new Worker(new URL(import.meta.url), { workerData: share })
-        worker.on('message', note)
-        worker.on('error', reject)
-        worker.on('exit', () => resolve())
-      })
+    Array.from({ length: every }, (_, lane) => {
+      const seeds = Array.from({ length: count }, (_, index) => from + index).filter((seed) => seed % every === lane)
+      return simulateApart(seeds, steps, note)
     }),
   )
   const seconds = Math.round((performance.now() - beganMs) / 1_000)
@@ -75,26 +60,6 @@ async function runMany(from: number, count: number, steps: number | undefined): 
   )
   if (failed.length > 0) console.log(`One of them with its trace: npm run sim -- --seed ${failed[0]}`)
   if (failed.length > 0 || sums.done < count) process.exitCode = 1
-}
-
-async function runShare({ from, to, every, steps }: Share): Promise<void> {
-  for (let seed = from; seed <= to; seed += every) {
-    const report: Report = { seed, ...(await simulated(seed, steps)) }
-    parentPort?.postMessage(report)
-  }
-}
-
-/** What breaks off is a problem, too. */
-async function simulated(
-  seed: number,
-  steps: number | undefined,
-): Promise<Pick<SimulationResult, 'problems' | 'counts' | 'terms'>> {
-  try {
-    const { problems, counts, terms } = await simulate({ seed, ...(steps === undefined ? {} : { steps }) })
-    return { problems, counts, terms }
-  } catch (error) {
-    return { problems: [String((error as Error).stack)], counts: { acknowledged: 0, refused: 0, unknown: 0 }, terms: 0 }
-  }
 }
 
 function positive(name: string, text: string): number {

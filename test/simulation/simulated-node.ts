@@ -270,7 +270,10 @@ export class SimulatedNode {
       digests: nodeDigests,
       sessionMs: config.uploads.expiryMs + config.gc.graceMs,
       repairs: chunks.chunks.repairs,
-      drained: (node) => chunks.settings.markDrained(node),
+      drained: async (node) => {
+        await chunks.settings.markDrained(node)
+        if (chunks.records.view.nodes.get(node)?.isDrained === true) report.info('nothing that a node holds is needed', { node })
+      },
       collectEveryMs: config.gc.sweepIntervalMs,
       timing: TIMING.tracker,
       callMs: TIMING.limits.callMs,

@@ -1,21 +1,24 @@
 import assert from 'node:assert/strict'
-import { simulate } from './simulation.ts'
+import { simulateApart } from './seeds-apart.ts'
 
 /** Runs the seeds; each must keep every promise. */
 export async function runSeeds({ from, to }: { readonly from: number; readonly to: number }): Promise<void> {
-  const sums = { acknowledged: 0, terms: 0, chunks: 0, removed: 0 }
-  for (let seed = from; seed <= to; seed += 1) {
-    const { problems, trace, counts, terms, chunks } = await simulate({ seed })
-    assert.deepEqual(problems, [], `npm run sim -- --seed ${seed}: ${trace.join('; ')}`)
+  const sums = { done: 0, acknowledged: 0, terms: 0, chunks: 0, removed: 0 }
+  const failed: string[] = []
+  const seeds = Array.from({ length: to - from + 1 }, (_, index) => from + index)
+  await simulateApart(seeds, undefined, ({ seed, problems, trace, counts, terms, chunks }) => {
+    if (problems.length > 0) failed.push(`npm run sim -- --seed ${seed}: ${problems.join('\n')}\n${trace.join('; ')}`)
+    sums.done += 1
     sums.acknowledged += counts.acknowledged
     sums.terms += terms
     sums.chunks += chunks
     sums.removed += trace.filter((line) => line.endsWith('is removed')).length
-  }
+  })
+  assert.deepEqual(failed, [])
   // It must have been worth it.
-  const seeds = to - from + 1
-  assert.ok(sums.acknowledged > 80 * seeds, `${sums.acknowledged} operations were acknowledged`)
-  assert.ok(sums.terms > 2 * seeds, `there were ${sums.terms} terms`)
-  assert.ok(sums.chunks > seeds, `${sums.chunks} chunks were left`)
-  assert.ok(sums.removed > seeds / 10, `${sums.removed} nodes were removed`)
+  assert.equal(sums.done, seeds.length)
+  assert.ok(sums.acknowledged > 80 * seeds.length, `${sums.acknowledged} operations were acknowledged`)
+  assert.ok(sums.terms > 2 * seeds.length, `there were ${sums.terms} terms`)
+  assert.ok(sums.chunks > seeds.length, `${sums.chunks} chunks were left`)
+  assert.ok(sums.removed > seeds.length / 10, `${sums.removed} nodes were removed`)
 }
