@@ -1,25 +1,39 @@
 // A thread that digests streams: see `node-md5-threads.ts`.
 
-import { createHash, type Hash } from 'node:crypto'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, receiveMessageOnPort } from 'node:worker_threads'
+import type { MessagePort } from 'node:worker_threads'
+import { Md5Lanes } from './md5-lanes.ts'
+import type { Md5Stream } from './md5-lanes.ts'
 import type { Md5Answer, Md5Request } from './node-md5-threads.ts'
 
-const streams = new Map<number, Hash>()
+const NOTHING = new Uint8Array(0)
 
-parentPort?.on('message', (request: Md5Request) => {
-  const { stream, kind } = request
-  const hash = streams.get(stream) ?? createHash('md5')
-  if (kind === 'update') {
-    const { buffer, byteOffset, length } = request.bytes
-    hash.update(new Uint8Array(buffer, byteOffset, length))
-    streams.set(stream, hash)
-    answer({ digest: undefined })
-    return
+const port = parentPort as MessagePort
+const lanes = new Md5Lanes()
+const streams = new Map<number, Md5Stream>()
+
+port.on('message', (request: Md5Request) => {
+  take(request)
+  // Streams whose bytes come meanwhile join in.
+  while (lanes.turn()) {
+    for (let next = receiveMessageOnPort(port); next !== undefined; next = receiveMessageOnPort(port))
+      take(next.message as Md5Request)
   }
-  streams.delete(stream)
-  if (kind === 'digest') answer({ digest: hash.digest() })
 })
 
+function take(asked: Md5Request): void {
+  const stream = streams.get(asked.stream) ?? lanes.open()
+  if (asked.kind === 'update') {
+    streams.set(asked.stream, stream)
+    const { buffer, byteOffset, length } = asked.bytes
+    stream.update(new Uint8Array(buffer, byteOffset, length), () => answer({ request: asked.request, digest: undefined }))
+    return
+  }
+  streams.delete(asked.stream)
+  // Behind what was to be digested before.
+  if (asked.kind === 'digest') stream.update(NOTHING, () => answer({ request: asked.request, digest: stream.digest() }))
+}
+
 function answer(message: Md5Answer): void {
-  parentPort?.postMessage(message)
+  port.postMessage(message)
 }
