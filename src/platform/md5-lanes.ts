@@ -18,6 +18,11 @@ export class Md5Lanes {
   /** Those with bytes. Who has had a turn is at the end. */
   #waiting: Md5Stream[] = []
 
+  /** How many streams have bytes that aren't digested. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   open(): Md5Stream {
     return new Md5Stream({
       begin: (stream) => this.#waiting.push(stream),
