@@ -56,8 +56,8 @@ function luaOf(messages: readonly string[]): string {
   return `
 local messages = { ${messages.map((message) => `[==[${message.replaceAll('\r\n', '\n')}]==]`).join(', ')} }
 for at, message in ipairs(messages) do
-  local head, body = message:match('^(.-\n\n)(.*)$')
-  messages[at] = head:gsub('\n', '\r\n') .. body
+  local head, body = message:match('^(.-\\n\\n)(.*)$')
+  messages[at] = (head:gsub('\\n', '\\r\\n')) .. body
 end
 local at = 0
 request = function()
@@ -66,7 +66,7 @@ request = function()
 end
 done = function(summary, latency)
   local errors = summary.errors
-  print(string.format('\n{"requests":%d,"seconds":%f,"failed":%d,"p50Ms":%f,"p99Ms":%f}', summary.requests, summary.duration / 1e6,
+  print(string.format('\\n{"requests":%d,"seconds":%f,"failed":%d,"p50Ms":%f,"p99Ms":%f}', summary.requests, summary.duration / 1e6,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
 end
 `
