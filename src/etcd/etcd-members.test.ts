@@ -6,6 +6,7 @@ import type { NodeId } from '#foundation/ids.ts'
 import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
+import type { ObservedMember } from './etcd-member.ts'
 import { EtcdMembers } from './etcd-members.ts'
 import type { EtcdCalls } from './etcd-members.ts'
 import { EtcdVoters } from './etcd-voters.ts'
@@ -127,38 +128,63 @@ test('a snapshot that ends early or was damaged on the way is none, and the one 
   await members.close()
 })
 
-test('a node on which a learner comes to nothing is left alone for half an hour, though it lives', async () => {
-  const clock = new ManualClock()
-  const learners: string[] = []
-  const seat = (name: string, isLearner: boolean) => ({
-    ...{ id: `id-${name}`, name: isLearner ? '' : name, peerUrls: [`${name}:2`], clientUrls: [], isCaughtUp: true },
-    ...{ role: isLearner ? ('learner' as const) : ('voter' as const), isHealthy: !isLearner, isLeader: false },
-  })
-  const added: string[] = []
-  const voters = new EtcdVoters({
-    clock,
+/** An etcd in which learners are silent, as far as those who give votes see it. */
+class SilentLearners {
+  readonly clock = new ManualClock()
+  readonly learners: string[] = []
+  readonly added: string[] = []
+  readonly nodes = ['a', 'b', 'c'].map((name, sinceMs) => ({
+    ...{ nodeId: name as NodeId, peerUrl: `${name}:2`, zone: 'z', isAlive: true, sinceMs },
+  }))
+  readonly voters = new EtcdVoters({
+    clock: this.clock,
     log: silentLog,
     members: {
-      observe: async () => [seat('a', false), ...learners.map((name) => seat(name, true))],
-      async addLearner(peerUrl) {
-        learners.push(peerUrl.slice(0, 1))
-        added.push(peerUrl)
+      observe: async () => [this.#seat('a', false), ...this.learners.map((name) => this.#seat(name, true))],
+      addLearner: async (peerUrl) => {
+        this.learners.push(peerUrl.slice(0, 1))
+        this.added.push(peerUrl)
         return []
       },
       promote: async () => {},
-      remove: async () => void learners.pop(),
+      remove: async () => void this.learners.pop(),
     },
   })
-  const nodes = ['a', 'b', 'c'].map((name, sinceMs) => ({
-    ...{ nodeId: name as NodeId, peerUrl: `${name}:2`, zone: 'z', isAlive: true, sinceMs },
-  }))
-  const kinds: string[] = []
-  for (let minutes = 0; minutes < 45; minutes += 1) {
-    const { kind } = await voters.round(nodes)
-    if (kind !== 'nothing') kinds.push(kind)
-    clock.advance(60_000)
+
+  /** The kinds of steps of a number of rounds, but for those in which nothing is done. */
+  async rounds(count: number, { everyMs }: { readonly everyMs: number }): Promise<string[]> {
+    const kinds: string[] = []
+    for (let round = 0; round < count; round += 1) {
+      kinds.push((await this.voters.round(this.nodes)).kind)
+      this.clock.advance(everyMs)
+    }
+    return kinds.filter((kind) => kind !== 'nothing')
   }
-  assert.deepEqual(kinds, ['add-learner', 'remove', 'add-learner'])
-  assert.deepEqual(added, ['b:2', 'b:2'])
+
+  #seat(name: string, isLearner: boolean): ObservedMember {
+    return {
+      ...{ id: `id-${name}`, name: isLearner ? '' : name, peerUrls: [`${name}:2`], clientUrls: [], isCaughtUp: true },
+      ...{ role: isLearner ? 'learner' : 'voter', isHealthy: !isLearner, isLeader: false },
+    }
+  }
+}
+
+test('a node on which a learner comes to nothing is left alone for half an hour, though it lives', async () => {
+  const it = new SilentLearners()
+  assert.deepEqual(await it.rounds(45, { everyMs: 60_000 }), ['add-learner', 'remove', 'add-learner'])
+  assert.deepEqual(it.added, ['b:2', 'b:2'])
   assert.equal(VOTER_LIMITS.learnerPatienceMs, 10 * 60_000)
+})
+
+test('a learner that is removed before it answers, because another node is taken for dead, is tried again when that one is back', async () => {
+  const it = new SilentLearners()
+  const [, , c] = it.nodes
+  assert.deepEqual(await it.rounds(2, { everyMs: 2_000 }), ['add-learner'])
+  assert.ok(c)
+  // Two nodes have one voter.
+  c.isAlive = false
+  assert.deepEqual(await it.rounds(2, { everyMs: 2_000 }), ['remove'])
+  c.isAlive = true
+  assert.deepEqual(await it.rounds(2, { everyMs: 2_000 }), ['add-learner'])
+  assert.deepEqual(it.added, ['b:2', 'b:2'])
 })

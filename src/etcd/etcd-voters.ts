@@ -41,12 +41,13 @@ export class EtcdVoters {
     else if (step.kind === 'promote') await members.promote(step.memberId)
     else await members.remove(step.memberId)
     log.info('changed the members of etcd', { ...step })
-    const learner = step.kind === 'remove' && seated.find(({ id, role }) => id === step.memberId && role === 'learner')
-    if (learner && !learner.isHealthy)
+    // One that others have made superfluous, by the word of a moment, may be needed in the next.
+    if (step.kind === 'remove' && step.cameToNothing) {
       this.#avoid(
         able.find(({ nodeId }) => nodeId === step.nodeId),
         nowMs,
       )
+    }
     return step
   }
 

@@ -47,7 +47,7 @@ test('canary: a plan that removes voters without counting who answers is found',
     const step = planVoters(view)
     const voters = view.members.filter(({ role }) => role === 'voter')
     const victim = voters.length > 2 && voters.some(({ isHealthy }) => !isHealthy) && voters.find(({ isHealthy }) => isHealthy)
-    return victim ? { kind: 'remove', memberId: victim.id, nodeId: undefined, reason: 'careless' } : step
+    return victim ? { kind: 'remove', memberId: victim.id, nodeId: undefined, reason: 'careless', cameToNothing: false } : step
   }
   assert.throws(
     () =>

@@ -32,7 +32,14 @@ export const VOTER_LIMITS: VoterLimits = { votersMax: 5, replaceAfterMs: 5 * 60_
 export type VoterStep = { readonly reason: string } & (
   | { readonly kind: 'nothing' }
   | { readonly kind: 'add-learner'; readonly nodeId: NodeId; readonly peerUrl: string }
-  | { readonly kind: 'promote' | 'remove'; readonly memberId: string; readonly nodeId: NodeId | undefined }
+  | { readonly kind: 'promote'; readonly memberId: string; readonly nodeId: NodeId | undefined }
+  | {
+      readonly kind: 'remove'
+      readonly memberId: string
+      readonly nodeId: NodeId | undefined
+      /** A learner that did not answer in all of its time. */
+      readonly cameToNothing: boolean
+    }
 )
 
 export interface VoterView {
@@ -132,7 +139,8 @@ function giveUpLearner({ learners, limits, nowMs }: Situation): VoterStep | unde
       node === undefined || (!member.isHealthy && nowMs - member.sinceMs >= Math.max(limits.learnerPatienceMs, 1)),
   )
   if (goes === undefined) return undefined
-  return remove(goes, goes.node === undefined ? 'its node was removed' : 'the learner does not answer')
+  if (goes.node === undefined) return remove(goes, 'its node was removed')
+  return { ...remove(goes, 'the learner does not answer'), cameToNothing: true }
 }
 
 /** Those that don't answer are needed for nothing, so that they can always go. */
@@ -198,8 +206,8 @@ function missing({ goal, kept, holding }: Situation): number {
   return goal - kept - holding.length
 }
 
-function remove({ member, node }: Seat, reason: string): VoterStep {
-  return { kind: 'remove', memberId: member.id, nodeId: node?.nodeId, reason }
+function remove({ member, node }: Seat, reason: string): Extract<VoterStep, { kind: 'remove' }> {
+  return { kind: 'remove', memberId: member.id, nodeId: node?.nodeId, reason, cameToNothing: false }
 }
 
 function nothing(reason: string): VoterStep {

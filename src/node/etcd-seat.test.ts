@@ -104,3 +104,16 @@ test('a member that is listed, or runs and has not said its name yet, keeps what
   assert.deepEqual(it.done, ['join'])
   await it.end(seat)
 })
+
+test('a newcomer that ended once and is slow to say its name keeps what it has, as long as it is the same member', async () => {
+  const it = new Fixture({ members: [OTHER, NEWCOMER], hasData: false })
+  const seat = await it.start()
+  // As it does when the member that it asks has not heard of it yet.
+  it.state = { kind: 'running', pid: 2, sinceMs: 0, restarts: 1 }
+  await it.pass(20)
+  assert.deepEqual(it.done, ['join'])
+  it.members = [OTHER, { ...NEWCOMER, id: '4' }]
+  await it.pass(8)
+  assert.deepEqual(it.done, ['join', 'forget', 'join'])
+  await it.end(seat)
+})

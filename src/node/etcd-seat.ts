@@ -32,6 +32,8 @@ export class EtcdSeat {
   #isFounder: boolean
   #voters: readonly string[] = []
   #absentLooks = 0
+  /** The member that joined here with nothing. */
+  #joinedAs: string | undefined
   #complaint: string | undefined
   #looking: Promise<void> | undefined
 
@@ -84,8 +86,7 @@ export class EtcdSeat {
     if (found === undefined || this.#stopping.signal.aborted) return
     const own = found.find(({ name, peerUrls }) => name === place.nodeId || (name === '' && peerUrls.includes(peerUrlOf(place))))
     await this.#tellVoters(found)
-    // One that is added anew before it has noticed that it was removed would go on with what it had, and be refused for ever.
-    if (own === undefined || (own.name === '' && own.role === 'learner' && this.#hasEnded)) return this.#leave()
+    if (own === undefined || this.#isAddedAnew(own)) return this.#leave()
     this.#absentLooks = 0
     // What it is called by is in the list; it has moved.
     if (own.name !== '' && !own.peerUrls.includes(peerUrlOf(place))) await members.update(own.id, peerUrlOf(place))
@@ -95,11 +96,20 @@ export class EtcdSeat {
   async #takeSeat(own: EtcdMember, found: readonly EtcdMember[]): Promise<void> {
     const { supervisor, place } = this.#options
     if (await supervisor.hasData()) return supervisor.start(place, 'resume')
-    if (own.name === '') return supervisor.start(place, found)
+    if (own.name === '') {
+      this.#joinedAs = own.id
+      return supervisor.start(place, found)
+    }
     throw new ShoalError(
       'UNAVAILABLE',
       `What etcd kept on this node is gone: its member ${own.id} is replaced after a while, or at once after "etcdctl member remove"`,
     )
+  }
+
+  /** One that is added anew before it has noticed that it was removed would go on with what it had, and be refused for ever; but one that
+   *  ended once, and has not said its name since, would lose what it has told etcd that it has, and etcd never sends that again. */
+  #isAddedAnew({ id, name, role }: EtcdMember): boolean {
+    return name === '' && role === 'learner' && this.#hasEnded && id !== this.#joinedAs
   }
 
   get #hasEnded(): boolean {
@@ -115,6 +125,7 @@ export class EtcdSeat {
     log.info('this node no longer has a member of etcd')
     await supervisor.stop({ isAlone: true })
     await supervisor.forget()
+    this.#joinedAs = undefined
   }
 
   async #tellVoters(found: readonly EtcdMember[]): Promise<void> {

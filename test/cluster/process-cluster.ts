@@ -56,8 +56,9 @@ export class ProcessCluster {
       await cluster.healthy()
       return cluster
     } catch (error) {
+      const logs = cluster.running.map((at) => `node ${at}:\n${cluster.logOf(at).slice(-2_000)}`)
       await cluster.dispose()
-      throw error
+      throw new Error(`the cluster does not start: ${(error as Error).message}\n${logs.join('\n')}`, { cause: error })
     }
   }
 
@@ -191,7 +192,9 @@ export class ProcessCluster {
     const hasVotes = async (): Promise<boolean> => {
       const { metadata } = await this.client(running[0] as number).status()
       const members = metadata.members ?? []
-      return members.filter(({ role, healthy }) => role === 'voter' && healthy).length >= voters
+      const there = members.filter(({ role, healthy }) => role === 'voter' && healthy).length
+      assert.ok(there >= voters, `etcd has ${JSON.stringify(members)}`)
+      return true
     }
     await until(`${voters} vote`, hasVotes, withinMs)
   }
