@@ -14,6 +14,7 @@ import { runRolling } from './rolling.ts'
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { nodes: { type: 'string', default: '7' } } })
 const nodes = Number(values.nodes)
+const FAULT_MS = 3_000
 const say = (line: string): void => console.log(`  ${line}`)
 
 type Scenario = () => Promise<unknown>
@@ -44,7 +45,10 @@ async function partitions(): Promise<string> {
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
   rolling: () => onCluster((cluster) => runRolling(cluster, say)),
   'rolling-home': () => onCluster((cluster) => runRolling(cluster, say), 'home'),
-  kills: () => onCluster((cluster) => runKills(cluster, nodes < 5 ? FAULTS : [...FAULTS, ...DOUBLE_FAULTS], say)),
+  kills: () =>
+    onCluster((cluster) =>
+      runKills(cluster, { faults: nodes < 5 ? FAULTS : [...FAULTS, ...DOUBLE_FAULTS], faultMs: FAULT_MS, say }),
+    ),
   replace: () => onCluster((cluster) => runReplace(cluster, say)),
   matrix: () => onCluster(async (cluster) => ({ copies: await runMatrix(cluster, say) })),
   partitions,

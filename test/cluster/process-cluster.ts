@@ -161,10 +161,18 @@ export class ProcessCluster {
     this.#place(at).isPaused = false
   }
 
-  /** Kills the etcd that the node runs, and only that. */
-  async killEtcd(at: number): Promise<void> {
+  /** To the etcd that the node runs, and only that. */
+  async signalEtcd(at: number, signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT'): Promise<void> {
     const { pid } = JSON.parse(await readFile(join(this.dataOf(at), 'etcd.pid'), 'utf8')) as { pid: number }
-    process.kill(pid, 'SIGKILL')
+    process.kill(pid, signal)
+  }
+
+  /** Numbers of nodes that run with an etcd of their own that has a vote. */
+  async voters(): Promise<number[]> {
+    const { metadata } = await this.ask('the members of etcd', (client) => client.status())
+    const names = (metadata.members ?? []).filter(({ role }) => role === 'voter').map(({ name }) => name)
+    const ids = await Promise.all(this.running.map(async (at) => [at, await this.idOf(at)] as const))
+    return ids.filter(([, id]) => names.includes(id)).map(([at]) => at)
   }
 
   /** The node that leads the metadata, by the word of those that answer. */

@@ -1,12 +1,11 @@
 // Load through a stock S3 client, with a memory of what was acknowledged.
 
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { ACCESS_KEY, SECRET_KEY } from '../support/node-process.ts'
 
-const BUCKET = 'load'
 const SIZES_BYTES = [100, 3_000, 70_000, 300_000, 2_500_000]
 /** How long a client goes on with one request at one endpoint after the other. */
 const PATIENCE_MS = 45_000
@@ -14,6 +13,8 @@ const PATIENCE_MS = 45_000
 const AVOIDED_MS = 1_000
 /** So is one that owes an answer for longer than this. */
 const SLOW_MS = 1_500
+/** So many workers wait for one endpoint, or a node that says nothing would have them all in a moment. */
+const WAITING_MAX = 2
 const READ_SHARE = 0.5
 
 export interface LoadReport {
@@ -29,6 +30,7 @@ export interface LoadReport {
 
 /** Writes objects of their own name and contents, each once, and reads them again, until told to stop. */
 export class S3Load {
+  readonly #bucket: string
   readonly #clients: readonly S3Client[]
   readonly #workers: readonly Promise<void>[]
   readonly #written = new Map<string, string>()
@@ -46,11 +48,13 @@ export class S3Load {
   /** @param endpoints of nodes; each worker begins at another one */
   static async start(endpoints: readonly string[], { workers = 4 }: { readonly workers?: number } = {}): Promise<S3Load> {
     const clients = endpoints.map(stockClient)
-    await (clients[0] as S3Client).send(new CreateBucketCommand({ Bucket: BUCKET }))
-    return new S3Load(clients, workers)
+    const bucket = `load-${randomUUID()}`
+    await (clients[0] as S3Client).send(new CreateBucketCommand({ Bucket: bucket }))
+    return new S3Load(bucket, clients, workers)
   }
 
-  private constructor(clients: readonly S3Client[], workers: number) {
+  private constructor(bucket: string, clients: readonly S3Client[], workers: number) {
+    this.#bucket = bucket
     this.#clients = clients
     this.#owed = clients.map(() => new Set())
     this.#workers = Array.from({ length: workers }, (_, at) => this.#work(at))
@@ -84,7 +88,7 @@ export class S3Load {
     const lane = async (): Promise<void> => {
       for (let at = next++; at < objects.length; at = next++) {
         const [key, digest] = objects[at] as [string, string]
-        const found = await this.#ask(at % this.#clients.length, (client) => digestOf(client, key), `check ${key}`)
+        const found = await this.#ask(at % this.#clients.length, (client) => this.#digestOf(client, key), `check ${key}`)
         assert.equal(found, digest, `${key}, whose write was acknowledged, has its bytes`)
       }
     }
@@ -114,13 +118,13 @@ export class S3Load {
     this.#objects += 1
     const key = `object-${this.#objects}`
     const body = contentsOf(key, SIZES_BYTES[this.#objects % SIZES_BYTES.length] as number)
-    const put = (client: S3Client) => client.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: body }))
+    const put = (client: S3Client) => client.send(new PutObjectCommand({ Bucket: this.#bucket, Key: key, Body: body }))
     await this.#ask(first, put, `PUT ${key} (${body.length} bytes)`)
     this.#written.set(key, sha256(body))
   }
 
   async #read(first: number, key: string): Promise<void> {
-    const found = await this.#ask(first, (client) => digestOf(client, key), `GET ${key}`)
+    const found = await this.#ask(first, (client) => this.#digestOf(client, key), `GET ${key}`)
     if (found !== this.#written.get(key)) this.#failed.push(`GET ${key} gave other bytes than were written`)
   }
 
@@ -149,11 +153,19 @@ export class S3Load {
     }
   }
 
+  async #digestOf(client: S3Client, key: string): Promise<string> {
+    const { Body } = await client.send(new GetObjectCommand({ Bucket: this.#bucket, Key: key }))
+    return sha256((await Body?.transformToByteArray()) ?? new Uint8Array())
+  }
+
   #choose(first: number): number {
     const endpoints = this.#clients.map((_, at) => (first + at) % this.#clients.length)
     const nowMs = performance.now()
-    const isFine = (at: number): boolean =>
-      (this.#avoidedUntilMs[at] ?? 0) < nowMs && [...(this.#owed[at] ?? [])].every(({ sinceMs }) => nowMs - sinceMs < SLOW_MS)
+    const isFine = (at: number): boolean => {
+      const owed = [...(this.#owed[at] ?? [])]
+      const isSlow = owed.some(({ sinceMs }) => nowMs - sinceMs >= SLOW_MS)
+      return (this.#avoidedUntilMs[at] ?? 0) < nowMs && owed.length < WAITING_MAX && !isSlow
+    }
     return endpoints.find(isFine) ?? (endpoints[0] as number)
   }
 }
@@ -175,11 +187,6 @@ function reasonOf(error: unknown): string {
     .filter((part) => part !== undefined)
     .join(' ')
     .replaceAll(/\d{5,}/g, '…')
-}
-
-async function digestOf(client: S3Client, key: string): Promise<string> {
-  const { Body } = await client.send(new GetObjectCommand({ Bucket: BUCKET, Key: key }))
-  return sha256((await Body?.transformToByteArray()) ?? new Uint8Array())
 }
 
 const sha256 = (bytes: Uint8Array): string => createHash('sha256').update(bytes).digest('hex')
