@@ -9,6 +9,7 @@ import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
 import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
 import { type EntryForm, entryKey, entryRange, inodeKey, isMarkerKey } from './keys.ts'
 import { removeLocksOf } from './locks.ts'
+import { removeFileLocksOf } from './file-locks.ts'
 import { refuseHeld } from './object-part.ts'
 import { decodeLink, decodeRecord, encodeLink, encodePointer, encodeRecord, type InodeRecord } from './record.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -192,6 +193,7 @@ function dropName(t: VolumeTransaction, target: Located, history: History): void
   t.tx.delete(inodeKey(t.prefix, record.inode))
   if (record.hasXattrs) removeAllXattrs(t, record.inode)
   removeLocksOf(t, record.inode)
+  removeFileLocksOf(t, record.inode)
   if (!isSetAside) discardContents(t, record)
   t.countFiles(-1)
   t.countBytes(record.type === 'file' ? -record.sizeBytes : 0)

@@ -5,6 +5,7 @@ import { decodeCounters, encodeCounters } from './counters.ts'
 import type { Steps, VolumeCheck } from './fsck-check.ts'
 import { checkStrayRows } from './fsck-contents.ts'
 import { checkEntries, checkRoot } from './fsck-entries.ts'
+import { checkFileLocks } from './fsck-file-locks.ts'
 import { checkInodes } from './fsck-inodes.ts'
 import { checkLocks } from './fsck-locks.ts'
 import { checkSettings } from './fsck-settings.ts'
@@ -23,6 +24,7 @@ export function* checkVolume(check: VolumeCheck): Steps {
   yield* checkVersions(check)
   yield* checkStrayRows(check)
   yield* checkLocks(check)
+  yield* checkFileLocks(check)
   yield* checkSettings(check)
   if (check.largestId > known) yield* checkNextId(check, check.largestId)
   yield* checkUsage(check)

@@ -15,6 +15,9 @@ export const KIND = {
   inline: 0x64, // d: content
   xattr: 0x61, // a: inode, name
   lock: 0x6c, // l: inode, token
+  fileLock: 0x66, // f: inode, session, family, owner
+  session: 0x6d, // m: session
+  sessionLock: 0x71, // q: session, inode, family, owner
   upload: 0x75, // u: upload id
   part: 0x70, // p: upload id, number
   partExtent: 0x79, // y: upload id, number, offset within the part
@@ -135,6 +138,69 @@ export function lockKey(prefix: KeyPrefix, inode: InodeId, token: string): Buffe
 }
 
 export const tokenOfLockKey = (key: Buffer): string => key.toString('hex', HEAD_BYTES + 8, HEAD_BYTES + 24)
+
+/** Whose lock of flock(2) or fcntl(2) it is: a mount's session, and one of its owners. */
+export interface LockHolder {
+  /** 32 lower-case hexadecimal characters. */
+  readonly session: string
+  /** The two kinds of locks know nothing of each other. */
+  readonly family: 'flock' | 'posix'
+  /** As the mount's kernel names it: 16 lower-case hexadecimal characters. */
+  readonly owner: string
+}
+
+const FAMILIES = ['flock', 'posix'] as const
+
+export function fileLockKey(prefix: KeyPrefix, inode: InodeId, { session, family, owner }: LockHolder): Buffer {
+  const key = newKey(prefix, KIND.fileLock, 33)
+  writeU64(key, inode, HEAD_BYTES)
+  key.write(session, HEAD_BYTES + 8, 'hex')
+  key[HEAD_BYTES + 24] = FAMILIES.indexOf(family)
+  key.write(owner, HEAD_BYTES + 25, 'hex')
+  return key
+}
+
+/** `undefined` for a key that is none. */
+export function readFileLockKey(key: Buffer): (LockHolder & { readonly inode: InodeId }) | undefined {
+  const family = FAMILIES[key[HEAD_BYTES + 24] ?? FAMILIES.length]
+  if (key.length !== HEAD_BYTES + 33 || family === undefined) return undefined
+  return {
+    inode: idOfKey(key) as InodeId,
+    session: key.toString('hex', HEAD_BYTES + 8, HEAD_BYTES + 24),
+    family,
+    owner: key.toString('hex', HEAD_BYTES + 25),
+  }
+}
+
+export function sessionKey(prefix: KeyPrefix, session: string): Buffer {
+  const key = newKey(prefix, KIND.session, 16)
+  key.write(session, HEAD_BYTES, 'hex')
+  return key
+}
+
+export const sessionOfKey = (key: Buffer): string => key.toString('hex', HEAD_BYTES, HEAD_BYTES + 16)
+
+/** The same lock by its session, so that a session's are found when it ends. */
+export function sessionLockKey(prefix: KeyPrefix, inode: InodeId, { session, family, owner }: LockHolder): Buffer {
+  const key = newKey(prefix, KIND.sessionLock, 33)
+  key.write(session, HEAD_BYTES, 'hex')
+  writeU64(key, inode, HEAD_BYTES + 16)
+  key[HEAD_BYTES + 24] = FAMILIES.indexOf(family)
+  key.write(owner, HEAD_BYTES + 25, 'hex')
+  return key
+}
+
+/** `undefined` for a key that is none. */
+export function readSessionLockKey(key: Buffer): (LockHolder & { readonly inode: InodeId }) | undefined {
+  const family = FAMILIES[key[HEAD_BYTES + 24] ?? FAMILIES.length]
+  if (key.length !== HEAD_BYTES + 33 || family === undefined) return undefined
+  return {
+    session: sessionOfKey(key),
+    inode: readU64(key, HEAD_BYTES + 16) as InodeId,
+    family,
+    owner: key.toString('hex', HEAD_BYTES + 25),
+  }
+}
 
 /** Greater than every sequence: its complement orders the newest first. */
 const SEQUENCE_TOP = Number.MAX_SAFE_INTEGER

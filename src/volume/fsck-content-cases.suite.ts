@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { UploadId } from '#foundation/ids.ts'
 import * as keys from '#metadata/keys.ts'
+import { encodeRanges } from '#metadata/lock-ranges.ts'
 import { encodeLock } from '#metadata/locks.ts'
 import { encodeExtent } from '#metadata/record.ts'
 import { encodeReference } from '#metadata/references.ts'
@@ -138,6 +139,22 @@ export const CONTENT_CASES: readonly FsckCase[] = [
       await d.put(keys.lockKey(d.prefix, lock.inode, lock.token), Buffer.from('{"scope":"none"}'))
     },
     after: async (d) => assert.equal((await d.fixture.volume.locks.find(['a', 'one'])).covering.length, 0),
+  },
+  {
+    name: 'a lock of a mount that has no session, and one that is cut off',
+    finds: ['file-lock-stray', 'file-lock-stray', 'file-lock-stray'],
+    damage: async (d) => {
+      const { inode } = await d.locate('a/one').then(({ record }) => record)
+      const holder = { session: 'ab'.repeat(16), family: 'posix', owner: 'cd'.repeat(8) } as const
+      await d.put(keys.fileLockKey(d.prefix, inode, holder), encodeRanges([{ start: 0n, end: 9n, kind: 'read', pid: 1 }]))
+      await d.put(keys.fileLockKey(d.prefix, inode, { ...holder, family: 'flock' }), Buffer.from('short'))
+      await d.put(keys.sessionLockKey(d.prefix, inode, { ...holder, owner: '0'.repeat(16) }), EMPTY)
+    },
+  },
+  {
+    name: 'a session of a mount that can not be read',
+    finds: ['session-unreadable'],
+    damage: (d) => d.put(keys.sessionKey(d.prefix, 'ab'.repeat(16)), Buffer.from('{"mount":7}')),
   },
   {
     name: 'settings of a bucket that can not be read',

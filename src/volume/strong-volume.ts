@@ -28,6 +28,7 @@ import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { checkAttributes } from './check-attributes.ts'
 import type { ContentKeys } from './content-cipher.ts'
 import { captureFile, locked, type ReaderStores } from './content-reader.ts'
+import { type FileLocks, type FileLockStores, StrongFileLocks } from './file-locks.ts'
 import { FileWrites, type WriteStores } from './file-writes.ts'
 import { locateContents } from './locations.ts'
 import { type GuardedVolume, type Locks, StrongLocks } from './locks.ts'
@@ -45,7 +46,7 @@ const MAX_TARGET_BYTES = 4095
 const LIST_LIMIT_DEFAULT = 1_000
 const LIST_LIMIT_MAX = 10_000
 
-export interface StrongVolumeStores extends WriteStores {
+export interface StrongVolumeStores extends WriteStores, FileLockStores {
   readonly chunks: ChunkStore
   readonly readBuffers: ReadBuffers
   readonly contentKeys?: ContentKeys | undefined
@@ -60,6 +61,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   readonly info: VolumeInfo
   readonly settings: BucketSettings
   readonly locks: Locks
+  readonly fileLocks: FileLocks
   /** The same volume as a bucket. */
   readonly objects: Objects
   readonly #stores: StrongVolumeStores
@@ -77,6 +79,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     this.#ranges = new RangeWrites(stores, info, this.#writes)
     this.#uploads = new UploadSessions(stores, info, this.#writes)
     this.locks = new StrongLocks(stores, info)
+    this.fileLocks = new StrongFileLocks(stores, info)
     this.objects = new StrongObjects(stores, info)
   }
 

@@ -28,6 +28,7 @@ import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { Lifecycle, type LifecycleResult } from './lifecycle.ts'
 import { DAY_MS } from './lifecycle-rules.ts'
+import { LockKeeper } from './lock-keeper.ts'
 import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
 import { contentPin, Pins } from './pins.ts'
@@ -53,6 +54,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #tenant: TenantId
   readonly #isTaken: StrongVolumesOptions['isTaken']
   readonly #classes: VolumeClasses
+  readonly #lockKeeper: LockKeeper
   readonly #maintenance: Maintenance
   readonly #lifecycle: Lifecycle
   readonly #fsck = new Fsck()
@@ -73,7 +75,9 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
     this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
+    this.#lockKeeper = new LockKeeper({ metadata: this.#metadata, clock, log })
     this.#stores = {
+      lockKeeper: this.#lockKeeper,
       metadata: this.#metadata,
       clock,
       chunks,
@@ -115,13 +119,14 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   /** Starts the background work, which goes on where it was stopped. */
   start(): void {
+    this.#lockKeeper.start()
     this.#maintenance.start()
     this.#lifecycle.start()
   }
 
   /** Ends the background work; waits for the step that is under way. */
   async stop(): Promise<void> {
-    await Promise.all([this.#lifecycle.stop(), this.#maintenance.stop()])
+    await Promise.all([this.#lockKeeper.stop(), this.#lifecycle.stop(), this.#maintenance.stop()])
   }
 
   close(): Promise<void> {

@@ -6,6 +6,7 @@ import type { RenameMode } from '#metadata/entries.ts'
 import type { AttributeChanges, Conditions } from '#metadata/files.ts'
 import type { WriteGuard } from '#metadata/lock-guard.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+import type { FileLocks } from './file-locks.ts'
 
 export { checkXattr } from '#metadata/xattrs.ts'
 export type { AttributeChanges, ChangeKind, Conditions, RenameMode }
@@ -162,6 +163,8 @@ export interface Volume {
   readonly info: VolumeInfo
   /** Of an eventual volume. */
   readonly conflicts?: Conflicts
+  /** Of a strong volume. */
+  readonly fileLocks?: FileLocks
   /** Lets an eventual volume take in what further nodes have of a path: more than half of them, or all. @throws UNAVAILABLE if too few answer */
   consult?(path: Path, need: 'quorum' | 'all', signal?: AbortSignal): Promise<void>
 
