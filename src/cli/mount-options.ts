@@ -11,7 +11,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   allow_other: 'allow-other',
   noxattr: 'no-xattrs',
 }
-const VALUES = new Set(['endpoint', 'access-key', 'secret-key', 'ca-file', 'profile', 'data', 'log-file'])
+const VALUES = new Set(['endpoint', 'access-key', 'secret-key', 'ca-file', 'profile', 'data', 'log-file', 'lock-lease'])
 /** mount(8) calls its helpers with them: sloppy, without /etc/mtab, verbose. */
 const HELPER_FLAGS = new Set(['-s', '-n', '-v'])
 

@@ -6,20 +6,19 @@ import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, write
 import type { SignalOption } from './call-parts.ts'
 import { ClusterCalls } from './cluster-calls.ts'
 import { ClassCalls } from './class-calls.ts'
-import { openDownload, parseHead } from './download.ts'
-import type { Download, DownloadOptions, RemoteHead } from './download.ts'
+import { type Download, type DownloadOptions, openDownload, parseHead, type RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
 import type { ByteSource } from './hashed-source.ts'
 import { ConflictCalls } from './conflict-calls.ts'
 import { KeyCalls } from './key-calls.ts'
 import { splitLines } from './lines.ts'
 import { problemError } from './problem.ts'
+import { SessionCalls } from './session-calls.ts'
 import { TrackerCalls } from './tracker-calls.ts'
 import { parseJson, Transport } from './transport.ts'
 import type { Call, TransportOptions } from './transport.ts'
-import { uploadInParts } from './upload.ts'
 import { uploadCalls } from './upload-calls.ts'
-import type { UploadSettings, WriteSettings } from './upload.ts'
+import { uploadInParts, type UploadSettings, type WriteSettings } from './upload.ts'
 import type {
   AttributeSettings,
   ChangesOptions,
@@ -50,6 +49,7 @@ export class ShoalClient {
   readonly tracker: TrackerCalls
   readonly conflicts: ConflictCalls
   readonly backup: BackupCalls
+  readonly sessions: SessionCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
@@ -59,6 +59,7 @@ export class ShoalClient {
     this.classes = new ClassCalls((call) => this.#json(call))
     this.conflicts = new ConflictCalls((call) => this.#json(call))
     this.tracker = new TrackerCalls((call) => this.#json(call))
+    this.sessions = new SessionCalls((call) => this.#json(call))
     this.backup = new BackupCalls({
       stream: (call) => this.#transport.stream(call),
       take: async (call) => (await this.#transport.send(call)).body,

@@ -25,7 +25,7 @@ export function attributesOf(entry: RemoteEntry): Attributes {
 }
 
 /** Entity tags are inode and version, in hexadecimal. */
-function versionOf(etag: string): number {
+export function versionOf(etag: string): number {
   const version = /^"[0-9a-f]+-([0-9a-f]+)"$/.exec(etag)?.[1]
   if (version === undefined) throw new ShoalError('INTERNAL', `The node sent the entity tag ${etag}, which is none of Shoal's`)
   return Number.parseInt(version, 16)

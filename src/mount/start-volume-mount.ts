@@ -9,6 +9,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { FuseMounts } from '#platform/fuse-device.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
+import { LockSession } from './lock-session.ts'
 import { RemoteVolume } from './remote-volume.ts'
 
 export interface VolumeMountOptions {
@@ -21,6 +22,10 @@ export interface VolumeMountOptions {
   /** Without them the kernel asks for none: the first answer to such a question holds for all. */
   readonly keepsXattrs: boolean
   readonly mounts: FuseMounts
+  /** By which other mounts know this one: a host and a directory. */
+  readonly about: string
+  /** Of its locks; 30 s unless given. */
+  readonly leaseMs?: number
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -32,13 +37,34 @@ export type VolumeMount = Pick<FuseMount, 'ended' | 'unmount'>
 /** Mounts a volume of a node. What a program that was killed has left of a mount at that directory is cleared away.
  *  @throws VOLUME_NOT_FOUND, ALREADY_EXISTS if a volume is mounted there; what `FuseMounts.mount` throws */
 export async function startVolumeMount(options: VolumeMountOptions): Promise<VolumeMount> {
-  const { client, volume, directory, keepsXattrs, mounts, clock, random, log } = options
+  const { client, volume, directory, mounts, clock, random } = options
   const there = await mounts.inspect(directory)
   if (there.state === 'dead') await mounts.unmount(directory, { lazy: true })
   if (there.state === 'mounted' && there.type === 'fuse.shoal')
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
+  const remote = await RemoteVolume.open(client, volume, clock)
+  const mountId = random.bytes(16).toString('hex')
+  const locks = await LockSession.begin({ ...options, sessions: client.sessions, mountId })
+  try {
+    return await serve(options, { remote, mountId, locks })
+  } catch (error) {
+    await locks?.end()
+    throw error
+  }
+}
+
+async function serve(
+  options: VolumeMountOptions,
+  {
+    remote,
+    mountId,
+    locks,
+  }: { readonly remote: RemoteVolume; readonly mountId: string; readonly locks: LockSession | undefined },
+): Promise<VolumeMount> {
+  const { client, volume, keepsXattrs, clock, random, log } = options
   const mounted = await MountedVolume.open({
-    volume: await RemoteVolume.open(client, volume, clock),
+    volume: remote,
+    mountId,
     caller: { principal: 'mount' },
     clock,
     random,
@@ -49,8 +75,9 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     source: `shoal:${volume}`,
     subtype: 'shoal',
     defaultPermissions: true,
-    operations: volumeOperations(mounted, { keepsXattrs }),
-    features: ['CACHE_SYMLINKS'],
+    operations: volumeOperations(mounted, { keepsXattrs, locks }),
+    // Without them the kernel keeps locks among the programs of this machine.
+    features: ['CACHE_SYMLINKS', ...(locks === undefined ? [] : (['POSIX_LOCKS', 'FLOCK_LOCKS'] as const))],
   })
   const notify: Notify = (notification) => mount.notify(notification)
   mounted.notify = notify
@@ -58,8 +85,13 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   const changes = new RemoteChanges(mounted, notify)
   const follower = new ChangeFollower({ client, volume, coherence: mounted.coherence, changes, clock, log })
   follower.start()
-  void mount.ended.catch(() => undefined).then(() => follower.stop())
-  return mount
+  const ended = mount.ended.finally(() => {
+    follower.stop()
+    return locks?.end()
+  })
+  // Who mounted it hears of it.
+  ended.catch(() => undefined)
+  return { ended, unmount: (how) => mount.unmount(how) }
 }
 
 /** Linux from 6.16 on drops all names at once. */

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { isShoalError } from '#foundation/errors.ts'
+import { parseDuration } from '#config/units.ts'
 import type { VolumeMount } from '#mount/start-volume-mount.ts'
 import type { Log } from '#observe/log.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -9,13 +10,16 @@ import { spreadMountOptions } from '../mount-options.ts'
 import type { Output } from '../output.ts'
 import { usageError } from '../usage-error.ts'
 
+/** As nodes keep them. */
+const LEASE_MS_MIN = 1_000
+const LEASE_MS_MAX = 5 * 60_000
 const VOLUME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 export const mount: Command = {
   usage: ['VOLUME DIR'],
   description: [
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
-    'Written through: close and fsync answer when the node has the bytes. Changes that others make show as soon as the node tells of them, and when a file is opened. Locks hold among the programs of this machine. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'Written through: close and fsync answer when the node has the bytes. Changes that others make show as soon as the node tells of them, and when a file is opened. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
     'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
   options: [
@@ -27,6 +31,12 @@ export const mount: Command = {
     {
       name: 'no-xattrs',
       description: 'refuse extended attributes: "ls -l" asks for two of each entry, and is as fast as on a disk without them',
+    },
+    {
+      name: 'lock-lease',
+      value: 'DURATION',
+      description: 'how long locks outlive a mount that is gone or cut off, 1s to 5m',
+      fallback: '30s',
     },
     { name: 'foreground', description: 'serve the directory in this process' },
     {
@@ -40,7 +50,7 @@ export const mount: Command = {
       short: 'o',
       value: 'LIST',
       description:
-        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=',
+        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=',
     },
   ],
   connects: true,
@@ -57,12 +67,14 @@ export const mount: Command = {
     if (!VOLUME.test(volume)) throw usageError(`"${name}" is no volume's name: write it like docs`)
     const directory = resolve(folder)
     const facts = { volume, directory }
+    const leaseMs = leaseOf(options.text('lock-lease'))
     if (!options.has('foreground')) return mountInBackground(invocation, facts)
     // The C library is for this command alone.
-    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }] = await Promise.all([
+    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }, { nodeMachine }] = await Promise.all([
       import('#mount/start-volume-mount.ts'),
       import('#platform/node-fuse-mounts.ts'),
       import('#platform/node-background.ts'),
+      import('#platform/node-machine.ts'),
     ])
     const mounted = await startVolumeMount({
       client: connect(),
@@ -72,6 +84,8 @@ export const mount: Command = {
       readOnly: options.has('read-only'),
       keepsXattrs: !options.has('no-xattrs'),
       mounts: new NodeFuseMounts(),
+      about: `${nodeMachine.hostName}:${directory}`,
+      ...(leaseMs === undefined ? {} : { leaseMs }),
       clock,
       random,
       log: await openLog(invocation),
@@ -81,6 +95,13 @@ export const mount: Command = {
     await served(mounted, { signal, note: (line) => output.note(line) })
     return EXIT.ok
   },
+}
+
+function leaseOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  const leaseMs = parseDuration(text)
+  if (leaseMs !== undefined && leaseMs >= LEASE_MS_MIN && leaseMs <= LEASE_MS_MAX) return leaseMs
+  throw usageError(`--lock-lease can't be "${text}": write it like 30s, from 1s to 5m`)
 }
 
 interface Facts {

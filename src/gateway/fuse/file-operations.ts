@@ -22,12 +22,14 @@ type FileOperations = Pick<
  *  `close` answers when the volume has it. */
 export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
   const { volume, caller: by, table } = mounted
+  let lastHandle = 0
   const opened = (node: MountedNode, attributes: Attributes): OpenReply => {
     node.opens += 1
+    lastHandle += 1
     const isKept = node.keptVersion === attributes.version
     // From here on: what the kernel has of another version it drops when it hears of this one.
     node.keptVersion = attributes.version
-    return { handle: node.nodeId, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
+    return { handle: lastHandle, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
   }
   const emptied = async (node: MountedNode): Promise<Attributes> => {
     await mounted.flush(node)

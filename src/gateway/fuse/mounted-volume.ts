@@ -5,6 +5,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import { HIDDEN_PREFIX } from '#volume/hidden-names.ts'
 import type { Caller, OpenFile } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
@@ -17,8 +18,6 @@ import type { AttributesReply, EntryReply } from './protocol/replies.ts'
 import type { Notify } from './remote-changes.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
 
-/** What is removed while it is open lies in the volume's root under such a name, which the mount doesn't show. */
-const HIDDEN_PREFIX = '.shoal-removed-'
 const READ_TRIES = 8
 /** Other changes that the kernel is told of may be held up by programs. */
 const TELLING_MS_MAX = 1000
@@ -29,6 +28,8 @@ export interface MountedVolumeOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** 32 hexadecimal characters, by which what it leaves behind is known. */
+  readonly mountId?: string
 }
 
 /** Where something was found, and when it was asked for (`Coherence.mark`). */
@@ -60,6 +61,7 @@ export class MountedVolume {
   notify: Notify | undefined
   readonly table: InodeTable
   readonly #random: Random
+  readonly #hiddenPrefix: string
   readonly #budget = new WriteBudget()
   readonly #contents = new Map<MountedNode, Contents>()
 
@@ -70,6 +72,7 @@ export class MountedVolume {
     this.clock = options.clock
     this.log = options.log
     this.#random = options.random
+    this.#hiddenPrefix = options.mountId === undefined ? HIDDEN_PREFIX : `${HIDDEN_PREFIX}${options.mountId}-`
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid })
   }
 
@@ -91,12 +94,12 @@ export class MountedVolume {
 
   /** A name for what has none yet (O_TMPFILE): it goes with the last handle as well. */
   namelessPath(): Path {
-    return [`${HIDDEN_PREFIX}new-${this.#random.bytes(12).toString('hex')}`]
+    return [`${this.#hiddenPrefix}new-${this.#random.bytes(12).toString('hex')}`]
   }
 
   /** A name for what is removed while it is open. */
   hiddenPath(node: MountedNode): Path {
-    return [`${HIDDEN_PREFIX}${node.inode.toString(16)}-${this.#random.bytes(6).toString('hex')}`]
+    return [`${this.#hiddenPrefix}${node.inode.toString(16)}-${this.#random.bytes(6).toString('hex')}`]
   }
 
   /** Tells the kernel of an entry, which counts as a look-up. `mark` was taken before the volume was asked. */

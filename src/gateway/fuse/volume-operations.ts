@@ -1,6 +1,8 @@
 import { encodeName } from '#foundation/name.ts'
 import { directoryOperations } from './directory-operations.ts'
 import { fileOperations } from './file-operations.ts'
+import type { FileLockService } from './file-lock-service.ts'
+import { lockOperations } from './lock-operations.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { nameOperations } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
@@ -17,9 +19,9 @@ const XATTR_MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = 
 /** A volume as a file system, written through: what `close` and `fsync` have answered is in the volume. */
 export function volumeOperations(
   mounted: MountedVolume,
-  { keepsXattrs = true }: { readonly keepsXattrs?: boolean } = {},
+  { keepsXattrs = true, locks }: { readonly keepsXattrs?: boolean; readonly locks?: FileLockService | undefined } = {},
 ): FuseOperations {
-  return {
+  const operations = {
     ...nameOperations(mounted),
     ...fileOperations(mounted),
     ...directoryOperations(mounted),
@@ -41,6 +43,8 @@ export function volumeOperations(
       }
     },
   }
+  // Without a service the kernel keeps locks to itself.
+  return locks === undefined ? operations : { ...operations, ...lockOperations(mounted, locks, operations) }
 }
 
 type XattrOperations = Pick<FuseOperations, 'setxattr' | 'getxattr' | 'listxattr' | 'removexattr'>

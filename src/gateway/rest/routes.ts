@@ -1,8 +1,13 @@
 import { abortUpload } from './abort-upload.ts'
 import { backUpChunk } from './back-up-chunk.ts'
 import { backUpMetadata } from './back-up-metadata.ts'
+import { beginSession } from './begin-session.ts'
 import { beginUpload } from './begin-upload.ts'
+import { cancelLock } from './cancel-lock.ts'
 import { changeEntry } from './change-entry.ts'
+import { changeLock } from './change-lock.ts'
+import { endSession } from './end-session.ts'
+import { findLock } from './find-lock.ts'
 import { commitUpload } from './commit-upload.ts'
 import { listConflicts } from './list-conflicts.ts'
 import { settleConflict } from './settle-conflict.ts'
@@ -29,6 +34,7 @@ import { removeKey } from './remove-key.ts'
 import { removeNode } from './remove-node.ts'
 import { removeVolume } from './remove-volume.ts'
 import { rotateGossipKey } from './rotate-gossip-key.ts'
+import { renewSession } from './renew-session.ts'
 import { resumeTracker } from './resume-tracker.ts'
 import { rotateKey } from './rotate-key.ts'
 import type { Route } from './route.ts'
@@ -74,6 +80,12 @@ export const ROUTES: readonly Route[] = [
   commitUpload,
   abortUpload,
   writeBatch,
+  beginSession,
+  renewSession,
+  endSession,
+  changeLock,
+  findLock,
+  cancelLock,
   listConflicts,
   showConflict,
   settleConflict,

@@ -1,0 +1,60 @@
+import type { LockTerm, MountLock } from './file-lock-service.ts'
+import type { MountedNode } from './inode-table.ts'
+
+/** One owner's locks of one file. */
+export interface HeldLocks extends Pick<MountLock, 'inode' | 'family' | 'owner'> {
+  /** Through which handles they were asked for. */
+  readonly handles: Set<number>
+  readonly term: LockTerm
+}
+
+/** Which owners of this mount may have locks, so that those of a process that is gone are given up. What was asked for counts: whether
+ *  it was given may never be known. */
+export class LocksHeld {
+  readonly #byNode = new Map<MountedNode, Map<string, HeldLocks>>()
+
+  get isEmpty(): boolean {
+    return this.#byNode.size === 0
+  }
+
+  /** Before the node is asked. True if the owner had nothing of the file before. */
+  asked(
+    node: MountedNode,
+    lock: Pick<MountLock, 'family' | 'owner'>,
+    at: { readonly handle: number; readonly term: LockTerm },
+  ): boolean {
+    let owners = this.#byNode.get(node)
+    if (owners === undefined) this.#byNode.set(node, (owners = new Map()))
+    const key = `${lock.family} ${lock.owner}`
+    const held = owners.get(key)
+    if (held === undefined) {
+      const { family, owner } = lock
+      owners.set(key, { inode: node.inode, family, owner, handles: new Set([at.handle]), term: at.term })
+    } else held.handles.add(at.handle)
+    return held === undefined
+  }
+
+  /** What a closing process has: its POSIX locks of a file go with any of its descriptors. */
+  ofOwner(node: MountedNode, owner: string): HeldLocks | undefined {
+    return this.#byNode.get(node)?.get(`posix ${owner}`)
+  }
+
+  /** What was asked for through a handle that nobody has any more: all of it is gone, whichever kind it is. */
+  ofHandle(node: MountedNode, handle: number): readonly HeldLocks[] {
+    return [...(this.#byNode.get(node)?.values() ?? [])].filter(({ handles }) => handles.has(handle))
+  }
+
+  dropped(node: MountedNode, { family, owner }: Pick<HeldLocks, 'family' | 'owner'>): void {
+    const owners = this.#byNode.get(node)
+    owners?.delete(`${family} ${owner}`)
+    if (owners?.size === 0) this.#byNode.delete(node)
+  }
+
+  /** Whether locks of the file may have been lost: who relied on them must not go on as if nothing had happened. */
+  isLost(node: MountedNode): boolean {
+    const owners = this.#byNode.get(node)
+    if (owners === undefined) return false
+    for (const { term } of owners.values()) if (!term.isAlive) return true
+    return false
+  }
+}

@@ -1,0 +1,152 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { FileLockService, LockedFile, MountLock, WantedLock } from './file-lock-service.ts'
+import { type HeldLocks, LocksHeld } from './held-locks.ts'
+import type { MountedNode } from './inode-table.ts'
+import type { MountedVolume } from './mounted-volume.ts'
+import { type FuseError, refusal } from './protocol/errno.ts'
+import type { Caller, FuseOperations } from './protocol/operations.ts'
+import type { LockRequest } from './protocol/requests.ts'
+
+const LOCK_END = 2n ** 63n - 1n
+/** The kernel drops pages that others have changed before a lock is given; a program that holds one up for longer gets none. */
+const DROPPING_MS_MAX = 10_000
+
+const NO_LOCKS = ['TOO_LARGE', 'BUSY', 'PRECONDITION_FAILED'] as const
+
+/** What a file system does beside locking, as far as locks have to do with it. */
+type Guarded = Pick<
+  Required<FuseOperations>,
+  'read' | 'write' | 'flush' | 'fsync' | 'release' | 'setattr' | 'fallocate' | 'copyFileRange'
+>
+type LockOperations = Guarded & Pick<Required<FuseOperations>, 'getlk' | 'setlk' | 'setlkw'>
+
+/** Locks that hold across machines: asked for at the node, and given up with their process. What was written under a lock is stored
+ *  before it is given up, and what the kernel has of the file is as new as the lock is. While locks may be lost, and from then on
+ *  until those who had locked the file have closed it, what this machine does to it fails with EIO. */
+export function lockOperations(mounted: MountedVolume, service: FileLockService, inner: Guarded): LockOperations {
+  const { table } = mounted
+  const held = new LocksHeld()
+  const unlessLost = <Request, Reply>(handler: (request: Request, caller: Caller) => Reply) => {
+    return (request: Request, caller: Caller): Reply | FuseError => {
+      if (!held.isEmpty && held.isLost(table.get(caller.nodeId))) return refusal('EIO')
+      return handler(request, caller)
+    }
+  }
+  const giveUp = async (node: MountedNode, locks: HeldLocks): Promise<void> => {
+    held.dropped(node, locks)
+    if (!locks.term.isAlive) return
+    const { inode, family, owner } = locks
+    await service.change({ inode, family, owner, kind: 'unlock', start: 0n, end: LOCK_END, pid: 0 })
+  }
+  const set = async (request: LockRequest, caller: Caller, take: (lock: WantedLock) => Promise<LockedFile | undefined>) => {
+    const node = table.get(caller.nodeId)
+    const lock = lockOf(node, request)
+    if (held.isLost(node)) return refusal('EIO')
+    if (!isWanted(lock)) return unlock(node, lock)
+    const isFirst = held.asked(node, lock, { handle: request.handle, term: service.term })
+    try {
+      const file = await take(lock)
+      if (file === undefined) {
+        if (isFirst) held.dropped(node, lock)
+        return refusal('EAGAIN')
+      }
+      await renew(mounted, node, file)
+      return undefined
+    } catch (error) {
+      // The limits, and a session that ended just now.
+      if (!NO_LOCKS.some((code) => isShoalError(error, code))) throw error
+      if (isFirst) held.dropped(node, lock)
+      return refusal('ENOLCK')
+    }
+  }
+  const unlock = async (node: MountedNode, lock: MountLock): Promise<undefined> => {
+    await mounted.flush(node)
+    await service.change(lock)
+    if (lock.start === 0n && lock.end === LOCK_END) held.dropped(node, lock)
+    return undefined
+  }
+  return {
+    ...guarded(unlessLost, inner),
+    flush: async (request, caller) => {
+      const node = table.get(caller.nodeId)
+      const own = held.ofOwner(node, ownerOf(request.lockOwner))
+      if (held.isLost(node)) {
+        mounted.contents(node).written.discard()
+        if (own !== undefined) held.dropped(node, own)
+        return refusal('EIO')
+      }
+      try {
+        return await inner.flush(request, caller)
+      } finally {
+        if (own !== undefined) await giveUp(node, own)
+      }
+    },
+    release: async (request, caller) => {
+      const node = table.get(caller.nodeId)
+      const gone = held.ofHandle(node, request.handle)
+      if (held.isLost(node)) mounted.contents(node).written.discard()
+      try {
+        return await inner.release(request, caller)
+      } finally {
+        await Promise.all(gone.map((locks) => giveUp(node, locks)))
+      }
+    },
+    getlk: async (request, caller) => {
+      const node = table.get(caller.nodeId)
+      const lock = lockOf(node, request)
+      const found = isWanted(lock) ? await service.find(lock) : undefined
+      if (found === undefined) return { kind: 'unlock', start: request.start, end: request.end, pid: 0 }
+      return { ...found, pid: found.pid ?? 0 }
+    },
+    setlk: (request, caller) => set(request, caller, (lock) => service.change(lock)),
+    setlkw: (request, caller) => set(request, caller, (lock) => service.wait(lock, caller.signal)),
+  }
+}
+
+function guarded(
+  unlessLost: <Request, Reply>(
+    handler: (request: Request, caller: Caller) => Reply,
+  ) => (request: Request, caller: Caller) => Reply | FuseError,
+  inner: Guarded,
+): Omit<Guarded, 'flush' | 'release'> {
+  const { read, write, fsync, setattr, fallocate, copyFileRange } = inner
+  return {
+    read: unlessLost(read),
+    write: unlessLost(write),
+    fsync: unlessLost(fsync),
+    setattr: unlessLost(setattr),
+    fallocate: unlessLost(fallocate),
+    copyFileRange: unlessLost(copyFileRange),
+  }
+}
+
+function ownerOf(owner: bigint): string {
+  return owner.toString(16).padStart(16, '0')
+}
+
+function lockOf(node: MountedNode, { owner, start, end, kind, pid, isFlock }: LockRequest): MountLock {
+  return { inode: node.inode, family: isFlock ? 'flock' : 'posix', owner: ownerOf(owner), kind, start, end, pid }
+}
+
+function isWanted(lock: MountLock): lock is WantedLock {
+  return lock.kind !== 'unlock'
+}
+
+/** Lets the kernel drop what it has of another version of the file. @throws FuseError ENOLCK if it didn't in time */
+async function renew(mounted: MountedVolume, node: MountedNode, { version, ctimeNs }: LockedFile): Promise<void> {
+  if (node.keptVersion === version && node.toldNs === ctimeNs) return
+  const { notify, clock } = mounted
+  const isOther = node.keptVersion !== version
+  if (isOther) mounted.changed(node)
+  if (notify === undefined) return
+  const enough = new AbortController()
+  const late = clock.sleep(DROPPING_MS_MAX, enough.signal).then(
+    () => 'late' as const,
+    () => 'late' as const,
+  )
+  const dropped = notify({ kind: 'inode', nodeId: node.nodeId, ...(isOther ? { data: { offset: 0, length: 0 } } : {}) })
+  const end = await Promise.race([dropped, late])
+  enough.abort()
+  if (end === 'late') throw refusal('ENOLCK')
+  if (isOther) node.keptVersion = version
+}
