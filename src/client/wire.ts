@@ -22,6 +22,8 @@ export interface RemoteEntry {
   /** Hexadecimal, where known. */
   readonly sha256?: string
   readonly rdev: number
+  /** Absent where it isn't known. */
+  readonly hasXattrs?: boolean
   /** Of a symbolic link, where one entry was asked for. */
   readonly target?: string
   /** Base64 by name, where asked for. */

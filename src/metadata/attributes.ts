@@ -25,6 +25,8 @@ export interface Attributes {
   readonly version: number
   /** SHA-256 of the whole contents, where it is known. */
   readonly sha256: Buffer | undefined
+  /** Whether it has extended attributes; not known of the entries of eventual volumes. */
+  readonly hasXattrs?: boolean
 }
 
 /** The entity tag of RFC 9110: strong, and different for any two contents that a path has ever had. */

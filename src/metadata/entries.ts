@@ -4,10 +4,11 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { nameOfSegment } from '#foundation/object-key.ts'
+import { inheritAcls } from './acls.ts'
 import type { FileType } from './attributes.ts'
 import { type ContentFields, discardContents, NO_CONTENT } from './contents.ts'
 import { findEntry, joinPath, type Located, parentOf, pathOfDirectory, reload, storeRecord } from './inodes.ts'
-import { type EntryForm, entryKey, entryRange, inodeKey, isMarkerKey } from './keys.ts'
+import { type EntryForm, entryKey, entryRange, inodeKey, isMarkerKey, xattrKey } from './keys.ts'
 import { removeLocksOf } from './locks.ts'
 import { removeFileLocksOf } from './file-locks.ts'
 import { refuseHeld } from './object-part.ts'
@@ -56,7 +57,10 @@ export function addEntry(
   const directory = parent.record.inode
   const inode = t.allocate() as InodeId
   const entry = entryKey(t.prefix, directory, name, form)
-  return placeNew(t, parent, { entry, name, record: stamped(t, entry, newRecord(t, inode, init)) })
+  const { mode, xattrs } = inheritAcls(t, parent.record, init)
+  for (const xattr of xattrs) t.tx.put(xattrKey(t.prefix, inode, xattr.name), xattr.value)
+  const record = { ...newRecord(t, inode, { ...init, mode }), hasXattrs: xattrs.length > 0 }
+  return placeNew(t, parent, { entry, name, record: stamped(t, entry, record) })
 }
 
 /** Makes a file of a version taken out of its key's history, under a name that the caller has just seen to be free. */

@@ -3,6 +3,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
+import { chmodAcl } from './acls.ts'
 import { type Attributes, entityTag } from './attributes.ts'
 import { type NewContents, replaceContents, storeContents } from './contents.ts'
 import { addEntry } from './entries.ts'
@@ -156,6 +157,7 @@ function overwrite(t: VolumeTransaction, existing: Located, write: FileWrite): L
   if (!isSetAside) refuseHeld(existing.record.object, t.nowMs)
   const object = key === undefined ? write.object : stampObject(t, key, write.object)
   const replaced = replaceContents(t, existing, { contents: write.contents, sha256: write.sha256, object, isSetAside })
+  if (write.attributes?.mode !== undefined) chmodAcl(t, replaced.record, write.attributes.mode)
   const located =
     write.attributes === undefined ? replaced : storeRecord(t, replaced, { ...replaced.record, ...write.attributes })
   reportChange(t, located, 'write')
@@ -164,6 +166,7 @@ function overwrite(t: VolumeTransaction, existing: Located, write: FileWrite): L
 
 /** chmod, chown, utimensat. */
 export function changeAttributes(t: VolumeTransaction, located: Located, changes: AttributeChanges): Located {
+  if (changes.mode !== undefined) chmodAcl(t, located.record, changes.mode)
   // Whoever cares for a directory's attributes wants to keep it.
   const changed = storeRecord(t, located, { ...located.record, ...changes, isImplicit: false, ctimeNs: t.nowNs })
   reportChange(t, changed, 'attributes')

@@ -1,6 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { encodeName, standsForBytes } from '#foundation/name.ts'
+import { isAcl, recordWithAcl } from './acls.ts'
 import { type Located, storeRecord } from './inodes.ts'
 import { contentBytes, kindRange, KIND, nameOfXattrKey, xattrKey } from './keys.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
@@ -35,8 +36,13 @@ export function writeXattr(t: VolumeTransaction, located: Located, { name, value
   if (mode === 'create' && before !== undefined)
     throw new ShoalError('ALREADY_EXISTS', `The extended attribute "${name}" exists already`)
   if (mode === 'replace' && before === undefined) throw xattrNotFound(name)
-  t.tx.put(xattrKey(t.prefix, record.inode, name), value)
-  storeRecord(t, located, { ...record, hasXattrs: true, ctimeNs: t.nowNs })
+  const written = isAcl(name) ? recordWithAcl(record, { name, value }) : { record, isKept: true }
+  if (written.isKept) t.tx.put(xattrKey(t.prefix, record.inode, name), value)
+  else t.tx.delete(xattrKey(t.prefix, record.inode, name))
+  const hasXattrs = written.isKept || listXattrs(t, record.inode).length > 0
+  storeRecord(t, located, { ...written.record, hasXattrs, ctimeNs: t.nowNs })
+  // What is made in it from now on may be made with other lists.
+  if (isAcl(name)) t.forgetDirectories()
 }
 
 /** @throws XATTR_NOT_FOUND */
@@ -45,6 +51,7 @@ export function removeXattr(t: VolumeTransaction, located: Located, name: string
   if (readXattr(t, record.inode, name) === undefined) throw xattrNotFound(name)
   t.tx.delete(xattrKey(t.prefix, record.inode, name))
   storeRecord(t, located, { ...record, hasXattrs: listXattrs(t, record.inode).length > 0, ctimeNs: t.nowNs })
+  if (isAcl(name)) t.forgetDirectories()
 }
 
 export function removeAllXattrs(t: VolumeTransaction, inode: InodeId): void {

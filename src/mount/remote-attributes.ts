@@ -19,6 +19,7 @@ export function attributesOf(entry: RemoteEntry): Attributes {
     ctimeNs: parseTimestamp(entry.ctime, 'ctime'),
     btimeNs: parseTimestamp(entry.btime, 'btime'),
     rdev: entry.rdev,
+    ...(entry.hasXattrs === undefined ? {} : { hasXattrs: entry.hasXattrs }),
     version: versionOf(entry.etag),
     sha256: entry.sha256 === undefined ? undefined : Buffer.from(entry.sha256, 'hex'),
   }

@@ -12,6 +12,10 @@ import { ChangeFollower } from './change-follower.ts'
 import { LockSession } from './lock-session.ts'
 import { RemoteVolume } from './remote-volume.ts'
 
+const LOCK_FEATURES = ['POSIX_LOCKS', 'FLOCK_LOCKS'] as const
+/** The kernel checks the lists; the umask is left to whoever knows whether there is a default list. */
+const ACL_FEATURES = ['POSIX_ACL', 'DONT_MASK', 'SETXATTR_EXT'] as const
+
 export interface VolumeMountOptions {
   readonly client: ShoalClient
   readonly volume: string
@@ -62,6 +66,8 @@ async function serve(
   }: { readonly remote: RemoteVolume; readonly mountId: string; readonly locks: LockSession | undefined },
 ): Promise<VolumeMount> {
   const { client, volume, keepsXattrs, clock, random, log } = options
+  // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
+  const keepsAcls = keepsXattrs && locks !== undefined
   const mounted = await MountedVolume.open({
     volume: remote,
     mountId,
@@ -75,9 +81,9 @@ async function serve(
     source: `shoal:${volume}`,
     subtype: 'shoal',
     defaultPermissions: true,
-    operations: volumeOperations(mounted, { keepsXattrs, locks }),
+    operations: volumeOperations(mounted, { keepsXattrs, keepsAcls, locks }),
     // Without them the kernel keeps locks among the programs of this machine.
-    features: ['CACHE_SYMLINKS', ...(locks === undefined ? [] : (['POSIX_LOCKS', 'FLOCK_LOCKS'] as const))],
+    features: ['CACHE_SYMLINKS', ...(locks === undefined ? [] : LOCK_FEATURES), ...(keepsAcls ? ACL_FEATURES : [])],
   })
   const notify: Notify = (notification) => mount.notify(notification)
   mounted.notify = notify

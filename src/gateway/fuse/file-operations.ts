@@ -8,6 +8,7 @@ import { refusal } from './protocol/errno.ts'
 import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 import type { OpenReply } from './protocol/replies.ts'
+import { modeIn } from './xattr-operations.ts'
 
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
@@ -46,11 +47,12 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       await mounted.tellAttributes(node, attributes)
       return opened(node, attributes)
     },
-    create: async ({ name, mode, flags }, caller) => {
+    create: async ({ name, flags, ...asked }, caller) => {
       checkLength(name)
       const { parent, path, mark } = mounted.place(caller.nodeId, name)
       let attributes: Attributes
       try {
+        const mode = await modeIn(mounted, parent, asked)
         const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(parent, caller) }
         const conditions = { ifNoneMatch: '*' } as const
         ;({ attributes } = await volume.writeFile(path, Buffer.alloc(0), { caller: by, conditions, attributes: attributesOfNew }))
@@ -72,9 +74,10 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         throw error
       }
     },
-    tmpfile: async ({ mode }, caller) => {
+    tmpfile: async (asked, caller) => {
       const directory = table.get(caller.nodeId)
       const path = mounted.namelessPath()
+      const mode = asked.mode & ~asked.umask
       const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(directory, caller) }
       const mark = mounted.coherence.mark()
       const conditions = { ifNoneMatch: '*' } as const

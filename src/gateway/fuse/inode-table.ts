@@ -22,6 +22,8 @@ export interface MountedNode {
   keptVersion: number | undefined
   /** When what the kernel was last told of its attributes had changed. */
   toldNs: bigint | undefined
+  /** Until when it is known, by the mount's clock, that it has no extended attributes. */
+  bareUntilMs: number
 }
 
 interface Place {
@@ -180,8 +182,8 @@ export class InodeTable {
   }
 }
 
-function nothingKnown(): Pick<MountedNode, 'places' | 'hiddenAs' | 'keptVersion' | 'toldNs'> {
-  return { places: new Map(), hiddenAs: undefined, keptVersion: undefined, toldNs: undefined }
+function nothingKnown(): Pick<MountedNode, 'places' | 'hiddenAs' | 'keptVersion' | 'toldNs' | 'bareUntilMs'> {
+  return { places: new Map(), hiddenAs: undefined, keptVersion: undefined, toldNs: undefined, bareUntilMs: 0 }
 }
 
 function placeKey(parent: InodeId, name: string): string {

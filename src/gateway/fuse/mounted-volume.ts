@@ -108,6 +108,7 @@ export class MountedVolume {
     this.table.lookedUp(node)
     node.toldNs = attributes.ctimeNs
     const validMs = this.coherence.validMs(mark, node.inode)
+    this.#seeXattrs(node, attributes, validMs)
     return {
       nodeId: node.nodeId,
       generation: 0,
@@ -120,7 +121,18 @@ export class MountedVolume {
     node.mode = modeOf(attributes)
     node.gid = attributes.gid
     node.toldNs = attributes.ctimeNs
-    return { attributes: this.#shown(node, attributes), validMs: this.coherence.validMs(mark, node.inode) }
+    const validMs = this.coherence.validMs(mark, node.inode)
+    this.#seeXattrs(node, attributes, validMs)
+    return { attributes: this.#shown(node, attributes), validMs }
+  }
+
+  /** Whether it is known to have no extended attributes: programs that list files ask for some of each. */
+  isBare(node: MountedNode): boolean {
+    return node.bareUntilMs > 0 && this.clock.monotonicMs() < node.bareUntilMs
+  }
+
+  #seeXattrs(node: MountedNode, { hasXattrs }: Attributes, validMs: number): void {
+    node.bareUntilMs = hasXattrs === false ? this.clock.monotonicMs() + validMs : 0
   }
 
   /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies wherever it was seen */

@@ -9,7 +9,7 @@ import { silentLog } from '#observe/log.ts'
 import type { MountOptions } from '#platform/fuse-device.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { NodeFuseMounts } from '#platform/node-fuse-mounts.ts'
-import { FuseMount } from './fuse-mount.ts'
+import { FuseMount, type FuseMountOptions } from './fuse-mount.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 
 const TOOL_MS_MAX = 60_000
@@ -29,7 +29,7 @@ export interface Mounted {
 export async function mounted(
   t: TestContext,
   operations: FuseOperations,
-  { mounts = new NodeFuseMounts(), ...more }: { readonly mounts?: NodeFuseMounts } & Partial<MountOptions> = {},
+  { mounts = new NodeFuseMounts(), ...more }: { readonly mounts?: NodeFuseMounts } & Partial<MountOptions> & Pick<FuseMountOptions, 'features'> = {},
 ): Promise<Mounted> {
   const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
   const mount = await FuseMount.start({

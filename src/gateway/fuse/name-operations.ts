@@ -7,6 +7,7 @@ import { checkLength, type MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { SetattrRequest } from './protocol/requests.ts'
+import { modeIn } from './xattr-operations.ts'
 
 const PERMISSIONS = 0o7777
 const SETUID = 0o4000
@@ -84,16 +85,18 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       const made = await volume.makeSymlink(path, target, { caller: by })
       return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
-    mknod: async ({ name, mode, rdev }, caller) => {
+    mknod: async ({ name, rdev, ...asked }, caller) => {
       checkLength(name)
       const { parent, path, mark } = mounted.place(caller.nodeId, name)
+      const mode = await modeIn(mounted, parent, asked)
       const made = await volume.makeNode(path, { type: typeOf(mode), mode: mode & PERMISSIONS, rdev }, by)
       return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
-    mkdir: async ({ name, mode }, caller) => {
+    mkdir: async ({ name, ...asked }, caller) => {
       checkLength(name)
       const { parent, path, mark } = mounted.place(caller.nodeId, name)
       const inherited = parent.mode & SETGID
+      const mode = await modeIn(mounted, parent, asked)
       const made = await volume.makeDirectory(path, { caller: by, mode: (mode & PERMISSIONS) | inherited })
       return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },

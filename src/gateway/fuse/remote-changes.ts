@@ -41,6 +41,7 @@ export class RemoteChanges {
     if (coherence.dropsNames) await this.#tell([{ kind: 'epoch' }])
     for (const node of table.all()) {
       this.#forgetContents(node)
+      node.bareUntilMs = 0
       const names = coherence.dropsNames ? [] : table.names(node)
       await this.#tell([{ kind: 'inode', nodeId: node.nodeId, data: WHOLE }, ...names])
     }
@@ -105,7 +106,9 @@ export class RemoteChanges {
   #changed(inode: InodeId | undefined): MountedNode | undefined {
     if (inode === undefined) return undefined
     this.#mounted.coherence.changed(inode)
-    return this.#mounted.table.find(inode)
+    const node = this.#mounted.table.find(inode)
+    if (node !== undefined) node.bareUntilMs = 0
+    return node
   }
 
   #listingChanged(inode: InodeId | undefined, told: Notification[]): MountedNode | undefined {

@@ -10,7 +10,7 @@ import { formatTimestamp } from '#foundation/timestamp.ts'
 // The JSON of docs/rest.md, written from what the volume layer answers.
 
 export function entryJson(path: Path, attributes: Attributes): Record<string, unknown> {
-  const { sha256 } = attributes
+  const { sha256, hasXattrs } = attributes
   return {
     path: formatPath(path),
     name: path.at(-1) ?? '',
@@ -28,12 +28,14 @@ export function entryJson(path: Path, attributes: Attributes): Record<string, un
     etag: entityTag(attributes),
     ...(sha256 === undefined ? {} : { sha256: sha256.toString('hex') }),
     rdev: attributes.rdev,
+    ...(hasXattrs === undefined ? {} : { hasXattrs }),
   }
 }
 
 /** The text of `entryJson`, put together by hand: that costs half as much, and most answers to small writes are this. */
 export function entryText(path: Path, attributes: Attributes): string {
-  const { sha256 } = attributes
+  const { sha256, hasXattrs } = attributes
+  const flag = hasXattrs === undefined ? '' : `,"hasXattrs":${hasXattrs}`
   const mode = attributes.mode.toString(8).padStart(4, '0')
   const digest = sha256 === undefined ? '' : `,"sha256":"${sha256.toString('hex')}"`
   return (
@@ -41,7 +43,7 @@ export function entryText(path: Path, attributes: Attributes): string {
     `,"inode":${attributes.inode},"size":${attributes.sizeBytes},"mode":"${mode}","uid":${attributes.uid},"gid":${attributes.gid}` +
     `,"links":${attributes.links},"mtime":"${formatTimestamp(attributes.mtimeNs)}","atime":"${formatTimestamp(attributes.atimeNs)}"` +
     `,"ctime":"${formatTimestamp(attributes.ctimeNs)}","btime":"${formatTimestamp(attributes.btimeNs)}"` +
-    `,"etag":${JSON.stringify(entityTag(attributes))}${digest},"rdev":${attributes.rdev}}`
+    `,"etag":${JSON.stringify(entityTag(attributes))}${digest},"rdev":${attributes.rdev}${flag}}`
   )
 }
 

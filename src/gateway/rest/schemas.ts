@@ -46,6 +46,7 @@ export const EntrySchema = z.object({
   etag: z.string(),
   sha256: z.string().optional(),
   rdev: z.int(),
+  hasXattrs: z.boolean().optional(),
   target: z.string().optional(),
   xattrs: z.record(z.string(), z.string()).optional(),
 })

@@ -190,7 +190,8 @@ export function decodeSetxattr(body: Body, { isExtended }: { readonly isExtended
   const { name, next } = nameAt(body, nameFrom)
   const sizeBytes = body.readUInt32LE(40)
   need(body, next + sizeBytes)
-  return { flags: body.readUInt32LE(44), name, value: Buffer.from(body.subarray(next, next + sizeBytes)) }
+  const killSetgid = isExtended && (body.readUInt32LE(48) & 1) === 1
+  return { flags: body.readUInt32LE(44), killSetgid, name, value: Buffer.from(body.subarray(next, next + sizeBytes)) }
 }
 
 export function decodeGetxattr(body: Body): requests.GetxattrRequest {

@@ -116,6 +116,8 @@ export interface SetxattrRequest extends NamedRequest {
   readonly value: Buffer
   /** Of setxattr(2): 1 create, 2 replace. */
   readonly flags: number
+  /** The setgid bit goes with an access list (SETXATTR_EXT). */
+  readonly killSetgid: boolean
 }
 
 export interface GetxattrRequest extends NamedRequest {

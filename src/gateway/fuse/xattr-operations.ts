@@ -1,0 +1,68 @@
+import { isShoalError } from '#foundation/errors.ts'
+import { encodeName } from '#foundation/name.ts'
+import type { MountedNode } from './inode-table.ts'
+import type { MountedVolume } from './mounted-volume.ts'
+import { refusal } from './protocol/errno.ts'
+import type { FuseOperations } from './protocol/operations.ts'
+
+const MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = { 1: 'create', 2: 'replace' }
+const ACCESS_ACL = 'system.posix_acl_access'
+const DEFAULT_ACL = 'system.posix_acl_default'
+const SETGID = 0o2000
+
+type XattrOperations = Pick<FuseOperations, 'setxattr' | 'getxattr' | 'listxattr' | 'removexattr'>
+
+/** Attributes of users and of root's programs, and with `acls` access control lists, which the volume keeps in step with modes. What
+ *  else the system gives a meaning (`security.`) isn't kept, so that nobody relies on what isn't enforced. */
+export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acls: boolean }): Required<XattrOperations> {
+  const { volume, table, caller } = mounted
+  const isAcl = (name: string): boolean => acls && (name === ACCESS_ACL || name === DEFAULT_ACL)
+  const isKept = (name: string): boolean => name.startsWith('user.') || name.startsWith('trusted.') || isAcl(name)
+  return {
+    setxattr: async ({ name, value, flags, killSetgid }, { nodeId }) => {
+      if (!isKept(name)) return refusal('EOPNOTSUPP')
+      const node = table.get(nodeId)
+      const mode = MODES[flags]
+      node.bareUntilMs = 0
+      await volume.writeXattr(table.path(node), { name, value, ...(mode === undefined ? {} : { mode }) }, caller)
+      if (killSetgid && isAcl(name)) {
+        const now = await mounted.stat(node)
+        await volume.setAttributes(table.path(node), { mode: now.mode & ~SETGID }, caller)
+      }
+      return undefined
+    },
+    getxattr: async ({ name }, { nodeId }) => {
+      if (!isKept(name)) return refusal('ENODATA')
+      const node = table.get(nodeId)
+      if (mounted.isBare(node)) return refusal('ENODATA')
+      return (await volume.readXattr(table.path(node), name)) ?? refusal('ENODATA')
+    },
+    listxattr: async (_, { nodeId }) => {
+      const node = table.get(nodeId)
+      if (mounted.isBare(node)) return Buffer.alloc(0)
+      const names = await volume.listXattrs(table.path(node))
+      return Buffer.concat(names.filter(isKept).flatMap((name) => [encodeName(name), Buffer.of(0)]))
+    },
+    removexattr: async ({ name }, { nodeId }) => {
+      if (!isKept(name)) return refusal('ENODATA')
+      try {
+        await volume.removeXattr(table.path(table.get(nodeId)), name, caller)
+      } catch (error) {
+        // Taking away a list that isn't there is no mistake (setfacl -b).
+        if (!isAcl(name) || !isShoalError(error, 'XATTR_NOT_FOUND')) throw error
+      }
+      return undefined
+    },
+  }
+}
+
+/** The mode of what is made in a directory: its default list takes the place of the umask, and the volume heeds it. */
+export async function modeIn(
+  mounted: MountedVolume,
+  parent: MountedNode,
+  { mode, umask }: { readonly mode: number; readonly umask: number },
+): Promise<number> {
+  const masked = mode & ~umask
+  if (masked === mode || mounted.isBare(parent)) return masked
+  return (await mounted.volume.readXattr(mounted.table.path(parent), DEFAULT_ACL)) === undefined ? masked : mode
+}
