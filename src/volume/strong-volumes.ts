@@ -28,6 +28,7 @@ import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
 import { Lifecycle, type LifecycleResult } from './lifecycle.ts'
 import { DAY_MS } from './lifecycle-rules.ts'
+import { Leftovers } from './leftovers.ts'
 import { LockKeeper } from './lock-keeper.ts'
 import type { GuardedVolumes } from './locks.ts'
 import { type CollectResult, Maintenance } from './maintenance.ts'
@@ -55,6 +56,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #isTaken: StrongVolumesOptions['isTaken']
   readonly #classes: VolumeClasses
   readonly #lockKeeper: LockKeeper
+  readonly #leftovers: Leftovers
   readonly #maintenance: Maintenance
   readonly #lifecycle: Lifecycle
   readonly #fsck = new Fsck()
@@ -76,6 +78,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
     this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
     this.#lockKeeper = new LockKeeper({ metadata: this.#metadata, clock, log })
+    this.#leftovers = new Leftovers({ metadata: this.#metadata, clock, log })
     this.#stores = {
       lockKeeper: this.#lockKeeper,
       metadata: this.#metadata,
@@ -120,13 +123,14 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   /** Starts the background work, which goes on where it was stopped. */
   start(): void {
     this.#lockKeeper.start()
+    this.#leftovers.start()
     this.#maintenance.start()
     this.#lifecycle.start()
   }
 
   /** Ends the background work; waits for the step that is under way. */
   async stop(): Promise<void> {
-    await Promise.all([this.#lockKeeper.stop(), this.#lifecycle.stop(), this.#maintenance.stop()])
+    await Promise.all([this.#lockKeeper.stop(), this.#leftovers.stop(), this.#lifecycle.stop(), this.#maintenance.stop()])
   }
 
   close(): Promise<void> {

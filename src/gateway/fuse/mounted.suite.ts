@@ -29,7 +29,10 @@ export interface Mounted {
 export async function mounted(
   t: TestContext,
   operations: FuseOperations,
-  { mounts = new NodeFuseMounts(), ...more }: { readonly mounts?: NodeFuseMounts } & Partial<MountOptions> & Pick<FuseMountOptions, 'features'> = {},
+  {
+    mounts = new NodeFuseMounts(),
+    ...more
+  }: { readonly mounts?: NodeFuseMounts } & Partial<MountOptions> & Pick<FuseMountOptions, 'features'> = {},
 ): Promise<Mounted> {
   const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
   const mount = await FuseMount.start({
