@@ -31,6 +31,7 @@ import type {
   RemoteLocations,
   RemoteUpload,
   RemoteVolume,
+  RemoteVolumes,
   VolumeSettings,
 } from './wire.ts'
 
@@ -79,8 +80,8 @@ export class ShoalClient {
     return this.#json({ method: 'GET', path: '/status', ...options })
   }
 
-  async listVolumes(): Promise<readonly RemoteVolume[]> {
-    return (await this.#json<{ volumes: RemoteVolume[] }>({ method: 'GET', path: '/volumes' })).volumes
+  listVolumes(): Promise<RemoteVolumes> {
+    return this.#json({ method: 'GET', path: '/volumes' })
   }
 
   getVolume(volume: string): Promise<RemoteVolume> {

@@ -35,6 +35,12 @@ export interface RemoteListing {
   readonly next?: string
 }
 
+/** All volumes, unless it says which are missing: those that only a node knows which can't be reached. */
+export interface RemoteVolumes {
+  readonly volumes: readonly RemoteVolume[]
+  readonly missing?: 'strong'
+}
+
 export interface RemoteVolume {
   readonly name: string
   readonly id: number

@@ -18,7 +18,7 @@ function withChunks(...chunks: ChunkId[]): EntryValue {
 test('a chunk is used as long as a version has it, with the class of its volume', async () => {
   const replica = await openReplica()
   const volumes = new EventualVolumes(replica)
-  await volumes.create('docs', { class: 'thrice' }, 1n)
+  await volumes.create('docs', { class: 'thrice' }, { timeNs: 1n })
   const docs = await volumes.open('docs')
   await docs.put('one', withChunks(chunk('a'), chunk('b')))
   await docs.put('two', withChunks(chunk('b')))
@@ -43,7 +43,7 @@ test('a version that lost keeps its chunks, until it is dropped', async () => {
   const [one, other] = connect(replicas, clock)
   await other!.exchangeWith(replicas[0]!.node)
   const [here, there] = replicas.map((replica) => new EventualVolumes(replica))
-  await here!.create('docs', {}, 1n)
+  await here!.create('docs', {}, { timeNs: 1n })
   await one!.exchangeWith(replicas[1]!.node)
   await (await here!.open('docs')).put('file', withChunks(chunk('a')))
   clock.advance(10)

@@ -1,29 +1,47 @@
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Snapshot } from '#kv/store.ts'
-import { chunkUseRange, indexKey, placeHashOfChunkUse, readIndexRow } from './keys.ts'
+import {
+  chunkUseRange,
+  indexKey,
+  kindRange,
+  listedUseRange,
+  manifestOfListedUse,
+  placeHashOfChunkUse,
+  readIndexRow,
+  uploadUseRange,
+} from './keys.ts'
 import type { Replica } from './replica.ts'
 
 /** Places looked at for one chunk: more add no class, as a rule. */
 const USES_MAX = 100
 
-/** Which of the chunks versions on this node have, those that lost too, with the classes of the volumes that they are in. */
+/** Which of the chunks versions on this node have, those that lost too, or uploads, with the classes of the volumes that they are in. As long
+ *  as there is a long file whose list of chunks isn't known here yet, any chunk may be of it: then all others are used too, without a class. */
 export function usedChunks(replica: Replica, ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
   return replica.store.read((snapshot) => {
+    const isAnyUnknown = [...snapshot.range({ ...kindRange('w'), limit: 1 })].length > 0
     const used = new Map<ChunkId, readonly string[]>()
     for (const id of ids) {
-      const classes = classesOf(replica, snapshot, id)
-      if (classes.size > 0) used.set(id, [...classes])
+      const classes = new Set(ownClasses(replica, snapshot, id))
+      for (const { value } of snapshot.range({ ...listedUseRange(id), limit: USES_MAX }))
+        for (const name of ownClasses(replica, snapshot, manifestOfListedUse(value))) classes.add(name)
+      if (classes.size > 0 || isAnyUnknown) used.set(id, [...classes])
     }
     return used
   })
 }
 
-function classesOf(replica: Replica, snapshot: Snapshot, id: ChunkId): ReadonlySet<string> {
-  const classes = new Set<string>()
+/** Whether a version or an upload on this node has the chunk itself, and not as one that it lists. */
+export function isUsedItself(replica: Replica, snapshot: Snapshot, id: ChunkId): boolean {
+  return !ownClasses(replica, snapshot, id).next().done
+}
+
+function* ownClasses(replica: Replica, snapshot: Snapshot, id: ChunkId): Generator<string, void> {
   for (const { key } of snapshot.range({ ...chunkUseRange(id), limit: USES_MAX })) {
     const at = indexKey(placeHashOfChunkUse(key))
     const row = snapshot.get(at)
-    if (row !== undefined) classes.add(replica.table.policy(snapshot, readIndexRow(at, row).place.volume).class)
+    if (row !== undefined) yield replica.table.policy(snapshot, readIndexRow(at, row).place.volume).class
   }
-  return classes
+  for (const { value } of snapshot.range({ ...uploadUseRange(id), limit: 1 }))
+    yield replica.table.policy(snapshot, value.toString()).class
 }

@@ -15,6 +15,7 @@ import {
   hashOfPlace,
   indexKey,
   indexValue,
+  manifestKey,
   PATH_BYTES_MAX,
   type Place,
   rumourKey,
@@ -167,6 +168,7 @@ export class EntryTable {
     if (after.versions.length > 1) transaction.put(conflictKey(place), Buffer.alloc(0))
     else if (before.versions.length > 1) transaction.delete(conflictKey(place))
     this.#noteChunks(transaction, placeHash, { before: chunksOf(before), after: chunksOf(after) })
+    noteManifests(transaction, place, { before, after })
     const [endedBefore, endsAfter] = [forgettableFrom(before), forgettableFrom(after)]
     if (endedBefore === endsAfter) return
     if (endedBefore !== undefined) transaction.delete(tombstoneKey(endedBefore, place))
@@ -184,6 +186,24 @@ function chunksOf({ versions }: EntryState): Set<ChunkId> {
   const chunks = new Set<ChunkId>()
   for (const { value } of versions)
     if (value !== undefined && value.content.kind !== 'inline') for (const { chunk } of value.content.extents) chunks.add(chunk)
+  return chunks
+}
+
+/** What new lists of chunks have is to be looked up. */
+function noteManifests(transaction: Transaction, { volume }: Place, change: Record<'before' | 'after', EntryState>): void {
+  const known = manifestsOf(change.before)
+  for (const chunk of manifestsOf(change.after))
+    if (!known.has(chunk) && transaction.get(manifestKey('k', chunk)) === undefined)
+      transaction.put(manifestKey('w', chunk), Buffer.from(volume))
+}
+
+const NONE: ReadonlySet<ChunkId> = new Set()
+
+function manifestsOf({ versions }: EntryState): ReadonlySet<ChunkId> {
+  if (!versions.some(({ value }) => value?.content.kind === 'manifest')) return NONE
+  const chunks = new Set<ChunkId>()
+  for (const { value } of versions)
+    if (value?.content.kind === 'manifest') for (const { chunk } of value.content.extents) chunks.add(chunk)
   return chunks
 }
 

@@ -3,7 +3,7 @@
 
 import { hash } from 'node:crypto'
 import { ShoalError } from '#foundation/errors.ts'
-import type { ChunkId } from '#foundation/ids.ts'
+import type { ChunkId, UploadId } from '#foundation/ids.ts'
 import { encodeName } from '#foundation/name.ts'
 
 /** As many as an object's key may have (Amazon S3), in bytes. */
@@ -73,7 +73,7 @@ export interface PlaceRange {
 }
 
 /** Rows of a kind. */
-export function kindRange(letter: 'c' | 'r' | 't' | 'x'): KeyRange {
+export function kindRange(letter: 'c' | 'k' | 'n' | 'r' | 's' | 't' | 'w' | 'x'): KeyRange {
   const start = single(letter)
   return { start, end: behind(start) }
 }
@@ -151,6 +151,60 @@ export function chunkUseRange(chunk: ChunkId): KeyRange {
 
 export function placeHashOfChunkUse(key: Buffer): Buffer {
   return key.subarray(-PLACE_HASH_BYTES)
+}
+
+/** That a list of chunks has the chunk. The value is the list's own chunk. */
+export function listedUseKey(chunk: ChunkId, manifest: ChunkId): Buffer {
+  return Buffer.concat([single('n'), Buffer.from(chunk, 'hex'), Buffer.from(manifest, 'hex').subarray(0, PLACE_HASH_BYTES)])
+}
+
+export function listedUseRange(chunk: ChunkId): KeyRange {
+  const start = Buffer.concat([single('n'), Buffer.from(chunk, 'hex')])
+  return { start, end: behind(start) }
+}
+
+export const manifestOfListedUse = (value: Buffer): ChunkId => value.toString('hex') as ChunkId
+
+/** Of a chunk that is a list of chunks: `w` while what it lists isn't noted yet, `k` afterwards. */
+export function manifestKey(letter: 'k' | 'w', manifest: ChunkId): Buffer {
+  return Buffer.concat([single(letter), Buffer.from(manifest, 'hex')])
+}
+
+export const readManifestKey = (key: Buffer): ChunkId => key.toString('hex', 2) as ChunkId
+
+export function uploadKey(id: UploadId): Buffer {
+  return Buffer.concat([single('s'), Buffer.from(id, 'hex')])
+}
+
+export const readUploadKey = (key: Buffer): UploadId => key.toString('hex', 2) as UploadId
+
+const PART_BYTES = 4
+
+export function partKey(id: UploadId, number: number): Buffer {
+  const bytes = Buffer.alloc(PART_BYTES)
+  bytes.writeUInt32BE(number)
+  return Buffer.concat([single('p'), Buffer.from(id, 'hex'), bytes])
+}
+
+/** The parts of an upload; those of all without one. */
+export function partRange(id?: UploadId): KeyRange {
+  const start = id === undefined ? single('p') : Buffer.concat([single('p'), Buffer.from(id, 'hex')])
+  return { start, end: behind(start) }
+}
+
+export function readPartKey(key: Buffer): { id: UploadId; number: number } {
+  return { id: key.toString('hex', 2, 18) as UploadId, number: key.readUInt32BE(18) }
+}
+
+/** That a part of an upload has the chunk. The value is the name of the volume. */
+export function uploadUseKey(chunk: ChunkId, { id, number }: { readonly id: UploadId; readonly number: number }): Buffer {
+  const part = partKey(id, number).subarray(2)
+  return Buffer.concat([single('v'), Buffer.from(chunk, 'hex'), part])
+}
+
+export function uploadUseRange(chunk: ChunkId): KeyRange {
+  const start = Buffer.concat([single('v'), Buffer.from(chunk, 'hex')])
+  return { start, end: behind(start) }
 }
 
 /** All of them. */

@@ -27,6 +27,8 @@ export interface ListRequest {
   readonly cursor?: string
   /** 1 to 1,000; that by default. */
   readonly limit?: number
+  /** Which entries count; all unless given. */
+  readonly counts?: (value: EntryValue) => boolean
 }
 
 export interface ListedPage {
@@ -42,7 +44,7 @@ const ROWS_MAX = 10_000
 export function listEntries(snapshot: Snapshot, volume: string, request: ListRequest): ListedPage {
   const prefix = bytesOf(request.prefix ?? '')
   const delimiter = bytesOf(request.delimiter ?? '')
-  const { limit = LIST_MAX } = request
+  const { limit = LIST_MAX, counts } = request
   if (!Number.isInteger(limit) || limit < 1 || limit > LIST_MAX)
     throw new ShoalError('INVALID_ARGUMENT', `A page of ${limit} entries was asked for; 1 to ${LIST_MAX} are possible`)
   const items: ListedItem[] = []
@@ -55,7 +57,7 @@ export function listEntries(snapshot: Snapshot, volume: string, request: ListReq
       const { path } = readEntryKey(key)
       if (items.length === limit || (looked += 1) > ROWS_MAX) return { items, next: encodeCursor(path) }
       const entry = shownEntry(path, decodeState(value))
-      if (entry === undefined) continue
+      if (entry === undefined || counts?.(entry.value) === false) continue
       const group = groupOf(path, { prefix, delimiter })
       if (group === undefined) {
         items.push({ entry })
@@ -77,13 +79,16 @@ export function shownEntry(path: string, state: EntryState): ShownEntry | undefi
 }
 
 /** The path's beginning up to the first delimiter behind the prefix, if there is one. */
-function groupOf(path: string, { prefix, delimiter }: { prefix: string; delimiter: string }): string | undefined {
+export function groupOf(path: string, { prefix, delimiter }: { prefix: string; delimiter: string }): string | undefined {
   if (delimiter === '') return undefined
   const at = path.indexOf(delimiter, prefix.length)
   return at < 0 ? undefined : path.slice(0, at + delimiter.length)
 }
 
-function startOf(request: ListRequest, parts: { prefix: string; delimiter: string }): string | undefined {
+export function startOf(
+  request: Pick<ListRequest, 'after' | 'cursor'>,
+  parts: { prefix: string; delimiter: string },
+): string | undefined {
   const { prefix } = parts
   if (request.cursor !== undefined) {
     const from = decodeCursor(request.cursor)
@@ -97,14 +102,14 @@ function startOf(request: ListRequest, parts: { prefix: string; delimiter: strin
 }
 
 /** The first path behind all that begin with `prefix`, if there can be one. */
-function behindPrefix(prefix: string): string | undefined {
+export function behindPrefix(prefix: string): string | undefined {
   let length = prefix.length
   while (length > 0 && prefix.charCodeAt(length - 1) === 0xff) length -= 1
   if (length === 0) return undefined
   return prefix.slice(0, length - 1) + String.fromCharCode(prefix.charCodeAt(length - 1) + 1)
 }
 
-function bytesOf(text: string): string {
+export function bytesOf(text: string): string {
   return encodeName(text).toString('latin1')
 }
 

@@ -98,7 +98,7 @@ function listedOf(
 
 test('what two nodes write without knowing of each other is one winner and one listed conflict on both, which can be restored or dropped', async () => {
   const { volumes, sync, clock } = await pair()
-  await volumes[0]!.create('docs', {}, 0n)
+  await volumes[0]!.create('docs', {}, { timeNs: 0n })
   await sync()
   const [left, right] = await openOn(volumes)
   await left.put('plan', valueOf('early'))
@@ -129,7 +129,7 @@ test('what two nodes write without knowing of each other is one winner and one l
 
 test('with keep-both the version that lost has a name of its own, once, on both nodes', async () => {
   const { volumes, sync, clock } = await pair()
-  await volumes[0]!.create('docs', { onConflict: 'keep-both' }, 0n)
+  await volumes[0]!.create('docs', { onConflict: 'keep-both' }, { timeNs: 0n })
   await sync()
   const [left, right] = await openOn(volumes)
   await left.put('a/plan.txt', valueOf('early'))
@@ -149,7 +149,7 @@ test('with keep-both the version that lost has a name of its own, once, on both 
 test('with cas a change is refused over a version that is known to be stale, or over none', async () => {
   const replica = await openReplica()
   const volumes = new EventualVolumes(replica)
-  await volumes.create('docs', { onConflict: 'cas' }, 0n)
+  await volumes.create('docs', { onConflict: 'cas' }, { timeNs: 0n })
   const docs = await volumes.open('docs')
   const { version } = await docs.put('a', valueOf('one'))
   await assert.rejects(docs.put('a', valueOf('two')), refusal('PRECONDITION_FAILED'))
@@ -161,7 +161,7 @@ test('with cas a change is refused over a version that is known to be stale, or 
 
 test('a write into a directory that is removed elsewhere brings its path back, however much later the removal is', async () => {
   const { volumes, sync, clock } = await pair()
-  await volumes[0]!.create('docs', {}, 0n)
+  await volumes[0]!.create('docs', {}, { timeNs: 0n })
   await sync()
   const [left, right] = await openOn(volumes)
   await left.makeDirectory('dir', { mode: 0o755, uid: 0, gid: 0, mtimeNs: 0n })
@@ -179,7 +179,7 @@ test('a write into a directory that is removed elsewhere brings its path back, h
 
 test('files and trees are renamed, and what is written under the old name elsewhere meanwhile stays', async () => {
   const { volumes, sync } = await pair()
-  await volumes[0]!.create('docs', {}, 0n)
+  await volumes[0]!.create('docs', {}, { timeNs: 0n })
   await sync()
   const [left, right] = await openOn(volumes)
   for (const name of ['a', 'b']) await left.put(`from/${name}`, valueOf(name))
@@ -215,17 +215,17 @@ test('attributes change without the content, and what no row can hold is refused
 
 test('volumes are made, changed and removed on any node without asking, and spread; two of one name become one', async () => {
   const { volumes, sync } = await pair()
-  await volumes[0]!.create('docs', {}, 5n)
-  await volumes[1]!.create('docs', { class: 'wide' }, 6n)
-  await assert.rejects(volumes[0]!.create('docs', {}, 7n), refusal('VOLUME_EXISTS'))
-  await assert.rejects(volumes[0]!.create('Docs', {}, 7n), refusal('INVALID_ARGUMENT'))
-  await assert.rejects(volumes[0]!.create('more', { chunkSizeBytes: 5 }, 7n), refusal('INVALID_ARGUMENT'))
+  await volumes[0]!.create('docs', {}, { timeNs: 5n })
+  await volumes[1]!.create('docs', { class: 'wide' }, { timeNs: 6n })
+  await assert.rejects(volumes[0]!.create('docs', {}, { timeNs: 7n }), refusal('VOLUME_EXISTS'))
+  await assert.rejects(volumes[0]!.create('Docs', {}, { timeNs: 7n }), refusal('INVALID_ARGUMENT'))
+  await assert.rejects(volumes[0]!.create('more', { chunkSizeBytes: 5 }, { timeNs: 7n }), refusal('INVALID_ARGUMENT'))
   const [left, right] = await openOn(volumes)
   await left.put('of-left', valueOf(''))
   await right.put('of-right', valueOf(''))
   await sync()
   for (const docs of await openOn(volumes)) assert.deepEqual((await docs.list()).items.map(nameOf), ['of-left', 'of-right'])
-  await volumes[1]!.update('docs', { conflictsKeptMax: 2 }, 8n)
+  await volumes[1]!.update('docs', { conflictsKeptMax: 2 }, { timeNs: 8n })
   await sync()
   assert.deepEqual(
     (await volumes[0]!.list()).map(({ name, policy }) => [name, policy.class, policy.conflictsKeptMax]),
@@ -245,7 +245,7 @@ test('a node that has not joined yet takes no writes, and its answer says so', a
 
 test('a status says what is still to be told, what lost, what was removed, and how far the nodes are apart', async () => {
   const { volumes, replicas, sync, clock } = await pair()
-  await volumes[0]!.create('docs', {}, 0n)
+  await volumes[0]!.create('docs', {}, { timeNs: 0n })
   await sync()
   const [left, right] = await openOn(volumes)
   await left.put('a', valueOf('left'))

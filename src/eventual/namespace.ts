@@ -1,21 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Transaction } from '#kv/store.ts'
-import { decodeState, encodeState } from './entry-codec.ts'
-import {
-  type Dot,
-  type EntryState,
-  type EntryValue,
-  EXTENTS_MAX,
-  formatDot,
-  INLINE_BYTES_MAX,
-  isSameDot,
-  NOTHING,
-  shownVersion,
-  TAG_BYTES_MAX,
-  TAGS_MAX,
-  type Version,
-} from './entry.ts'
-import type { HybridTime } from './hybrid-clock.ts'
+import { checkValue, stale } from './check-value.ts'
+import { type Dot, type EntryState, type EntryValue, formatDot, isSameDot, shownVersion, type Version } from './entry.ts'
 import { pathBytes, type Place, placeRange, readEntryKey } from './keys.ts'
 import {
   decodeCursor,
@@ -27,11 +13,14 @@ import {
   shownEntry,
   type ShownEntry,
 } from './listing.ts'
+import { ObjectEntries } from './object-entries.ts'
 import type { Replica } from './replica.ts'
 
 export interface ChangeOptions {
   /** The version that the change is made over, as known to who asks; `absent`: there is nothing. Another one here: PRECONDITION_FAILED. */
   readonly base?: Dot | 'absent'
+  /** Rows that change in the same step. */
+  readonly along?: ((transaction: Transaction) => void) | undefined
 }
 
 export interface PutResult {
@@ -69,6 +58,11 @@ export class EventualNamespace {
     this.volume = volume
   }
 
+  /** The same entries as objects: with all versions, each a thing of its own. */
+  objects(): ObjectEntries {
+    return new ObjectEntries(this.#replica, this.volume)
+  }
+
   async stat(path: string): Promise<ShownEntry | undefined> {
     const place = this.#place(path)
     return shownEntry(place.path, await this.#read(place))
@@ -84,6 +78,7 @@ export class EventualNamespace {
     checkValue(value)
     return this.#change(place, (transaction, before) => {
       this.#checkBase(transaction, place, { before, options })
+      options.along?.(transaction)
       return { version: this.#replica.table.write(transaction, place, { value }), created: before === undefined }
     })
   }
@@ -296,33 +291,4 @@ function directoryPath(path: string): string {
 
 function notFound(path: string): ShoalError {
   return new ShoalError('NOT_FOUND', `There is no "${path}"`)
-}
-
-function stale(why: string, before: Version | undefined): ShoalError {
-  const details = before === undefined ? {} : { version: formatDot(before) }
-  return new ShoalError('PRECONDITION_FAILED', `${why}: read it again, and repeat the change over what is there`, { details })
-}
-
-/** @throws INVALID_ARGUMENT, TOO_LARGE for what no row can hold */
-function checkValue(value: EntryValue): void {
-  const { content, tags } = value
-  const tagBytes = [...tags].reduce((sum, [name, bytes]) => sum + Buffer.byteLength(name) + bytes.length, 0)
-  if (tags.size > TAGS_MAX || tagBytes > TAG_BYTES_MAX)
-    throw new ShoalError(
-      'TOO_LARGE',
-      `${tags.size} attributes of ${tagBytes} bytes; ${TAGS_MAX} of ${TAG_BYTES_MAX} are possible`,
-    )
-  const tooLong = content.kind === 'inline' ? content.bytes.length > INLINE_BYTES_MAX : content.extents.length > EXTENTS_MAX
-  if (tooLong)
-    throw new ShoalError(
-      'TOO_LARGE',
-      `A content is kept inline up to ${INLINE_BYTES_MAX} bytes, in ${EXTENTS_MAX} extents otherwise`,
-    )
-  // What can't be read again is not written.
-  const version = { time: 1 as HybridTime, node: '0'.repeat(32) as Dot['node'], yields: false, value }
-  try {
-    decodeState(encodeState({ ...NOTHING, versions: [version] }))
-  } catch (cause) {
-    throw new ShoalError('INVALID_ARGUMENT', `Attributes of an entry are out of range: ${String(cause)}`, { cause })
-  }
 }

@@ -39,7 +39,7 @@ for (const [name, sides] of Object.entries(PARTITIONS)) {
 
 test('with keep-both every version of either side has a name after the partition, once, on all nodes', async () => {
   const simulation = await Simulation.start({ nodes: 7, seed: 6, loss: 0.1, clockErrorMs: 3_600_000 })
-  await new EventualVolumes(simulation.life(0).replica).create('both', { onConflict: 'keep-both' }, 0n)
+  await new EventualVolumes(simulation.life(0).replica).create('both', { onConflict: 'keep-both' }, { timeNs: 0n })
   await simulation.runUntil(() => simulation.isConverged(), 60_000, 200)
   simulation.cuts = (from, to) => from < 2 !== to < 2
   for (let file = 0; file < 30; file += 1)

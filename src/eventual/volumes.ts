@@ -1,8 +1,10 @@
 import { ShoalError } from '#foundation/errors.ts'
+import { checkValue } from './check-value.ts'
 import { shownVersion } from './entry.ts'
 import { DEFINITIONS, type Place } from './keys.ts'
 import { EventualNamespace } from './namespace.ts'
 import type { Replica } from './replica.ts'
+import { UploadTable } from './uploads.ts'
 import {
   checkEventualPolicy,
   DEFAULT_EVENTUAL_POLICY,
@@ -15,7 +17,11 @@ export interface EventualVolumeInfo {
   readonly name: string
   readonly policy: EventualPolicy
   readonly createdNs: bigint
+  /** What else is kept with the definition: up to 16 KiB. */
+  readonly tags: ReadonlyMap<string, Buffer>
 }
+
+const NO_TAGS: ReadonlyMap<string, Buffer> = new Map()
 
 /** A bucket of S3: what names the volume in a key, too. */
 const NAME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
@@ -30,7 +36,11 @@ export class EventualVolumes {
   }
 
   /** @throws VOLUME_EXISTS, INVALID_ARGUMENT; UNAVAILABLE on a node that has not joined yet */
-  async create(name: string, changes: Partial<EventualPolicy>, timeNs: bigint): Promise<EventualVolumeInfo> {
+  async create(
+    name: string,
+    changes: Partial<EventualPolicy>,
+    { timeNs, tags = NO_TAGS }: { readonly timeNs: bigint; readonly tags?: EventualVolumeInfo['tags'] },
+  ): Promise<EventualVolumeInfo> {
     if (!NAME.test(name)) {
       throw new ShoalError(
         'INVALID_ARGUMENT',
@@ -41,17 +51,21 @@ export class EventualVolumes {
     checkEventualPolicy(policy)
     return this.#define(name, (before) => {
       if (before !== undefined) throw new ShoalError('VOLUME_EXISTS', `There is a volume "${name}" already`)
-      return { name, policy, createdNs: timeNs, timeNs }
+      return { name, policy, createdNs: timeNs, timeNs, tags }
     })
   }
 
   /** @throws VOLUME_NOT_FOUND, INVALID_ARGUMENT */
-  update(name: string, changes: Partial<EventualPolicy>, timeNs: bigint): Promise<EventualVolumeInfo> {
+  update(
+    name: string,
+    changes: Partial<EventualPolicy>,
+    { timeNs, retag }: { readonly timeNs: bigint; readonly retag?: (before: EventualVolumeInfo) => EventualVolumeInfo['tags'] },
+  ): Promise<EventualVolumeInfo> {
     return this.#define(name, (before) => {
       if (before === undefined) throw volumeNotFound(name)
       const policy = { ...before.policy, ...changes }
       checkEventualPolicy(policy)
-      return { ...before, policy, timeNs }
+      return { ...before, policy, timeNs, tags: retag?.(before) ?? before.tags }
     })
   }
 
@@ -87,6 +101,11 @@ export class EventualVolumes {
     })
   }
 
+  /** Uploads in parts on this node, of all volumes. */
+  uploads(): UploadTable {
+    return new UploadTable(this.#replica)
+  }
+
   /** @throws VOLUME_NOT_FOUND */
   async open(name: string): Promise<EventualNamespace> {
     if ((await this.find(name)) === undefined) throw volumeNotFound(name)
@@ -100,10 +119,12 @@ export class EventualVolumes {
     return this.#replica.change((transaction, tell) => {
       const place = placeOf(name)
       const before = infoOf(name, shownVersion(this.#replica.table.read(transaction, place)))
-      const { policy, createdNs, timeNs } = make(before)
-      this.#replica.table.write(transaction, place, { value: definitionValue(policy, timeNs, createdNs) })
+      const { policy, createdNs, timeNs, tags } = make(before)
+      const value = { ...definitionValue(policy, timeNs, createdNs), tags }
+      checkValue(value)
+      this.#replica.table.write(transaction, place, { value })
       tell(place)
-      return { name, policy, createdNs }
+      return { name, policy, createdNs, tags }
     })
   }
 }
@@ -116,7 +137,12 @@ function infoOf(
   shown: { readonly value: Parameters<typeof policyOf>[0] } | undefined,
 ): EventualVolumeInfo | undefined {
   if (shown === undefined) return undefined
-  return { name, policy: policyOf(shown.value) ?? DEFAULT_EVENTUAL_POLICY, createdNs: shown.value.btimeNs }
+  return {
+    name,
+    policy: policyOf(shown.value) ?? DEFAULT_EVENTUAL_POLICY,
+    createdNs: shown.value.btimeNs,
+    tags: shown.value.tags,
+  }
 }
 
 function volumeNotFound(name: string): ShoalError {

@@ -1,13 +1,16 @@
 import { consult } from '#eventual/consult.ts'
+import type { Config } from '#config/settings.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Random } from '#platform/random.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { EventualVolumes } from '#volume/eventual-volumes.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 import { EventualChunks } from './eventual-chunks.ts'
 import type { EventualCluster } from './eventual-cluster.ts'
+import { EventualUpkeep } from './eventual-upkeep.ts'
 import { KeepEverywhere } from './keep-everywhere.ts'
 
 /** The eventual volumes of a node, and what works for them. */
@@ -22,10 +25,11 @@ export function assembleEventual(parts: {
   readonly eventual: EventualCluster
   readonly chunks: Pick<ChunkCluster, 'classes' | 'peers'>
   readonly clock: Clock
+  readonly random: Random
   readonly log: Log
-  readonly writeBufferBytes: number
+  readonly config: Pick<Config, 'limits' | 'uploads'>
 }): EventualParts {
-  const { eventual, chunks, clock, writeBufferBytes } = parts
+  const { eventual, chunks, clock, random, config } = parts
   const { replica, definitions, chunks: local, peers } = eventual
   const log = parts.log.child({ part: 'eventual' })
   const self = replica.node
@@ -43,7 +47,10 @@ export function assembleEventual(parts: {
     clock,
     digests: nodeDigests,
     nodeId: self,
-    writeBufferBytes,
+    random,
+    pins: eventual.pins,
+    writeBufferBytes: config.limits.writeBufferBytes,
+    uploadExpiryMs: config.uploads.expiryMs,
     consult: async (place, need, signal) => {
       await consult(replica, place, { peers, need, signal })
     },
@@ -52,14 +59,17 @@ export function assembleEventual(parts: {
     () => void volumes.refresh().catch((error: unknown) => log.error('the definitions of volumes could not be read', { error })),
   )
   const keeper = new KeepEverywhere({ replica, definitions, local, chunks: shared, clock, log })
+  const upkeep = new EventualUpkeep({ replica, volumes, chunks: shared, clock, log })
   return {
     volumes,
     async start() {
       await volumes.refresh()
       await eventual.start()
       keeper.start()
+      upkeep.start()
     },
     async stop() {
+      await upkeep.stop()
       await keeper.stop()
       await shared.stop()
       await eventual.stop()

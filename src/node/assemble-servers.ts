@@ -19,6 +19,7 @@ import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
 import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
 import { PrincipalNames } from '#gateway/s3/access/principal-names.ts'
+import type { S3Services } from '#gateway/s3/operation.ts'
 import { S3Door } from '#gateway/s3/s3-door.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -34,9 +35,11 @@ import { assembleWebdav } from './assemble-webdav.ts'
 import { noTraffic, SheddingDoor } from './connection-shares.ts'
 import type { Traffic } from './connection-shares.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
-import { isOfEventual } from './eventual-requests.ts'
+import { isOfEventual, isVolumeList } from './eventual-requests.ts'
 import type { Leadership } from './leadership.ts'
+import { ListingDoor } from './listing-door.ts'
 import { isOwnView } from './own-view.ts'
+import { S3Requests } from './s3-requests.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -80,13 +83,17 @@ export function assembleServers(parts: ServerParts): Servers {
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
   const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: forwarded(place.door) }))
-  const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: forwarded(restDoor) }) }
+  const hasLeader = () => leadership.isLeading || leadership.leader() !== undefined
+  const listed = new ListingDoor({ here: restDoor, elsewhere: forwarded(restDoor), isListing: isVolumeList, hasLeader })
+  const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: listed }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))
-  const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: () => false })
-  const s3Door = new SheddingDoor(
-    forwarding(parts, { server: 's3', door: assembleS3({ ...parts, volumes: strong }), forwarding: s3Forwarding }),
-    traffic.s3,
-  )
+  const s3Requests = new S3Requests(parts.config.s3.domains)
+  const s3Here = assembleS3(parts)
+  const isS3ServedHere = (exchange: Exchange) => s3Requests.isOfEventual(exchange, parts.eventual)
+  const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: isS3ServedHere })
+  const s3Elsewhere = forwarding(parts, { server: 's3', door: s3Here, forwarding: s3Forwarding })
+  const isListing = (exchange: Exchange) => s3Requests.isListing(exchange)
+  const s3Door = new SheddingDoor(new ListingDoor({ here: s3Here, elsewhere: s3Elsewhere, isListing, hasLeader }), traffic.s3)
   return {
     base: assembleServer(parts, httpMetrics, base),
     s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
@@ -131,7 +138,7 @@ export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
 
 /** What the S3 door is made of. */
 export type S3Parts = Pick<ServerParts, 'config' | 'findKey' | 'ports'> & {
-  readonly volumes: StrongVolumes
+  readonly volumes: S3Services['volumes']
   readonly keyring: Pick<Keyring, 'list'>
 }
 

@@ -5,7 +5,6 @@ import { CLUSTER_KEY, EVENTUAL_ROWS } from '#eventual/keys.ts'
 import { readStatus } from '#eventual/status.ts'
 import { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
-import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
@@ -14,10 +13,12 @@ import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import { Pins } from '#volume/pins.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { eventualMethods, WireEventualPeers } from './eventual-peers.ts'
 import type { Storage } from './open-storage.ts'
+import { repeat } from './repeat.ts'
 import { withForget } from './wrapped-stores.ts'
 
 export interface EventualClusterOptions {
@@ -47,6 +48,8 @@ export class EventualCluster {
   /** This node's chunks, without a way to lose those that versions here have. */
   readonly chunks: ChunkStore
   readonly node: EventualNode
+  /** Chunks that are being written here for eventual volumes. */
+  readonly pins = new Pins()
   readonly #options: EventualClusterOptions
   readonly #stopping = new AbortController()
   #tasks: Promise<void>[] = []
@@ -85,9 +88,10 @@ export class EventualCluster {
     return (await this.referenced([id])).has(id)
   }
 
-  /** Which of the chunks versions here have, with the classes of their volumes. */
-  referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
-    return usedChunks(this.replica, ids)
+  /** Which of the chunks versions here have, with the classes of their volumes; or are about to have, without. */
+  async referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
+    const pinned = ids.filter((id) => this.pins.has(id)).map((id) => [id, []] as const)
+    return new Map<ChunkId, readonly string[]>([...pinned, ...(await usedChunks(this.replica, ids))])
   }
 
   /** How far apart this node and the others may be. */
@@ -128,10 +132,12 @@ export class EventualCluster {
   async start(): Promise<void> {
     this.node.start()
     if (this.peers.running().length > 0) await this.#firstContact()
+    const { clock, log } = this.#options
+    const each = { clock, log, signal: this.#stopping.signal }
     this.#tasks = [
-      this.#repeat(ADMISSION_MS, () => this.#seekAdmission()),
-      this.#repeat(REMOVALS_MS, () => this.#removeLost()),
-      this.#repeat(STATUS_MS, async () => {
+      repeat({ ...each, intervalMs: ADMISSION_MS }, () => this.#seekAdmission()),
+      repeat({ ...each, intervalMs: REMOVALS_MS }, () => this.#removeLost()),
+      repeat({ ...each, intervalMs: STATUS_MS }, async () => {
         this.#seen = await this.status()
       }),
     ]
@@ -170,20 +176,6 @@ export class EventualCluster {
     const { replica } = this
     if (!replica.isAdmitted) return
     for (const id of this.#options.cluster.removed) if (!replica.knowledge.isRemoved(id)) await replica.remove(id)
-  }
-
-  async #repeat(intervalMs: number, once: () => Promise<void>): Promise<void> {
-    const { clock, log } = this.#options
-    const { signal } = this.#stopping
-    while (!signal.aborted) {
-      try {
-        await clock.sleep(intervalMs, signal)
-        await once()
-      } catch (error) {
-        if (!isShoalError(error)) throw error
-        if (error.code !== 'CANCELLED') log.debug('to be tried again', { code: error.code, reason: error.message })
-      }
-    }
   }
 }
 

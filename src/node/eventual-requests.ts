@@ -6,6 +6,11 @@ const OF_VOLUME = /^\/(?:api\/v1\/volumes|dav)\/([^/]+)/
 
 type Asked = Pick<Exchange, 'path'> & { readonly headers: Exchange['headers'] }
 
+/** Whether a request on the base port asks which volumes there are. */
+export function isVolumeList({ method, path }: Pick<Exchange, 'method' | 'path'>): boolean {
+  return method === 'GET' && path === '/api/v1/volumes'
+}
+
 /** Whether a request on the base port is about eventual volumes that this node knows, and nothing else: every node serves these itself. */
 export function isOfEventual({ path, headers }: Asked, eventual: Pick<EventualVolumes, 'has'>): boolean {
   if (!isEventual(path, eventual)) return false

@@ -1,3 +1,4 @@
+import type { Content } from '#eventual/entry.ts'
 import type { Replica } from '#eventual/replica.ts'
 import type { EventualVolumes } from '#eventual/volumes.ts'
 import type { ChunkStore } from '#chunk/store.ts'
@@ -5,6 +6,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { extentsOf } from '#volume/eventual-contents.ts'
 import type { EventualChunks } from './eventual-chunks.ts'
 
 export interface KeepEverywhereOptions {
@@ -59,11 +61,21 @@ export class KeepEverywhere {
       for (const item of items) {
         const content = 'entry' in item ? item.entry.value.content : undefined
         if (content === undefined || content.kind === 'inline') continue
-        for (const { chunk } of content.extents) if (!(await this.#fetch(chunk, className))) missing += 1
+        missing += await this.#fetchContent(content, className)
       }
       if (next === undefined || this.#stopping.signal.aborted) return missing
       cursor = next
     }
+  }
+
+  async #fetchContent(content: Content, className: string): Promise<number> {
+    let missing = 0
+    if (content.kind === 'inline') return missing
+    for (const { chunk } of content.extents) if (!(await this.#fetch(chunk, className))) missing += 1
+    if (content.kind !== 'manifest' || missing > 0) return missing
+    const read = (id: ChunkId) => this.#options.chunks.read(id, { className })
+    for (const { chunk } of await extentsOf({ read }, content)) if (!(await this.#fetch(chunk, className))) missing += 1
+    return missing
   }
 
   async #fetch(chunk: ChunkId, className: string): Promise<boolean> {

@@ -7,6 +7,7 @@ import { findIn } from '#access/keyring.ts'
 import { ROOT } from '#access/principal.ts'
 import { ChunkFollower } from '#chunk/chunk-follower.ts'
 import { READ_BYTES_METRIC } from '#chunk/disk-metrics.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
 import { ForwardOverWire } from '#gateway/http/forward-over-wire.ts'
 import { ForwardingDoor } from '#gateway/http/forwarding-door.ts'
 import { HttpMetrics } from '#gateway/http/http-metrics.ts'
@@ -43,6 +44,7 @@ import { SERVERS } from './reader-messages.ts'
 import type { FromReader, ReaderStart, ServerName, ToReader } from './reader-messages.ts'
 import { withheldChunks } from './withheld-chunks.ts'
 import { isFileView, withheldServices } from './withheld-services.ts'
+import { S3Requests } from './s3-requests.ts'
 import { WriterQuestions } from './writer-questions.ts'
 
 const SHARE_MS = 250
@@ -127,7 +129,13 @@ class Reader {
     })
     const httpMetrics = new HttpMetrics(metrics)
     const findKey = findIn({ ...start.credentials, principal: ROOT }, keys)
-    const s3 = { prefix: '/', door: assembleS3({ config, volumes, keyring: keys, findKey, ports: own }) }
+    const s3Requests = new S3Requests(config.s3.domains)
+    const s3 = {
+      prefix: '/',
+      door: assembleS3({ config, volumes, keyring: keys, findKey, ports: own }),
+      // The list has eventual volumes too.
+      mayTry: (exchange: Exchange) => !s3Requests.isListing(exchange),
+    }
     const parts = { config, volumes, authenticator, ports: own }
     const rest = { prefix: '/', door: assembleRest({ ...parts, ...withheldServices() }, httpMetrics) }
     const base = [...assembleWebdav(parts), rest].map((place) => ({ ...place, mayTry: isFileView }))

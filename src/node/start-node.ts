@@ -204,7 +204,7 @@ class Node implements RunningNode {
       isUsedElsewhere: (id) => parts.eventual.isUsed(id),
       isTaken: (name) => this.#eventual.volumes.has(name),
     })
-    this.#eventual = assembleEventual({ ...parts, ...ports, writeBufferBytes: config.limits.writeBufferBytes })
+    this.#eventual = assembleEventual({ ...parts, ...ports })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
     this.#servers = this.#assembleServers()
@@ -362,7 +362,7 @@ class Node implements RunningNode {
       peers: cluster.peers,
       tls: this.#parts.tls?.material,
       servedHere: this.#servedHere,
-      volumes: new AllVolumes(this.volumes, this.#eventual.volumes),
+      volumes: new AllVolumes(this.volumes, this.#eventual.volumes, () => cluster.leadership.isLeading),
       strong: this.volumes,
       eventual: this.#eventual.volumes,
       node: {

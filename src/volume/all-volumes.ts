@@ -3,30 +3,40 @@ import type { VolumeInfo } from '#metadata/policy.ts'
 import type { FollowOptions } from './change-stream.ts'
 import type { EventualVolumes } from './eventual-volumes.ts'
 import type { StrongVolumes } from './strong-volumes.ts'
+import type { Bucket, BucketSettings, BucketVolumes } from './bucket-settings.ts'
 import type { GuardedVolume, GuardedVolumes } from './locks.ts'
-import type { Caller, Change, VolumeSettings } from './volume.ts'
+import type { Objects, ObjectVolumes } from './objects.ts'
+import type { Caller, Change, KnownVolumes, VolumeSettings } from './volume.ts'
 
 /** Strong and eventual volumes as one directory. A name is looked for among the eventual ones first: what is known of these is at hand on
  *  every node. That no two have one name is seen to as far as this node knows of both. */
-export class AllVolumes implements GuardedVolumes {
+export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes {
   readonly #strong: StrongVolumes
   readonly #eventual: EventualVolumes
+  readonly #isStrongKnown: () => boolean
 
-  constructor(strong: StrongVolumes, eventual: EventualVolumes) {
+  /** `isStrongKnown` says whether this node knows the strong volumes, as one that leads does. */
+  constructor(strong: StrongVolumes, eventual: EventualVolumes, isStrongKnown: () => boolean = () => true) {
     this.#strong = strong
     this.#eventual = eventual
+    this.#isStrongKnown = isStrongKnown
   }
 
   async create(name: string, settings: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo> {
     if (settings.consistency !== 'eventual') return this.#strong.create(name, strongOf(settings), caller)
     if (await this.#isStrong(name)) throw exists(name)
-    return this.#eventual.create(name, settings)
+    return this.#eventual.create(name, settings, caller)
   }
 
   async list(): Promise<readonly VolumeInfo[]> {
     const [eventual, strong] = [await this.#eventual.list(), await this.#strong.list()]
     const names = new Set(eventual.map(({ name }) => name))
     return [...eventual, ...strong.filter(({ name }) => !names.has(name))].toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  }
+
+  async listKnown(): Promise<KnownVolumes> {
+    if (this.#isStrongKnown()) return { volumes: await this.list() }
+    return { volumes: await this.#eventual.list(), missing: 'strong' }
   }
 
   async find(name: string): Promise<VolumeInfo | undefined> {
@@ -47,6 +57,28 @@ export class AllVolumes implements GuardedVolumes {
 
   open(name: string): Promise<GuardedVolume> {
     return this.#eventual.has(name) ? this.#eventual.open(name) : this.#strong.open(name)
+  }
+
+  openObjects(name: string): Promise<Objects> {
+    return this.#eventual.has(name) ? this.#eventual.openObjects(name) : this.#strong.openObjects(name)
+  }
+
+  openBucket(name: string): Promise<Bucket> {
+    return this.#eventual.has(name) ? this.#eventual.openBucket(name) : this.#strong.openBucket(name)
+  }
+
+  /** Makes a strong volume. */
+  createBucket(name: string, options: Parameters<BucketVolumes['createBucket']>[1]): Promise<VolumeInfo> {
+    return this.#strong.createBucket(name, options)
+  }
+
+  changeSettings(name: string, options: Parameters<BucketVolumes['changeSettings']>[1]): Promise<BucketSettings> {
+    if (!this.#eventual.has(name)) return this.#strong.changeSettings(name, options)
+    return this.#eventual.changeSettings(name, options.change)
+  }
+
+  removeBucket(name: string, caller: Caller): Promise<void> {
+    return this.#eventual.has(name) ? this.#eventual.removeBucket(name) : this.#strong.removeBucket(name, caller)
   }
 
   /** Of strong volumes: nobody has an order of the changes of eventual ones. @throws UNSUPPORTED for one of these */

@@ -6,7 +6,7 @@ import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { keyOfPath } from '#foundation/object-key.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
-import { DEFAULT_DIRECTORY_MODE } from '#metadata/files.ts'
+import { type AttributeChanges, DEFAULT_DIRECTORY_MODE } from '#metadata/files.ts'
 
 /** Bytes of a digest that a safe integer holds. */
 const NUMBER_BYTES = 6
@@ -79,5 +79,22 @@ export function directoryValue(attributes: Pick<EntryValue, 'mode' | 'uid' | 'gi
     btimeNs: attributes.mtimeNs,
     tags: new Map(),
     content: { kind: 'inline', bytes: Buffer.alloc(0) },
+  }
+}
+
+export const NO_CONTENT = { kind: 'inline', bytes: Buffer.alloc(0) } as const
+
+/** The version that a change is made over. */
+export function baseOf(before: ShownEntry | undefined): Dot | 'absent' {
+  return before === undefined ? 'absent' : { time: before.version.time, node: before.version.node }
+}
+
+export function valueChanges(changes: AttributeChanges | undefined): Partial<EntryValue> {
+  const { mode, uid, gid, mtimeNs } = changes ?? {}
+  return {
+    ...(mode === undefined ? {} : { mode }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(mtimeNs === undefined ? {} : { mtimeNs }),
   }
 }

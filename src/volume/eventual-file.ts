@@ -1,7 +1,7 @@
 import type { ChunkStore } from '#chunk/store.ts'
-import type { Content } from '#eventual/entry.ts'
-import { ShoalError } from '#foundation/errors.ts'
+import type { Content, Extent } from '#eventual/entry.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import { extentsOf } from './eventual-contents.ts'
 import type { OpenFile } from './volume.ts'
 
 /** Bytes read from a chunk at a time. */
@@ -14,6 +14,7 @@ export class EventualFile implements OpenFile {
   readonly bytes: Buffer | undefined
   readonly #chunks: Pick<ChunkStore, 'read'>
   readonly #content: Content
+  #extents: Promise<readonly Extent[]> | undefined
 
   constructor(chunks: Pick<ChunkStore, 'read'>, attributes: Attributes, content: Content) {
     this.attributes = attributes
@@ -32,10 +33,10 @@ export class EventualFile implements OpenFile {
       yield content.bytes.subarray(offset, end)
       return
     }
-    if (content.kind === 'manifest')
-      throw new ShoalError('UNSUPPORTED', 'The file was written by a later release, which keeps longer files than this one reads')
+    this.#extents ??= extentsOf(this.#chunks, content)
     let start = 0
-    for (const { chunk, lengthBytes } of content.extents) {
+    for (const { chunk, lengthBytes } of await this.#extents) {
+      if (start >= end) return
       const from = Math.max(offset, start) - start
       const to = Math.min(end, start + lengthBytes) - start
       for (let at = from; at < to; at += PIECE_BYTES) {

@@ -1,4 +1,5 @@
 import { openMemoryChunkStore } from '#chunk/memory.ts'
+import type { ChunkStore } from '#chunk/store.ts'
 import { consult } from '#eventual/consult.ts'
 import type { EventualNode } from '#eventual/eventual-node.ts'
 import { connect, openReplica } from '#eventual/fixture.suite.ts'
@@ -6,14 +7,18 @@ import type { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
+import { SeededRandom } from '#platform/seeded-random.ts'
 import { EventualVolumes } from './eventual-volumes.ts'
+import { Pins } from './pins.ts'
 
 export interface EventualFixture {
   readonly clock: ManualClock
   readonly replicas: readonly Replica[]
   readonly nodes: readonly EventualNode[]
-  /** Of each node; all have one chunk store. */
+  /** Of each node. */
   readonly volumes: readonly EventualVolumes[]
+  /** All have one. */
+  readonly chunks: ChunkStore
   /** Lets every node compare everything with the first, and again, so that all have the same. */
   settle(): Promise<void>
 }
@@ -40,6 +45,9 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
         digests: nodeDigests,
         nodeId: replica.node,
         writeBufferBytes: 64 * 1024 * 1024,
+        random: new SeededRandom(1),
+        uploadExpiryMs: 3_600_000,
+        pins: new Pins(),
         consult: async (place, need) => {
           const peers = {
             running: () => replicas.map(({ node }) => node),
@@ -51,5 +59,5 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
       }),
   )
   await settle()
-  return { clock, replicas, nodes, volumes, settle }
+  return { clock, replicas, nodes, volumes, chunks, settle }
 }

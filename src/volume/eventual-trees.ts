@@ -5,6 +5,7 @@ import { keyOfPath } from '#foundation/object-key.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { DEFAULT_DIRECTORY_MODE } from '#metadata/files.ts'
 import { directoryKey, directoryValue } from './eventual-attributes.ts'
+import { copiedTags } from './eventual-object-info.ts'
 import { XATTR_PREFIX } from './eventual-xattrs.ts'
 import type { Volume } from './volume.ts'
 
@@ -38,7 +39,7 @@ export async function copyEventualTree(
     const { items, next } = await namespace.list({ prefix, ...(cursor === undefined ? {} : { cursor }) })
     for (const item of items)
       if ('entry' in item && item.entry.path !== prefix)
-        await namespace.put(goal + item.entry.path.slice(prefix.length), { ...item.entry.value, btimeNs: nowNs })
+        await namespace.put(goal + item.entry.path.slice(prefix.length), copied(item.entry.value, nowNs))
     if (next === undefined) return
     cursor = next
   }
@@ -50,9 +51,14 @@ async function copyFile(
 ): Promise<void> {
   const [from, before] = [await namespace.stat(keyOfPath(copy.source)), await namespace.stat(keyOfPath(copy.target))]
   if (from === undefined) throw new ShoalError('NOT_FOUND', `There is no "/${formatPath(copy.source)}" on this node`)
-  const tags = copy.isExact || before === undefined ? from.value.tags : merged(before.value.tags, from.value.tags)
+  const own = copiedTags(from.value.tags)
+  const tags = copy.isExact || before === undefined ? own : merged(before.value.tags, own)
   const base = before === undefined ? 'absent' : { time: before.version.time, node: before.version.node }
   await namespace.put(keyOfPath(copy.target), { ...from.value, tags, btimeNs: copy.nowNs }, { base })
+}
+
+function copied(value: EntryValue, nowNs: bigint): EntryValue {
+  return { ...value, tags: copiedTags(value.tags), btimeNs: nowNs }
 }
 
 /** Extended attributes of what is replaced stay beside those of the source. */

@@ -14,7 +14,7 @@ const write = (volume: EventualVolume, path: string, body: string | Buffer) =>
 
 async function docs(settings: Partial<VolumeSettings> = {}): Promise<EventualVolume> {
   const { volumes } = await eventualFixture()
-  await volumes[0]!.create('docs', settings)
+  await volumes[0]!.create('docs', settings, caller)
   return volumes[0]!.open('docs')
 }
 
@@ -113,10 +113,10 @@ test('files and trees are renamed and copied, and changed in ranges', async () =
   assert.equal(String(await readAll(await volume.openFile(p('copy/sub/b')))), 'first')
   await assert.rejects(volume.rename(p('dst/a'), p('copy/a'), { caller, mode: 'no-replace' }), is('ALREADY_EXISTS'))
   await assert.rejects(volume.rename(p('dst'), p('copy'), { caller }), is('ALREADY_EXISTS'))
-  await volume.writeAt(p('dst/a'), { offset: 7, bytes: Buffer.from('gap') }, caller)
+  await volume.writeAt(p('dst/a'), { offset: 7, bytes: Buffer.from('gap') })
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'first\0\0gap')
-  await volume.truncate(p('dst/a'), 3, caller)
-  await volume.copyRange({ source: p('copy/a'), sourceOffset: 2, target: p('dst/a'), targetOffset: 1, length: 2 }, caller)
+  await volume.truncate(p('dst/a'), 3)
+  await volume.copyRange({ source: p('copy/a'), sourceOffset: 2, target: p('dst/a'), targetOffset: 1, length: 2 })
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'frs')
 })
 
@@ -140,7 +140,7 @@ test('attributes and extended attributes stay when contents change; links lead o
 
 test('of two writes that did not know of each other one shows, and the other can be restored or dropped', async () => {
   const { volumes, clock, settle } = await eventualFixture(2)
-  await volumes[0]!.create('docs', {})
+  await volumes[0]!.create('docs', {}, caller)
   await settle()
   const [here, there] = [await volumes[0]!.open('docs'), await volumes[1]!.open('docs')]
   await write(here, 'plan', 'earlier')
@@ -166,7 +166,7 @@ test('of two writes that did not know of each other one shows, and the other can
 
 test('both of two writes have the same entity tag on every node, and a reading by a quorum sees the newest', async () => {
   const { volumes, settle } = await eventualFixture(3)
-  await volumes[0]!.create('docs', {})
+  await volumes[0]!.create('docs', {}, caller)
   await settle()
   const [here, there] = [await volumes[0]!.open('docs'), await volumes[2]!.open('docs')]
   const { attributes } = await write(here, 'file', 'newest')
@@ -177,9 +177,9 @@ test('both of two writes have the same entity tag on every node, and a reading b
 
 test('an eventual volume promises no quota and no versions, and says what it has', async () => {
   const { volumes } = await eventualFixture()
-  await assert.rejects(volumes[0]!.create('docs', { quotaBytes: 1 }), is('UNSUPPORTED'))
-  await assert.rejects(volumes[0]!.create('docs', { versioning: 'enabled' }), is('UNSUPPORTED'))
-  await volumes[0]!.create('docs', { keep: 'everywhere', onConflict: 'keep-both' })
+  await assert.rejects(volumes[0]!.create('docs', { quotaBytes: 1 }, caller), is('UNSUPPORTED'))
+  await assert.rejects(volumes[0]!.create('docs', { versioning: 'enabled' }, caller), is('UNSUPPORTED'))
+  await volumes[0]!.create('docs', { keep: 'everywhere', onConflict: 'keep-both' }, caller)
   await write(await volumes[0]!.open('docs'), 'a/b', 'four')
   const info = await volumes[0]!.find('docs')
   assert.deepEqual(info?.eventual, { onConflict: 'keep-both', keep: 'everywhere' })

@@ -11,23 +11,23 @@ import { type AttributeChanges, checkConditions, type Conditions, DEFAULT_DIRECT
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { notADirectory } from '#metadata/resolve.ts'
 import { checkAttributes } from './check-attributes.ts'
-import { attributesOf, directoryKey, impliedDirectory } from './eventual-attributes.ts'
+import { attributesOf, baseOf, directoryKey, impliedDirectory, NO_CONTENT, valueChanges } from './eventual-attributes.ts'
 import { EventualConflicts } from './eventual-conflicts.ts'
-import { type EventualContentStores, EventualContents } from './eventual-contents.ts'
+import type { EventualContentStores, EventualContents } from './eventual-contents.ts'
 import { alreadyThere, isADirectory, notFound, unsupported } from './eventual-faults.ts'
 import { EventualFile } from './eventual-file.ts'
 import { listDirectory } from './eventual-listing.ts'
-import { linkTarget } from './eventual-links.ts'
+import { checkTarget, linkTarget } from './eventual-links.ts'
+import { withoutObjectDigests } from './eventual-object-info.ts'
+import type { EventualUploadParts } from './eventual-object-uploads.ts'
 import { piece, withRange, zeros } from './eventual-pieces.ts'
 import { copyEventualTree } from './eventual-trees.ts'
+import { EventualUploads, type PublishOptions, type StoredParts } from './eventual-uploads.ts'
 import { withoutXattr, withXattr, XATTR_PREFIX, xattrNames } from './eventual-xattrs.ts'
 import type * as port from './volume.ts'
-import { WithoutUploads } from './without-uploads.ts'
 
 /** Linux' limit for symbolic links on one path (path_resolution(7)). */
 const LINKS_MAX = 40
-/** POSIX' limit for a symbolic link's target, PATH_MAX without its NUL. */
-const TARGET_BYTES_MAX = 4095
 
 export interface EventualVolumeStores extends EventualContentStores {
   /** Lets this node take in what others have of a place. */
@@ -35,10 +35,10 @@ export interface EventualVolumeStores extends EventualContentStores {
 }
 
 /** A volume over the entries that this node has, without asking anybody: docs/eventual.md has the rules. Conditions are judged by what is
- *  known here, in the step that makes the change. There are no hard links, special files and upload sessions (UNSUPPORTED).
+ *  known here, in the step that makes the change. There are no hard links and special files (UNSUPPORTED).
  *  A directory is there as long as anything is in it, or if it was made as such; files may stand where a directory of that name is made
  *  elsewhere at the same time, and then both are listed. */
-export class EventualVolume extends WithoutUploads implements port.Volume {
+export class EventualVolume extends EventualUploads implements port.Volume {
   readonly info: VolumeInfo
   readonly conflicts: port.Conflicts
   readonly #namespace: EventualNamespace
@@ -48,14 +48,19 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
 
   constructor(
     stores: EventualVolumeStores,
-    parts: { readonly info: VolumeInfo; readonly definition: EventualVolumeInfo; readonly namespace: EventualNamespace },
+    parts: {
+      readonly info: VolumeInfo
+      readonly definition: EventualVolumeInfo
+      readonly namespace: EventualNamespace
+      readonly uploads: EventualUploadParts
+    },
   ) {
-    super()
+    super(parts.uploads, parts.namespace.volume)
     this.info = parts.info
     this.#namespace = parts.namespace
     this.conflicts = new EventualConflicts(parts.namespace)
     this.#stores = stores
-    this.#contents = new EventualContents(stores, parts.definition.policy)
+    this.#contents = parts.uploads.contents
     this.#createdNs = parts.definition.createdNs
   }
 
@@ -95,39 +100,55 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
 
   async writeFile(path: Path, body: port.BodyStream | Buffer, options: port.WriteOptions): Promise<port.WriteResult> {
     await this.#checkFree(path, options)
-    return this.#contents.store(body, options, (written) =>
+    return this.#contents.store(body, options, ({ md5: _, ...written }) =>
       this.#put(path, options, (before) => ({ ...this.#fileValue(before), ...written, ...valueChanges(options.attributes) })),
     )
   }
 
-  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: port.Caller): Promise<Attributes> {
-    const { offset, bytes } = write
-    return this.#rewrite(path, caller, (file, size) => withRange(file, size, { offset, length: bytes.length, bytes: [bytes] }))
+  protected async publishParts(
+    path: Path,
+    { extents, ...stored }: StoredParts,
+    options: PublishOptions,
+  ): Promise<port.WriteResult> {
+    await this.#checkFree(path, options)
+    return this.#contents.joined(extents, (content) =>
+      this.#put(path, options, (before) => ({
+        ...this.#fileValue(before),
+        ...stored,
+        content,
+        ...valueChanges(options.attributes),
+      })),
+    )
   }
 
-  async truncate(path: Path, sizeBytes: number, caller: port.Caller): Promise<Attributes> {
-    return this.#rewrite(path, caller, async function* (file, size) {
+  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }): Promise<Attributes> {
+    const { offset, bytes } = write
+    return this.#rewrite(path, (file, size) => withRange(file, size, { offset, length: bytes.length, bytes: [bytes] }))
+  }
+
+  async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
+    return this.#rewrite(path, async function* (file, size) {
       yield* piece(file, { offset: 0, length: Math.min(sizeBytes, size) })
       yield* zeros(sizeBytes - size)
     })
   }
 
   /** The zeros are written: entries of eventual volumes have no holes. */
-  async punch(path: Path, range: { offset: number; length: number }, caller: port.Caller): Promise<Attributes> {
-    return this.#rewrite(path, caller, (file, size) => {
+  async punch(path: Path, range: { offset: number; length: number }): Promise<Attributes> {
+    return this.#rewrite(path, (file, size) => {
       const offset = Math.min(range.offset, size)
       const length = Math.min(range.length, size - offset)
       return withRange(file, size, { offset, length, bytes: zeros(length) })
     })
   }
 
-  async copyRange(copy: port.CopyRange, caller: port.Caller): Promise<Attributes> {
+  async copyRange(copy: port.CopyRange): Promise<Attributes> {
     const source = await this.openFile(copy.source, { follow: true })
     if (source === undefined) throw notFound(copy.source)
     const { sourceOffset, targetOffset: offset } = copy
     const length = Math.max(0, Math.min(copy.length, source.attributes.sizeBytes - sourceOffset))
     const bytes = piece(source, { offset: sourceOffset, length })
-    return this.#rewrite(copy.target, caller, (file, size) => withRange(file, size, { offset, length, bytes }))
+    return this.#rewrite(copy.target, (file, size) => withRange(file, size, { offset, length, bytes }))
   }
 
   async makeDirectory(path: Path, options: Parameters<port.Volume['makeDirectory']>[1]): Promise<Attributes> {
@@ -144,8 +165,7 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
   }
 
   async makeSymlink(path: Path, target: Buffer, options: Parameters<port.Volume['makeSymlink']>[2]): Promise<Attributes> {
-    if (target.length === 0 || target.length > TARGET_BYTES_MAX)
-      throw new ShoalError('INVALID_ARGUMENT', `A link's target has 1 to ${TARGET_BYTES_MAX} bytes, not ${target.length}`)
+    checkTarget(target)
     const content = { kind: 'inline', bytes: target } as const
     return this.#make(path, { type: 'symlink', mode: 0o777, sizeBytes: target.length, content }, options.createParents === true)
   }
@@ -308,17 +328,21 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
       btimeNs: nowNs,
       tags: new Map(),
     } as const
-    return { ...made, content: NO_CONTENT, ...kept, mtimeNs: nowNs }
+    const tags = withoutObjectDigests(kept?.tags ?? made.tags)
+    return { ...made, content: NO_CONTENT, ...kept, tags, mtimeNs: nowNs }
   }
 
   async #put(
     path: Path,
-    { conditions }: { readonly conditions?: Conditions },
+    { conditions, along }: Pick<port.WriteOptions, 'conditions'> & Partial<Pick<PublishOptions, 'along'>>,
     valueOf: (before: ShownEntry | undefined) => EntryValue,
   ): Promise<port.WriteResult> {
     const before = await this.#file(path)
     const value = valueOf(before)
-    const { version, created } = await this.#namespace.put(keyOfPath(path), value, this.#baseFor(conditions, before))
+    const { version, created } = await this.#namespace.put(keyOfPath(path), value, {
+      ...this.#baseFor(conditions, before),
+      along,
+    })
     return { attributes: this.#attributes({ path: keyOfPath(path), version, value }), created }
   }
 
@@ -337,14 +361,13 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
   /** The whole file again, over the version that was read. */
   async #rewrite(
     path: Path,
-    caller: port.Caller,
     pieces: (file: port.OpenFile, sizeBytes: number) => AsyncGenerator<Uint8Array>,
   ): Promise<Attributes> {
     const before = await this.#follow(path)
     if (before === undefined) throw (await this.#directory(path)) === undefined ? notFound(path) : isADirectory(path)
     const file = this.#open(before)
     const at = before.path
-    return this.#contents.store(pieces(file, file.attributes.sizeBytes), { caller }, async (written) => {
+    return this.#contents.store(pieces(file, file.attributes.sizeBytes), {}, async ({ md5: _, ...written }) => {
       const value = { ...this.#fileValue(before), ...written }
       const { version } = await this.#namespace.put(at, value, { base: baseOf(before) })
       return this.#attributes({ path: at, version, value })
@@ -373,21 +396,5 @@ export class EventualVolume extends WithoutUploads implements port.Volume {
 
   #nowNs(): bigint {
     return this.#stores.clock.nowNs()
-  }
-}
-
-const NO_CONTENT = { kind: 'inline', bytes: Buffer.alloc(0) } as const
-
-function baseOf(before: ShownEntry | undefined): Dot | 'absent' {
-  return before === undefined ? 'absent' : { time: before.version.time, node: before.version.node }
-}
-
-function valueChanges(changes: AttributeChanges | undefined): Partial<EntryValue> {
-  const { mode, uid, gid, mtimeNs } = changes ?? {}
-  return {
-    ...(mode === undefined ? {} : { mode }),
-    ...(uid === undefined ? {} : { uid }),
-    ...(gid === undefined ? {} : { gid }),
-    ...(mtimeNs === undefined ? {} : { mtimeNs }),
   }
 }

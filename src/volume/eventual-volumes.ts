@@ -6,13 +6,19 @@ import { ShoalError } from '#foundation/errors.ts'
 import { DEFAULT_POLICY, type VolumeInfo, type VolumePolicy, type VolumeUsage } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
+import type { Random } from '#platform/random.ts'
+import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { numberOf } from './eventual-attributes.ts'
+import { ownedBy, ownerOf, settingsOf, withSettings } from './eventual-bucket.ts'
+import { EventualContents } from './eventual-contents.ts'
+import { EventualObjectUploads } from './eventual-object-uploads.ts'
+import { EventualObjects } from './eventual-objects.ts'
 import type { EventualVolumeStores } from './eventual-volume.ts'
 import { GuardedEventualVolume } from './guarded-eventual-volume.ts'
 import type { ClassChunks } from './locations.ts'
-import { Pins } from './pins.ts'
-import type { VolumeSettings } from './volume.ts'
+import type { Pins } from './pins.ts'
+import type { Caller, VolumeSettings } from './volume.ts'
 
 export interface EventualVolumesOptions {
   readonly definitions: Definitions
@@ -23,7 +29,19 @@ export interface EventualVolumesOptions {
   readonly consult: EventualVolumeStores['consult']
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
+  readonly random: Random
+  readonly uploadExpiryMs: number
+  /** What is being written here: the collector leaves it alone. */
+  readonly pins: Pins
 }
+
+/** A volume for each door. */
+interface Opened extends Bucket {
+  readonly volume: GuardedEventualVolume
+  readonly objects: EventualObjects
+}
+
+const OPEN_VOLUMES_MAX = 1_000
 
 /** What an eventual volume can't promise. */
 const REFUSED = ['quotaBytes', 'quotaFiles', 'versioning', 'durability'] as const
@@ -32,7 +50,9 @@ const REFUSED = ['quotaBytes', 'quotaFiles', 'versioning', 'durability'] as cons
 export class EventualVolumes {
   readonly #options: EventualVolumesOptions
   readonly #buffers: ChunkBuffers
-  readonly #pins = new Pins()
+  /** As last opened, until any definition changes. */
+  readonly #opened = new Map<string, Opened>()
+  #changes = 0
   #names: ReadonlySet<string> = new Set()
 
   constructor(options: EventualVolumesOptions) {
@@ -47,12 +67,14 @@ export class EventualVolumes {
 
   /** Takes in which there are. To be called after each change of the definitions. */
   async refresh(): Promise<void> {
+    this.#changes += 1
+    this.#opened.clear()
     this.#names = new Set((await this.#options.definitions.list()).map(({ name }) => name))
   }
 
-  async create(name: string, settings: Partial<VolumeSettings>): Promise<VolumeInfo> {
+  async create(name: string, settings: Partial<VolumeSettings>, { principal }: Caller): Promise<VolumeInfo> {
     const { definitions, clock } = this.#options
-    const made = await definitions.create(name, policyOf(settings), clock.nowNs())
+    const made = await definitions.create(name, policyOf(settings), { timeNs: clock.nowNs(), tags: ownedBy(principal) })
     await this.refresh()
     return describe(made, NOTHING_USED)
   }
@@ -70,7 +92,22 @@ export class EventualVolumes {
 
   async update(name: string, settings: Partial<VolumeSettings>): Promise<VolumeInfo> {
     const { definitions, clock } = this.#options
-    return this.#describe(await definitions.update(name, policyOf(settings), clock.nowNs()))
+    const updated = await definitions.update(name, policyOf(settings), { timeNs: clock.nowNs() })
+    await this.refresh()
+    return this.#describe(updated)
+  }
+
+  /** @throws VOLUME_NOT_FOUND, UNSUPPORTED, TOO_LARGE, and what `change` throws */
+  async changeSettings(
+    name: string,
+    change: (settings: BucketSettings, info: VolumeInfo) => BucketSettings,
+  ): Promise<BucketSettings> {
+    const { definitions, clock } = this.#options
+    const retag = (before: EventualVolumeInfo) =>
+      withSettings(before.tags, change(settingsOf(before), describe(before, NOTHING_USED)))
+    const updated = await definitions.update(name, {}, { timeNs: clock.nowNs(), retag })
+    await this.refresh()
+    return settingsOf(updated)
   }
 
   async remove(name: string, options: { readonly force?: boolean }): Promise<void> {
@@ -80,12 +117,50 @@ export class EventualVolumes {
 
   /** @throws VOLUME_NOT_FOUND */
   async open(name: string): Promise<GuardedEventualVolume> {
-    const { definitions, chunksOf, digests, clock, nodeId, consult } = this.#options
+    return (await this.#open(name)).volume
+  }
+
+  /** @throws VOLUME_NOT_FOUND */
+  async openObjects(name: string): Promise<EventualObjects> {
+    return (await this.#open(name)).objects
+  }
+
+  /** @throws VOLUME_NOT_FOUND */
+  openBucket(name: string): Promise<Bucket> {
+    return this.#open(name)
+  }
+
+  /** Removes a volume in which S3 sees nothing, with the directories that are left. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */
+  async removeBucket(name: string): Promise<void> {
+    const { items } = await (await this.openObjects(name)).listVersions({ limit: 1 })
+    if (items.length > 0)
+      throw new ShoalError('VOLUME_NOT_EMPTY', `The volume "${name}" is not empty: remove its entries first, or force it`)
+    await this.remove(name, { force: true })
+  }
+
+  /** Ends uploads that have expired. */
+  reapUploads(): Promise<number> {
+    return this.#options.definitions.uploads().reap(this.#options.clock.nowNs())
+  }
+
+  async #open(name: string): Promise<Opened> {
+    const before = this.#opened.get(name)
+    if (before !== undefined) return before
+    const changes = this.#changes
+    const { definitions, chunksOf, digests, clock, nodeId, consult, pins, random, uploadExpiryMs } = this.#options
     const [definition, namespace] = [await definitions.find(name), await definitions.open(name)]
     if (definition === undefined) throw new ShoalError('VOLUME_NOT_FOUND', `There is no volume "${name}"`)
     const chunks = chunksOf(definition.policy.class)
-    const stores = { chunks, digests, buffers: this.#buffers, pins: this.#pins, clock, nodeId, consult }
-    return new GuardedEventualVolume(stores, { info: describe(definition, NOTHING_USED), definition, namespace })
+    const stores = { chunks, digests, buffers: this.#buffers, pins, clock, nodeId, consult }
+    const info = describe(definition, NOTHING_USED)
+    const contents = new EventualContents(stores, definition.policy)
+    const uploads = { table: definitions.uploads(), contents, clock, random, uploadExpiryMs }
+    const volume = new GuardedEventualVolume(stores, { info, definition, namespace, uploads })
+    const objects = new EventualObjects({ info, namespace, stores, contents, uploads: new EventualObjectUploads(uploads, name) })
+    const opened = { info, settings: settingsOf(definition), volume, objects }
+    if (this.#opened.size >= OPEN_VOLUMES_MAX) this.#opened.clear()
+    if (changes === this.#changes) this.#opened.set(name, opened)
+    return opened
   }
 
   async #describe(info: EventualVolumeInfo): Promise<VolumeInfo> {
@@ -110,11 +185,13 @@ async function usageOf(namespace: EventualNamespace): Promise<VolumeUsage> {
   }
 }
 
-function describe({ name, policy, createdNs }: EventualVolumeInfo, usage: VolumeUsage): VolumeInfo {
+function describe(definition: EventualVolumeInfo, usage: VolumeUsage): VolumeInfo {
+  const { name, policy, createdNs } = definition
   const { onConflict, keepEverywhere, chunkSizeBytes } = policy
   const own: VolumePolicy = { ...DEFAULT_POLICY, consistency: 'eventual', class: policy.class, chunkSizeBytes }
   const eventual = { onConflict, keep: keepEverywhere ? 'everywhere' : 'class' } as const
-  return { id: numberOf(name) as VolumeId, tenant: DEFAULT_TENANT, name, policy: own, eventual, usage, createdNs, owner: 'root' }
+  const owner = ownerOf(definition)
+  return { id: numberOf(name) as VolumeId, tenant: DEFAULT_TENANT, name, policy: own, eventual, usage, createdNs, owner }
 }
 
 /** @throws UNSUPPORTED, INVALID_ARGUMENT */

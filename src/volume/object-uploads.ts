@@ -183,7 +183,8 @@ export class ObjectUploads {
   }
 }
 
-async function* watched(
+/** The same bytes, shown to somebody as they pass. */
+export async function* watched(
   bytes: AsyncIterable<Uint8Array>,
   onBytes: ((bytes: Uint8Array) => void) | undefined,
 ): AsyncGenerator<Uint8Array> {
@@ -226,7 +227,8 @@ function describePart(part: PartInfo): port.ObjectPartInfo {
   }
 }
 
-function runsOf(parts: readonly PartInfo[]): (readonly [number, number])[] {
+/** Sizes of parts, one after another, as runs. */
+export function runsOf(parts: readonly Pick<PartInfo, 'sizeBytes'>[]): (readonly [number, number])[] {
   const runs: [number, number][] = []
   for (const { sizeBytes } of parts) {
     const last = runs.at(-1)

@@ -109,7 +109,8 @@ export function extentsOfRange(
   return extents
 }
 
-function bounded(body: BodyStream): BodyStream {
+/** No longer than what may come in one piece: more is TOO_LARGE. */
+export function bounded(body: BodyStream): BodyStream {
   const pieces: BodyStream = checkLength(body)
   pieces.release = (piece) => body.release?.(piece)
   return pieces

@@ -7,7 +7,8 @@ import type { BodyStream, Caller, ExpectedContent, OpenFile } from './volume.ts'
 export type { ChecksumAlgorithm, ContentKey, ObjectChecksum, ObjectEncryption, ObjectProperties }
 export { CHECKSUM_ALGORITHMS } from '#metadata/object-part.ts'
 
-/** `null`, or 16 hexadecimal digits: of two versions of a key the later one is greater. */
+/** `null`, or 16 hexadecimal digits: of two versions of a key the later one is greater. Of an eventual volume the time and the node of its
+ *  write, 14 hexadecimal digits, a dash and 32. */
 export type VersionId = string
 
 /** One version of an object, without its contents. */

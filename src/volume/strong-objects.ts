@@ -28,7 +28,7 @@ import type { VolumeInfo } from '#metadata/policy.ts'
 import type { InodeRecord } from '#metadata/record.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { describeVersion, formatVersion, parseVersion, RecordObject, type StrongOpenObject } from './object-info.ts'
-import { ObjectUploads } from './object-uploads.ts'
+import { ObjectUploads, watched } from './object-uploads.ts'
 import { extentsOfRange, ObjectWrites } from './object-writes.ts'
 import type * as port from './objects.ts'
 import type { ContentKey, ContentKeys } from './content-cipher.ts'
@@ -150,10 +150,10 @@ export class StrongObjects implements port.Objects {
 
   async copy(source: port.OpenObject, key: string, options: port.CopyOptions): Promise<port.ObjectInfo> {
     requireKeyBytes(key)
-    const { object, file, prefix } = source as StrongOpenObject
+    if (options.rewrite !== undefined || !isStrong(source)) return this.#rewrite(source, key, options)
+    const { object, file, prefix } = source
     const { record } = object
     const { sizeBytes, sha256 } = record
-    if (options.rewrite !== undefined) return this.#rewrite(source, key, options)
     const shared = encryptionOf(record.object)?.key
     assert(shared === options.properties.encryption?.key, 'Shared contents are encrypted as their source is')
     const contents: NewContents =
@@ -168,7 +168,7 @@ export class StrongObjects implements port.Objects {
     return this.#publish(options.caller, key, { contents, sha256, object: part, check: options.check })
   }
 
-  /** A copy whose bytes are encrypted otherwise than those of its source. */
+  /** A copy whose bytes are encrypted otherwise than those of its source, or whose source is of an eventual volume. */
   #rewrite({ object, file }: port.OpenObject, key: string, options: port.CopyOptions): Promise<port.ObjectInfo> {
     const { caller, properties, check, rewrite } = options
     const bytes = file.read({ offset: 0, length: object.sizeBytes }, rewrite?.signal)
@@ -248,7 +248,9 @@ export class StrongObjects implements port.Objects {
   }
 
   copyPart(upload: port.ObjectUpload, source: port.OpenObject, options: port.CopyPartOptions): Promise<port.ObjectPartInfo> {
-    return this.#uploads.copyPart(upload, source as StrongOpenObject, options)
+    if (isStrong(source)) return this.#uploads.copyPart(upload, source, options)
+    const { offset, length, signal, onBytes } = options
+    return this.#uploads.putPart(upload, watched(source.file.read({ offset, length }, signal), onBytes), options)
   }
 
   listParts(upload: port.ObjectUpload): Promise<readonly port.ObjectPartInfo[]> {
@@ -275,6 +277,11 @@ export class StrongObjects implements port.Objects {
 }
 
 const EMPTY = Buffer.alloc(0)
+
+/** Whether a copy can be made by reference. */
+function isStrong(source: port.OpenObject): source is StrongOpenObject {
+  return source.object instanceof RecordObject
+}
 
 function look(view: VolumeView, key: string, versionId: port.VersionId | undefined): FoundVersion | undefined {
   if (versionId === undefined) return findObjectVersion(view, key)

@@ -328,12 +328,20 @@ export interface VolumeSettings extends VolumePolicy {
   readonly keep: 'class' | 'everywhere'
 }
 
+export interface KnownVolumes {
+  readonly volumes: readonly VolumeInfo[]
+  /** Volumes that another node has to be asked for, which can't be reached. */
+  readonly missing?: 'strong'
+}
+
 /** The volumes of one tenant. Names: 3 to 63 characters of a-z, 0-9, "-" and ".", first and last a letter or digit
  *  (Amazon S3's rules for bucket names, since a volume is a bucket there). */
 export interface Volumes {
   /** @throws VOLUME_EXISTS, INVALID_ARGUMENT */
   create(name: string, settings: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo>
   list(): Promise<readonly VolumeInfo[]>
+  /** Those that this node can tell of now; all of them unless it says what is missing. */
+  listKnown?(): Promise<KnownVolumes>
   find(name: string): Promise<VolumeInfo | undefined>
   update(name: string, changes: Partial<VolumeSettings>, caller: Caller): Promise<VolumeInfo>
   /** Removes an empty volume; with `force` its contents too. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */

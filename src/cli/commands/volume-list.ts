@@ -10,9 +10,10 @@ export const volumeList: Command = {
   operands: { min: 0, max: 0 },
   examples: [{ command: 'shoal volume list', explains: 'name, size, number of files and age of each volume' }],
   async run({ output, connect }) {
-    const volumes = await connect().listVolumes()
+    const { volumes, missing } = await connect().listVolumes()
     if (output.json) for (const volume of volumes) await output.value(volume)
-    else if (volumes.length === 0) output.note('There are no volumes yet. Make one with: shoal volume create NAME')
+    else if (volumes.length === 0 && missing === undefined)
+      output.note('There are no volumes yet. Make one with: shoal volume create NAME')
     else {
       const rows = volumes.map(({ name, usage, consistency, created }) => [
         name,
@@ -23,6 +24,7 @@ export const volumeList: Command = {
       ])
       for (const line of columns([['NAME', 'SIZE', 'FILES', 'CONSISTENCY', 'CREATED'], ...rows], '<>><<')) await output.line(line)
     }
+    if (missing !== undefined) output.note(`Volumes that are ${missing} are missing: the node that knows them can't be reached`)
     return EXIT.ok
   },
 }

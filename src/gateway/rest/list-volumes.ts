@@ -8,10 +8,11 @@ export const listVolumes: Route = {
   method: 'GET',
   path: '/api/v1/volumes',
   summary: 'Lists the volumes',
-  responses: { 200: { description: 'All volumes', schema: VolumeListSchema } },
+  responses: { 200: { description: 'All volumes, unless it says which are missing', schema: VolumeListSchema } },
   errors: [],
   async handle(exchange, rest) {
-    const volumes = await rest.volumes.list()
-    sendJson(exchange, 200, { volumes: volumes.map(volumeJson) })
+    const known = (await rest.volumes.listKnown?.()) ?? { volumes: await rest.volumes.list() }
+    const { volumes, missing } = known
+    sendJson(exchange, 200, { volumes: volumes.map(volumeJson), ...(missing === undefined ? {} : { missing }) })
   },
 }

@@ -67,7 +67,11 @@ export const VolumeSchema = z.object({
   created: z.string(),
 })
 
-export const VolumeListSchema = z.object({ volumes: z.array(VolumeSchema) })
+export const VolumeListSchema = z.object({
+  volumes: z.array(VolumeSchema),
+  /** Volumes that only a node knows which can't be reached. */
+  missing: z.enum(['strong']).optional(),
+})
 
 export const PolicySchema = z.strictObject({
   consistency: z.enum(['strong', 'eventual']).optional(),

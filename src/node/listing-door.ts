@@ -1,0 +1,46 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { ShoalError } from '#foundation/errors.ts'
+import type { Door } from '#gateway/http/door.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
+
+export interface ListingDoorOptions {
+  /** Says what this node knows, and what it doesn't. */
+  readonly here: Door
+  /** Sends requests to whoever knows everything. */
+  readonly elsewhere: Door
+  isListing(exchange: Exchange): boolean
+  /** Whether anybody is known who leads. */
+  hasLeader(): boolean
+}
+
+/** Serves the listings of volumes here when nobody can be reached who knows all of them: a list that says what is missing is worth more than
+ *  none. Everything else goes elsewhere. */
+export class ListingDoor implements Door {
+  readonly name: string
+  readonly #options: ListingDoorOptions
+
+  constructor(options: ListingDoorOptions) {
+    this.#options = options
+    this.name = options.here.name
+  }
+
+  handle(exchange: Exchange): void | Promise<void> {
+    const { here, elsewhere, isListing, hasLeader } = this.#options
+    if (!isListing(exchange)) return elsewhere.handle(exchange)
+    return hasLeader() ? this.#tryElsewhere(exchange) : here.handle(exchange)
+  }
+
+  fail(exchange: Exchange, error: ShoalError): void {
+    this.#options.elsewhere.fail(exchange, error)
+  }
+
+  async #tryElsewhere(exchange: Exchange): Promise<void> {
+    const { here, elsewhere } = this.#options
+    try {
+      await elsewhere.handle(exchange)
+    } catch (error) {
+      if (!isShoalError(error, 'UNAVAILABLE') || exchange.response.headersSent) throw error
+      await here.handle(exchange)
+    }
+  }
+}
