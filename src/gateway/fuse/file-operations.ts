@@ -121,7 +121,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       })()
     },
     flush: (_, { nodeId }) => mounted.flush(table.get(nodeId)),
-    fsync: (_, { nodeId }) => mounted.flush(table.get(nodeId)),
+    fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
     release: async (_, { nodeId }) => {
       const node = table.get(nodeId)
       node.opens -= 1

@@ -45,6 +45,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     if (!isWanted(lock)) return unlock(node, lock)
     const isFirst = held.asked(node, lock, { handle: request.handle, term: service.term })
     try {
+      await mounted.sync(node)
       const file = await take(lock)
       if (file === undefined) {
         if (isFirst) held.dropped(node, lock)
@@ -60,7 +61,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     }
   }
   const unlock = async (node: MountedNode, lock: MountLock): Promise<undefined> => {
-    await mounted.flush(node)
+    await mounted.sync(node)
     await service.change(lock)
     if (lock.start === 0n && lock.end === LOCK_END) held.dropped(node, lock)
     return undefined

@@ -182,6 +182,11 @@ export class MountedVolume {
     await written.flush()
   }
 
+  /** Resolves when the cluster has what was written to a node. */
+  async sync(node: MountedNode): Promise<void> {
+    await this.flush(node)
+  }
+
   /** The volume's contents as they are, kept until something changes them. */
   async reader(node: MountedNode): Promise<OpenFile> {
     const contents = this.contents(node)

@@ -161,7 +161,7 @@ const CASES: readonly (KernelMessage & { readonly decoder: (body: Buffer) => unk
     names: ['user.a'],
     data: Buffer.from('xy'),
     decoder: (body) => decode.decodeSetxattr(body, { isExtended: false }),
-    says: { name: 'user.a', value: Buffer.from('xy'), flags: 1 },
+    says: { name: 'user.a', value: Buffer.from('xy'), flags: 1, killSetgid: false },
   },
   {
     opcode: 'SETXATTR',
@@ -169,11 +169,12 @@ const CASES: readonly (KernelMessage & { readonly decoder: (body: Buffer) => unk
     fields: [
       [40, 4, 1],
       [44, 4, 2],
+      [48, 4, 1],
     ],
     names: ['user.a'],
     data: Buffer.from('x'),
     decoder: (body) => decode.decodeSetxattr(body, { isExtended: true }),
-    says: { name: 'user.a', value: Buffer.from('x'), flags: 2 },
+    says: { name: 'user.a', value: Buffer.from('x'), flags: 2, killSetgid: true },
   },
   {
     opcode: 'SETLKW',
