@@ -60,6 +60,12 @@ export const SETTINGS = {
     max: 1024 * TIB,
     help: 'how much this node offers for chunks; the size of its disk unless given',
   }),
+  fanout: count({
+    fallback: 2,
+    min: 1,
+    max: 16,
+    help: 'to how many other nodes news of eventual volumes is told at a time; more is faster, and told twice more often',
+  }),
   cluster: flag({
     fallback: false,
     help: 'keep the metadata of strong volumes on several nodes, by an etcd that they run: see docs/operations/etcd.md. Remembered in the data folder',
@@ -119,6 +125,12 @@ export const SETTINGS = {
     min: 8 * MIB,
     max: 64 * GIB,
     help: 'memory for chunks on their way to the disk, of all uploads together',
+  }),
+  'limits.fetchedBytes': sizeBytes({
+    fallback: 16 * GIB,
+    min: 64 * MIB,
+    max: 1024 * TIB,
+    help: 'chunks of eventual volumes that are on this node only because they were read here; what was not read for the longest time goes',
   }),
   'uploads.expiryMs': durationMs({
     fallback: 7 * DAY_MS,

@@ -19,12 +19,12 @@ async function twoMembers(depth: 2 | 4) {
   const clock = new ManualClock()
   const replicas = [await openReplica({ clock, depth }), await openReplica({ clock, depth, id: 'b' })]
   for (const replica of replicas) for (const letter of ['a', 'b']) await replica.admit(nodeId(letter))
-  const traffic = { bytes: 0, calls: 0, lostAt: Number.POSITIVE_INFINITY }
+  const traffic = { bytes: 0, calls: 0, isLost: (_call: number): boolean => false }
   const carry = (message: Message) => {
     const bytes = encodeMessage(message)
     traffic.bytes += bytes.length
     traffic.calls += 1
-    if (traffic.calls === traffic.lostAt) throw new ShoalError('TIMEOUT', 'No answer came')
+    if (traffic.isLost(traffic.calls)) throw new ShoalError('TIMEOUT', 'No answer came')
     return decodeMessage(bytes)
   }
   const nodes: EventualNode[] = replicas.map(
@@ -93,7 +93,8 @@ for (const depth of [2, 4] as const) {
     let missing = 3000
     for (let tries = 0; (await rootOf(a)) !== (await rootOf(b)); tries += 1) {
       assert.ok(tries < 200, 'it does not end')
-      traffic.lostAt = traffic.calls + 1 + ((tries * 7) % 41)
+      const lastCall = traffic.calls + ((tries * 7) % 41)
+      traffic.isLost = (call) => call > lastCall
       await nodes[tries % 2]!.exchangeWith(nodeId(tries % 2 === 0 ? 'b' : 'a')).catch((error: unknown) =>
         assert.ok(isShoalError(error, 'TIMEOUT')),
       )
@@ -105,6 +106,16 @@ for (const depth of [2, 4] as const) {
     assert.equal(missing, 0)
   })
 }
+
+test('a message that is lost now and then is sent again, and one exchange moves everything', async () => {
+  const { a, b, nodes, traffic } = await twoMembers(4)
+  await fill(a, names('of-a/', 500))
+  await fill(b, names('of-b/', 500))
+  traffic.isLost = (call) => call > 2 && call % 4 === 0
+  await nodes[0]!.exchangeWith(nodeId('b'))
+  assert.equal(await rootOf(a), await rootOf(b))
+  assert.equal(await entriesOf(a), 1000)
+})
 
 test('the digests that writes keep are those of the rows, whatever was written, merged, dropped and forgotten', async () => {
   const { a, b } = await twoMembers(4)

@@ -1,4 +1,4 @@
-import { ShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import { listRows } from './answer.ts'
 import { type HybridTime, NO_TIME } from './hybrid-clock.ts'
@@ -9,6 +9,8 @@ import type { Replica } from './replica.ts'
 
 /** Leaves listed in one request: some two thousand rows with a million entries. */
 const LEAVES_MAX = 64
+/** How often a message is sent before the exchange breaks off. */
+const TRIES = 3
 
 export interface ExchangeOutcome {
   /** Entries that the other node had more of, and those that this one had. */
@@ -147,13 +149,27 @@ export class Exchange {
   ): Promise<{ readonly body: Extract<Body, { kind: K }>; readonly floor: HybridTime }> {
     const { peers, peer, signal } = this.#options
     const { node, clock } = this.#replica
-    this.#calls += 1
-    const answer = await peers.call(peer, await this.#envelope(body, floor), signal)
+    const message = await this.#envelope(body, floor)
+    const answer = await this.#tryAgain(() => peers.call(peer, message, signal))
     if (answer.from !== peer || answer.body.kind !== expected) throw nonsense(peer)
     clock.observe(answer.now, peer)
     if (this.#replica.knowledge.isRemoved(peer))
       throw new ShoalError('FORBIDDEN', `Node ${peer} was removed from the cluster of ${node}`)
     return { body: answer.body as Extract<Body, { kind: K }>, floor: answer.floor }
+  }
+
+  /** One message that is lost need not end an exchange of many. Whether the peer is there at all the first one tells. */
+  async #tryAgain(call: () => Promise<Message>): Promise<Message> {
+    for (let triesLeft = this.#calls === 0 ? 1 : TRIES; ;) {
+      this.#calls += 1
+      try {
+        return await call()
+      } catch (error) {
+        triesLeft -= 1
+        const isLost = isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')
+        if (!isLost || triesLeft === 0 || this.#options.signal?.aborted === true) throw error
+      }
+    }
   }
 
   async #envelope(body: Body, floor?: HybridTime): Promise<Message> {

@@ -207,6 +207,14 @@ export function uploadUseRange(chunk: ChunkId): KeyRange {
   return { start, end: behind(start) }
 }
 
+/** Of a chunk that is on this node only because it was read here. */
+export function fetchedKey(chunk: ChunkId): Buffer {
+  return Buffer.concat([single('y'), Buffer.from(chunk, 'hex')])
+}
+
+export const readFetchedKey = (key: Buffer): ChunkId => key.toString('hex', 2) as ChunkId
+export const FETCHED_ROWS: KeyRange = { start: single('y'), end: single('z') }
+
 /** All of them. */
 export const EVENTUAL_ROWS: KeyRange = { start: Buffer.of(ROOT), end: Buffer.of(ROOT + 1) }
 /** Entries, those of definitions too. */

@@ -1,16 +1,20 @@
 import { consult } from '#eventual/consult.ts'
 import type { Config } from '#config/settings.ts'
-import type { ChunkId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
+import type { ChunkPeers } from '#replication/peers.ts'
+import { classOf, layoutName } from '#system/system-view.ts'
+import type { SystemView } from '#system/system-view.ts'
 import { EventualVolumes } from '#volume/eventual-volumes.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
 import { EventualChunks } from './eventual-chunks.ts'
 import type { EventualCluster } from './eventual-cluster.ts'
 import { EventualUpkeep } from './eventual-upkeep.ts'
+import { FetchedChunks } from './fetched-chunks.ts'
 import { KeepEverywhere } from './keep-everywhere.ts'
 
 /** The eventual volumes of a node, and what works for them. */
@@ -23,7 +27,7 @@ export interface EventualParts {
 
 export function assembleEventual(parts: {
   readonly eventual: EventualCluster
-  readonly chunks: Pick<ChunkCluster, 'classes' | 'peers'>
+  readonly chunks: Pick<ChunkCluster, 'classes' | 'peers' | 'records'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -33,7 +37,17 @@ export function assembleEventual(parts: {
   const { replica, definitions, chunks: local, peers } = eventual
   const log = parts.log.child({ part: 'eventual' })
   const self = replica.node
+  const fetched = new FetchedChunks({
+    store: replica.store,
+    chunks: eventual.ownChunks,
+    maxBytes: config.limits.fetchedBytes,
+    isPinned: (id) => eventual.pins.has(id),
+    isDispensable: (id, className) => isDispensable(id, { self, className, view: chunks.records.view, peers: chunks.peers }),
+    clock,
+    log,
+  })
   const shared = new EventualChunks({
+    fetched,
     self,
     local,
     classes: chunks.classes,
@@ -65,6 +79,7 @@ export function assembleEventual(parts: {
     async start() {
       await volumes.refresh()
       await eventual.start()
+      await fetched.open()
       keeper.start()
       upkeep.start()
     },
@@ -72,9 +87,29 @@ export function assembleEventual(parts: {
       await upkeep.stop()
       await keeper.stop()
       await shared.stop()
+      await fetched.stop()
       await eventual.stop()
     },
   }
+}
+
+interface Holding {
+  readonly self: NodeId
+  readonly className: string
+  readonly view: SystemView
+  readonly peers: ChunkPeers
+}
+
+const LOOK_MS = 5_000
+
+/** Whether no layout has the chunk on this node, and all nodes have it on which its class has it. */
+async function isDispensable(id: ChunkId, { self, className, view, peers }: Holding): Promise<boolean> {
+  const pair = view.layouts.get(layoutName(classOf(view, className)))
+  if (pair === undefined || [...view.layouts.values()].some((each) => each.readers(id).includes(self))) return false
+  const places = await Promise.all(
+    pair.next.holders(id).map((node) => peers.store(node).locate(id, AbortSignal.timeout(LOOK_MS))),
+  )
+  return places.length > 0 && places.every((place) => place !== undefined)
 }
 
 /** What the tracker asks of volumes, of both kinds. */

@@ -5,6 +5,7 @@ import type { Log } from '#observe/log.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
 import type { ClassChunks } from '#volume/locations.ts'
 import type { VolumeClasses } from '#volume/strong-volumes-options.ts'
+import type { FetchedChunks } from './fetched-chunks.ts'
 import { withWrite } from './wrapped-stores.ts'
 
 export interface EventualChunksOptions {
@@ -14,6 +15,8 @@ export interface EventualChunksOptions {
   readonly peers: ChunkPeers
   /** Other nodes that run. */
   readonly running: () => readonly NodeId[]
+  /** What is here only because it was read. */
+  readonly fetched: Pick<FetchedChunks, 'note' | 'touch' | 'keep'>
   readonly log: Log
 }
 
@@ -25,7 +28,7 @@ const ASKED_MAX = 64
 const ASK_MS = 10_000
 
 /** The chunks of eventual volumes. What is written is on this node when the promise resolves, and then goes where the class has it. What is
- *  read comes from this node, else from those of the class, else from any that has it, and stays here: a version on this node has it. */
+ *  read comes from this node, else from those of the class, else from any that has it, and stays here for a while: `FetchedChunks` has the limit. */
 export class EventualChunks {
   readonly #options: EventualChunksOptions
   readonly #waiting: { readonly id: ChunkId; readonly className: string }[] = []
@@ -40,6 +43,7 @@ export class EventualChunks {
     const { local, classes } = this.#options
     const ofClass: ClassChunks = classes.chunksOf(className)
     const store = withWrite(local, async (id, bytes) => {
+      await this.keep(id)
       await local.write(id, bytes)
       this.#offer(id, className)
     })
@@ -55,15 +59,26 @@ export class EventualChunks {
     id: ChunkId,
     { className, range }: { readonly className: string; readonly range?: ByteRange | undefined },
   ): Promise<Buffer> {
-    const { local, log } = this.#options
+    const { local, fetched, log } = this.#options
     try {
+      fetched.touch(id)
       return await local.read(id, range)
     } catch (error) {
       if (!isShoalError(error, 'CHUNK_MISSING') && !isShoalError(error, 'CORRUPT')) throw error
     }
     const bytes = await this.#fetch(id, className)
-    await local.write(id, bytes).catch((error: unknown) => log.warn('a chunk that was fetched could not be kept', { error }))
+    try {
+      await local.write(id, bytes)
+      await fetched.note(id, { className, bytes: bytes.length })
+    } catch (error) {
+      log.warn('a chunk that was fetched could not be kept', { error })
+    }
     return range === undefined ? bytes : bytes.subarray(range.offset, range.offset + range.length)
+  }
+
+  /** The chunk is to stay, also if it came here by being read. */
+  keep(id: ChunkId): Promise<void> {
+    return this.#options.fetched.keep(id)
   }
 
   /** Waits for what is under way. */

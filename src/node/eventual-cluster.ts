@@ -1,7 +1,9 @@
+import type { Config } from '#config/settings.ts'
 import type { ChunkStore } from '#chunk/store.ts'
 import { usedChunks } from '#eventual/chunk-uses.ts'
 import { EventualNode } from '#eventual/eventual-node.ts'
 import { CLUSTER_KEY, EVENTUAL_ROWS } from '#eventual/keys.ts'
+import type { Peers } from '#eventual/message.ts'
 import { readStatus } from '#eventual/status.ts'
 import { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
@@ -28,6 +30,9 @@ export interface EventualClusterOptions {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  readonly config: Pick<Config, 'fanout'>
+  /** What messages to other nodes pass through. */
+  readonly throughPeers?: ((peers: Peers) => Peers) | undefined
 }
 
 /** How often a node that has spoken with nobody yet tries to, and the members are looked at for those that were removed. */
@@ -42,10 +47,12 @@ const ROWS_PER_STEP = 1_000
 export class EventualCluster {
   readonly replica: Replica
   readonly definitions: Definitions
-  readonly peers: WireEventualPeers
+  readonly peers: Peers
   /** What other nodes call. */
   readonly methods: WireMethods
-  /** This node's chunks, without a way to lose those that versions here have. */
+  /** This node's chunks. */
+  readonly ownChunks: ChunkStore
+  /** The same, without a way to lose those that versions here have. */
   readonly chunks: ChunkStore
   readonly node: EventualNode
   /** Chunks that are being written here for eventual volumes. */
@@ -64,15 +71,18 @@ export class EventualCluster {
     this.replica = replica
     this.#options = { ...options, log }
     this.definitions = new Definitions(replica)
-    this.peers = new WireEventualPeers({
+    const wired = new WireEventualPeers({
       self: cluster.id,
       wire: cluster.peers,
       members: () => cluster.members(),
       removed: cluster.removed,
     })
-    this.node = new EventualNode({ replica, peers: this.peers, clock, random, log })
+    this.peers = options.throughPeers?.(wired) ?? wired
+    const timing = { fanOut: options.config.fanout }
+    this.node = new EventualNode({ replica, peers: this.peers, clock, random, log, timing })
     this.methods = eventualMethods(this.node)
     this.#measure(options.metrics)
+    this.ownChunks = storage.chunks
     this.chunks = withForget(storage.chunks, (id) => this.isUsed(id))
   }
 

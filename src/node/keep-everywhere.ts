@@ -13,7 +13,7 @@ export interface KeepEverywhereOptions {
   readonly replica: Replica
   readonly definitions: Pick<EventualVolumes, 'list' | 'open'>
   readonly local: Pick<ChunkStore, 'locate'>
-  readonly chunks: Pick<EventualChunks, 'read'>
+  readonly chunks: Pick<EventualChunks, 'read' | 'keep'>
   readonly clock: Clock
   readonly log: Log
 }
@@ -81,9 +81,9 @@ export class KeepEverywhere {
   async #fetch(chunk: ChunkId, className: string): Promise<boolean> {
     const { local, chunks, log } = this.#options
     if (this.#stopping.signal.aborted) return false
-    if ((await local.locate(chunk)) !== undefined) return true
     try {
-      await chunks.read(chunk, { className })
+      if ((await local.locate(chunk)) === undefined) await chunks.read(chunk, { className })
+      await chunks.keep(chunk)
       return true
     } catch (error) {
       if (!isShoalError(error)) throw error

@@ -13,6 +13,7 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { DataFolder } from '#platform/data-folder.ts'
 import type { Files } from '#platform/files.ts'
+import type { Datagrams } from '#platform/datagrams.ts'
 import { nodeDatagrams } from '#platform/node-datagrams.ts'
 import { nodeMachine } from '#platform/node-machine.ts'
 import { NodeProcesses } from '#platform/node-processes.ts'
@@ -43,6 +44,8 @@ export interface OpenClusterOptions {
   readonly random: Random
   readonly log: Log
   readonly metrics: Metrics
+  /** The machine's own unless given. */
+  readonly datagrams?: Datagrams | undefined
 }
 
 export interface OpenedCluster {
@@ -88,7 +91,7 @@ export async function openCluster(options: OpenClusterOptions): Promise<OpenedCl
       readBootstrap(folder.path, { home: known.home, removed: [...known.removed] }, { files, configured: rootKey }),
     usage: () => stores.chunks.usage(),
     links,
-    datagrams: nodeDatagrams,
+    datagrams: options.datagrams ?? nodeDatagrams,
     clock,
     random,
     log: log.child({ part: 'cluster' }),

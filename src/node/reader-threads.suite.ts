@@ -10,7 +10,8 @@ import { silentLog } from '#observe/log.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { NodeThreads } from '#platform/node-threads.ts'
 import { startNode } from './start-node.ts'
-import type { NodePorts, RunningNode } from './start-node.ts'
+import type { NodePorts } from './node-ports.ts'
+import type { RunningNode } from './start-node.ts'
 
 export const KEYS = { accessKeyId: 'tester', secretAccessKey: 'test-secret' }
 

@@ -9,7 +9,6 @@ import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { Files } from '#platform/files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeFiles } from '#platform/node-files.ts'
@@ -42,6 +41,7 @@ import { describeMetadata, describeNode } from './node-status.ts'
 import { NodeTracker } from './node-tracker.ts'
 import { NodeBackup } from './node-backup.ts'
 import { assembleVolumes } from './node-volumes.ts'
+import type { NodePorts } from './node-ports.ts'
 import { NodeTls } from './node-tls.ts'
 import { openAccess } from './open-access.ts'
 import type { Access } from './open-access.ts'
@@ -55,18 +55,6 @@ import { PackCompactor } from './pack-compactor.ts'
 const CALLS_GRACE_MS = 1_000
 /** New requests wait meanwhile, for 5 s at most; what takes longer than this is told to come again when it is to be committed. */
 const HANDOVER_MS = 1_500
-
-/** What a node needs from outside; the machine's own clock, random and files unless given. */
-export interface NodePorts {
-  readonly log: Log
-  /** Of Shoal: shown by the status, written into a new data folder. */
-  readonly version: string
-  readonly clock?: Clock
-  readonly random?: Random
-  readonly files?: Files
-  readonly metrics?: Metrics
-  readonly threads?: Threads
-}
 
 export interface RunningNode {
   /** Where the doors are, such as `http://127.0.0.1:7400`. */
@@ -102,8 +90,17 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const threads = ports.files === undefined ? (ports.threads ?? new NodeThreads()) : undefined
     const shared = { log, version, clock, random, metrics, threads }
     const rootKey = configuredCredentials(config)
-    const { cluster, folder, metadata } = await openCluster({ config, folder: stores.folder, stores, rootKey, files, ...shared })
-    const eventual = await EventualCluster.open({ storage: { ...stores, folder }, cluster, clock, random, log, metrics })
+    const { cluster, folder, metadata } = await openCluster({
+      config,
+      folder: stores.folder,
+      stores,
+      rootKey,
+      files,
+      datagrams: ports.datagrams,
+      ...shared,
+    })
+    const own = { config, cluster, throughPeers: ports.eventualPeers }
+    const eventual = await EventualCluster.open({ ...shared, ...own, storage: { ...stores, folder } })
     const storage = { ...stores, folder, chunks: eventual.chunks }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })

@@ -1,4 +1,4 @@
-// npm run cluster -- [SCENARIO…] [--nodes N]: what may happen to a cluster, with nodes as processes of this machine. All scenarios
+// npm run cluster -- [SCENARIO…] [--nodes N] [--seconds OF WRITES ON EACH SIDE OF A PARTITION]: what may happen to a cluster, with nodes as processes of this machine. All scenarios
 // unless named; each on a cluster of its own. Every one of them ends with a look for each write that was acknowledged.
 
 import { spawn } from 'node:child_process'
@@ -12,7 +12,10 @@ import { ProcessCluster } from './process-cluster.ts'
 import { runReplace } from './replace.ts'
 import { runRolling } from './rolling.ts'
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { nodes: { type: 'string', default: '7' } } })
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { nodes: { type: 'string', default: '7' }, seconds: { type: 'string', default: '10' } },
+})
 const nodes = Number(values.nodes)
 const FAULT_MS = 3_000
 const say = (line: string): void => console.log(`  ${line}`)
@@ -35,11 +38,11 @@ async function onCluster(
 }
 
 /** Namespaces are root's. */
-async function partitions(): Promise<string> {
-  const child = spawn('unshare', ['--net', process.execPath, 'test/cluster/partitions.child.ts'], { stdio: 'inherit' })
+async function apart(file: string, ...words: string[]): Promise<string> {
+  const child = spawn('unshare', ['--net', process.execPath, file, ...words], { stdio: 'inherit' })
   const [code] = (await once(child, 'exit')) as [number | null]
   if (code !== 0) throw new Error(`it ended with ${code}`)
-  return 'five nodes'
+  return 'with a network of its own'
 }
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -51,7 +54,8 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ),
   replace: () => onCluster((cluster) => runReplace(cluster, say)),
   matrix: () => onCluster(async (cluster) => ({ copies: await runMatrix(cluster, say) })),
-  partitions,
+  partitions: () => apart('test/cluster/partitions.child.ts'),
+  eventual: () => apart('test/cluster/eventual.child.ts', String(nodes), values.seconds),
   full: () => runFullDisk(say),
   bitflip: () => onCluster((cluster) => runBitFlips(cluster, say)),
 }

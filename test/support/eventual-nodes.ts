@@ -7,6 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { Cli } from '../integration/cli-process.ts'
+import type { NodePlace } from '../cluster/process-cluster.ts'
+import type { NodeFaults } from './faulty-node.ts'
 import { AUTHORIZATION, freePort, startNodeProcess } from './node-process.ts'
 import type { NodeProcess } from './node-process.ts'
 
@@ -16,34 +18,65 @@ export interface Asked {
   readonly headers?: Record<string, string>
 }
 
+export interface EventualNodesOptions {
+  /** Of the node: a fault or several. */
+  readonly faultsOf?: (at: number) => NodeFaults
+  /** Where each listens; on a free port of loopback unless given. */
+  readonly placeOf?: (at: number) => NodePlace
+}
+
 export class EventualNodes {
   readonly folder: string
   readonly nodes: (NodeProcess & { readonly port: number })[] = []
+  readonly #options: EventualNodesOptions
 
-  static async found(): Promise<EventualNodes> {
-    const cluster = new EventualNodes(await mkdtemp(join(tmpdir(), 'shoal-eventual-')))
+  static async found(options: EventualNodesOptions = {}): Promise<EventualNodes> {
+    const cluster = new EventualNodes(await mkdtemp(join(tmpdir(), 'shoal-eventual-')), options)
     await cluster.start(0)
     return cluster
   }
 
-  private constructor(folder: string) {
+  private constructor(folder: string, options: EventualNodesOptions) {
     this.folder = folder
+    this.#options = options
+  }
+
+  dataOf(at: number): string {
+    return join(this.folder, `node-${at}`)
   }
 
   /** Lets `count` further nodes in. */
   async grow(count: number): Promise<void> {
-    const line = await this.cli(0).run('cluster', 'token', '--uses', String(count), '--expires', '1h')
-    const token = line.trimEnd().split('\n').at(-1) as string
     const first = this.nodes.length
-    const join = ['--join', `127.0.0.1:${(this.nodes[0] as { port: number }).port + 2}`]
-    await Promise.all(Array.from({ length: count }, (_, at) => this.start(first + at, { token, flags: join })))
+    const token = await this.token(count)
+    await Promise.all(Array.from({ length: count }, (_, at) => this.join(first + at, token)))
+  }
+
+  /** A clock may be hours off from that of who shows it. */
+  async token(uses: number): Promise<string> {
+    const line = await this.cli(0).run('cluster', 'token', '--uses', String(uses), '--expires', '12h')
+    return line.trimEnd().split('\n').at(-1) as string
+  }
+
+  /** Lets a node in that has no data. */
+  async join(at: number, token: string): Promise<void> {
+    const { origin, port } = this.nodes[0] as (typeof this.nodes)[0]
+    await this.start(at, { token, flags: ['--join', `${new URL(origin).hostname}:${port + 2}`] })
   }
 
   /** Starts a node for the first time, or again on what it has. */
   async start(at: number, { token, flags = [] }: { token?: string; flags?: readonly string[] } = {}): Promise<void> {
-    const port = this.nodes[at]?.port ?? (await freePort())
-    const environment = { SHOAL_TOKEN: token }
-    this.nodes[at] = { ...(await startNodeProcess({ data: join(this.folder, `node-${at}`), port, flags, environment })), port }
+    const { faultsOf, placeOf } = this.#options
+    const place = placeOf?.(at)
+    const port = place?.port ?? this.nodes[at]?.port ?? (await freePort())
+    const faults = faultsOf?.(at)
+    const environment = { SHOAL_TOKEN: token, FAULTS: faults === undefined ? undefined : JSON.stringify(faults) }
+    const program = faults === undefined ? {} : { program: ['test/support/faulty-node.ts'] }
+    const where = place === undefined ? {} : { host: place.host, through: place.through }
+    this.nodes[at] = {
+      ...(await startNodeProcess({ data: this.dataOf(at), port, flags, environment, ...where, ...program })),
+      port,
+    }
   }
 
   cli(at: number): Cli {

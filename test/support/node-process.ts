@@ -60,12 +60,23 @@ export async function startNodeProcess(options: {
   through?: readonly string[]
   /** A file with the certificate to trust, once it is there, of a node that is told to encrypt. */
   tlsAuthority?: string
+  /** The program and its first words; a node's own unless given. */
+  program?: readonly string[]
 }): Promise<NodeProcess> {
-  const { data, port, environment = {}, flags = [], tlsAuthority, host, through = [] } = options
+  const {
+    data,
+    port,
+    environment = {},
+    flags = [],
+    tlsAuthority,
+    host,
+    through = [],
+    program = ['src/main.ts', 'serve'],
+  } = options
   const listen = host === undefined ? [] : ['--host', host, '--insecure']
-  const serve = [...NODE_FLAGS, 'src/main.ts', 'serve', '--data', data, '--port', String(port), ...listen, ...flags]
-  const [program, ...rest] = [...through, process.execPath, ...serve]
-  const child = spawn(program as string, rest, {
+  const serve = [...NODE_FLAGS, ...program, '--data', data, '--port', String(port), ...listen, ...flags]
+  const [first, ...rest] = [...through, process.execPath, ...serve]
+  const child = spawn(first as string, rest, {
     env: {
       ...process.env,
       SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,

@@ -1,0 +1,81 @@
+// npm run bench eventual-peers [PEERS …]: what peers cost a node that takes writes of an eventual volume, and what nodes say to each other at rest.
+// Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to one node, and then half a minute of quiet.
+
+import { setTimeout as delay } from 'node:timers/promises'
+import { EventualNodes, until } from '../test/support/eventual-nodes.ts'
+import { AUTHORIZATION } from '../test/support/node-process.ts'
+import { measureHttpLoad } from './support/http-load.ts'
+
+const PEERS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 2, 6]
+const ROUNDS = 3
+const QUIET_MS = 20_000
+const REST_MS = 30_000
+const TRAFFIC = /^shoal_(?:wire_(?:sent|received)_bytes_total|gossip_bytes_total)(?:\{[^}]*\})? ([\d.e+]+)$/gm
+
+const cluster = await EventualNodes.found()
+try {
+  await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
+  for (const peers of PEERS) {
+    if (cluster.nodes.length <= peers) await cluster.grow(peers + 1 - cluster.nodes.length)
+    for (const connections of [1, 16]) await writes(peers, connections)
+    if (peers > 0) await rest(peers)
+  }
+} finally {
+  await cluster.stop()
+}
+
+async function writes(peers: number, connections: number): Promise<void> {
+  const rates: number[] = []
+  for (let round = 0; round < ROUNDS; round += 1) {
+    rates.push(
+      await measureHttpLoad({
+        port: cluster.nodes[0]?.port ?? 0,
+        method: 'PUT',
+        path: `/api/v1/volumes/shared/files/of-${peers}-${connections}-${round}/`,
+        paths: 1_000_000,
+        connections,
+        warmUpMs: 500,
+        measureMs: 2_500,
+        bodyBytes: 100,
+        authorization: AUTHORIZATION,
+      }),
+    )
+    await delay(500)
+  }
+  const shown = rates.map((rate) => Math.round(rate).toLocaleString('en'))
+  console.log(`${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s`)
+}
+
+/** Until everybody has everything, and then for a while. */
+async function rest(peers: number): Promise<void> {
+  await until('nobody has anything to tell', isQuiet, 180_000)
+  await delay(QUIET_MS)
+  const before = await trafficOf()
+  await delay(REST_MS)
+  const after = await trafficOf()
+  const each = after.map((bytes, at) => (bytes - (before[at] as number)) / (REST_MS / 1_000) / 1_000)
+  console.log(
+    `${peers + 1} nodes at rest: ${each.map((rate) => rate.toFixed(2)).join(', ')} KB/s of each, sent and received together`,
+  )
+}
+
+async function isQuiet(): Promise<boolean> {
+  const status = async (at: number) =>
+    ((await (await cluster.call(at, '/status')).json()) as { eventual: { rumours: number } }).eventual.rumours
+  const waiting = await Promise.all(cluster.nodes.map((_, at) => status(at)))
+  const counts = await Promise.all(
+    cluster.nodes.map(
+      async (_, at) => ((await (await cluster.call(at, '/volumes/shared')).json()) as { usage: { files: number } }).usage.files,
+    ),
+  )
+  return waiting.every((count) => count === 0) && new Set(counts).size === 1
+}
+
+function trafficOf(): Promise<number[]> {
+  return Promise.all(
+    cluster.nodes.map(async ({ origin }) => {
+      const text = await (await fetch(`${origin}/metrics`, { headers: { authorization: AUTHORIZATION } })).text()
+      return [...text.matchAll(TRAFFIC)].reduce((sum, [, value]) => sum + Number(value), 0)
+    }),
+  )
+}
