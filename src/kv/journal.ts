@@ -3,7 +3,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { storageError, systemErrorCode } from '#platform/files.ts'
 import type { Files, OpenFile } from '#platform/files.ts'
 import { CommitSignals } from './commit-signals.ts'
-import { decodeRecord, encodeRecord, PAGE_BYTES, recordBytes } from './journal-format.ts'
+import { decodeRecord, encodeRecord, PAGE_BYTES, recordBytes, recordEnd } from './journal-format.ts'
 import type { JournalRecord } from './journal-format.ts'
 import { nameOfKey } from './key-name.ts'
 import type { Writes } from './write-codec.ts'
@@ -16,6 +16,9 @@ const WORTHWHILE_FREE_BYTES = 1024 * 1024 * 1024
 const LARGEST_SHARE = 3 / 4
 /** Most records are shorter; the buffer for them is kept. */
 const BUFFER_BYTES = 256 * 1024
+
+/** What is read of a file at a time to find its records. */
+const LOOK_BYTES = 256 * 1024
 const NOTHING: Writes = { size: 0, dataBytes: 0, writes: () => [] }
 
 interface Segment {
@@ -195,9 +198,7 @@ async function openSegment(path: string, { files, segmentBytes }: { files: Files
     }
     // Whatever the system needs to be ready for it, it gets now.
     await file.writeThrough([], 0)
-    // A file that is new has no records, and no memory is spent on looking for them.
-    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
-    return { file, records: readRecords(bytes.subarray(0, await file.read(bytes, 0))) }
+    return { file, records: await readRecords(file, sizeBytes) }
   } catch (error) {
     await file.close()
     throw error
@@ -223,16 +224,40 @@ async function openOrMake(path: string, files: Files): Promise<OpenFile> {
   }
 }
 
-function readRecords(bytes: Buffer): JournalRecord[] {
+/** As far as there are any: no more memory is taken than for them, and for one look behind them. */
+async function readRecords(file: OpenFile, sizeBytes: number): Promise<JournalRecord[]> {
   const records: JournalRecord[] = []
-  for (let at = 0; at < bytes.length;) {
+  let lookBytes = Math.min(LOOK_BYTES, sizeBytes)
+  for (let start = 0; start < sizeBytes;) {
+    const room = Buffer.allocUnsafeSlow(Math.min(lookBytes, sizeBytes - start))
+    const bytes = room.subarray(0, await file.read(room, start))
+    const end = takeRecords(bytes, records)
+    const missing = missingBytes(bytes.subarray(end))
+    // What the last one says of its length may be damaged, as may all of it.
+    if (missing === undefined || start + end + missing > sizeBytes || bytes.length < room.length) break
+    start += end
+    lookBytes = Math.max(LOOK_BYTES, missing)
+  }
+  return records
+}
+
+/** Adds whole records from the beginning on, and says where the next one would begin. */
+function takeRecords(bytes: Buffer, records: JournalRecord[]): number {
+  let at = 0
+  while (at < bytes.length) {
     const record = decodeRecord(bytes, at)
     const previous = records.at(-1)
     if (record === undefined || (previous !== undefined && record.sequence !== previous.sequence + 1)) break
     records.push(record)
     at += record.lengthBytes
   }
-  return records
+  return at
+}
+
+/** How many bytes there must be from here on to tell whether it is a record; `undefined` if there are so many. */
+function missingBytes(rest: Buffer): number | undefined {
+  const neededBytes = rest.length < PAGE_BYTES ? PAGE_BYTES : (recordEnd(rest) ?? 0)
+  return neededBytes > rest.length ? neededBytes : undefined
 }
 
 function recover([first, second]: readonly [Segment, Segment]): {
