@@ -32,13 +32,14 @@ async function runOne(seed: number, steps: number | undefined): Promise<void> {
 
 async function runMany(from: number, count: number, steps: number | undefined): Promise<void> {
   const every = Math.min(availableParallelism(), count)
-  const sums = { done: 0, acknowledged: 0, terms: 0 }
+  const sums = { done: 0, acknowledged: 0, unknown: 0, terms: 0 }
   const failed: number[] = []
   const beganMs = performance.now()
   let toldMs = beganMs
   const note = ({ seed, problems, counts, terms }: Report): void => {
     sums.done += 1
     sums.acknowledged += counts.acknowledged
+    sums.unknown += counts.unknown
     sums.terms += terms
     if (problems.length > 0) {
       failed.push(seed)
@@ -56,7 +57,7 @@ async function runMany(from: number, count: number, steps: number | undefined): 
   )
   const seconds = Math.round((performance.now() - beganMs) / 1_000)
   console.log(
-    `${sums.done} seeds in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.terms} terms, ${failed.length} failed`,
+    `${sums.done} seeds in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.unknown} without an answer, ${sums.terms} terms, ${failed.length} failed`,
   )
   if (failed.length > 0) console.log(`One of them with its trace: npm run sim -- --seed ${failed[0]}`)
   if (failed.length > 0 || sums.done < count) process.exitCode = 1

@@ -1,6 +1,6 @@
 // A Shoal of one test: docs/rest.md over a Map, with faults on demand. Only tests import it.
 import { createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ErrorCode } from '#foundation/errors.ts'
 import { encodeName } from '#foundation/name.ts'
@@ -23,7 +23,7 @@ import type { EntryType } from './wire.ts'
 
 /** What a fault does to one request; `undefined` lets it through. */
 export type Fault =
-  | { readonly code: ErrorCode; readonly status: number }
+  | { readonly code: ErrorCode; readonly status: number; readonly isAmbiguous?: boolean }
   | { readonly cutAfterBytes: number }
   | 'drop'
   | 'hang'
@@ -40,6 +40,7 @@ interface Exchange {
 export class FakeServer {
   readonly volumes = new Map<string, FakeVolume>()
   readonly requests: string[] = []
+  readonly headers: IncomingHttpHeaders[] = []
   readonly tracker = new FakeTracker()
   /** Asked for each request. */
   fault: (request: IncomingMessage) => Fault = () => undefined
@@ -107,6 +108,7 @@ export class FakeServer {
 
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     this.requests.push(`${request.method} ${request.url}`)
+    this.headers.push(request.headers)
     const fault = this.fault(request)
     if (fault === 'hang') return
     if (fault === 'drop') {
@@ -124,6 +126,7 @@ export class FakeServer {
         title: code,
         status,
         code,
+        ...(typeof fault === 'object' && 'isAmbiguous' in fault ? { ambiguous: fault.isAmbiguous } : {}),
         detail: (error as Error).message,
         requestId: '1',
       })

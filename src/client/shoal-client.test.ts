@@ -103,8 +103,32 @@ describe('a client', () => {
     await client.status()
     assert.equal(server.requests.length, 2)
     drops = 1
-    await assert.rejects(client.move('docs', 'a', { to: 'b' }), (error) => isShoalError(error, 'UNAVAILABLE'))
+    await assert.rejects(client.keys.create(), (error) => isShoalError(error, 'UNAVAILABLE'))
     assert.equal(server.requests.length, 3)
+  })
+
+  for (const [what, fault] of [
+    ['after a broken connection', 'drop'],
+    ['when nobody knows whether it was done', { status: 503, code: 'UNAVAILABLE', isAmbiguous: true }],
+  ] as const)
+    it(`repeats what the server does once by its key ${what}, with the same one`, async () => {
+      await client.writeSmallFile('docs', 'a', Buffer.from('1'))
+      let faults = 2
+      server.fault = () => ((faults -= 1) >= 0 ? fault : undefined)
+      await client.move('docs', 'a', { to: 'b' })
+      await client.makeDirectory('docs', 'c')
+      const keys = server.headers.map((headers) => headers['idempotency-key'])
+      assert.equal(keys.length, 5)
+      assert.deepEqual([keys[2], keys[3]], [keys[1], keys[1]])
+      assert.equal(new Set(keys).size, 3)
+      const firsts = server.headers.map((headers) => headers['x-shoal-first-try'])
+      assert.deepEqual(firsts, ['1', '1', undefined, undefined, '1'])
+    })
+
+  it('does not repeat what may have been done, where that makes a difference', async () => {
+    server.fault = () => ({ status: 503, code: 'UNAVAILABLE', isAmbiguous: true })
+    await assert.rejects(client.keys.create(), (error) => isShoalError(error, 'UNAVAILABLE'))
+    assert.equal(server.requests.length, 1)
   })
 
   it('does not send a stream twice that can be read only once', async () => {

@@ -4,6 +4,7 @@ import type { Dispatcher } from 'undici'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
+import { FIRST_TRY_HEADER, isDoneOnce, KEY_HEADER } from './done-once.ts'
 import { Gate } from './gate.ts'
 import { connectionError, neverConnected, problemError } from './problem.ts'
 
@@ -36,7 +37,8 @@ export interface Call {
   readonly body?: CallBody
   /** False for a body that can be read only once. */
   readonly replayable?: boolean
-  /** Doing it twice has the effect of doing it once: it is sent again after a broken connection. Default: by the method. */
+  /** Doing it twice has the effect of doing it once: it is sent again after a broken connection. Default: by the method. What the server
+   *  does once by its key (`done-once.ts`) is sent again in any case. */
   readonly idempotent?: boolean
   readonly signal?: AbortSignal | undefined
   /** For calls that are expected to be silent for long. */
@@ -68,6 +70,7 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const DEFAULT_TRIES = 5
 const FIRST_DELAY_MS = 100
 const DELAY_FACTOR = 3
+const NO_HEADERS: Record<string, string> = {}
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
 /** Sends calls over a bounded pool of connections, and again where that is safe and makes sense: for errors that say
@@ -102,23 +105,24 @@ export class Transport {
 
   /** Sends a call and takes the whole answer into memory. */
   send(call: Call): Promise<Answer> {
-    return this.#try(call, () => this.#sendOnce(call))
+    return this.#try(call, (headers) => this.#sendOnce(call, headers))
   }
 
   /** Sends a call and answers as soon as the headers are there. The body is the caller's to read or cancel. */
   stream(call: Call): Promise<StreamedAnswer> {
-    return this.#try(call, () => this.#streamOnce(call))
+    return this.#try(call, (headers) => this.#streamOnce(call, headers))
   }
 
   async close(): Promise<void> {
     await this.#pool.destroy()
   }
 
-  async #try<T>(call: Call, once: () => Promise<T>): Promise<T> {
+  async #try<T>(call: Call, once: (headers: Record<string, string>) => Promise<T>): Promise<T> {
     const tries = this.#options.tries ?? DEFAULT_TRIES
+    const named = this.#nameOf(call)
     for (let attempt = 1; ; attempt += 1) {
       try {
-        const answer = await once()
+        const answer = await once(attempt === 1 ? { ...named, ...firstTry(named) } : named)
         this.#reached = true
         return answer
       } catch (cause) {
@@ -131,14 +135,22 @@ export class Transport {
     }
   }
 
+  /** The key by which the server knows the call when it comes again. */
+  #nameOf(call: Call): Record<string, string> {
+    if (call.replayable === false || !isDoneOnce(call)) return NO_HEADERS
+    return { [KEY_HEADER]: Buffer.from(this.#options.random.bytes(16)).toString('hex') }
+  }
+
   #mayRepeat(call: Call, error: ShoalError): boolean {
     if (call.replayable === false || error.retry !== 'after-delay') return false
     if (error.details['certificate'] !== undefined) return false
-    // A refusal in the server's words has changed nothing. What has no status is this side's own, such as a file that shrank.
-    if (error.details['connection'] !== true) return error.details['status'] !== undefined
+    const isHarmless = isDoneOnce(call) || (call.idempotent ?? IDEMPOTENT.has(call.method))
+    // A refusal in the server's words has changed nothing, unless it says that it may have. What has no status is this side's own, such as a file that shrank.
+    if (error.details['connection'] !== true)
+      return error.details['status'] !== undefined && (isHarmless || error.details['ambiguous'] !== true)
     // Nobody home at the very first call: saying so at once helps more than waiting.
     if (neverConnected(error)) return this.#reached
-    return call.idempotent ?? IDEMPOTENT.has(call.method)
+    return isHarmless
   }
 
   /** Full jitter over the upper half, so that many clients don't come back in step. */
@@ -147,9 +159,9 @@ export class Transport {
     return delayMs / 2 + this.#options.random.fraction() * (delayMs / 2)
   }
 
-  #request(call: Call): Dispatcher.DispatchOptions {
+  #request(call: Call, named: Record<string, string>): Dispatcher.DispatchOptions {
     const { body } = call
-    const headers: Record<string, string> = { authorization: this.#authorization, ...call.headers }
+    const headers: Record<string, string> = { authorization: this.#authorization, ...call.headers, ...named }
     return {
       method: call.method,
       path: BASE + call.path,
@@ -161,11 +173,11 @@ export class Transport {
     }
   }
 
-  async #sendOnce(call: Call): Promise<Answer> {
+  async #sendOnce(call: Call, named: Record<string, string>): Promise<Answer> {
     const turn = this.#gate.enter(call.signal)
     if (turn !== undefined) await turn
     try {
-      const answer = await collect(this.#pool, this.#request(call), call.signal)
+      const answer = await collect(this.#pool, this.#request(call, named), call.signal)
       if (answer.status >= 400) throw problemError(answer.status, answer.body.toString('utf8'))
       return answer
     } finally {
@@ -173,7 +185,7 @@ export class Transport {
     }
   }
 
-  async #streamOnce(call: Call): Promise<StreamedAnswer> {
+  async #streamOnce(call: Call, named: Record<string, string>): Promise<StreamedAnswer> {
     const turn = this.#gate.enter(call.signal)
     if (turn !== undefined) await turn
     let held = true
@@ -182,7 +194,7 @@ export class Transport {
       held = false
     }
     try {
-      const options = { ...this.#request(call), ...(call.signal === undefined ? {} : { signal: call.signal }) }
+      const options = { ...this.#request(call, named), ...(call.signal === undefined ? {} : { signal: call.signal }) }
       const { statusCode, headers, body } = await this.#pool.request(options)
       if (statusCode >= 400) throw problemError(statusCode, await body.text())
       // A body that nobody listens to yet must not bring the process down when its connection breaks.
@@ -250,6 +262,10 @@ function collect(pool: Pool, options: Dispatcher.DispatchOptions, signal: AbortS
       },
     })
   })
+}
+
+function firstTry(named: Record<string, string>): Record<string, string> {
+  return named === NO_HEADERS ? NO_HEADERS : { [FIRST_TRY_HEADER]: '1' }
 }
 
 function gone(): Answer & StreamedAnswer {

@@ -31,6 +31,7 @@ export const KIND = {
   volumeCounter: 0x77, // w (system)
   version: 0x6f, // o: S3 key, which version
   nullVersion: 0x7a, // z: S3 key
+  remembered: 0x6d, // m: origin, generation, request (system)
   settings: 0x62, // b: what S3 knows of the volume as a bucket, once a volume
 } as const
 
@@ -320,6 +321,21 @@ export function readGarbageContentKey(key: Buffer): { number: number; prefix: Ke
     prefix: Buffer.from(key.subarray(HEAD_BYTES + 8, HEAD_BYTES + 16)),
     what: Buffer.from(key.subarray(HEAD_BYTES + 16)),
   }
+}
+
+/** Of one origin: its youngest generation; with `generation` where that begins, with `id` the row of a request. */
+export function rememberedKey(origin: number, generation?: number, id: Buffer = NOTHING): Buffer {
+  if (generation === undefined) return newKeyOf(origin, 0)
+  const key = newKeyOf(origin, 4 + id.length)
+  key.writeUInt32BE(generation, HEAD_BYTES + 1)
+  id.copy(key, HEAD_BYTES + 5)
+  return key
+}
+
+function newKeyOf(origin: number, lengthBytes: number): Buffer {
+  const key = newKey(SYSTEM_PREFIX, KIND.remembered, 1 + lengthBytes)
+  key[HEAD_BYTES] = origin
+  return key
 }
 
 export const CHANGE_COUNTER_KEY: Buffer = newKey(SYSTEM_PREFIX, KIND.changeCounter, 0)

@@ -76,7 +76,8 @@ export function assembleServers(parts: ServerParts): Servers {
   const httpMetrics = new HttpMetrics(parts.ports.metrics)
   const { authenticator, leadership, peers } = parts
   const { strong } = parts
-  const services = { ...parts, ...parts.node, fsck: (options: FsckOptions) => strong.fsck(options) }
+  const settleRequest = parts.volumes.settleRequest.bind(parts.volumes)
+  const services = { ...parts, ...parts.node, settleRequest, fsck: (options: FsckOptions) => strong.fsck(options) }
   const restDoor = assembleRest(services, httpMetrics)
   const traffic = { base: noTraffic(), s3: noTraffic() }
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator) || isOfEventual(exchange, parts.eventual)
@@ -116,9 +117,11 @@ export type RestParts = Pick<ServerParts, 'config' | 'ports'> &
 export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
   const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, backup, state, status, stopping, fsck } =
     parts
+  const { settleRequest } = parts
   const { limits } = config
   return new RestDoor({
     ...ports,
+    ...(settleRequest === undefined ? {} : { settleRequest }),
     state,
     status,
     stopping,
@@ -146,6 +149,7 @@ export function assembleS3({ config, volumes, keyring, findKey, ports }: S3Parts
   const { limits, s3 } = config
   return new S3Door({
     volumes,
+    settleRequest: (request, error) => volumes.settleRequest(request, error),
     findKey,
     names: new PrincipalNames(() => keyring.list().map(({ principal }) => principal)),
     objectOwnership: s3.objectOwnership,

@@ -36,7 +36,7 @@ export class LeaderForwarding implements Forwarding {
     const { nodeId, host, nodePort } = leader
     const known = this.#target
     if (known?.leader.nodeId === nodeId && known.leader.host === host && known.leader.nodePort === nodePort) return known.to
-    const to = new ForwardOverWire(this.#options.peers, { nodeId, host, port: nodePort })
+    const to = new ForwardOverWire(this.#options.peers, { nodeId, host, port: nodePort }, { remembers: true })
     this.#target = { leader, to }
     return to
   }

@@ -1,4 +1,5 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { FollowOptions } from './change-stream.ts'
 import type { EventualVolumes } from './eventual-volumes.ts'
@@ -79,6 +80,11 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
 
   removeBucket(name: string, caller: Caller): Promise<void> {
     return this.#eventual.has(name) ? this.#eventual.removeBucket(name) : this.#strong.removeBucket(name, caller)
+  }
+
+  /** What is to be told of a request for a volume that has failed, and may have come before. Of eventual ones nothing is remembered. */
+  async settleRequest(name: string, request: RequestMark, error: ShoalError): Promise<ShoalError> {
+    return this.#eventual.has(name) ? error : this.#strong.settleRequest(request, error)
   }
 
   /** Of strong volumes: nobody has an order of the changes of eventual ones. @throws UNSUPPORTED for one of these */

@@ -9,8 +9,10 @@ import { type FileWrite, type FileWritten, putFile } from '#metadata/files.ts'
 import { checkGuard } from '#metadata/lock-guard.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumePolicy } from '#metadata/policy.ts'
-import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
+import { type Extent, type InodeRecord, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
+import { once } from '#metadata/remembered.ts'
+import { lastStep, plainResult, WRITE_RESULT } from '#metadata/result-codecs.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
 import { abortUpload, beginUpload, commitUploadStep, type PartInfo, putPart } from '#metadata/uploads.ts'
 import type { Random } from '#platform/random.ts'
@@ -18,6 +20,7 @@ import { checkAttributes } from './check-attributes.ts'
 import { checkBytes } from './expected-content.ts'
 import { type ContentStores, ContentWriter, type WriterOptions, type Written } from './content-writer.ts'
 import { uploadPin } from './pins.ts'
+import { recallEarly } from './recall-early.ts'
 import type { Rewrites } from './rewrites.ts'
 import type { BodyStream, Caller, WriteOptions, WriteResult } from './volume.ts'
 
@@ -27,6 +30,10 @@ export interface WriteStores extends ContentStores {
   readonly rewrites: Rewrites
   readonly uploadExpiryMs: number
 }
+
+const STEP_RESULT = lastStep(WRITE_RESULT)
+/** Of a part of an upload. */
+export const PART_RESULT = plainResult<{ readonly sizeBytes: number; readonly sha256: Buffer }>()
 
 export class FileWrites {
   readonly #stores: WriteStores
@@ -41,8 +48,11 @@ export class FileWrites {
 
   async writeFile(path: Path, body: BodyStream | Buffer, options: WriteOptions): Promise<WriteResult> {
     if (options.attributes !== undefined) checkAttributes(options.attributes)
+    const { caller } = options
+    const before = caller.request && (await recallEarly(this.#stores.metadata, caller, WRITE_RESULT))
+    if (before !== undefined) return before.result
     if (!Buffer.isBuffer(body)) return this.#writeStream(path, body, options)
-    if (body.length > MAX_INLINE_BYTES) return this.#writeStream(path, once(body), options)
+    if (body.length > MAX_INLINE_BYTES) return this.#writeStream(path, onePiece(body), options)
     const sha256 = checkBytes(options.expected ?? {}, body)
     return this.#publish(path, { contents: { kind: 'inline', bytes: body }, sha256 }, options)
   }
@@ -97,8 +107,10 @@ export class FileWrites {
     const { conditions, attributes, createParents = false } = options
     const write: FileWrite = { ...whole, createParents, conditions, attributes }
     return this.#transact(options.caller, (t) => {
-      checkWrite(t, path, options)
-      return toResult(putFile(t, path, write))
+      return once(t.tx, options.caller.request, WRITE_RESULT, () => {
+        checkWrite(t, path, options)
+        return toResult(putFile(t, path, write))
+      })
     })
   }
 
@@ -137,9 +149,12 @@ export class FileWrites {
     {
       caller,
       beforeStep,
+      path,
       ...options
     }: {
       caller: Caller
+      /** To be told with the result. */
+      path?: Path
       sha256: Buffer | undefined
       parts?: readonly PartInfo[]
       beforeStep?: (t: VolumeTransaction) => void
@@ -149,11 +164,14 @@ export class FileWrites {
     pins.pin(uploadPin(id))
     try {
       for (;;) {
-        const step = await this.#transact(caller, (t) => {
-          beforeStep?.(t)
-          return commitUploadStep(t, id, options)
-        })
-        if (step !== 'more') return toResult(step)
+        const step = await this.#transact(caller, (t) =>
+          once(t.tx, caller.request, STEP_RESULT, () => {
+            beforeStep?.(t)
+            const written = commitUploadStep(t, id, options)
+            return written === 'more' ? written : { ...toResult(written), ...(path === undefined ? {} : { path }) }
+          }),
+        )
+        if (step !== 'more') return step
       }
     } finally {
       pins.unpin(uploadPin(id))
@@ -169,8 +187,12 @@ export class FileWrites {
     try {
       const { sizeBytes, sha256, extents } = await writer.write(part.body)
       if (sha256 === undefined) throw new ShoalError('INTERNAL', 'A part was written without its digest')
-      await this.#transact(part.caller, (t) => putPart(t, id, { number: part.number, sizeBytes, sha256, extents }))
-      return { sizeBytes, sha256 }
+      return await this.#transact(part.caller, (t) =>
+        once(t.tx, part.caller.request, PART_RESULT, () => {
+          putPart(t, id, { number: part.number, sizeBytes, sha256, extents })
+          return { sizeBytes, sha256 }
+        }),
+      )
     } catch (error) {
       await this.#discard(writer, undefined, part.caller)
       throw error
@@ -201,7 +223,7 @@ export class FileWrites {
   async withChunks<T>(bytes: Uint8Array, caller: Caller, use: (extents: readonly Extent[]) => Promise<T>): Promise<T> {
     const writer = this.#writer({}, { allowInline: false })
     try {
-      return await use((await writer.write(once(bytes))).extents)
+      return await use((await writer.write(onePiece(bytes))).extents)
     } catch (error) {
       await this.#discard(writer, undefined, caller)
       throw error
@@ -223,10 +245,10 @@ function contentsOf({ inline, extents, sizeBytes }: Written): NewContents {
   return inline === undefined ? { kind: 'extents', extents, sizeBytes } : { kind: 'inline', bytes: inline }
 }
 
-export function toResult({ located, created }: FileWritten): WriteResult {
+export function toResult({ located, created }: FileWritten): { readonly attributes: InodeRecord; readonly created: boolean } {
   return { attributes: located.record, created }
 }
 
-async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+async function* onePiece(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   yield bytes
 }

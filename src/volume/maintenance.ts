@@ -15,6 +15,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import { reapExpiredLocks } from './locks.ts'
 import { contentPin, type Pins, uploadPin } from './pins.ts'
+import { RememberedSweep } from './remembered-sweep.ts'
 
 /** Chunks forgotten between two transactions. */
 const CHUNKS_PER_STEP = 256
@@ -47,16 +48,19 @@ export interface CollectResult {
 
 export class Maintenance {
   readonly #options: MaintenanceOptions
+  readonly #remembered: RememberedSweep
   #stop = new AbortController()
   #running: Promise<void> = Promise.resolve()
 
   constructor(options: MaintenanceOptions) {
     this.#options = options
+    this.#remembered = new RememberedSweep(options)
   }
 
   /** Not while it runs; it may have run before. */
   start(): void {
     this.#stop = new AbortController()
+    this.#remembered.restart()
     this.#running = this.#run()
   }
 
@@ -90,6 +94,7 @@ export class Maintenance {
   async collect(): Promise<CollectResult> {
     const uploads = await this.#reapUploads()
     await reapExpiredLocks(this.#options.metadata)
+    await this.#remembered.sweep()
     const { metadata, clock, pins, graceMs } = this.#options
     const isOpen = (prefix: Buffer, what: Buffer) => what.length === 8 && pins.has(contentPin(prefix, what))
     for (let more = true; more && !this.#stop.signal.aborted;) {

@@ -4,11 +4,13 @@ import { createHash } from 'node:crypto'
 import { ShoalError } from '#foundation/errors.ts'
 import type { UploadId } from '#foundation/ids.ts'
 import { keyOfPath, pathOfKey } from '#foundation/object-key.ts'
-import type { FileWritten } from '#metadata/files.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { encodeObjectPart, encryptionOf, NO_OBJECT_PART, type ObjectProperties, withProperties } from '#metadata/object-part.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Extent, InodeRecord } from '#metadata/record.ts'
+import { once } from '#metadata/remembered.ts'
+import { lastStep, plainResult, RECORD_RESULT } from '#metadata/result-codecs.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
 import {
   abortUpload,
   beginUpload,
@@ -25,7 +27,12 @@ import type { StrongOpenObject } from './object-info.ts'
 import { extentsOfRange, type ObjectWrites } from './object-writes.ts'
 import type * as port from './objects.ts'
 import { uploadPin } from './pins.ts'
+import { recallEarly } from './recall-early.ts'
 import type { BodyStream, Caller } from './volume.ts'
+
+const UPLOAD_RESULT = plainResult<port.ObjectUpload>()
+const PART_RESULT = plainResult<port.ObjectPartInfo>()
+const STEP_RESULT = lastStep(RECORD_RESULT)
 
 export class ObjectUploads {
   readonly #stores: WriteStores
@@ -46,7 +53,7 @@ export class ObjectUploads {
     const id = this.#stores.random.bytes(16).toString('hex') as UploadId
     const { caller, properties, checksum } = start
     const object = { properties: JSON.stringify(properties), ...(checksum === undefined ? {} : { checksum }) }
-    const session = await this.#metadata.transact(this.#volume, caller.principal, (t) => {
+    const begun = (t: VolumeTransaction): port.ObjectUpload => {
       const started: UploadSession = {
         path: pathOfKey(key),
         principal: caller.principal,
@@ -57,9 +64,11 @@ export class ObjectUploads {
         object,
       }
       beginUpload(t, id, started)
-      return started
-    })
-    return describe(id, session)
+      return describe(id, started)
+    }
+    return this.#metadata.transact(this.#volume, caller.principal, (t) =>
+      once(t.tx, caller.request, UPLOAD_RESULT, () => begun(t)),
+    )
   }
 
   async find(key: string, id: string): Promise<port.ObjectUpload | undefined> {
@@ -80,8 +89,10 @@ export class ObjectUploads {
     return byKey.toSorted(byKeyThenStart).map(({ upload }) => upload)
   }
 
-  putPart(upload: port.ObjectUpload, body: BodyStream, options: port.PutPartOptions): Promise<port.ObjectPartInfo> {
+  async putPart(upload: port.ObjectUpload, body: BodyStream, options: port.PutPartOptions): Promise<port.ObjectPartInfo> {
     const { caller, expected, signal, key } = options
+    const before = caller.request && (await recallEarly(this.#metadata, caller, PART_RESULT))
+    if (before !== undefined) return before.result
     const store = { caller, expected, signal, allowInline: false, chunkSizeBytes: this.#chunkSizeBytes, key }
     return this.#writes.store(body, store, ({ contents, sizeBytes, sha256, md5 }) => {
       const extents = contents.kind === 'extents' ? contents.extents : []
@@ -96,7 +107,7 @@ export class ObjectUploads {
   ): Promise<port.ObjectPartInfo> {
     const { sizeBytes, sha256, md5, extents } = stored
     const checksum = announced()
-    const added = await this.#metadata.transact(this.#volume, caller.principal, (t) => {
+    const add = (t: VolumeTransaction): port.ObjectPartInfo => {
       const object = {
         md5,
         modifiedNs: t.nowNs,
@@ -105,9 +116,9 @@ export class ObjectUploads {
           : { checksum: { algorithm: checksum.algorithm, value: Buffer.from(checksum.value, 'base64') } }),
       }
       putPart(t, upload.id, { number, sizeBytes, sha256, extents, object })
-      return { number, sizeBytes, sha256, extents: extents.length, object }
-    })
-    return describePart(added)
+      return describePart({ number, sizeBytes, sha256, extents: extents.length, object })
+    }
+    return this.#metadata.transact(this.#volume, caller.principal, (t) => once(t.tx, caller.request, PART_RESULT, () => add(t)))
   }
 
   async copyPart(
@@ -168,10 +179,13 @@ export class ObjectUploads {
     pins.pin(uploadPin(id))
     try {
       for (;;) {
-        const step: FileWritten | 'more' = await this.#metadata.transact(this.#volume, caller.principal, (t) =>
-          commitUploadStep(t, id, commit),
+        const step = await this.#metadata.transact(this.#volume, caller.principal, (t) =>
+          once(t.tx, caller.request, STEP_RESULT, () => {
+            const written = commitUploadStep(t, id, commit)
+            return written === 'more' ? written : written.located.record
+          }),
         )
-        if (step !== 'more') return step.located.record
+        if (step !== 'more') return step
       }
     } finally {
       pins.unpin(uploadPin(id))

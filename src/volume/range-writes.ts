@@ -21,9 +21,12 @@ import { refuseEncrypted } from '#metadata/object-part.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
 import { discardUnused } from '#metadata/references.ts'
 import { resolveExisting } from '#metadata/resolve.ts'
-import type { FileState } from '#metadata/rewrite.ts'
+import { once, type ResultCodec } from '#metadata/remembered.ts'
+import { LOCATED_RESULT } from '#metadata/result-codecs.ts'
+import type { FileState, Rewrite } from '#metadata/rewrite.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import type { FileWrites, WriteStores } from './file-writes.ts'
+import { recallEarly } from './recall-early.ts'
 import type { Caller, CopyRange } from './volume.ts'
 
 /** A write of a range is this long at most. */
@@ -34,6 +37,20 @@ type Change = (t: VolumeTransaction, located: Located, spilled: Spilled | undefi
 
 /** What came of it: anything but steps, which have been taken. */
 type Attempt = Exclude<RangeWriteResult, { needs: 'steps' }> | { readonly needs: 'another-try' }
+
+/** Of one try: what needs another is no result. */
+const CHANGE_RESULT: ResultCodec<RangeWriteResult | Attempt | undefined> = {
+  encode: (attempt) => (attempt !== undefined && 'done' in attempt ? LOCATED_RESULT.encode(attempt.done) : undefined),
+  decode: decodeDone,
+}
+const ATTEMPT_RESULT: ResultCodec<Attempt | undefined> = {
+  encode: (attempt) => CHANGE_RESULT.encode(attempt),
+  decode: decodeDone,
+}
+const BEGIN_RESULT: ResultCodec<{ readonly result: Attempt | undefined } | { readonly rewrite: Rewrite }> = {
+  encode: (begun) => ('result' in begun ? CHANGE_RESULT.encode(begun.result) : undefined),
+  decode: (bytes) => ({ result: decodeDone(bytes) }),
+}
 
 /** Others may change the file between the look at it and the commit; so often it is tried again. */
 const TRIES = 5
@@ -54,6 +71,8 @@ export class RangeWrites {
     if (!Number.isSafeInteger(offset) || offset < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The offset ${offset} is not a whole number from 0 on`)
     if (bytes.length > MAX_RANGE_BYTES) throw new ShoalError('TOO_LARGE', `One write has ${MAX_RANGE_BYTES} bytes at most`)
+    const before = caller.request && (await recallEarly(this.#stores.metadata, caller, LOCATED_RESULT))
+    if (before !== undefined) return before.result
     const done = await this.#change(path, caller, { bytes, offset })
     if (done === undefined) throw conflict(path)
     return done
@@ -67,12 +86,15 @@ export class RangeWrites {
   ): Promise<Located | undefined> {
     const { bytes, offset, isStill = () => true } = write
     const { length } = bytes
-    if (length === 0) return this.#transact(caller, (t) => this.#file(t, path))
+    const { request } = caller
+    if (length === 0) return this.#transact(caller, (t) => once(t.tx, request, LOCATED_RESULT, () => this.#file(t, path)))
     if (offset + length <= MAX_INLINE_BYTES) {
-      const result = await this.#transact(caller, (t) => {
-        const located = this.#file(t, path)
-        return isStill(t) ? report(t, writeRange(t, located, { kind: 'inline', offset, bytes }), located) : undefined
-      })
+      const result = await this.#transact(caller, (t) =>
+        once(t.tx, request, CHANGE_RESULT, () => {
+          const located = this.#file(t, path)
+          return isStill(t) ? report(t, writeRange(t, located, { kind: 'inline', offset, bytes }), located) : undefined
+        }),
+      )
       if (result === undefined) return undefined
       if ('done' in result) return result.done
     }
@@ -116,6 +138,7 @@ export class RangeWrites {
   /** Runs a change once, in steps if it needs them; after these others may have changed the file. */
   async #inTurn(path: Path, caller: Caller, change: Change, options: TransactOptions | undefined): Promise<Attempt> {
     const { rewrites } = this.#stores
+    const { request } = caller
     for (;;) {
       let turn: Promise<void> | undefined
       let before: FileState | undefined
@@ -123,20 +146,22 @@ export class RangeWrites {
         volume: this.#volume,
         principal: caller.principal,
         options,
-        begin: (t) => {
-          const located = this.#file(t, path)
-          turn = rewrites.turn(this.#volume, located.record.inode)
-          if (turn !== undefined) return { result: undefined }
-          const changed = change(t, located, undefined)
-          if (!('rewrite' in changed)) return { result: report(t, changed, located) }
-          before = changed.rewrite.before
-          return changed
-        },
-        publish: (t, take) => {
-          const located = this.#file(t, path)
-          if (before === undefined || !isSameContent(located.record, before)) return undefined
-          return report(t, { done: replaceEdited(t, located, take()) }, located)
-        },
+        begin: (t) =>
+          once(t.tx, request, BEGIN_RESULT, () => {
+            const located = this.#file(t, path)
+            turn = rewrites.turn(this.#volume, located.record.inode)
+            if (turn !== undefined) return { result: undefined }
+            const changed = change(t, located, undefined)
+            if (!('rewrite' in changed)) return { result: report(t, changed, located) }
+            before = changed.rewrite.before
+            return changed
+          }),
+        publish: (t, take) =>
+          once(t.tx, request, ATTEMPT_RESULT, () => {
+            const located = this.#file(t, path)
+            if (before === undefined || !isSameContent(located.record, before)) return undefined
+            return report(t, { done: replaceEdited(t, located, take()) }, located)
+          }),
       })
       if (result !== undefined) return result
       if (turn === undefined) return { needs: 'another-try' }
@@ -147,6 +172,8 @@ export class RangeWrites {
   async truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The size ${sizeBytes} is not a whole number from 0 on`)
+    const before = caller.request && (await recallEarly(this.#stores.metadata, caller, LOCATED_RESULT))
+    if (before !== undefined) return before.result
     const { record } = await this.#stores.metadata.read(this.#volume, (view) => this.#file(view, path))
     const change: Change = (t, located, spilled) => truncateRange(t, located, { sizeBytes, spilled })
     const done = await this.#spilling(path, caller, change, { frees: sizeBytes < record.sizeBytes })
@@ -165,6 +192,8 @@ export class RangeWrites {
   async copyRange(copy: CopyRange, caller: Caller): Promise<Located> {
     const { source, sourceOffset, target, targetOffset, length } = copy
     checkWhole([sourceOffset, targetOffset, length])
+    const before = caller.request && (await recallEarly(this.#stores.metadata, caller, LOCATED_RESULT))
+    if (before !== undefined) return before.result
     for (let tries = 0; tries < TRIES; tries += 1) {
       const inline = await this.#stores.metadata.read(this.#volume, (view) => {
         const { record } = resolveExisting(view, source, { prefer: 'file', follow: true })
@@ -209,6 +238,10 @@ export class RangeWrites {
   #transact<T>(caller: Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
     return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
   }
+}
+
+function decodeDone(bytes: Buffer): { readonly done: Located } {
+  return { done: LOCATED_RESULT.decode(bytes) }
 }
 
 function report<T extends RangeWriteResult>(t: VolumeTransaction, result: T, before: Located): T {

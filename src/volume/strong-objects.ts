@@ -26,6 +26,8 @@ import {
 import { decodeKey, encodeKey } from '#metadata/object-walk.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { InodeRecord } from '#metadata/record.ts'
+import { once, type ResultCodec } from '#metadata/remembered.ts'
+import { plainResult, RECORD_RESULT } from '#metadata/result-codecs.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { describeVersion, formatVersion, parseVersion, RecordObject, type StrongOpenObject } from './object-info.ts'
 import { ObjectUploads, watched } from './object-uploads.ts'
@@ -33,12 +35,14 @@ import { extentsOfRange, ObjectWrites } from './object-writes.ts'
 import type * as port from './objects.ts'
 import type { ContentKey, ContentKeys } from './content-cipher.ts'
 import { openContents } from './open-contents.ts'
+import { recallEarly } from './recall-early.ts'
 import type { ReadBuffers } from './read-buffers.ts'
 import type { BodyStream, Caller } from './volume.ts'
 import type { WriteStores } from './file-writes.ts'
 
 /** Rows that one read of a listing looks at before others get their turn. */
 const STEPS_PER_READ = 20_000
+const REMOVED_RESULT = plainResult<port.RemovedObject>()
 
 export interface StrongObjectsStores extends WriteStores {
   readonly contentKeys?: ContentKeys | undefined
@@ -64,6 +68,21 @@ export class StrongObjects implements port.Objects {
 
   put(key: string, body: BodyStream | Buffer, options: port.PutOptions): Promise<port.ObjectInfo> {
     requireKeyBytes(key)
+    const { request } = options.caller
+    return request === undefined ? this.#store(key, body, options) : this.#putOnce(key, body, options)
+  }
+
+  /** Without a look at the body, if it was put already. */
+  async #putOnce(key: string, body: BodyStream | Buffer, options: port.PutOptions): Promise<port.ObjectInfo> {
+    return (await this.#recallObject(options.caller, key)) ?? this.#store(key, body, options)
+  }
+
+  async #recallObject(caller: Caller, key: string): Promise<RecordObject | undefined> {
+    const before = await recallEarly(this.#stores.metadata, caller, RECORD_RESULT)
+    return before && new RecordObject(key, before.result)
+  }
+
+  #store(key: string, body: BodyStream | Buffer, options: port.PutOptions): Promise<port.ObjectInfo> {
     const { caller, properties, check, expected, signal, key: contentKey } = options
     const { chunkSizeBytes } = this.info.policy
     const store = { caller, expected, signal, allowInline: true, chunkSizeBytes, key: contentKey }
@@ -83,7 +102,7 @@ export class StrongObjects implements port.Objects {
     key: string,
     write: { contents: NewContents; sha256: Buffer | undefined; object: ObjectPart; check: port.CheckObject | undefined },
   ): Promise<port.ObjectInfo> {
-    const record = await this.#transact(caller, (t) =>
+    const record = await this.#once(caller, RECORD_RESULT, (t) =>
       putObject(t, key, {
         contents: write.contents,
         sha256: write.sha256,
@@ -124,7 +143,7 @@ export class StrongObjects implements port.Objects {
   async remove(key: string, options: port.RemoveOptions & { caller: Caller }): Promise<port.RemovedObject> {
     const removal = removalOf(key, options)
     if (removal === undefined) return { versionId: options.versionId, isMarker: false }
-    return this.#transact(options.caller, (t) => describeRemoval(removeObject(t, key, removal)), { frees: true })
+    return this.#once(options.caller, REMOVED_RESULT, (t) => describeRemoval(removeObject(t, key, removal)), { frees: true })
   }
 
   removeAll(
@@ -263,8 +282,16 @@ export class StrongObjects implements port.Objects {
     return new RecordObject(upload.key, record)
   }
 
+  async recall(key: string, caller: Caller): Promise<port.ObjectInfo | undefined> {
+    return caller.request && this.#recallObject(caller, key)
+  }
+
   abort(upload: port.ObjectUpload, caller: Caller): Promise<void> {
     return this.#uploads.abort(upload, caller)
+  }
+
+  #once<T>(caller: Caller, codec: ResultCodec<T>, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
+    return this.#transact(caller, (t) => once(t.tx, caller.request, codec, () => fn(t)), options)
   }
 
   #read<T>(fn: (view: VolumeView) => T): Promise<T> {

@@ -22,6 +22,9 @@ import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { resolveDirectory, resolveExisting, resolveParent, resolvePath } from '#metadata/resolve.ts'
 import type { VolumeTransaction } from '#metadata/transaction.ts'
+import type { InodeRecord } from '#metadata/record.ts'
+import { once, type ResultCodec } from '#metadata/remembered.ts'
+import { NOTHING_RESULT, RECORD_RESULT } from '#metadata/result-codecs.ts'
 import { listXattrs, readXattr, removeXattr, writeXattr, type XattrWrite } from '#metadata/xattrs.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Bucket, BucketSettings } from './bucket-settings.ts'
@@ -36,6 +39,7 @@ import type { ReadBuffers } from './read-buffers.ts'
 import type { Objects } from './objects.ts'
 import { openContents } from './open-contents.ts'
 import { RangeWrites } from './range-writes.ts'
+import { recallEarly } from './recall-early.ts'
 import { StrongObjects } from './strong-objects.ts'
 import { copyTree, removeTree } from './trees.ts'
 import { UploadSessions } from './upload-sessions.ts'
@@ -142,7 +146,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   ): Promise<Attributes> {
     const { caller, parents = false, mode = 0o755 } = options
     checkAttributes({ mode })
-    return this.#transact(caller, (t) => {
+    return this.#change(caller, (t) => {
       check(t, options, [{ kind: 'write', path }])
       const existing = parents ? resolveExistingDirectory(t, path) : undefined
       if (existing !== undefined) return existing.record
@@ -177,7 +181,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     options: { caller: port.Caller; createParents?: boolean },
     inode: (t: VolumeTransaction) => NewInode,
   ): Promise<Attributes> {
-    return this.#transact(options.caller, (t) => {
+    return this.#change(options.caller, (t) => {
       const { parent, name } = parentFor(t, path, options.createParents === true)
       return createEntry(t, parent, { name, inode: inode(t) }).record
     })
@@ -192,7 +196,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   }
 
   link(source: Path, target: Path, caller: port.Caller): Promise<Attributes> {
-    return this.#transact(
+    return this.#change(
       caller,
       (t) => linkEntry(t, resolveExisting(t, source, { prefer: 'file' }), resolveParent(t, target)).record,
     )
@@ -204,7 +208,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean; guard?: WriteGuard },
   ): Promise<Attributes> {
     const { caller, mode = 'replace', createParents = false, guard } = options
-    return this.#transact(caller, (t) => {
+    return this.#change(caller, (t) => {
       check(t, options, [
         { kind: 'remove', path: source },
         { kind: 'replace', path: target },
@@ -225,6 +229,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
 
   async remove(path: Path, options: Parameters<port.Volume['remove']>[1]): Promise<void> {
     const { caller, recursive = false, conditions, guard } = options
+    if (caller.request && (await recallEarly(this.#stores.metadata, caller, NOTHING_RESULT)) !== undefined) return
     let isStarted = false
     if (recursive) {
       const isDirectory = await this.#stores.metadata.read(this.#volume, (view) => {
@@ -236,7 +241,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
       isStarted = isDirectory
       if (path.length === 0) return
     }
-    await this.#transact(
+    await this.#changeSilently(
       caller,
       (t) => {
         if (guard !== undefined)
@@ -252,7 +257,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
 
   async setAttributes(path: Path, changes: AttributeChanges, caller: port.Caller): Promise<Attributes> {
     checkAttributes(changes)
-    return this.#transact(caller, (t) => changeAttributes(t, resolveExisting(t, path), changes).record)
+    return this.#change(caller, (t) => changeAttributes(t, resolveExisting(t, path), changes).record)
   }
 
   listXattrs(path: Path): Promise<readonly string[]> {
@@ -266,7 +271,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   }
 
   writeXattr(path: Path, xattr: XattrWrite, caller: port.Caller): Promise<void> {
-    return this.#transact(caller, (t) => {
+    return this.#changeSilently(caller, (t) => {
       const located = resolveExisting(t, path)
       writeXattr(t, located, xattr)
       reportChange(t, located, 'attributes')
@@ -278,7 +283,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
     name: string,
     { caller, guard, update }: Parameters<GuardedVolume['updateXattr']>[2],
   ): Promise<Attributes> {
-    return this.#transact(caller, (t) => {
+    return this.#change(caller, (t) => {
       if (guard !== undefined) check(t, { caller, guard }, [{ kind: 'write', path }])
       const located = resolveExisting(t, path)
       const before = readXattr(t, located.record.inode, name)
@@ -291,7 +296,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   }
 
   removeXattr(path: Path, name: string, caller: port.Caller): Promise<void> {
-    return this.#transact(
+    return this.#changeSilently(
       caller,
       (t) => {
         const located = resolveExisting(t, path)
@@ -327,12 +332,25 @@ export class StrongVolume implements GuardedVolume, Bucket {
     return this.#uploads.commit(id, options)
   }
 
-  abortUpload(id: UploadId): Promise<void> {
-    return this.#uploads.abort(id)
+  abortUpload(id: UploadId, caller?: port.Caller): Promise<void> {
+    return this.#uploads.abort(id, caller)
   }
 
-  #transact<T>(caller: port.Caller, fn: (t: VolumeTransaction) => T, options?: TransactOptions): Promise<T> {
-    return this.#stores.metadata.transact(this.#volume, caller.principal, fn, options)
+  #change(caller: port.Caller, fn: (t: VolumeTransaction) => InodeRecord): Promise<InodeRecord> {
+    return this.#once(caller, RECORD_RESULT, fn)
+  }
+
+  #changeSilently(caller: port.Caller, fn: (t: VolumeTransaction) => void, options?: TransactOptions): Promise<void> {
+    return this.#once(caller, NOTHING_RESULT, fn, options)
+  }
+
+  #once<T>(
+    { principal, request }: port.Caller,
+    codec: ResultCodec<T>,
+    fn: (t: VolumeTransaction) => T,
+    options?: TransactOptions,
+  ): Promise<T> {
+    return this.#stores.metadata.transact(this.#volume, principal, (t) => once(t.tx, request, codec, () => fn(t)), options)
   }
 }
 

@@ -1,4 +1,5 @@
 import { ShoalError } from '#foundation/errors.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import { type ChunkId, DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
 import type { Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
@@ -8,6 +9,8 @@ import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
 import { RECLASS_START, reclassStep } from '#metadata/reclass.ts'
 import type { ReclassPlace } from '#metadata/reclass.ts'
+import { once, type ResultCodec } from '#metadata/remembered.ts'
+import { NOTHING_RESULT, plainResult } from '#metadata/result-codecs.ts'
 import { type IsOpen, VolumeView } from '#metadata/transaction.ts'
 import {
   createVolume,
@@ -38,10 +41,12 @@ import { Rewrites } from './rewrites.ts'
 import type { Objects, ObjectVolumes } from './objects.ts'
 import type { StrongVolumesOptions, VolumeClasses } from './strong-volumes-options.ts'
 import { describeVolumes, type StrongVolumesStatus } from './strong-status.ts'
+import { settleRequest } from './settle-failure.ts'
 import { StrongVolume, type StrongVolumeStores } from './strong-volume.ts'
 import type { Caller, Change } from './volume.ts'
 
 const OPEN_VOLUMES_MAX = 1_000
+const VOLUME_RESULT = plainResult<VolumeInfo>()
 const HOUR_MS = 3_600_000
 /** Of some 2 MiB each: those of sixteen readers. What is dropped while readers go on takes memory until the garbage collectors
  *  of all threads have run: with twelve, twenty readers and writers took 45 MB more, and were a little slower. */
@@ -148,6 +153,11 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     return this.#metadata.transact(volume, '', () => {}, { frees: true })
   }
 
+  /** What is to be told of a request that has failed, and may have come before. */
+  settleRequest(request: RequestMark, error: ShoalError): Promise<ShoalError> {
+    return settleRequest(this.#metadata, request, error)
+  }
+
   /** Applies the lifecycle rules of all buckets now. */
   applyLifecycle(): Promise<LifecycleResult> {
     return this.#lifecycle.apply()
@@ -187,7 +197,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     this.#checkClass(policy)
     if (this.#isTaken?.(name) === true)
       throw new ShoalError('VOLUME_EXISTS', `There is a volume "${name}" already`, { details: { volume: name } })
-    return this.#changeVolumes((tx, onAppend) => {
+    return this.#changeOnce(caller, VOLUME_RESULT, (tx, onAppend) => {
       const owner = caller.principal
       const record = createVolume(tx, { tenant: this.#tenant, name, policy, owner }, this.#clock.nowNs())
       writeSettings(tx, volumePrefix(record.tenant, record.id), settings)
@@ -230,7 +240,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
    *  way, that is done by giving the class again. */
   async update(name: string, changes: Partial<VolumePolicy>, caller: Caller): Promise<VolumeInfo> {
     this.#checkClass(changes)
-    const updated = await this.#changeVolumes((tx, onAppend) => {
+    const updated = await this.#changeOnce(caller, VOLUME_RESULT, (tx, onAppend) => {
       const record = updateVolume(tx, requireVolume(tx, this.#tenant, name), changes)
       this.#report(tx, { kind: 'volume-update', volume: name, caller }, onAppend)
       return describeVolume(tx, record)
@@ -257,7 +267,9 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   #remove(name: string, options: { caller: Caller; force?: boolean; isBucket?: boolean }): Promise<void> {
     const { force = false, isBucket = false } = options
-    return this.#changeVolumes(
+    return this.#changeOnce(
+      options.caller,
+      NOTHING_RESULT,
       (tx, onAppend) => {
         const record = requireVolume(tx, this.#tenant, name)
         const view = new VolumeView(tx, volumePrefix(record.tenant, record.id))
@@ -306,6 +318,15 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
 
   openBucket(name: string): Promise<StrongVolume> {
     return this.open(name)
+  }
+
+  #changeOnce<T>(
+    { request }: Caller,
+    codec: ResultCodec<T>,
+    fn: (tx: Transaction, onAppend: () => void) => T,
+    options?: TransactOptions,
+  ): Promise<T> {
+    return this.#changeVolumes((tx, onAppend) => once(tx, request, codec, () => fn(tx, onAppend)), options)
   }
 
   /** Runs a change to the volumes themselves, after which none counts as opened. */

@@ -2,6 +2,7 @@
 
 import { ShoalError } from '#foundation/errors.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import { extentsIn, type NewContents, NO_CONTENT, readInline, storeContents } from '#metadata/contents.ts'
 import { createEntry, isEmptyDirectory, type NewInode, removeEntry } from '#metadata/entries.ts'
 import { ensureDirectory, parentFor, putFile } from '#metadata/files.ts'
@@ -12,9 +13,12 @@ import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import { EXTENTS_AT_ONCE_MAX } from '#metadata/range-writes.ts'
 import { copiedPart } from '#metadata/object-part.ts'
 import type { InodeRecord } from '#metadata/record.ts'
+import { once, recall } from '#metadata/remembered.ts'
 import { notFound, resolveDirectory, resolveExisting, resolvePath } from '#metadata/resolve.ts'
+import { LOCATED_RESULT } from '#metadata/result-codecs.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import { listXattrs, removeAllXattrs, writeXattr } from '#metadata/xattrs.ts'
+import { recallEarly } from './recall-early.ts'
 import type { Rewrites } from './rewrites.ts'
 import type { Caller } from './volume.ts'
 
@@ -101,14 +105,17 @@ export async function copyTree(
   const { caller, guard } = options
   const check = (t: VolumeTransaction, now: WriteGuard): void =>
     checkGuard(t, { guard: now, principal: caller.principal, nowMs: t.nowMs }, [{ kind: 'replace', path: target }])
+  const before = caller.request && (await recallEarly(metadata, caller, LOCATED_RESULT))
+  if (before !== undefined) return before.result
   const top = await copyEntries(stores, [{ source, target }], {
     ...options,
+    request: caller.request,
     beforeStep: (t) => {
       if (guard !== undefined) check(t, guard)
     },
   })
   if (top === undefined) throw notFound(source)
-  if (top.record.type !== 'directory' || options.depth === 'self') return top
+  if (!isTree(top, options)) return top
   let cursor: string | undefined
   do {
     const request = { limit: ENTRIES_PER_STEP, recursive: true, ...(cursor === undefined ? {} : { cursor }) }
@@ -123,7 +130,14 @@ export async function copyTree(
     })
     cursor = page.next
   } while (cursor !== undefined)
-  return metadata.read(volume, (view) => resolveExisting(view, target))
+  const { principal, request } = caller
+  if (request === undefined) return metadata.read(volume, (view) => resolveExisting(view, target))
+  return metadata.transact(volume, principal, (t) => once(t.tx, request, LOCATED_RESULT, () => resolveExisting(t, target)))
+}
+
+/** Whether there is more to copy than the entry itself. */
+function isTree({ record }: Located, { depth }: CopyOptions): boolean {
+  return record.type === 'directory' && depth !== 'self'
 }
 
 interface EntryPaths {
@@ -131,14 +145,23 @@ interface EntryPaths {
   readonly target: Path
 }
 
+interface StepOptions {
+  readonly beforeStep: (t: VolumeTransaction) => void
+  /** Of the copy of a single entry, which is done with it. */
+  readonly request?: RequestMark | undefined
+}
+
 /** Copies entries in as few transactions as their extents allow, a file of too many for any in steps of its own. What is
  *  gone by now is not copied. The answer is the last copy. */
 async function copyEntries(
   { rewrites, volume }: TreeStores,
   entries: readonly EntryPaths[],
-  { beforeStep, ...options }: CopyOptions & { readonly beforeStep: (t: VolumeTransaction) => void },
+  { beforeStep, request, ...options }: CopyOptions & StepOptions,
 ): Promise<Located | undefined> {
   const { principal } = options.caller
+  const rememberCopy = (t: VolumeTransaction, copied: Located | undefined): void => {
+    if (copied !== undefined && !isTree(copied, options)) once(t.tx, request, LOCATED_RESULT, () => copied)
+  }
   let last: Located | undefined
   for (let at = 0; at < entries.length;) {
     const paths = entries[at] as EntryPaths
@@ -147,6 +170,11 @@ async function copyEntries(
       volume,
       principal,
       begin: (t) => {
+        const known = request && recall(t.tx, request, LOCATED_RESULT)
+        if (known !== undefined) {
+          last = known.result
+          return { result: entries.length }
+        }
         beforeStep(t)
         let left = EXTENTS_AT_ONCE_MAX
         for (const [index, entry] of entries.slice(at).entries()) {
@@ -161,12 +189,19 @@ async function copyEntries(
           }
           last = copyEntry(t, entry, options)
         }
+        rememberCopy(t, last)
         return { result: entries.length }
       },
       publish: (t, take) => {
+        const known = request && recall(t.tx, request, LOCATED_RESULT)
+        if (known !== undefined) {
+          last = known.result
+          return at + 1
+        }
         beforeStep(t)
         if (resolvePath(t, paths.source) !== undefined)
           last = copyEntry(t, paths, options, { sha256: large?.sha256, object: large?.object, contents: take })
+        rememberCopy(t, last)
         return at + 1
       },
     })

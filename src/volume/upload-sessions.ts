@@ -5,7 +5,10 @@ import type { Path } from '#foundation/path.ts'
 import { checkConditions } from '#metadata/files.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { Extent } from '#metadata/record.ts'
+import { once } from '#metadata/remembered.ts'
 import { resolvePath } from '#metadata/resolve.ts'
+import { NOTHING_RESULT, plainResult, WRITE_RESULT } from '#metadata/result-codecs.ts'
+import type { VolumeTransaction } from '#metadata/transaction.ts'
 import {
   abortUpload,
   beginUpload,
@@ -20,10 +23,12 @@ import {
   type UploadSession,
 } from '#metadata/uploads.ts'
 import { checkAttributes } from './check-attributes.ts'
-import type { FileWrites, WriteStores } from './file-writes.ts'
-import type { BodyStream, ExpectedContent, UploadInfo, UploadPart, Volume, WriteOptions, WriteResult } from './volume.ts'
+import { type FileWrites, PART_RESULT, type WriteStores } from './file-writes.ts'
+import { recallEarly } from './recall-early.ts'
+import type { BodyStream, Caller, ExpectedContent, UploadInfo, UploadPart, Volume, WriteOptions, WriteResult } from './volume.ts'
 
 const LIST_LIMIT_MAX = 1_000
+const UPLOAD_RESULT = plainResult<UploadInfo>()
 
 /** Uploads in parts, which survive restarts and lost connections. */
 export class UploadSessions {
@@ -47,7 +52,7 @@ export class UploadSessions {
     if (options.attributes !== undefined) checkAttributes(options.attributes)
     const id = this.#stores.random.bytes(16).toString('hex') as UploadId
     const { caller, conditions, attributes, createParents } = options
-    const session = await this.#metadata.transact(this.#volume, caller.principal, (t): UploadSession => {
+    const begun = (t: VolumeTransaction): UploadInfo => {
       // The conditions count when the upload is committed; a failure that is sure already saves the bytes.
       if (conditions !== undefined)
         checkConditions(
@@ -65,9 +70,11 @@ export class UploadSessions {
         ...(attributes === undefined ? {} : { attributes }),
       }
       beginUpload(t, id, started)
-      return started
-    })
-    return describe(id, session, [])
+      return describe(id, started, [])
+    }
+    return this.#metadata.transact(this.#volume, caller.principal, (t) =>
+      once(t.tx, caller.request, UPLOAD_RESULT, () => begun(t)),
+    )
   }
 
   find(id: UploadId): Promise<UploadInfo | undefined> {
@@ -99,26 +106,35 @@ export class UploadSessions {
   }
 
   async writePart(id: UploadId, part: Parameters<Volume['writePart']>[1]): Promise<UploadPart> {
-    const { number, body, expected, signal } = part
+    const { number, body, expected, signal, caller } = part
     if (!Number.isSafeInteger(number) || number < 1 || number > MAX_PARTS)
       throw new ShoalError('INVALID_ARGUMENT', `The part number ${number} is not between 1 and ${MAX_PARTS}`)
     if ((expected?.sizeBytes ?? 0) > MAX_PART_BYTES) throw partTooLarge()
+    const before = caller?.request && (await recallEarly(this.#metadata, caller, PART_RESULT))
+    if (before !== undefined) return { number, ...before.result }
     const { principal } = await this.#metadata.read(this.#volume, (view) => requireUpload(view, id))
     const options = { ...(expected === undefined ? {} : { expected }), ...(signal === undefined ? {} : { signal }) }
-    const written = await this.#writes.writePart(id, { number, body: bounded(body), caller: { principal }, ...options })
+    const written = await this.#writes.writePart(id, {
+      number,
+      body: bounded(body),
+      caller: { ...caller, principal },
+      ...options,
+    })
     return { number, ...written }
   }
 
   /** Publishes the parts as the file. A digest of the whole that is announced is compared with the bytes as stored. */
   async commit(
     id: UploadId,
-    options: { caller: { principal: string }; expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> },
+    options: { caller: Caller; expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> },
   ): Promise<WriteResult> {
     const { caller, expected = {} } = options
-    const parts = await this.#metadata.read(this.#volume, (view) => {
-      requireUpload(view, id)
-      return listParts(view, id)
-    })
+    const before = caller.request && (await recallEarly(this.#metadata, caller, WRITE_RESULT))
+    if (before !== undefined) return before.result
+    const { path, parts } = await this.#metadata.read(this.#volume, (view) => ({
+      path: requireUpload(view, id).path,
+      parts: listParts(view, id),
+    }))
     const sizeBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
     if (expected.sizeBytes !== undefined && expected.sizeBytes !== sizeBytes) {
       throw new ShoalError(
@@ -137,7 +153,7 @@ export class UploadSessions {
         `The parts of upload "${id}" have the SHA-256 ${sha256.toString('hex')}, announced was ${expected.sha256.toString('hex')}`,
       )
     }
-    return this.#writes.commitSession(id, { caller, sha256, parts })
+    return this.#writes.commitSession(id, { caller, sha256, parts, path })
   }
 
   async #digest(id: UploadId, parts: readonly PartInfo[]): Promise<Buffer> {
@@ -150,9 +166,12 @@ export class UploadSessions {
     return digest.digest()
   }
 
-  async abort(id: UploadId): Promise<void> {
+  async abort(id: UploadId, caller?: Caller): Promise<void> {
+    const request = caller?.request
+    if (request !== undefined && (await recallEarly(this.#metadata, caller as Caller, NOTHING_RESULT)) !== undefined) return
     const { principal } = await this.#metadata.read(this.#volume, (view) => requireUpload(view, id))
-    await this.#metadata.transact(this.#volume, principal, (t) => abortUpload(t, id), { frees: true })
+    const abort = (t: VolumeTransaction): void => once(t.tx, request, NOTHING_RESULT, () => abortUpload(t, id))
+    await this.#metadata.transact(this.#volume, principal, abort, { frees: true })
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ChunkId, InodeId, UploadId } from '#foundation/ids.ts'
 import type { Path } from '#foundation/path.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
 import type { ChangeKind } from '#metadata/change-feed.ts'
 import type { RenameMode } from '#metadata/entries.ts'
@@ -14,6 +15,9 @@ export type { AttributeChanges, ChangeKind, Conditions, RenameMode }
 /** Who asks: recorded in the change feed. */
 export interface Caller {
   readonly principal: string
+  /** By what the request is known when it comes again: then a strong volume answers the change as it did before, and changes nothing. A call
+   *  for each, or a part of the mark. */
+  readonly request?: RequestMark | undefined
 }
 
 export interface Entry {
@@ -84,6 +88,8 @@ export interface WriteResult {
   readonly attributes: Attributes
   /** True if the path did not exist before. */
   readonly created: boolean
+  /** Of an upload: where it was published. */
+  readonly path?: Path
 }
 
 export interface UploadInfo {
@@ -271,6 +277,8 @@ export interface Volume {
       readonly body: BodyStream
       readonly expected?: ExpectedContent
       readonly signal?: AbortSignal
+      /** For what it knows of the request: the part is the session's. */
+      readonly caller?: Caller
     },
   ): Promise<UploadPart>
   /** Publishes the parts as the file in one step and ends the session. @throws UPLOAD_INCOMPLETE, DIGEST_MISMATCH, PRECONDITION_FAILED */
@@ -278,7 +286,7 @@ export interface Volume {
     id: UploadId,
     options: { readonly caller: Caller; readonly expected?: Pick<ExpectedContent, 'sizeBytes' | 'sha256'> },
   ): Promise<WriteResult>
-  abortUpload(id: UploadId): Promise<void>
+  abortUpload(id: UploadId, caller?: Caller): Promise<void>
 }
 
 /** One of the versions that an eventual volume has of a path. */

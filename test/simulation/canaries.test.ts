@@ -45,6 +45,10 @@ test('canary: a follower that answers without asking the log is found', async ()
   assert.ok(await isFound({ isStale: true }))
 })
 
+test('canary: results of changes that are forgotten are found', async () => {
+  assert.ok(await isFound({ isForgettingResults: true }))
+})
+
 test('canary: a change that is sent again after a broken connection is found', async () => {
   assert.ok(await isFound({ isRepeated: true }))
 })

@@ -32,6 +32,8 @@ interface Step {
   done(content: Buffer): FileCall
   /** The name isn't there. */
   readonly absent: FileCall | undefined
+  /** The name is there. */
+  readonly taken?: FileCall
 }
 
 /** Groups of two files, and all that was seen of each; and one value that is no file, but a setting of the volume. */
@@ -42,6 +44,7 @@ export class Clients {
   readonly counts = { acknowledged: 0, refused: 0, unknown: 0 }
   readonly #options: ClientOptions
   #values = 0
+  #keys = 0
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -54,7 +57,8 @@ export class Clients {
     const dice = random.fraction()
     if (dice < 0.35) await this.read(at)
     else if (dice < 0.42) await this.#run(at, listStep(at))
-    else if (dice < 0.66) await this.#run(at, this.#writeStep(at))
+    else if (dice < 0.6) await this.#run(at, this.#writeStep(at))
+    else if (dice < 0.66) await this.#run(at, this.#createStep(at))
     else if (dice < 0.74) await this.#run(at, this.#patchStep(at))
     else if (dice < 0.82) await this.#run(at, removeStep(at))
     else if (dice < 0.9) await this.#run(at, moveStep(at, 'rename'))
@@ -103,6 +107,20 @@ export class Clients {
     return { request, unknown: call, done: () => call, absent: undefined }
   }
 
+  #createStep(at: Place): Step {
+    this.#values += 1
+    const value = String(this.#values)
+    const call = { kind: 'create', name: at.name, value } as const
+    const content = contentOf(value, this.#options.random)
+    return {
+      request: { method: 'PUT', target: fileTarget(at), content, headers: ['If-None-Match', '*'] },
+      unknown: { ...call, isNew: true, isKnown: false },
+      done: () => ({ ...call, isNew: true, isKnown: true }),
+      absent: undefined,
+      taken: { ...call, isNew: false, isKnown: true },
+    }
+  }
+
   #patchStep(at: Place): Step {
     this.#values += 1
     const value = String(this.#values)
@@ -128,7 +146,7 @@ export class Clients {
       call: step.unknown ?? NOTHING,
     }
     if (step.unknown !== undefined) history.push(seen)
-    const answer = await gateway.send(at.node, step.request)
+    const answer = await gateway.send(at.node, this.#named(step.request))
     const call = this.#meaning(at, step, answer)
     if (call === undefined && answer.kind !== 'refused' && step.unknown !== undefined) return false
     if (step.unknown !== undefined) history.splice(history.indexOf(seen), 1)
@@ -137,10 +155,18 @@ export class Clients {
     return true
   }
 
+  /** Most clients give their changes keys, and come again with them; others leave it to the nodes. */
+  #named(request: Request): Request {
+    if (request.method === 'GET' || this.#options.random.chance(0.4)) return request
+    this.#keys += 1
+    return { ...request, key: `key-${this.#keys}` }
+  }
+
   #meaning(at: Place, step: Step, answer: Answer): FileCall | undefined {
     this.counts[answer.kind === 'refused' || answer.kind === 'unknown' ? answer.kind : 'acknowledged'] += 1
     if (answer.kind === 'done') return step.done(answer.content)
     if (answer.kind !== 'failed') return undefined
+    if (answer.code === 'PRECONDITION_FAILED' && step.taken !== undefined) return step.taken
     if (answer.code === 'NOT_FOUND' && step.absent !== undefined) return step.absent
     this.wrong.push(
       `${at.client} at ${at.node.host}, ${step.request.method} ${step.request.target}: ${answer.code} ${answer.message}`,

@@ -9,6 +9,13 @@ export type FileCall =
   | { readonly kind: 'write'; readonly name: FileName; readonly value: string }
   | { readonly kind: 'read'; readonly name: FileName; readonly seen: string | null }
   | { readonly kind: 'list'; readonly seen: readonly FileName[] }
+  | {
+      readonly kind: 'create'
+      readonly name: FileName
+      readonly value: string
+      readonly isNew: boolean
+      readonly isKnown: boolean
+    }
   | (Found & { readonly kind: 'patch'; readonly name: FileName; readonly value: string })
   | (Found & { readonly kind: 'remove'; readonly name: FileName })
   | (Found & { readonly kind: 'rename' | 'copy'; readonly name: FileName })
@@ -30,6 +37,7 @@ export const fileGroup: Model<Files, FileCall> = {
     if (call.kind === 'write') return { ...state, [call.name]: call.value }
     if (call.kind === 'read') return state[call.name] === call.seen ? state : undefined
     if (call.kind === 'list') return call.seen.join() === namesIn(state).join() ? state : undefined
+    if (call.kind === 'create') return created(state, call)
     const { name, isFound, isKnown } = call
     const value = state[name]
     if (isKnown && isFound !== (value !== null)) return undefined
@@ -40,6 +48,13 @@ export const fileGroup: Model<Files, FileCall> = {
     return name === 'a' ? { a: kept, b: value } : { a: value, b: kept }
   },
   keyOf: ({ a, b }) => `${a}|${b}`,
+}
+
+/** Only where there was nothing. */
+function created(state: Files, { name, value, isNew, isKnown }: Extract<FileCall, { kind: 'create' }>): Files | undefined {
+  const isFree = state[name] === null
+  if (isKnown && isNew !== isFree) return undefined
+  return isFree ? { ...state, [name]: value } : state
 }
 
 /** A file whose beginning was overwritten: `value+head`. */

@@ -16,12 +16,18 @@ const CLIENT_ID = 'cc'.repeat(16) as NodeId
 const AUTHORIZATION = `Basic ${Buffer.from(`${ROOT_KEY.accessKey}:${ROOT_KEY.secretKey}`).toString('base64')}`
 /** A client doesn't wait for ever. */
 const PATIENCE_MS = 8_000
+const TRIES = 6
+const RETRY_MS = 200
 
 export interface Request {
   readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
   /** Below `/api/v1/`. */
   readonly target: string
   readonly content?: Buffer
+  /** Names and values in turn. */
+  readonly headers?: readonly string[]
+  /** By which it is known when it is sent again: as long as nobody knows whether it was done, it is. */
+  readonly key?: string
 }
 
 /** What a client was told. `unknown`: nobody can say whether it was done. `refused`: it certainly wasn't. */
@@ -39,10 +45,18 @@ export class GatewayClient {
   readonly #clock: Clock
   readonly #peers: WirePeers
   readonly #repeats: boolean
+  readonly #pick: () => SimulatedNode
   #requests = 0
 
-  constructor(parts: { clock: Clock; network: MemoryNetwork; random: SeededRandom; repeats: boolean }) {
-    const { clock, network, random, repeats } = parts
+  constructor(parts: {
+    clock: Clock
+    network: MemoryNetwork
+    random: SeededRandom
+    repeats: boolean
+    pick: () => SimulatedNode
+  }) {
+    const { clock, network, random, repeats, pick } = parts
+    this.#pick = pick
     this.#clock = clock
     this.#repeats = repeats
     const uris = [nodeUri({ clusterId: CLUSTER_ID, nodeId: CLIENT_ID })]
@@ -53,7 +67,19 @@ export class GatewayClient {
 
   async send(node: SimulatedNode, request: Request): Promise<Answer> {
     const answer = await this.#try(node, request)
-    return this.#repeats && answer.kind === 'unknown' ? this.#try(node, request) : answer
+    if (answer.kind !== 'unknown') return answer
+    if (request.key !== undefined) return this.#again(request)
+    return this.#repeats ? this.#try(node, request) : answer
+  }
+
+  /** Of whichever node. What was refused may have been done before. */
+  async #again(request: Request): Promise<Answer> {
+    for (let tries = 1; tries < TRIES; tries += 1) {
+      await this.#clock.sleep(RETRY_MS)
+      const answer = await this.#try(this.#pick(), request)
+      if (answer.kind === 'done' || answer.kind === 'failed') return answer
+    }
+    return { kind: 'unknown' }
   }
 
   close(): Promise<void> {
@@ -80,11 +106,12 @@ export class GatewayClient {
 
   async #exchange(
     node: SimulatedNode,
-    { method, target, content = Buffer.alloc(0) }: Request,
+    { method, target, content = Buffer.alloc(0), headers = [], key }: Request,
     signal: AbortSignal,
   ): Promise<{ status: number; content: Buffer }> {
     this.#requests += 1
-    const rawHeaders = ['Host', node.host, 'Authorization', AUTHORIZATION, 'Content-Length', String(content.length)]
+    const rawHeaders = ['Host', node.host, 'Authorization', AUTHORIZATION, 'Content-Length', String(content.length), ...headers]
+    if (key !== undefined) rawHeaders.push('Idempotency-Key', key)
     const to = new ForwardOverWire(this.#peers, { host: node.host, port: CLIENT_PORT, nodeId: node.id })
     const answer = await to.send({
       head: {

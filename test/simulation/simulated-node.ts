@@ -16,7 +16,8 @@ import { UnderWay } from '#gateway/http/under-way.ts'
 import { forwardMethods } from '#gateway/http/forward-methods.ts'
 import { MemoryBase, MemoryDisk } from '#kv/memory.ts'
 import { ReplicatedStore } from '#kv/replicated.ts'
-import type { KeyValueStore } from '#kv/store.ts'
+import type { KeyValueStore, Snapshot } from '#kv/store.ts'
+import { KIND } from '#metadata/keys.ts'
 import { ChunkCluster } from '#node/chunk-cluster.ts'
 import { NodeClusterAdmin } from '#node/cluster-admin.ts'
 import { ClusterNode } from '#node/cluster-node.ts'
@@ -257,7 +258,8 @@ export class SimulatedNode {
     })
     const { limits, layouts } = TIMING
     const chunks = new ChunkCluster({ ...shared, storage: { kv, chunks: store }, cluster, figures: { limits, layouts } })
-    const read: KeyValueStore = defects.isStale === true ? staleReads(kv) : kv
+    const fresh: KeyValueStore = defects.isForgettingResults === true ? forgettingResults(kv) : kv
+    const read: KeyValueStore = defects.isStale === true ? staleReads(kv) : fresh
     const volumes = assembleVolumes({ kv: read, chunks: store, folder }, config, { ...shared, cluster: chunks })
     const tracker = new NodeTracker({
       ...shared,
@@ -374,6 +376,19 @@ export class SimulatedNode {
     }
     return identity as unknown as ClusterIdentity
   }
+}
+
+/** Rows of results are written and never found. */
+function forgettingResults(kv: KeyValueStore): KeyValueStore {
+  const blind = <S extends Snapshot>(snapshot: S): S =>
+    replacing<Snapshot>(snapshot, {
+      get: (key) => (key[8] === KIND.remembered ? undefined : snapshot.get(key)),
+      getDecoded: (key, decode) => (key[8] === KIND.remembered ? undefined : snapshot.getDecoded(key, decode)),
+    }) as S
+  return replacing<KeyValueStore>(kv, {
+    read: (fn) => kv.read((snapshot) => fn(blind(snapshot))),
+    transact: (fn, options) => kv.transact((tx) => fn(blind(tx)), options),
+  })
 }
 
 /** Without asking the log whether there is something newer. */

@@ -103,7 +103,7 @@ class Simulation {
     }
     this.#connections = new Connections(network, [CLIENT_HOST, ...this.#nodes.map(({ host }) => host)])
     this.#datagrams.loses = (from, to) => this.#connections.isCut(from.host, to.host) || (!this.#isCalm && random.chance(0.05))
-    this.#gateway = new GatewayClient({ clock, network, random, repeats: defects.isRepeated === true })
+    this.#gateway = new GatewayClient({ clock, network, random, repeats: defects.isRepeated === true, pick: () => this.#pick() })
     this.#clients = new Clients({ random, now: () => this.#tick(), gateway: this.#gateway })
     this.#faults = new Faults(this.#faultTargets(), random)
     this.#administrator = new Administrator({

@@ -10,6 +10,8 @@ export interface Door {
   readonly name: string
   /** Answers the request, or throws. */
   handle(exchange: Exchange): void | Promise<void>
+  /** Whether the result of such a request is remembered, so that it can be sent again and is done once; of none, unless there is this method. */
+  remembers?(exchange: Exchange): boolean
   /** Answers with an error in the protocol's own form. Nothing has been sent yet. What was no `ShoalError` has been
    *  logged, and comes as INTERNAL. */
   fail(exchange: Exchange, error: ShoalError): void

@@ -5,6 +5,8 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
 import { RequestBody } from './request-body.ts'
+import { LOST_CHANGE } from './request-mark.ts'
+import type { ForwardedChange } from './request-mark.ts'
 
 /** Longer bytes cost more to make text of than a second piece costs to write. */
 const TEXT_BYTES_MAX = 4 * 1024
@@ -76,6 +78,8 @@ export class Exchange {
   principal: string | undefined = undefined
   /** Raw values of the route's placeholders, once a door has routed. */
   parameters: readonly string[] = NO_PARAMETERS
+  /** Of a change that another node has sent on, or this one has in vain, to be done once. */
+  change: ForwardedChange | undefined = undefined
   /** Set when the connection can't carry another request. */
   mustClose = false
   /** True while the reader of the response holds the server up. */
@@ -146,6 +150,7 @@ export class Exchange {
         details: { maxBytes },
       })
     }
+    if (this.change?.isQuestion === true) throw new ShoalError('UNAVAILABLE', LOST_CHANGE, { details: { ambiguous: true } })
     if (this.#isUnread) return this.#again(maxBytes)
     const body = new RequestBody(this.request, { lengthBytes: this.lengthBytes, maxBytes, settled: this.kernel.bodySettled })
     this.#body = body

@@ -9,6 +9,7 @@ import { MemoryNetwork } from '#platform/memory-sockets.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
+import type { WireMethod } from '#wire/methods.ts'
 import { WirePeers } from '#wire/peers.ts'
 import { WireServer } from '#wire/server.ts'
 import { identityOf, provenAs } from '#wire/wire-fixture.suite.ts'
@@ -16,7 +17,7 @@ import type { Door } from './door.ts'
 import type { Exchange } from './exchange.ts'
 import { ForwardOverWire } from './forward-over-wire.ts'
 import type { ForwardTarget } from './forward-target.ts'
-import { forwardMethods } from './forward-methods.ts'
+import { FORWARD_METHOD, forwardMethods } from './forward-methods.ts'
 import { ForwardingDoor } from './forwarding-door.ts'
 import { HttpMetrics } from './http-metrics.ts'
 import { DEFAULT_HTTP_LIMITS } from './limits.ts'
@@ -31,11 +32,16 @@ export type NodeName = 'atlantic' | 'pacific'
 export class TestDoor implements Door {
   readonly name = 'test'
   readonly seen: Exchange[] = []
+  isRemembered = true
   handler: Handler = (exchange) => exchange.send(200, [], 'ok')
 
   handle(exchange: Exchange): void | Promise<void> {
     this.seen.push(exchange)
     return this.handler(exchange)
+  }
+
+  remembers(): boolean {
+    return this.isRemembered
   }
 
   fail(exchange: Exchange, error: ShoalError): void {
@@ -77,6 +83,10 @@ export interface ClusterOptions {
   readonly underWay?: UnderWay
   /** Of the forwarding doors alone. */
   readonly clock?: Clock
+  /** The nodes do changes once. */
+  readonly remembers?: boolean
+  /** Atlantic is of a release that doesn't know of that. */
+  readonly isOld?: boolean
 }
 
 const IDS: Record<NodeName, NodeId> = { atlantic: 'a0'.repeat(16) as NodeId, pacific: 'b0'.repeat(16) as NodeId }
@@ -108,9 +118,10 @@ async function startNode(
   const peers = new WirePeers({ connector: host, clock: nodeClock, random: new SeededRandom(1), identity })
   const listeners: (() => void)[] = []
   const door = new TestDoor()
+  const { remembers = false } = options
   const targets: Record<NodeName, ForwardTarget> = {
-    atlantic: new ForwardOverWire(peers, { host: 'atlantic', port: WIRE_PORT, nodeId: IDS.atlantic }),
-    pacific: new ForwardOverWire(peers, { host: 'pacific', port: WIRE_PORT, nodeId: IDS.pacific }),
+    atlantic: new ForwardOverWire(peers, { host: 'atlantic', port: WIRE_PORT, nodeId: IDS.atlantic }, { remembers }),
+    pacific: new ForwardOverWire(peers, { host: 'pacific', port: WIRE_PORT, nodeId: IDS.pacific }, { remembers }),
     ...options.targets,
   }
   const forwarding = new ForwardingDoor({
@@ -139,7 +150,9 @@ async function startNode(
   })
   const { port } = await http.listen({ host: '127.0.0.1', port: 0 })
   const counted = name === 'atlantic' && options.underWay !== undefined ? { underWay: options.underWay } : {}
-  const methods = forwardMethods({ s3: options.server ?? http }, counted)
+  const all = forwardMethods({ s3: options.server ?? http }, counted)
+  const isOld = name === 'atlantic' && options.isOld === true
+  const methods = isOld ? { [FORWARD_METHOD]: all[FORWARD_METHOD] as WireMethod } : all
   const wire = await WireServer.listen(
     { host: name, port: WIRE_PORT },
     { listeners: host, clock: nodeClock, log: silentLog, identity, methods },

@@ -13,6 +13,9 @@ export interface RequestHead {
   readonly remoteAddress: string
   /** The client speaks TLS. */
   readonly isSecure: boolean
+  /** Of a change that is done once, as `ForwardedChange` has them. */
+  readonly isRepeat?: boolean
+  readonly isQuestion?: boolean
   /** The client waits for a 100 before it sends the body. */
   readonly expectsContinue: boolean
   readonly httpVersion: string
@@ -38,7 +41,8 @@ const NO_BYTES = Buffer.alloc(0)
 /** No field can have a line feed in it: the parser refuses them in requests, and `ForwardedResponse` in answers. */
 export function encodeRequestHead(head: RequestHead): string {
   const { server, id, remoteAddress, isSecure, expectsContinue, httpVersion, method, target, rawHeaders } = head
-  const flags = `${isSecure ? 's' : ''}${expectsContinue ? 'c' : ''}`
+  const repeated = head.isRepeat === true ? (head.isQuestion === true ? 'rq' : 'r') : ''
+  const flags = `${isSecure ? 's' : ''}${expectsContinue ? 'c' : ''}${repeated}`
   const fields = `${server}\n${id}\n${remoteAddress}\n${flags}\n${httpVersion}\n${method}\n${target}`
   return rawHeaders.length === 0 ? fields : `${fields}\n${rawHeaders.join('\n')}`
 }
@@ -62,6 +66,8 @@ export function decodeRequestHead(text: string): RequestHead {
     remoteAddress,
     isSecure: flags.includes('s'),
     expectsContinue: flags.includes('c'),
+    isRepeat: flags.includes('r'),
+    isQuestion: flags.includes('q'),
     httpVersion,
     method,
     target,

@@ -1,6 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { NOTHING_BEGUN } from '#wire/methods.ts'
-import type { IncomingCall, WireAnswer, WireMethods } from '#wire/methods.ts'
+import type { IncomingCall, WireAnswer, WireMethod, WireMethods } from '#wire/methods.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionSocket } from './connection.ts'
 import { decodeRequestHead, headInBody, headInHeader } from './forward-head.ts'
@@ -10,6 +10,8 @@ import type { HttpServer } from './server.ts'
 import { UnderWay } from './under-way.ts'
 
 export const FORWARD_METHOD = 'http.forward'
+/** The same for a change whose result is to be remembered: a node that doesn't know the method doesn't do that. */
+export const CHANGE_METHOD = 'http.change'
 
 /** Requests of other nodes that are answered at a time, half of what the wire takes (`callsMax`): its other calls go on beside clients that are slow. */
 const REQUESTS_MAX = 2_048
@@ -25,26 +27,26 @@ export interface ForwardMethodsOptions {
  *  as if its client were connected to this node. */
 export function forwardMethods(servers: Readonly<Record<string, HttpServer>>, options: ForwardMethodsOptions = {}): WireMethods {
   const { underWay = new UnderWay() } = options
-  return {
-    [FORWARD_METHOD]: {
-      handle: async (call) => {
-        if (underWay.size >= REQUESTS_MAX)
-          throw new ShoalError('BUSY', 'Too many forwarded requests are under way: try again in a moment', {
-            details: NOTHING_BEGUN,
-          })
-        return serve(call, { servers, underWay, mayForward: options.fromThreads === true })
-      },
+  const method = (isChange: boolean): WireMethod => ({
+    handle: async (call) => {
+      if (underWay.size >= REQUESTS_MAX)
+        throw new ShoalError('BUSY', 'Too many forwarded requests are under way: try again in a moment', {
+          details: NOTHING_BEGUN,
+        })
+      return serve(call, { servers, underWay, isChange, mayForward: options.fromThreads === true })
     },
-  }
+  })
+  return { [FORWARD_METHOD]: method(false), [CHANGE_METHOD]: method(true) }
 }
 
 interface Serving {
   readonly servers: Readonly<Record<string, HttpServer>>
   readonly mayForward: boolean
   readonly underWay: UnderWay
+  readonly isChange: boolean
 }
 
-async function serve(call: IncomingCall, { servers, mayForward, underWay }: Serving): Promise<WireAnswer> {
+async function serve(call: IncomingCall, { servers, mayForward, underWay, isChange }: Serving): Promise<WireAnswer> {
   const inHeader = headInHeader(call.header)
   const { text, rest } =
     inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: bodyOf(inHeader.content, call) }
@@ -69,7 +71,8 @@ async function serve(call: IncomingCall, { servers, mayForward, underWay }: Serv
     over()
   })
   call.signal.addEventListener('abort', abandon, { once: true })
-  server.serve(request, response, { connection, id, expectsContinue })
+  const change = isChange ? { isRepeat: head.isRepeat === true, isQuestion: head.isQuestion === true } : undefined
+  server.serve(request, response, { connection, id, expectsContinue, change })
   if (call.signal.aborted) abandon()
   return response.answer.catch((error: unknown) => {
     over()

@@ -3,9 +3,9 @@ import { DELAY_MS_MAX } from '#wire/deadlines.ts'
 import type { PeerAddress } from '#wire/peer-connections.ts'
 import type { PeerCallOptions, WirePeers } from '#wire/peers.ts'
 import { isShoalError } from '#foundation/errors.ts'
-import { FORWARD_METHOD } from './forward-methods.ts'
+import { CHANGE_METHOD, FORWARD_METHOD } from './forward-methods.ts'
 import { decodeAnswerHead, encodeRequestHead, headInBody, headInHeader, packHead } from './forward-head.ts'
-import { nothingBegun } from './forward-target.ts'
+import { isNothingBegun, nothingBegun } from './forward-target.ts'
 import type { ForwardTarget, ForwardedAnswer, ForwardedCall } from './forward-target.ts'
 import type { BodyAttempt } from './replayable-body.ts'
 
@@ -14,15 +14,23 @@ export class ForwardOverWire implements ForwardTarget {
   readonly name: string
   readonly #peers: Pick<WirePeers, 'call'>
   readonly #peer: PeerAddress
+  #remembers: boolean
 
-  constructor(peers: Pick<WirePeers, 'call'>, peer: PeerAddress) {
+  /** `remembers`: its node sees to it that changes are done once; found out where it is of a release that doesn't. */
+  constructor(peers: Pick<WirePeers, 'call'>, peer: PeerAddress, { remembers = false }: { readonly remembers?: boolean } = {}) {
     this.#peers = peers
     this.#peer = peer
+    this.#remembers = remembers
     this.name = peer.nodeId ?? `${peer.host}:${peer.port}`
   }
 
-  async send({ head, content, body, signal }: ForwardedCall): Promise<ForwardedAnswer> {
-    const { header, inBody } = packHead(encodeRequestHead(head), content)
+  get remembers(): boolean {
+    return this.#remembers
+  }
+
+  async send({ head, content, body, signal, change }: ForwardedCall): Promise<ForwardedAnswer> {
+    const method = change === undefined ? FORWARD_METHOD : CHANGE_METHOD
+    const { header, inBody } = packHead(encodeRequestHead({ ...head, ...change }), content)
     let isSent = false
     const options: PeerCallOptions = {
       header,
@@ -33,9 +41,10 @@ export class ForwardOverWire implements ForwardTarget {
     }
     const sent = inBody === undefined ? body : headThenBody(inBody, body ?? [content])
     try {
-      const reply = await this.#peers.call(this.#peer, FORWARD_METHOD, sent === undefined ? options : { ...options, body: sent })
+      const reply = await this.#peers.call(this.#peer, method, sent === undefined ? options : { ...options, body: sent })
       return await readAnswer(reply, body)
     } catch (error) {
+      if (change !== undefined && isShoalError(error, 'UNSUPPORTED') && isNothingBegun(error)) this.#remembers = false
       throw isSent || !isShoalError(error) ? error : nothingBegun(error)
     }
   }

@@ -1,6 +1,7 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { NOTHING_BEGUN } from '#wire/methods.ts'
 import type { AnswerHead, RequestHead } from './forward-head.ts'
+import type { ForwardedChange } from './request-mark.ts'
 import type { BodyAttempt } from './replayable-body.ts'
 
 /** A request on its way to whoever can serve it. */
@@ -13,6 +14,8 @@ export interface ForwardedCall {
   readonly body: BodyAttempt | undefined
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal
+  /** Its result is to be remembered: only of targets that do. */
+  readonly change?: ForwardedChange
 }
 
 export interface ForwardedAnswer extends AnswerHead {
@@ -27,6 +30,8 @@ export interface ForwardedAnswer extends AnswerHead {
 export interface ForwardTarget {
   /** For the log. */
   readonly name: string
+  /** Whether changes are done once there, however often they are sent. */
+  readonly remembers?: boolean
   /** Resolves with the head of the answer.
    *  @throws what came in place of an answer. With `isNothingBegun` the target has not begun to work on the request, and whatever it asks for can be asked
    *  again; without, nobody knows. What the request's own body throws comes through. */

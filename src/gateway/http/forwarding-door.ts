@@ -4,13 +4,13 @@ import type { Clock } from '#platform/clock.ts'
 import { NOTHING_BEGUN } from '#wire/methods.ts'
 import type { Door } from './door.ts'
 import type { Exchange } from './exchange.ts'
-import type { RequestHead } from './forward-head.ts'
 import { isNothingBegun } from './forward-target.ts'
 import type { ForwardTarget, ForwardedAnswer } from './forward-target.ts'
 import { ForwardedResponse } from './forwarded-response.ts'
 import { relayAnswer } from './relay-answer.ts'
-import { ReplayableBody } from './replayable-body.ts'
-import type { BodyAttempt } from './replayable-body.ts'
+import { LOST_CHANGE } from './request-mark.ts'
+import type { ForwardedChange } from './request-mark.ts'
+import { SentRequest } from './sent-request.ts'
 import type { UnderWay } from './under-way.ts'
 
 /** Who serves requests. */
@@ -33,9 +33,6 @@ export interface ForwardingDoorOptions {
   readonly log: Log
 }
 
-/** Bodies up to this length are received before the request is sent on, and sent in one piece with its head. */
-const WHOLE_BYTES_MAX = 16 * 1024
-const NO_BYTES = Buffer.alloc(0)
 /** Within it another leader is elected after one has died, nearly always (3 s), and clients don't give up yet. */
 const PATIENCE_MS = 5_000
 /** Requests that wait for somebody to lead; further ones are told to come again at once. */
@@ -56,9 +53,12 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PR
  *
  *  **A request is sent again** when nothing came back, for up to 5 s, while what was read of its body is at most 64 KiB:
  *  * whatever it asks for, if nobody has begun to work on it: the target wasn't reached, was full, stopping, or is not the one any more;
- *  * after the connection broke while it was being worked on, if its method is safe (GET, HEAD, OPTIONS, PROPFIND). A PUT or DELETE may have been done by then, and once another client has seen
- *    that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not enough where reads are linearizable. The client is told UNAVAILABLE (503,
- *    `Retry-After`), that it may have been done (`ambiguous`), and decides for itself.
+ *  * after the connection broke while it was being worked on, or the target has lost its leadership meanwhile, if its method is safe (GET, HEAD, OPTIONS, PROPFIND);
+ *  * then also, for up to 5 s more, if it is a change whose result the target's doors remember (`Door.remembers`): then it is done once (docs/adr/0021-results-are-remembered.md).
+ *    With a longer body it is asked instead what became of it: its answer, if it was done, or else that it won't be any more, and the client is to send it again.
+ *
+ *  Any other PUT or DELETE may have been done by then, and once another client has seen that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not
+ *  enough where reads are linearizable. The client is told UNAVAILABLE (503, `Retry-After`), that it may have been done (`ambiguous`), and decides for itself.
  *  A node that others have taken over from counts as lost when it hasn't answered 3 s later.
  *  An answer that breaks off after its head was relayed cuts the connection to the client.
  *
@@ -110,44 +110,67 @@ export class ForwardingDoor implements Door {
   }
 
   fail(exchange: Exchange, error: ShoalError): void {
-    if (exchange.response instanceof ForwardedResponse && error instanceof NotHere) exchange.response.refuse(error)
-    else this.#options.door.fail(exchange, error)
+    const { response } = exchange
+    if (response instanceof ForwardedResponse && !response.headersSent) {
+      if (error instanceof NotHere) return response.refuse(error)
+      if (this.#isForNextLeader(exchange, error)) return response.refuse(unavailable(error.message))
+    }
+    this.#options.door.fail(exchange, error)
+  }
+
+  /** Whether another node may be able to answer it, or say what became of it: whoever has sent it on asks that one. */
+  #isForNextLeader(exchange: Exchange, error: ShoalError): boolean {
+    if (error.code !== 'UNAVAILABLE' || !(isSafe(exchange) || exchange.change?.isQuestion === false)) return false
+    return error.details['ambiguous'] === true || this.#options.forwarding.decide(exchange) !== 'here'
   }
 
   #serve(exchange: Exchange): void | Promise<void> {
-    const serving = this.#options.door.handle(exchange)
-    const over = serving === undefined ? undefined : this.#options.servedHere?.begin()
+    const { door, servedHere } = this.#options
+    // A node of another release may think otherwise of it.
+    if (exchange.change?.isRepeat === true && door.remembers?.(exchange) !== true) throw lost(exchange)
+    const serving = door.handle(exchange)
+    const over = serving === undefined ? undefined : servedHere?.begin()
     if (over !== undefined) void serving?.then(over, over)
     return serving
   }
 
   async #forward(exchange: Exchange): Promise<void> {
-    const { clock } = this.#options
-    const untilMs = clock.monotonicMs() + PATIENCE_MS
-    const sent = new SentRequest(exchange, this.#options.server)
-    for (let tries = 1; ; tries += 1) {
-      const where = await this.#find(exchange, untilMs)
-      if (where === 'here') {
-        if (!(await sent.takeBack())) throw unavailable('This node has only just begun to serve such requests: send it again')
-        return this.#serve(exchange)
-      }
-      let answer: ForwardedAnswer
+    const { clock, server, door } = this.#options
+    const sent = new SentRequest(exchange, server)
+    const isRemembered = !isSafe(exchange) && door.remembers?.(exchange) === true
+    const going: Going = { exchange, sent, isRemembered, mayBeDone: false, tries: 0, untilMs: clock.monotonicMs() + PATIENCE_MS }
+    for (;;) {
+      const where = await this.#find(going)
+      if (where === 'here') return this.#takeBack(going)
+      if (going.mayBeDone && where.remembers !== true) throw lost(exchange)
+      going.tries += 1
       try {
-        answer = await this.#try(exchange, sent, where)
+        return await relayAnswer(exchange, await this.#try(going, where))
       } catch (error) {
-        await this.#consider(exchange, { error, sent, tries, untilMs, target: where })
-        continue
+        if (exchange.response.headersSent) {
+          if (!exchange.aborted) this.#note(exchange, where, error)
+          throw error
+        }
+        await this.#consider(going, where, error)
       }
-      return this.#relay(exchange, answer, where)
     }
   }
 
+  /** This node serves it by now. */
+  async #takeBack({ exchange, sent, mayBeDone }: Going): Promise<void> {
+    const isWhole = await sent.takeBack()
+    if (!isWhole && !mayBeDone) throw unavailable('This node has only just begun to serve such requests: send it again')
+    if (mayBeDone) exchange.change = { isRepeat: true, isQuestion: !isWhole }
+    return this.#serve(exchange)
+  }
+
   /** The answer, unless the target is found not to serve such requests any more and doesn't give one. */
-  async #try(exchange: Exchange, sent: SentRequest, target: ForwardTarget): Promise<ForwardedAnswer> {
+  async #try({ exchange, sent, isRemembered, mayBeDone }: Going, target: ForwardTarget): Promise<ForwardedAnswer> {
     const given = Promise.withResolvers<ForwardedAnswer>()
     const one: Try = { exchange, target, giveUp: given.reject }
     this.#tries.add(one)
-    const answering = sent.to(target)
+    const change: ForwardedChange = { isRepeat: mayBeDone, isQuestion: mayBeDone && !sent.isReplayable }
+    const answering = sent.to(target, isRemembered && target.remembers === true ? change : undefined)
     answering.then(given.resolve, given.reject)
     try {
       return await given.promise
@@ -175,43 +198,41 @@ export class ForwardingDoor implements Door {
     }
   }
 
-  async #relay(exchange: Exchange, answer: ForwardedAnswer, target: ForwardTarget): Promise<void> {
-    try {
-      await relayAnswer(exchange, answer)
-    } catch (error) {
-      if (!exchange.aborted) this.#note(exchange, target, error)
-      throw exchange.response.headersSent || !isShoalError(error) ? error : this.#lost(exchange)
-    }
-  }
-
   /** Waits before another try. @throws what the client is told if there must be none */
-  async #consider(exchange: Exchange, { error, sent, tries, untilMs, target }: FailedTry): Promise<void> {
+  async #consider(going: Going, target: ForwardTarget, error: unknown): Promise<void> {
+    const { exchange, sent } = going
     if (sent.failure !== undefined) throw sent.failure
     if (exchange.aborted || !isShoalError(error)) throw error
     this.#note(exchange, target, error)
+    const { clock } = this.#options
     const isUnbegun = isNothingBegun(error)
-    if (!isUnbegun && !SAFE_METHODS.has(exchange.method)) throw this.#lost(exchange)
-    if (!sent.isReplayable) {
+    if (!isUnbegun && !isSafe(exchange)) {
+      if (!going.isRemembered || target.remembers !== true) throw lost(exchange)
+      // Another one may be elected only now.
+      if (!going.mayBeDone) going.untilMs = clock.monotonicMs() + PATIENCE_MS
+      going.mayBeDone = true
+    }
+    if (!sent.isReplayable && !going.mayBeDone) {
       throw unavailable(
         isUnbegun
           ? 'The node that serves this request has changed while its body was received; nothing was done: send it again'
           : 'The node that served this request was lost: send it again',
       )
     }
-    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (tries - 1), LONGEST_DELAY_MS)
-    if (this.#options.clock.monotonicMs() + delayMs >= untilMs) throw nobodyServes()
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** (going.tries - 1), LONGEST_DELAY_MS)
+    if (clock.monotonicMs() + delayMs >= going.untilMs) throw nobodyServes(going)
     await this.#change(exchange, delayMs)
   }
 
   /** @throws UNAVAILABLE if nobody is known in time */
-  async #find(exchange: Exchange, untilMs: number): Promise<'here' | ForwardTarget> {
+  async #find(going: Going): Promise<'here' | ForwardTarget> {
     const { forwarding, clock } = this.#options
     for (;;) {
-      const where = forwarding.decide(exchange)
+      const where = forwarding.decide(going.exchange)
       if (where !== undefined) return where
-      const leftMs = untilMs - clock.monotonicMs()
-      if (leftMs <= 0 || this.#waiting.size >= WAITING_MAX) throw nobodyServes()
-      await this.#change(exchange, leftMs)
+      const leftMs = going.untilMs - clock.monotonicMs()
+      if (leftMs <= 0 || this.#waiting.size >= WAITING_MAX) throw nobodyServes(going)
+      await this.#change(going.exchange, leftMs)
     }
   }
 
@@ -224,26 +245,22 @@ export class ForwardingDoor implements Door {
     exchange.signal.throwIfAborted()
   }
 
-  #lost(exchange: Exchange): ShoalError {
-    if (SAFE_METHODS.has(exchange.method))
-      return unavailable('The connection to the node that serves this request was lost: send it again')
-    const message =
-      'The connection to the node that serves this request was lost before its answer came: it may have been carried out, or not. Look, or send it again'
-    return new ShoalError('UNAVAILABLE', message, { details: { ambiguous: true } })
-  }
-
   #note(exchange: Exchange, target: ForwardTarget, error: unknown): void {
     const { code, message } = error as ShoalError
     this.#options.log.info('forwarding failed', { requestId: exchange.id, target: target.name, code, reason: message })
   }
 }
 
-interface FailedTry {
-  readonly error: unknown
+/** A request on its way. */
+interface Going {
+  readonly exchange: Exchange
   readonly sent: SentRequest
-  readonly tries: number
-  readonly untilMs: number
-  readonly target: ForwardTarget
+  /** It is a change whose result this release remembers. */
+  readonly isRemembered: boolean
+  /** A try of it has got no answer. */
+  mayBeDone: boolean
+  tries: number
+  untilMs: number
 }
 
 /** One that has no answer yet. */
@@ -253,81 +270,6 @@ interface Try {
   giveUp(error: ShoalError): void
 }
 
-/** A request with its body, for several tries one after the other. */
-class SentRequest {
-  readonly #exchange: Exchange
-  readonly #server: string
-  readonly #body: ReplayableBody | undefined
-  #attempt: BodyAttempt | undefined
-  #content: Buffer | undefined
-  #failure: Error | undefined
-
-  constructor(exchange: Exchange, server: string) {
-    const { lengthBytes, expectsContinue } = exchange
-    const isSmall = lengthBytes !== undefined && lengthBytes <= WHOLE_BYTES_MAX && !expectsContinue
-    this.#exchange = exchange
-    this.#server = server
-    this.#body = isSmall ? undefined : new ReplayableBody(exchange)
-    this.#content = lengthBytes === 0 ? NO_BYTES : undefined
-  }
-
-  /** Lets the exchange have its body whole again. False if some of it is gone. */
-  async takeBack(): Promise<boolean> {
-    if (this.#body !== undefined) return this.#body.takeBack()
-    if (this.#content !== undefined && this.#exchange.lengthBytes !== 0) this.#exchange.unread([this.#content])
-    return true
-  }
-
-  get isReplayable(): boolean {
-    return this.#body?.isReplayable !== false
-  }
-
-  /** What the body has broken off with. */
-  get failure(): Error | undefined {
-    return this.#failure ?? this.#body?.failure
-  }
-
-  /** The try before is over, whether its target knows it or not. */
-  endTry(): void {
-    void this.#attempt?.return()
-  }
-
-  async to(target: ForwardTarget): Promise<ForwardedAnswer> {
-    const head = headOf(this.#exchange, this.#server)
-    const { signal } = this.#exchange
-    if (this.#body !== undefined) {
-      this.#attempt = this.#body.attempt({ waits: head.expectsContinue })
-      return target.send({ head, content: NO_BYTES, body: this.#attempt, signal })
-    }
-    this.#content ??= await this.#receive()
-    return target.send({ head, content: this.#content, body: undefined, signal })
-  }
-
-  async #receive(): Promise<Buffer> {
-    try {
-      return await this.#exchange.body().collect()
-    } catch (error) {
-      this.#failure = error as Error
-      throw error
-    }
-  }
-}
-
-function headOf(exchange: Exchange, server: string): RequestHead {
-  const { request, id, remoteAddress, connection, expectsContinue, method } = exchange
-  return {
-    server,
-    id,
-    remoteAddress,
-    isSecure: connection.isSecure,
-    expectsContinue,
-    httpVersion: request.httpVersion,
-    method,
-    target: request.url as string,
-    rawHeaders: request.rawHeaders,
-  }
-}
-
 /** Known by its class: what a door throws may have the same details, of a call that it made itself. */
 class NotHere extends ShoalError {
   constructor() {
@@ -335,8 +277,18 @@ class NotHere extends ShoalError {
   }
 }
 
-function nobodyServes(): ShoalError {
+function nobodyServes({ exchange, mayBeDone }: Going): ShoalError {
+  if (mayBeDone) return lost(exchange)
   return unavailable('No node serves this request at the moment; nothing was done: send it again in a while')
+}
+
+function lost(exchange: Exchange): ShoalError {
+  if (isSafe(exchange)) return unavailable('The connection to the node that serves this request was lost: send it again')
+  return new ShoalError('UNAVAILABLE', LOST_CHANGE, { details: { ambiguous: true } })
+}
+
+function isSafe({ method }: Exchange): boolean {
+  return SAFE_METHODS.has(method)
 }
 
 function unavailable(message: string): ShoalError {

@@ -17,6 +17,7 @@ import type { ListenAddress } from './listen-at.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
+import type { ForwardedChange } from './request-mark.ts'
 import { serverOptions } from './server-options.ts'
 import { checkHeaders, splitTarget } from './target.ts'
 import type { TlsMaterial } from './tls-material.ts'
@@ -51,6 +52,7 @@ export interface Arrival {
   /** Of the request: its client is told. */
   readonly id: string
   readonly expectsContinue: boolean
+  readonly change?: ForwardedChange | undefined
 }
 
 const SWEEP_MS = 1000
@@ -154,7 +156,7 @@ export class HttpServer implements Kernel {
   }
 
   /** Answers a request: one that came over a connection of its own, or one that another node has sent on. */
-  serve(request: ExchangeRequest, response: ExchangeResponse, { connection, id, expectsContinue }: Arrival): void {
+  serve(request: ExchangeRequest, response: ExchangeResponse, { connection, id, expectsContinue, change }: Arrival): void {
     let target = NO_TARGET
     let refused: ShoalError | undefined
     try {
@@ -173,6 +175,7 @@ export class HttpServer implements Kernel {
       door: this.#doorFor(target.path, request.method as string),
       expectsContinue,
     })
+    exchange.change = change
     if (connection.openCount >= this.#options.limits.maxPipelined) {
       exchange.mustClose = true
       refused ??= new ShoalError(

@@ -1,4 +1,4 @@
-import { volumeName } from './read-request.ts'
+import { callerOnce, volumeName } from './read-request.ts'
 import type { Route } from './route.ts'
 import { uploadId } from './show-upload.ts'
 
@@ -7,12 +7,13 @@ export const abortUpload: Route = {
   method: 'DELETE',
   path: '/api/v1/volumes/{volume}/uploads/{id}',
   summary: 'Ends an upload and lets go of its parts',
+  isRemembered: true,
   responses: { 204: { description: 'Aborted' } },
   errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND', 'UPLOAD_NOT_FOUND'],
   async handle(exchange, rest) {
     const id = uploadId(exchange)
     const volume = await rest.volumes.open(volumeName(exchange))
-    await volume.abortUpload(id)
+    await volume.abortUpload(id, callerOnce(exchange))
     exchange.send(204, [])
   },
 }

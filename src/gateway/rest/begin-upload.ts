@@ -3,7 +3,7 @@ import { formatPath, parsePath } from '#foundation/path.ts'
 import { readConditions } from '#gateway/http/conditional.ts'
 import { attributeChanges } from './entry-operations.ts'
 import { uploadJson } from './entry-json.ts'
-import { callerOf, readJson, volumeConditions, volumeName } from './read-request.ts'
+import { callerOnce, readJson, volumeConditions, volumeName } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { BeginUploadSchema, UploadSchema } from './schemas.ts'
@@ -14,6 +14,7 @@ export const beginUpload: Route = {
   method: 'POST',
   path: '/api/v1/volumes/{volume}/uploads',
   summary: 'Begins an upload that can be resumed',
+  isRemembered: true,
   body: { contentType: 'application/json', schema: BeginUploadSchema, required: true },
   responses: { 201: { description: 'Begun', schema: UploadSchema } },
   errors: [...PATH_ERRORS, ...BODY_ERRORS, ...CHANGE_ERRORS, 'IS_A_DIRECTORY', 'PRECONDITION_FAILED'],
@@ -34,7 +35,7 @@ export const beginUpload: Route = {
     if ((await volume.stat(path))?.type === 'directory')
       throw new ShoalError('IS_A_DIRECTORY', `"${formatPath(path)}" is a directory: the upload needs the path of a file`)
     const upload = await volume.beginUpload(path, {
-      caller: callerOf(exchange),
+      caller: callerOnce(exchange),
       createParents: asked.parents ?? true,
       attributes: attributeChanges(asked),
       ...(conditions === undefined ? {} : { conditions: volumeConditions(conditions) }),

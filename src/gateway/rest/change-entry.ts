@@ -1,4 +1,4 @@
-import { volumeName, volumePath, callerOf, readJson } from './read-request.ts'
+import { volumeName, volumePath, callerOnce, readJson } from './read-request.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import { applyOperation } from './entry-operations.ts'
 import { entryJson } from './entry-json.ts'
@@ -12,6 +12,7 @@ export const changeEntry: Route = {
   method: 'POST',
   path: '/api/v1/volumes/{volume}/entries/{path*}',
   summary: 'Makes a directory or another entry, moves, copies, links, changes attributes: as `op` says',
+  isRemembered: true,
   body: { contentType: 'application/json', schema: OperationSchema, required: true },
   responses: { 201: { description: 'Made', schema: EntrySchema }, 200: { description: 'Changed', schema: EntrySchema } },
   errors: [
@@ -32,7 +33,7 @@ export const changeEntry: Route = {
     const path = volumePath(exchange)
     const volume = await rest.volumes.open(volumeName(exchange))
     const operation = await readJson(exchange, OperationSchema)
-    const outcome = await applyOperation(volume, operation, { path, caller: callerOf(exchange) })
+    const outcome = await applyOperation(volume, operation, { path, caller: callerOnce(exchange) })
     sendJson(exchange, outcome.status, entryJson(outcome.path, outcome.attributes), ['ETag', entityTag(outcome.attributes)])
   },
 }

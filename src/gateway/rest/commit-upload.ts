@@ -1,4 +1,4 @@
-import { callerOf, readJson, volumeName } from './read-request.ts'
+import { callerOnce, readJson, volumeName } from './read-request.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
@@ -11,6 +11,7 @@ export const commitUpload: Route = {
   method: 'POST',
   path: '/api/v1/volumes/{volume}/uploads/{id}/commit',
   summary: 'Publishes the parts as the file, in one step',
+  isRemembered: true,
   body: { contentType: 'application/json', schema: CommitUploadSchema },
   responses: { 201: { description: 'Created', schema: EntrySchema }, 200: { description: 'Replaced', schema: EntrySchema } },
   errors: [
@@ -29,16 +30,17 @@ export const commitUpload: Route = {
     const id = uploadId(exchange)
     const volume = await rest.volumes.open(volumeName(exchange))
     const { size, sha256 } = await readJson(exchange, CommitUploadSchema)
+    const caller = callerOnce(exchange)
     const upload = await volume.findUpload(id)
-    if (upload === undefined)
+    if (upload === undefined && caller.request?.isRepeat !== true)
       throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)
     const written = await volume.commitUpload(id, {
-      caller: callerOf(exchange),
+      caller,
       expected: {
         ...(size === undefined ? {} : { sizeBytes: size }),
         ...(sha256 === undefined ? {} : { sha256: Buffer.from(sha256, 'hex') }),
       },
     })
-    sendWritten(exchange, upload.path, written)
+    sendWritten(exchange, upload?.path ?? written.path ?? [], written)
   },
 }

@@ -2,6 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { encodeName, standsForBytes } from '#foundation/name.ts'
 import { parsePath } from '#foundation/path.ts'
 import type { Path } from '#foundation/path.ts'
+import { partOfMark } from '#foundation/request-mark.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { type AttributeChanges, type Caller, checkXattr, type Volume } from '#volume/volume.ts'
 import { notFound } from './read-file.ts'
@@ -82,11 +83,17 @@ async function changeAttributes(
   // One that can't be must not leave those before it behind.
   for (const { name, value } of xattrs) checkXattr({ name, value: value ?? Buffer.alloc(0) })
   for (const { name, value } of xattrs) {
-    if (value !== undefined) await volume.writeXattr(path, { name, value }, caller)
-    else if ((await volume.readXattr(path, name)) !== undefined) await volume.removeXattr(path, name, caller)
+    const one = partOf(caller, `xattr ${name}`)
+    if (value !== undefined) await volume.writeXattr(path, { name, value }, one)
+    else if ((await volume.readXattr(path, name)) !== undefined) await volume.removeXattr(path, name, one)
   }
   if (Object.keys(changes).length === 0) return found(volume, path)
   return volume.setAttributes(path, changes, caller)
+}
+
+/** The same for one of several changes. */
+function partOf(caller: Caller, part: string): Caller {
+  return caller.request === undefined ? caller : { ...caller, request: partOfMark(caller.request, part) }
 }
 
 /** Where a symbolic link leads, from JSON. @throws INVALID_ARGUMENT */

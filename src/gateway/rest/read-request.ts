@@ -2,10 +2,12 @@ import type { z } from 'zod'
 import { ShoalError } from '#foundation/errors.ts'
 import { parsePath } from '#foundation/path.ts'
 import type { Path } from '#foundation/path.ts'
+import { partOfMark } from '#foundation/request-mark.ts'
 import type { RequestConditions } from '#gateway/http/conditional.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
+import { markOf } from '#gateway/http/request-mark.ts'
 import { parseQuery, percentDecode } from '#gateway/http/target.ts'
-import type { AttributeChanges, Caller, Conditions } from '#volume/volume.ts'
+import type { AttributeChanges, BodyStream, Caller, Conditions } from '#volume/volume.ts'
 import { parseTimestamp } from '#foundation/timestamp.ts'
 
 export const MAX_JSON_BYTES = 1024 * 1024
@@ -24,6 +26,19 @@ export function volumePath(exchange: Exchange): Path {
 
 export function callerOf(exchange: Exchange): Caller {
   return { principal: exchange.principal ?? 'anonymous' }
+}
+
+/** The same for a route whose results are remembered. @throws INVALID_ARGUMENT for a key that can't be one */
+export function callerOnce(exchange: Exchange, part?: string): Caller {
+  const caller = callerOf(exchange)
+  const request = markOf(exchange, caller.principal)
+  if (request === undefined) return caller
+  return { ...caller, request: part === undefined ? request : partOfMark(request, part) }
+}
+
+/** Of a question, whose answer needs none. */
+export const NO_BODY: BodyStream = {
+  async *[Symbol.asyncIterator]() {},
 }
 
 /** The parameters of the query, checked. @throws INVALID_ARGUMENT that names the one */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { readConditions } from '#gateway/http/conditional.ts'
-import { callerOf, readQuery, volumeName, volumePath } from './read-request.ts'
+import { callerOnce, readQuery, volumeName, volumePath } from './read-request.ts'
 import { CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { FlagSchema } from './schemas.ts'
@@ -15,6 +15,7 @@ export const removeFile: Route = {
   method: 'DELETE',
   path: '/api/v1/volumes/{volume}/files/{path*}',
   summary: 'Removes a file, a link, or an empty directory',
+  isRemembered: true,
   query: QuerySchema,
   requestHeaders: ['If-Match', 'If-None-Match', 'If-Unmodified-Since'],
   responses: { 204: { description: 'Removed' } },
@@ -24,9 +25,10 @@ export const removeFile: Route = {
     const { recursive } = readQuery(exchange, QuerySchema)
     const asked = readConditions(exchange.headers, rest.clock.nowMs())
     const volume = await rest.volumes.open(volumeName(exchange))
-    const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked)
+    const caller = callerOnce(exchange)
+    const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked, caller)
     await volume.remove(path, {
-      caller: callerOf(exchange),
+      caller,
       ...(recursive === true ? { recursive } : {}),
       ...(conditions === undefined ? {} : { conditions }),
     })

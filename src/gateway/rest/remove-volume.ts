@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { callerOf, readQuery, volumeName } from './read-request.ts'
+import { callerOnce, readQuery, volumeName } from './read-request.ts'
 import { CHANGE_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { FlagSchema } from './schemas.ts'
@@ -11,12 +11,13 @@ export const removeVolume: Route = {
   method: 'DELETE',
   path: '/api/v1/volumes/{volume}',
   summary: 'Removes a volume',
+  isRemembered: true,
   query: QuerySchema,
   responses: { 204: { description: 'Removed' } },
   errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND', 'VOLUME_NOT_EMPTY', ...CHANGE_ERRORS],
   async handle(exchange, rest) {
     const { force } = readQuery(exchange, QuerySchema)
-    await rest.volumes.remove(volumeName(exchange), { caller: callerOf(exchange), ...(force === true ? { force } : {}) })
+    await rest.volumes.remove(volumeName(exchange), { caller: callerOnce(exchange), ...(force === true ? { force } : {}) })
     exchange.send(204, [])
   },
 }

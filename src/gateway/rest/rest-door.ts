@@ -1,10 +1,12 @@
-import { ShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { RouteTree } from '#gateway/http/route-tree.ts'
 import { BodyGate } from '#gateway/http/body-gate.ts'
+import { mayBeRepeat } from '#gateway/http/request-mark.ts'
 import { buildOpenApi } from './openapi.ts'
 import { sendProblem } from './problem.ts'
+import { callerOnce, volumeName } from './read-request.ts'
 import type { RestContext, RestServices, Route } from './route.ts'
 import { ROUTES } from './routes.ts'
 
@@ -42,7 +44,24 @@ export class RestDoor implements Door {
       exchange.principal = principal.name
       if (route.method !== 'GET' && route.method !== 'HEAD') refuseForeignSites(exchange)
     }
-    return route.handle(exchange, this.#context)
+    const handling = route.handle(exchange, this.#context)
+    return route.isRemembered === true && mayBeRepeat(exchange) ? this.#settled(exchange, handling) : handling
+  }
+
+  /** A failure is told once it is sure that nothing comes of the request any more. */
+  async #settled(exchange: Exchange, handling: void | Promise<void>): Promise<void> {
+    try {
+      await handling
+    } catch (error) {
+      const { request } = callerOnce(exchange)
+      if (!isShoalError(error) || request === undefined || exchange.response.headersSent) throw error
+      throw (await this.#context.settleRequest?.(volumeName(exchange), request, error)) ?? error
+    }
+  }
+
+  remembers({ method, path }: Exchange): boolean {
+    const found = this.#routes.find(method, path)
+    return found !== undefined && 'value' in found && found.value.isRemembered === true
   }
 
   fail(exchange: Exchange, error: ShoalError): void {

@@ -79,6 +79,7 @@ export async function startTestServer(
     readonly limits?: Partial<HttpLimits>
     readonly rest?: Partial<RestLimits>
     readonly volumes?: Volumes
+    readonly settleRequest?: NonNullable<RestServices['settleRequest']>
     readonly requestLog?: 'all' | 'errors'
     /** False keeps no finished exchanges: for benchmarks. */
     readonly observe?: boolean
@@ -109,6 +110,7 @@ export async function startTestServer(
   const services: RestServices = {
     classes,
     volumes: options.volumes ?? volumes,
+    ...(options.settleRequest === undefined ? {} : { settleRequest: options.settleRequest }),
     authenticator,
     keyring,
     cluster: new MemoryCluster(),

@@ -1,7 +1,8 @@
 import type { z } from 'zod'
 import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
 import type { Keyring } from '#access/keyring.ts'
-import type { ErrorCode } from '#foundation/errors.ts'
+import type { ErrorCode, ShoalError } from '#foundation/errors.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { HttpMetrics } from '#gateway/http/http-metrics.ts'
 import type { ClassDesk } from '#system/class-desk.ts'
@@ -38,6 +39,8 @@ export interface RestServices {
   readonly limits: RestLimits
   /** Aborts when the node begins to stop: streams that only end with their client end then. */
   readonly stopping: AbortSignal
+  /** What is to be told of a request that has failed, and may have come before; the same where there is none. */
+  settleRequest?(volume: string, request: RequestMark, error: ShoalError): Promise<ShoalError>
   state(): NodeState
   status(): Promise<StatusDocument>
   fsck(options: FsckOptions): AsyncIterable<FsckEvent>
@@ -77,6 +80,8 @@ export interface Route {
   readonly summary: string
   /** Answers without authentication. */
   readonly open?: true
+  /** A change of a strong volume that is done once, however often it is sent: its handler gives `callerOnce` to what changes something. */
+  readonly isRemembered?: true
   readonly query?: z.ZodObject
   readonly requestHeaders?: readonly string[]
   readonly body?: RouteBody

@@ -7,10 +7,19 @@ import { formatSha256Digest, readDigests, wantsSha256 } from '#gateway/http/dige
 import type { DigestHeaders } from '#gateway/http/digest-headers.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
-import type { Conditions, Volume, WriteOptions, WriteResult } from '#volume/volume.ts'
+import type { Caller, Conditions, Volume, WriteOptions, WriteResult } from '#volume/volume.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import { entryText } from './entry-json.ts'
-import { callerOf, readAttributeHeaders, readQuery, single, volumeConditions, volumeName, volumePath } from './read-request.ts'
+import {
+  callerOnce,
+  NO_BODY,
+  readAttributeHeaders,
+  readQuery,
+  single,
+  volumeConditions,
+  volumeName,
+  volumePath,
+} from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 import { EntrySchema, FlagSchema } from './schemas.ts'
@@ -25,6 +34,7 @@ export const writeFile: Route = {
   method: 'PUT',
   path: '/api/v1/volumes/{volume}/files/{path*}',
   summary: 'Stores the body as the whole contents of a file, in one step',
+  isRemembered: true,
   query: QuerySchema,
   requestHeaders: [
     'If-Match',
@@ -61,10 +71,11 @@ export const writeFile: Route = {
     const asked = readConditions(headers, rest.clock.nowMs())
     checkLength(exchange, rest)
     const volume = await rest.volumes.open(volumeName(exchange))
-    const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked)
+    const caller = callerOnce(exchange)
+    const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked, caller)
     const { lengthBytes } = exchange
     const options: WriteOptions = {
-      caller: callerOf(exchange),
+      caller,
       createParents,
       ...(conditions === undefined ? {} : { conditions }),
       expected: lengthBytes === undefined ? digests : { sizeBytes: lengthBytes, ...digests },
@@ -83,6 +94,7 @@ interface BodyToStore {
 
 async function storeBody(exchange: Exchange, rest: RestContext, { volume, path, options }: BodyToStore): Promise<WriteResult> {
   const { lengthBytes } = exchange
+  if (options.caller.request?.isQuestion === true) return volume.writeFile(path, NO_BODY, options)
   if (lengthBytes !== undefined && lengthBytes <= SMALL_BODY_BYTES) {
     return volume.writeFile(path, await exchange.body().collect(), options)
   }
@@ -103,16 +115,18 @@ export function sendWritten(exchange: Exchange, path: Path, { attributes, create
 
 /** Judges conditions before the body is asked for, and gives those that the volume has to judge again when the change
  *  takes effect. A date that holds now is pinned to the entity tag of now. @throws PRECONDITION_FAILED */
-export async function checkEarly(volume: Volume, path: Path, asked: RequestConditions): Promise<Conditions> {
+export async function checkEarly(volume: Volume, path: Path, asked: RequestConditions, { request }: Caller): Promise<Conditions> {
   const found = await volume.stat(path)
   const target = found === undefined ? undefined : { etag: entityTag(found), lastModifiedMs: Number(found.mtimeNs / 1_000_000n) }
+  const byDate = asked.ifMatch === undefined && asked.ifUnmodifiedSinceMs !== undefined
   if (judgeConditions(asked, target, false) === 'failed') {
+    // What is there may have been made by this request: then it has an answer already, and fails otherwise.
+    if (request?.isRepeat === true) return byDate ? { ifMatch: [] } : volumeConditions(asked)
     const state = target === undefined ? 'the file does not exist' : `the file's entity tag is ${target.etag}`
     throw new ShoalError('PRECONDITION_FAILED', `A condition of the request does not hold: ${state}`)
   }
   const conditions = volumeConditions(asked)
-  const byDate = asked.ifMatch === undefined && asked.ifUnmodifiedSinceMs !== undefined && target !== undefined
-  return byDate ? { ...conditions, ifMatch: [target.etag] } : conditions
+  return byDate && target !== undefined ? { ...conditions, ifMatch: [target.etag] } : conditions
 }
 
 /** @throws TOO_LARGE before the body is asked for */

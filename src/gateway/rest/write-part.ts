@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { readDigests } from '#gateway/http/digest-headers.ts'
 import type { DigestHeaders } from '#gateway/http/digest-headers.ts'
 import { partJson } from './entry-json.ts'
-import { volumeName } from './read-request.ts'
+import { callerOnce, NO_BODY, volumeName } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { PartSchema } from './schemas.ts'
@@ -17,6 +17,7 @@ export const writePart: Route = {
   method: 'PUT',
   path: '/api/v1/volumes/{volume}/uploads/{id}/parts/{number}',
   summary: 'Stores a part of an upload; sent again it replaces the one before',
+  isRemembered: true,
   requestHeaders: ['Content-MD5', 'Repr-Digest', 'Content-Digest', 'X-Content-SHA256'],
   body: { contentType: 'application/octet-stream' },
   responses: { 200: { description: 'Stored', schema: PartSchema } },
@@ -36,15 +37,18 @@ export const writePart: Route = {
     const digests = readDigests(exchange.headers as DigestHeaders)
     checkLength(exchange, rest)
     const volume = await rest.volumes.open(volumeName(exchange))
-    if ((await volume.findUpload(id)) === undefined) {
+    const caller = callerOnce(exchange)
+    if (caller.request?.isRepeat !== true && (await volume.findUpload(id)) === undefined) {
       throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)
     }
     const { lengthBytes } = exchange
+    if (caller.request?.isQuestion === true)
+      return sendJson(exchange, 200, partJson(await volume.writePart(id, { number, body: NO_BODY, caller })))
     await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       const body = exchange.body(rest.limits.maxBodyBytes)
       const expected = lengthBytes === undefined ? digests : { sizeBytes: lengthBytes, ...digests }
-      sendJson(exchange, 200, partJson(await volume.writePart(id, { number, body, expected, signal: exchange.signal })))
+      sendJson(exchange, 200, partJson(await volume.writePart(id, { number, body, expected, caller, signal: exchange.signal })))
     } finally {
       rest.uploads.leave()
     }

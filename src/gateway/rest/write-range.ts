@@ -1,11 +1,14 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { ShoalError } from '#foundation/errors.ts'
+import type { Path } from '#foundation/path.ts'
 import { readDigests } from '#gateway/http/digest-headers.ts'
 import type { AnnouncedDigests, DigestHeaders } from '#gateway/http/digest-headers.ts'
+import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
+import type { Attributes } from '#metadata/attributes.ts'
 import { entryJson } from './entry-json.ts'
-import { callerOf, readQuery, volumeName, volumePath } from './read-request.ts'
+import { callerOnce, readQuery, volumeName, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { EntrySchema, OffsetSchema } from './schemas.ts'
@@ -13,6 +16,9 @@ import { sendJson } from './send-json.ts'
 
 /** It is held in memory, since it becomes visible in one step. */
 export const MAX_RANGE_BYTES = 64 * 1024 * 1024
+
+/** Of a question, whose answer needs no bytes. */
+const NOTHING = Buffer.alloc(0)
 
 const QuerySchema = z.strictObject({
   offset: OffsetSchema.meta({ description: 'Where the body goes, in bytes; a gap before it becomes a hole' }),
@@ -23,6 +29,7 @@ export const writeRange: Route = {
   method: 'PATCH',
   path: '/api/v1/volumes/{volume}/files/{path*}',
   summary: 'Writes the body into an existing file at an offset',
+  isRemembered: true,
   query: QuerySchema,
   requestHeaders: ['Content-MD5', 'Content-Digest', 'X-Content-SHA256'],
   body: { contentType: 'application/octet-stream' },
@@ -44,16 +51,22 @@ export const writeRange: Route = {
     }
     const digests = readDigests(headers as DigestHeaders)
     const volume = await rest.volumes.open(volumeName(exchange))
+    const caller = callerOnce(exchange)
+    if (caller.request?.isQuestion === true)
+      return sendRange(exchange, path, await volume.writeAt(path, { offset, bytes: NOTHING }, caller))
     await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       const bytes = await exchange.body(MAX_RANGE_BYTES).collect()
       checkDigests(bytes, digests)
-      const attributes = await volume.writeAt(path, { offset, bytes }, callerOf(exchange))
-      sendJson(exchange, 200, entryJson(path, attributes), ['ETag', entityTag(attributes)])
+      sendRange(exchange, path, await volume.writeAt(path, { offset, bytes }, caller))
     } finally {
       rest.uploads.leave()
     }
   },
+}
+
+function sendRange(exchange: Exchange, path: Path, attributes: Attributes): void {
+  sendJson(exchange, 200, entryJson(path, attributes), ['ETag', entityTag(attributes)])
 }
 
 function checkDigests(bytes: Buffer, announced: AnnouncedDigests): void {

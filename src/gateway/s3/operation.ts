@@ -1,5 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FindKey, Principal } from '#access/principal.ts'
+import type { ShoalError } from '#foundation/errors.ts'
+import type { RequestMark } from '#foundation/request-mark.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import type { XmlElement, XmlLimits } from '#gateway/xml/parse-xml.ts'
 import type { XmlWriter } from '#gateway/xml/write-xml.ts'
@@ -16,6 +18,8 @@ import type { S3Query } from './s3-query.ts'
 /** What the operations need of the node. */
 export interface S3Services {
   readonly volumes: Volumes & ObjectVolumes & BucketVolumes
+  /** What is to be told of a request that has failed, and may have come before. */
+  readonly settleRequest: (request: RequestMark, error: ShoalError) => Promise<ShoalError>
   readonly findKey: FindKey
   /** Whom access control lists can name. */
   readonly names: PrincipalNames
@@ -51,6 +55,8 @@ export interface S3Operation {
   /** Who may begin it, if not whoever may do the action of its name with its bucket or object. `signed`: everyone with a
    *  key. `anyone`: it asks `call.access` itself about what it touches. */
   readonly admits?: 'signed' | 'anyone'
+  /** A change that is done once, however often it is sent: `call.caller` says by what it is known. */
+  readonly isRemembered?: true
   handle(call: S3Call): void | Promise<void>
 }
 

@@ -3,6 +3,7 @@ import type { Principal } from '#access/principal.ts'
 import type { BodyGate } from '#gateway/http/body-gate.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
+import { sentMarkOf } from '#gateway/http/request-mark.ts'
 import { parseXml } from '#gateway/xml/parse-xml.ts'
 import type { XmlElement, XmlLimits } from '#gateway/xml/parse-xml.ts'
 import type { XmlWriter } from '#gateway/xml/write-xml.ts'
@@ -56,7 +57,9 @@ export class RequestCall implements S3Call {
     this.key = address.key
     this.query = parts.query
     this.principal = authenticated.principal
-    this.caller = { principal: authenticated.principal.name }
+    const { name } = authenticated.principal
+    const request = parts.operation.isRemembered === true ? sentMarkOf(exchange, name) : undefined
+    this.caller = request === undefined ? { principal: name } : { principal: name, request }
     this.access = parts.access
     this.#authenticated = authenticated
     this.#gate = parts.gate

@@ -71,7 +71,10 @@ export class S3Door implements Door {
     try {
       await operation.handle(call)
     } catch (error) {
-      throw await access.hideAbsence(error, operation, address)
+      const told = await access.hideAbsence(error, operation, address)
+      const { request } = call.caller
+      if (request?.isRepeat !== true || !isShoalError(told) || exchange.response.headersSent) throw told
+      throw await services.settleRequest(request, told)
     } finally {
       call.close()
     }
@@ -104,6 +107,16 @@ export class S3Door implements Door {
       },
       query: (name) => query.get(name),
     })
+  }
+
+  remembers({ method, path, query, headers }: Exchange): boolean {
+    try {
+      const { where } = this.#addresses.read(headers.host, path)
+      return this.#operations.find({ method, where, query: S3Query.parse(query), headers }).isRemembered === true
+    } catch {
+      // Whoever serves it says what is wrong with it.
+      return false
+    }
   }
 
   fail(exchange: Exchange, error: ShoalError): void {

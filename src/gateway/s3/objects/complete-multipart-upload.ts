@@ -34,6 +34,7 @@ export const completeMultipartUpload: S3Operation = {
   name: 'CompleteMultipartUpload',
   method: 'POST',
   where: 'object',
+  isRemembered: true,
   markers: ['uploadId'],
   async handle(call) {
     const objects = await openBucket(call)
@@ -41,12 +42,15 @@ export const completeMultipartUpload: S3Operation = {
     const id = call.query.get('uploadId') ?? ''
     if (call.exchange.lengthBytes === 0) throw malformed()
     const wanted = readParts(await call.readXml('CompleteMultipartUpload', XML_LIMITS))
-    const upload = await objects.findUpload(call.key, id)
+    const before = await objects.recall(call.key, call.caller)
+    const upload = before === undefined ? await objects.findUpload(call.key, id) : undefined
     if (upload !== undefined) checkBroughtKey(call, objects, upload)
     const object =
-      upload === undefined
-        ? await findCompleted(call, objects, { id, wanted })
-        : await objects.complete(upload, { caller: call.caller, check, ...(await judge(call, objects, { upload, wanted })) })
+      before !== undefined
+        ? before
+        : upload === undefined
+          ? await findCompleted(call, objects, { id, wanted })
+          : await objects.complete(upload, { caller: call.caller, check, ...(await judge(call, objects, { upload, wanted })) })
     const xml = new XmlWriter('CompleteMultipartUploadResult', { xmlns: S3_NAMESPACE })
     xml.leaf('Location', `${originOf(call)}/${call.bucket}/${encodeURI(call.key)}`)
     xml.leaf('Bucket', call.bucket).leaf('Key', call.key).leaf('ETag', `"${object.etag}"`)

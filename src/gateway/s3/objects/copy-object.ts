@@ -18,11 +18,14 @@ export const copyObject: S3Operation = {
   name: 'CopyObject',
   method: 'PUT',
   where: 'object',
+  isRemembered: true,
   header: 'x-amz-copy-source',
   async handle(call) {
     const source = readCopySource(call)
     const objects = await openBucket(call)
     const check = writeCheck(call.exchange.headers)
+    const before = await objects.recall(call.key, call.caller)
+    if (before !== undefined) return sendCopied(call, objects, before, source.versionId)
     const open = await openCopySource(call, source)
     try {
       const { object } = open
@@ -34,16 +37,20 @@ export const copyObject: S3Operation = {
       const { encryption, rewrite } = await encryptionOf(call, objects, open)
       const properties = { ...(await propertiesOf(call, { source, open })), ...encryption }
       const copied = await objects.copy(open, call.key, { caller: call.caller, properties, check, rewrite })
-      const headers: string[] = []
-      if (source.versionId !== undefined) headers.push('x-amz-copy-source-version-id', object.versionId)
-      else if (object.versionId !== 'null') headers.push('x-amz-copy-source-version-id', object.versionId)
-      if (namesVersions(objects)) headers.push('x-amz-version-id', copied.versionId)
-      headers.push(...describeEncryption(call, properties.encryption))
-      call.sendXml(200, describeCopy(copied), headers)
+      const isNamed = source.versionId !== undefined || object.versionId !== 'null'
+      sendCopied(call, objects, copied, isNamed ? object.versionId : undefined)
     } finally {
       open.file.close()
     }
   },
+}
+
+/** Of a copy that was made before the source's version is told where the request names it: the source itself may be gone. */
+function sendCopied(call: S3Call, objects: Objects, copied: ObjectInfo, sourceVersion: string | undefined): void {
+  const headers = sourceVersion === undefined ? [] : ['x-amz-copy-source-version-id', sourceVersion]
+  if (namesVersions(objects)) headers.push('x-amz-version-id', copied.versionId)
+  headers.push(...describeEncryption(call, copied.properties.encryption))
+  call.sendXml(200, describeCopy(copied), headers)
 }
 
 /** A copy shares the chunks of its source, with their encryption, where nothing else is asked for. */

@@ -12,6 +12,7 @@ export const createMultipartUpload: S3Operation = {
   name: 'CreateMultipartUpload',
   method: 'POST',
   where: 'object',
+  isRemembered: true,
   markers: ['uploads'],
   async handle(call) {
     const objects = await openBucket(call)

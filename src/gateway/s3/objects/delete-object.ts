@@ -10,6 +10,7 @@ export const deleteObject: S3Operation = {
   name: 'DeleteObject',
   method: 'DELETE',
   where: 'object',
+  isRemembered: true,
   async handle(call) {
     const objects = await openBucket(call)
     const { key, versionId } = targetOf(call)

@@ -29,7 +29,8 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
     if (announced === undefined || value === undefined) return given
     return { ...given, checksum: { algorithm: announced.algorithm, type: 'FULL_OBJECT', value: value.toString('base64') } }
   }
-  const isSmall = payload.lengthBytes !== undefined && payload.lengthBytes <= SMALL_BODY_BYTES
+  const isQuestion = call.caller.request?.isQuestion === true
+  const isSmall = !isQuestion && payload.lengthBytes !== undefined && payload.lengthBytes <= SMALL_BODY_BYTES
   const object = await objects.put(key, isSmall ? await body.collect() : body, {
     caller: call.caller,
     properties,

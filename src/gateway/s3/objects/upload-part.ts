@@ -12,6 +12,7 @@ export const uploadPart: S3Operation = {
   name: 'UploadPart',
   method: 'PUT',
   where: 'object',
+  isRemembered: true,
   markers: ['partNumber', 'uploadId'],
   async handle(call) {
     const number = readPartNumber(call)
