@@ -31,7 +31,7 @@ export const KIND = {
   volumeCounter: 0x77, // w (system)
   version: 0x6f, // o: S3 key, which version
   nullVersion: 0x7a, // z: S3 key
-  remembered: 0x6d, // m: origin, generation, request (system)
+  remembered: 0x4d, // M: origin, generation, request (system)
   settings: 0x62, // b: what S3 knows of the volume as a bucket, once a volume
 } as const
 

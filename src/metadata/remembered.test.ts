@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
 import { partOfMark } from '#foundation/request-mark.ts'
 import type { RequestMark } from '#foundation/request-mark.ts'
 import { openMemoryStore } from '#kv/memory.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import { rememberedKey } from './keys.ts'
-import { forgetOldResults, hasResults, nextGeneration, once, recall, refuse } from './remembered.ts'
+import { forgetOldResults, hasResults, nextGeneration, once, recall, refuse, settleFailure } from './remembered.ts'
 import { plainResult } from './result-codecs.ts'
 
 const TEXT = plainResult<string>()
@@ -68,6 +69,26 @@ test('what fails is not remembered', async () => {
   )
   await assert.rejects(failing, /not now/)
   assert.equal(await add(kv, mark('a')), 'answer 1')
+})
+
+test('a failure that is settled is told again, and nothing comes of what came before', async () => {
+  const kv = openMemoryStore()
+  const error = new ShoalError('NOT_FOUND', 'There is no such thing', { details: { path: 'a' } })
+  const settle = (request: RequestMark, isFinal: boolean) => kv.transact((tx) => settleFailure(tx, request, { error, isFinal }))
+  assert.equal(await settle(mark('a', { arrival: 'second' }), true), true)
+  await assert.rejects(add(kv, mark('a', { arrival: 'first' })), error)
+  await assert.rejects(recalled(kv, mark('a', { arrival: 'third' })), error)
+  assert.equal(await settle(mark('b'), false), true)
+  assert.equal(await settle(mark('b'), false), true)
+  await assert.rejects(add(kv, mark('b')), { code: 'UNAVAILABLE', message: /nothing was done/ })
+  assert.equal(await add(kv, mark('b', { arrival: 'later' })), 'answer 1')
+  assert.deepEqual(
+    [await settle(mark('b'), true), await settle(mark('b'), false)],
+    [false, false],
+    'what was done has not failed',
+  )
+  assert.equal(await settle(mark('b', { fingerprint: Buffer.alloc(16, 'other') }), true), true)
+  assert.equal(await add(kv, mark('b')), 'answer 1')
 })
 
 test('another request by the same name is refused', async () => {

@@ -19,14 +19,15 @@ export interface ResultCodec<T> {
  *  is a row itself, and whoever leads goes on to the next from time to time (`nextGeneration`). */
 interface Generation {
   readonly number: number
-  /** Of its rows. */
+  /** Of its rows, about. */
   readonly bytes: number
 }
 
 /** Two generations of both origins have four times as much. A result has some 250 bytes with its key: a million of them. */
 const GENERATION_BYTES_MAX = 256 * 1024 * 1024
-/** Of a row, beside its id and the result. */
-const ROW_BYTES = 14 + 18
+/** Of the key of a row, beside its id. */
+const KEY_BYTES = 14
+const ROWS_PER_COUNT = 16
 const FORMAT = 1
 const HEAD_BYTES = 18
 const DONE = 0
@@ -124,7 +125,7 @@ function refusedIn(row: Buffer): string[] {
 /** Lets the youngest generation be the one before, whose rows are found for one more. */
 export function nextGeneration(tx: Transaction, origin: MarkOrigin): void {
   const { number } = generationOf(tx, origin)
-  tx.put(rememberedKey(originByte(origin)), encodeGeneration({ number: number + 1, bytes: 0 }))
+  tx.put(youngestKey(origin), encodeGeneration({ number: number + 1, bytes: 0 }))
 }
 
 /** Removes up to `limit` rows of generations that nobody looks at any more. @returns how many */
@@ -139,7 +140,7 @@ export function forgetOldResults(tx: Transaction, origin: MarkOrigin, limit: num
 /** Whether any result is remembered. */
 export function hasResults(snapshot: Snapshot, origin: MarkOrigin): boolean {
   const start = rememberedKey(originByte(origin), 0)
-  const end = keyAfterPrefix(rememberedKey(originByte(origin)))
+  const end = keyAfterPrefix(youngestKey(origin))
   return snapshot.range({ start, end, limit: 1 }).next().done !== true
 }
 
@@ -154,13 +155,26 @@ function write(tx: Transaction, { origin, id, fingerprint }: RequestMark, kind: 
   const { number, bytes } = generationOf(tx, origin)
   if (bytes > GENERATION_BYTES_MAX)
     throw new ShoalError('BUSY', 'The results of too many requests are remembered: send it again in a while')
-  const at = originByte(origin)
-  tx.put(rememberedKey(at, number, id), Buffer.concat([Buffer.of(FORMAT, kind), fingerprint, rest]))
-  tx.put(rememberedKey(at), encodeGeneration({ number, bytes: bytes + ROW_BYTES + id.length + rest.length }))
+  const row = Buffer.allocUnsafe(HEAD_BYTES + rest.length)
+  row[0] = FORMAT
+  row[1] = kind
+  fingerprint.copy(row, 2)
+  rest.copy(row, HEAD_BYTES)
+  tx.put(rememberedKey(originByte(origin), number, id), row)
+  if (!isCounted(id)) return
+  const rowBytes = KEY_BYTES + id.length + row.length
+  tx.put(youngestKey(origin), encodeGeneration({ number, bytes: bytes + rowBytes * ROWS_PER_COUNT }))
+}
+
+/** One row in so many stands for all of them: names are as good as random. */
+function isCounted(id: Buffer): boolean {
+  let sum = 0
+  for (const byte of id) sum += byte
+  return sum % ROWS_PER_COUNT === 0
 }
 
 function generationOf(snapshot: Snapshot, origin: MarkOrigin): Generation {
-  return snapshot.getDecoded(rememberedKey(originByte(origin)), decodeGeneration) ?? FIRST
+  return snapshot.getDecoded(youngestKey(origin), decodeGeneration) ?? FIRST
 }
 
 function encodeGeneration({ number, bytes }: Generation): Buffer {
@@ -174,6 +188,8 @@ function decodeGeneration(bytes: Buffer): Generation {
   return { number: readU64(bytes, 0), bytes: readU64(bytes, 8) }
 }
 
+const YOUNGEST_KEYS: Readonly<Record<MarkOrigin, Buffer>> = { client: rememberedKey(0), door: rememberedKey(1) }
+const youngestKey = (origin: MarkOrigin): Buffer => YOUNGEST_KEYS[origin]
 const originByte = (origin: MarkOrigin): number => MARK_ORIGINS.indexOf(origin)
 
 function otherRequest(): ShoalError {

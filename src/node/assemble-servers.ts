@@ -77,7 +77,8 @@ export function assembleServers(parts: ServerParts): Servers {
   const { authenticator, leadership, peers } = parts
   const { strong } = parts
   const settleRequest = parts.volumes.settleRequest.bind(parts.volumes)
-  const services = { ...parts, ...parts.node, settleRequest, fsck: (options: FsckOptions) => strong.fsck(options) }
+  const remembers = parts.volumes.remembers.bind(parts.volumes)
+  const services = { ...parts, ...parts.node, settleRequest, remembers, fsck: (options: FsckOptions) => strong.fsck(options) }
   const restDoor = assembleRest(services, httpMetrics)
   const traffic = { base: noTraffic(), s3: noTraffic() }
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator) || isOfEventual(exchange, parts.eventual)
@@ -89,7 +90,7 @@ export function assembleServers(parts: ServerParts): Servers {
   const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: listed }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))
   const s3Requests = new S3Requests(parts.config.s3.domains)
-  const s3Here = assembleS3(parts)
+  const s3Here = assembleS3({ ...parts, settleRequest })
   const isS3ServedHere = (exchange: Exchange) => s3Requests.isOfEventual(exchange, parts.eventual)
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: isS3ServedHere })
   const s3Elsewhere = forwarding(parts, { server: 's3', door: s3Here, forwarding: s3Forwarding })
@@ -117,11 +118,12 @@ export type RestParts = Pick<ServerParts, 'config' | 'ports'> &
 export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
   const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, backup, state, status, stopping, fsck } =
     parts
-  const { settleRequest } = parts
+  const { settleRequest, remembers } = parts
   const { limits } = config
   return new RestDoor({
     ...ports,
     ...(settleRequest === undefined ? {} : { settleRequest }),
+    ...(remembers === undefined ? {} : { remembers }),
     state,
     status,
     stopping,
@@ -142,14 +144,15 @@ export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
 /** What the S3 door is made of. */
 export type S3Parts = Pick<ServerParts, 'config' | 'findKey' | 'ports'> & {
   readonly volumes: S3Services['volumes']
+  readonly settleRequest?: NonNullable<S3Services['settleRequest']>
   readonly keyring: Pick<Keyring, 'list'>
 }
 
-export function assembleS3({ config, volumes, keyring, findKey, ports }: S3Parts): Door {
+export function assembleS3({ config, volumes, keyring, findKey, ports, settleRequest }: S3Parts): Door {
   const { limits, s3 } = config
   return new S3Door({
     volumes,
-    settleRequest: (request, error) => volumes.settleRequest(request, error),
+    ...(settleRequest === undefined ? {} : { settleRequest }),
     findKey,
     names: new PrincipalNames(() => keyring.list().map(({ principal }) => principal)),
     objectOwnership: s3.objectOwnership,

@@ -82,6 +82,11 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
     return this.#eventual.has(name) ? this.#eventual.removeBucket(name) : this.#strong.removeBucket(name, caller)
   }
 
+  /** Whether results of changes of the volume are remembered. */
+  remembers(name: string): boolean {
+    return !this.#eventual.has(name)
+  }
+
   /** What is to be told of a request for a volume that has failed, and may have come before. Of eventual ones nothing is remembered. */
   async settleRequest(name: string, request: RequestMark, error: ShoalError): Promise<ShoalError> {
     return this.#eventual.has(name) ? error : this.#strong.settleRequest(request, error)

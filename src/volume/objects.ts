@@ -173,9 +173,9 @@ export interface Objects {
   makeKey(customerKey?: Buffer): { readonly key: ContentKey; readonly encryption: ObjectEncryption }
   /** `undefined` if it was sealed otherwise. */
   openKey(encryption: ObjectEncryption, customerKey?: Buffer): ContentKey | undefined
-  /** What a request of this caller that was done already has made of `key`: for one whose source or upload may be gone by now.
-   *  @throws UNAVAILABLE if it is a question, and was not done */
-  recall(key: string, caller: Caller): Promise<ObjectInfo | undefined>
+  /** What a request of this caller that was done already has made of `key`: for one whose source or upload may be gone by now. Only where
+   *  results are remembered. @throws UNAVAILABLE if it is a question, and was not done */
+  recall?(key: string, caller: Caller): Promise<ObjectInfo | undefined>
   /** Makes or replaces the object in one step. Directories on the way are made; they go with the last object in them. */
   put(key: string, body: BodyStream | Buffer, options: PutOptions): Promise<ObjectInfo>
   /** A delete marker, where that is the version asked for or the newest one. */

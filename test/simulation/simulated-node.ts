@@ -16,8 +16,7 @@ import { UnderWay } from '#gateway/http/under-way.ts'
 import { forwardMethods } from '#gateway/http/forward-methods.ts'
 import { MemoryBase, MemoryDisk } from '#kv/memory.ts'
 import { ReplicatedStore } from '#kv/replicated.ts'
-import type { KeyValueStore, Snapshot } from '#kv/store.ts'
-import { KIND } from '#metadata/keys.ts'
+import type { KeyValueStore } from '#kv/store.ts'
 import { ChunkCluster } from '#node/chunk-cluster.ts'
 import { NodeClusterAdmin } from '#node/cluster-admin.ts'
 import { ClusterNode } from '#node/cluster-node.ts'
@@ -49,6 +48,7 @@ import { WireServer } from '#wire/server.ts'
 import { replacing } from './defects.ts'
 import type { Defects } from './defects.ts'
 import { forgetfulFiles } from './forgetful-files.ts'
+import { forgettingResults } from './forgetting-results.ts'
 import { ProcessPorts } from './process-ports.ts'
 import { ROOT_KEY, TIMING } from './settings.ts'
 import { slowFiles } from './slow-files.ts'
@@ -376,19 +376,6 @@ export class SimulatedNode {
     }
     return identity as unknown as ClusterIdentity
   }
-}
-
-/** Rows of results are written and never found. */
-function forgettingResults(kv: KeyValueStore): KeyValueStore {
-  const blind = <S extends Snapshot>(snapshot: S): S =>
-    replacing<Snapshot>(snapshot, {
-      get: (key) => (key[8] === KIND.remembered ? undefined : snapshot.get(key)),
-      getDecoded: (key, decode) => (key[8] === KIND.remembered ? undefined : snapshot.getDecoded(key, decode)),
-    }) as S
-  return replacing<KeyValueStore>(kv, {
-    read: (fn) => kv.read((snapshot) => fn(blind(snapshot))),
-    transact: (fn, options) => kv.transact((tx) => fn(blind(tx)), options),
-  })
 }
 
 /** Without asking the log whether there is something newer. */

@@ -12,6 +12,8 @@ import { UnderWay } from './under-way.ts'
 export const FORWARD_METHOD = 'http.forward'
 /** The same for a change whose result is to be remembered: a node that doesn't know the method doesn't do that. */
 export const CHANGE_METHOD = 'http.change'
+/** Answers at once, and nothing. */
+export const ALIVE_METHOD = 'http.alive'
 
 /** Requests of other nodes that are answered at a time, half of what the wire takes (`callsMax`): its other calls go on beside clients that are slow. */
 const REQUESTS_MAX = 2_048
@@ -36,7 +38,7 @@ export function forwardMethods(servers: Readonly<Record<string, HttpServer>>, op
       return serve(call, { servers, underWay, isChange, mayForward: options.fromThreads === true })
     },
   })
-  return { [FORWARD_METHOD]: method(false), [CHANGE_METHOD]: method(true) }
+  return { [FORWARD_METHOD]: method(false), [CHANGE_METHOD]: method(true), [ALIVE_METHOD]: { handle: async () => ({}) } }
 }
 
 interface Serving {

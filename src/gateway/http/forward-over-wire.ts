@@ -3,7 +3,7 @@ import { DELAY_MS_MAX } from '#wire/deadlines.ts'
 import type { PeerAddress } from '#wire/peer-connections.ts'
 import type { PeerCallOptions, WirePeers } from '#wire/peers.ts'
 import { isShoalError } from '#foundation/errors.ts'
-import { CHANGE_METHOD, FORWARD_METHOD } from './forward-methods.ts'
+import { ALIVE_METHOD, CHANGE_METHOD, FORWARD_METHOD } from './forward-methods.ts'
 import { decodeAnswerHead, encodeRequestHead, headInBody, headInHeader, packHead } from './forward-head.ts'
 import { isNothingBegun, nothingBegun } from './forward-target.ts'
 import type { ForwardTarget, ForwardedAnswer, ForwardedCall } from './forward-target.ts'
@@ -26,6 +26,16 @@ export class ForwardOverWire implements ForwardTarget {
 
   get remembers(): boolean {
     return this.#remembers
+  }
+
+  async isAlive(withinMs: number): Promise<boolean> {
+    try {
+      await this.#peers.call(this.#peer, ALIVE_METHOD, { deadlineMs: withinMs })
+      return true
+    } catch (error) {
+      // Any other error is a sign of life, or breaks what waits, too.
+      return !isShoalError(error, 'TIMEOUT')
+    }
   }
 
   async send({ head, content, body, signal, change }: ForwardedCall): Promise<ForwardedAnswer> {

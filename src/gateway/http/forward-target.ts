@@ -32,6 +32,8 @@ export interface ForwardTarget {
   readonly name: string
   /** Whether changes are done once there, however often they are sent. */
   readonly remembers?: boolean
+  /** False if it gives no sign of life within so long; true of one that can't be reached at all: whatever was sent to it fails by itself. */
+  isAlive?(withinMs: number): Promise<boolean>
   /** Resolves with the head of the answer.
    *  @throws what came in place of an answer. With `isNothingBegun` the target has not begun to work on the request, and whatever it asks for can be asked
    *  again; without, nobody knows. What the request's own body throws comes through. */

@@ -11,6 +11,8 @@ import { relayAnswer } from './relay-answer.ts'
 import { LOST_CHANGE } from './request-mark.ts'
 import type { ForwardedChange } from './request-mark.ts'
 import { SentRequest } from './sent-request.ts'
+import { TargetWatch } from './target-watch.ts'
+import type { WatchedTry } from './target-watch.ts'
 import type { UnderWay } from './under-way.ts'
 
 /** Who serves requests. */
@@ -37,7 +39,7 @@ export interface ForwardingDoorOptions {
 const PATIENCE_MS = 5_000
 /** Requests that wait for somebody to lead; further ones are told to come again at once. */
 const WAITING_MAX = 1_000
-/** A node that hands over ends what it was sent before within it; one that is cut off never answers, and shows it only by its silence (10 s). */
+/** A node that hands over ends what it was sent before within it; one that is cut off never answers, and shows it only by its silence. */
 const FORMER_MS = 3_000
 /** Before the second try, doubled for each further one. */
 const FIRST_DELAY_MS = 25
@@ -59,7 +61,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'PR
  *
  *  Any other PUT or DELETE may have been done by then, and once another client has seen that and gone on, doing it again undoes what that one did: idempotent (RFC 9110, section 9.2.2) is not
  *  enough where reads are linearizable. The client is told UNAVAILABLE (503, `Retry-After`), that it may have been done (`ambiguous`), and decides for itself.
- *  A node that others have taken over from counts as lost when it hasn't answered 3 s later.
+ *  A node that others have taken over from counts as lost when it hasn't answered 3 s later; any other that gives no sign of life after 4 to 6 s (`TargetWatch`).
  *  An answer that breaks off after its head was relayed cuts the connection to the client.
  *
  *  While nobody is known who serves it, up to 1,000 requests wait for up to 5 s; then, and beyond that, UNAVAILABLE.
@@ -90,12 +92,14 @@ export class ForwardingDoor implements Door {
   readonly #options: ForwardingDoorOptions
   readonly #waiting = new Set<AbortController>()
   readonly #tries = new Set<Try>()
+  readonly #watch: TargetWatch
   /** Ends the wait for former leaders when nothing waits for one any more. */
   #answered: AbortController | undefined
 
   constructor(options: ForwardingDoorOptions) {
     this.#options = options
     this.name = options.door.name
+    this.#watch = new TargetWatch(this.#tries, options.clock)
     options.forwarding.onChange(() => {
       for (const turn of this.#waiting) turn.abort()
       if (this.#tries.size > 0) void this.#giveUpFormer()
@@ -120,8 +124,10 @@ export class ForwardingDoor implements Door {
 
   /** Whether another node may be able to answer it, or say what became of it: whoever has sent it on asks that one. */
   #isForNextLeader(exchange: Exchange, error: ShoalError): boolean {
-    if (error.code !== 'UNAVAILABLE' || !(isSafe(exchange) || exchange.change?.isQuestion === false)) return false
-    return error.details['ambiguous'] === true || this.#options.forwarding.decide(exchange) !== 'here'
+    const { change } = exchange
+    if (error.code !== 'UNAVAILABLE' || !(isSafe(exchange) || change !== undefined)) return false
+    const isUnknown = error.details['ambiguous'] === true && change?.isQuestion !== true
+    return isUnknown || this.#options.forwarding.decide(exchange) !== 'here'
   }
 
   #serve(exchange: Exchange): void | Promise<void> {
@@ -169,6 +175,7 @@ export class ForwardingDoor implements Door {
     const given = Promise.withResolvers<ForwardedAnswer>()
     const one: Try = { exchange, target, giveUp: given.reject }
     this.#tries.add(one)
+    this.#watch.begin()
     const change: ForwardedChange = { isRepeat: mayBeDone, isQuestion: mayBeDone && !sent.isReplayable }
     const answering = sent.to(target, isRemembered && target.remembers === true ? change : undefined)
     answering.then(given.resolve, given.reject)
@@ -264,10 +271,8 @@ interface Going {
 }
 
 /** One that has no answer yet. */
-interface Try {
+interface Try extends WatchedTry {
   readonly exchange: Exchange
-  readonly target: ForwardTarget
-  giveUp(error: ShoalError): void
 }
 
 /** Known by its class: what a door throws may have the same details, of a call that it made itself. */

@@ -77,7 +77,13 @@ function queryParameters(route: Route): Json[] {
 }
 
 function headerParameters(route: Route): Json[] {
-  return (route.requestHeaders ?? []).map((name) => ({ name, in: 'header', required: false, schema: { type: 'string' } }))
+  const once = route.isRemembered === true ? ['Idempotency-Key', 'X-Shoal-First-Try'] : []
+  return [...(route.requestHeaders ?? []), ...once].map((name) => ({
+    name,
+    in: 'header',
+    required: false,
+    schema: { type: 'string' },
+  }))
 }
 
 function responsesOf(route: Route): Json {

@@ -14,7 +14,11 @@ let keys = 0
 before(async () => {
   fixture = await openFixture()
   const { volumes } = fixture
-  server = await startTestServer({ volumes, settleRequest: (_, mark, error) => volumes.settleRequest(mark, error) })
+  server = await startTestServer({
+    volumes,
+    settleRequest: (_, mark, error) => volumes.settleRequest(mark, error),
+    remembers: (name) => name !== 'eventual',
+  })
 })
 after(() => server[Symbol.asyncDispose]())
 
@@ -75,8 +79,8 @@ const CASES: Record<string, readonly [Ask, Ask?]> = {
     { method: 'PATCH', path: 'volumes/newer', body: '{"quotaFiles":9}' },
   ],
   'a volume that goes': [
-    { method: 'DELETE', path: 'volumes/newer' },
-    { method: 'PUT', path: 'volumes/newer', body: '{}' },
+    { method: 'DELETE', path: 'volumes/going' },
+    { method: 'PUT', path: 'volumes/going', body: '{}' },
   ],
   'a policy': [
     { method: 'PATCH', path: 'volumes/docs', body: '{"quotaFiles":10000}' },
@@ -88,6 +92,7 @@ for (const [what, [ask, undo]] of Object.entries(CASES))
   test(`${what} that is asked for again by the same key gets the same answer, and changes nothing`, async () => {
     await send(put('file', 'contents'))
     await send(put('tree/in/it', 'contents'))
+    await send({ method: 'PUT', path: 'volumes/going', body: '{}' })
     await send(op('file', { op: 'attributes', xattrs: { 'user.gone': 'YQ==' } }))
     const key = newKey()
     const first = await send(ask, key)
@@ -137,6 +142,12 @@ test('a key that was used for another request is refused, and one that can not b
     assert.match(text, /Idempotency-Key was used for another request/)
   }
   assert.equal((await send(put('a', 'one'), 'x'.repeat(256))).status, 400)
+})
+
+test('where nothing is remembered, a POST that may have come before is refused; one that has not, and any without a key, are not', async () => {
+  const ask: Ask = { method: 'POST', path: 'volumes/eventual/entries/a', body: '{"op":"mkdir"}' }
+  assert.deepEqual([(await send(ask, newKey())).status, (await send(ask)).status], [501, 404])
+  assert.equal((await send({ ...ask, headers: { 'x-shoal-first-try': '1' } }, newKey())).status, 404)
 })
 
 test('requests without a key are done each time', async () => {

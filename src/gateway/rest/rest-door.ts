@@ -44,8 +44,9 @@ export class RestDoor implements Door {
       exchange.principal = principal.name
       if (route.method !== 'GET' && route.method !== 'HEAD') refuseForeignSites(exchange)
     }
-    const handling = route.handle(exchange, this.#context)
-    return route.isRemembered === true && mayBeRepeat(exchange) ? this.#settled(exchange, handling) : handling
+    if (route.isRemembered !== true || !mayBeRepeat(exchange)) return route.handle(exchange, this.#context)
+    if (route.method === 'POST' && this.#context.remembers?.(volumeName(exchange)) === false) throw notRemembered()
+    return this.#settled(exchange, route.handle(exchange, this.#context))
   }
 
   /** A failure is told once it is sure that nothing comes of the request any more. */
@@ -67,6 +68,14 @@ export class RestDoor implements Door {
   fail(exchange: Exchange, error: ShoalError): void {
     sendProblem(exchange, error)
   }
+}
+
+function notRemembered(): ShoalError {
+  return new ShoalError(
+    'UNSUPPORTED',
+    'An eventual volume remembers no results: whether this request was done before nobody can say. Look, or send it with a key that was just made (X-Shoal-First-Try)',
+    { details: { ambiguous: true } },
+  )
 }
 
 function answerOtherMethod(exchange: Exchange, allowed: readonly string[]): void {

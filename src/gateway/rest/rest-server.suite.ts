@@ -80,6 +80,7 @@ export async function startTestServer(
     readonly rest?: Partial<RestLimits>
     readonly volumes?: Volumes
     readonly settleRequest?: NonNullable<RestServices['settleRequest']>
+    readonly remembers?: NonNullable<RestServices['remembers']>
     readonly requestLog?: 'all' | 'errors'
     /** False keeps no finished exchanges: for benchmarks. */
     readonly observe?: boolean
@@ -111,6 +112,7 @@ export async function startTestServer(
     classes,
     volumes: options.volumes ?? volumes,
     ...(options.settleRequest === undefined ? {} : { settleRequest: options.settleRequest }),
+    ...(options.remembers === undefined ? {} : { remembers: options.remembers }),
     authenticator,
     keyring,
     cluster: new MemoryCluster(),

@@ -39,6 +39,8 @@ export interface RestServices {
   readonly limits: RestLimits
   /** Aborts when the node begins to stop: streams that only end with their client end then. */
   readonly stopping: AbortSignal
+  /** Whether results of changes of a volume are remembered; they are, where there is no such method. */
+  remembers?(volume: string): boolean
   /** What is to be told of a request that has failed, and may have come before; the same where there is none. */
   settleRequest?(volume: string, request: RequestMark, error: ShoalError): Promise<ShoalError>
   state(): NodeState

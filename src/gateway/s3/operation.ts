@@ -18,8 +18,8 @@ import type { S3Query } from './s3-query.ts'
 /** What the operations need of the node. */
 export interface S3Services {
   readonly volumes: Volumes & ObjectVolumes & BucketVolumes
-  /** What is to be told of a request that has failed, and may have come before. */
-  readonly settleRequest: (request: RequestMark, error: ShoalError) => Promise<ShoalError>
+  /** What is to be told of a request that has failed, and may have come before; the same where there is none. */
+  readonly settleRequest?: (bucket: string, request: RequestMark, error: ShoalError) => Promise<ShoalError>
   readonly findKey: FindKey
   /** Whom access control lists can name. */
   readonly names: PrincipalNames

@@ -74,7 +74,7 @@ export class S3Door implements Door {
       const told = await access.hideAbsence(error, operation, address)
       const { request } = call.caller
       if (request?.isRepeat !== true || !isShoalError(told) || exchange.response.headersSent) throw told
-      throw await services.settleRequest(request, told)
+      throw (await services.settleRequest?.(address.bucket, request, told)) ?? told
     } finally {
       call.close()
     }

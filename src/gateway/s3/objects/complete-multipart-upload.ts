@@ -42,7 +42,7 @@ export const completeMultipartUpload: S3Operation = {
     const id = call.query.get('uploadId') ?? ''
     if (call.exchange.lengthBytes === 0) throw malformed()
     const wanted = readParts(await call.readXml('CompleteMultipartUpload', XML_LIMITS))
-    const before = await objects.recall(call.key, call.caller)
+    const before = await objects.recall?.(call.key, call.caller)
     const upload = before === undefined ? await objects.findUpload(call.key, id) : undefined
     if (upload !== undefined) checkBroughtKey(call, objects, upload)
     const object =

@@ -24,7 +24,7 @@ export const copyObject: S3Operation = {
     const source = readCopySource(call)
     const objects = await openBucket(call)
     const check = writeCheck(call.exchange.headers)
-    const before = await objects.recall(call.key, call.caller)
+    const before = await objects.recall?.(call.key, call.caller)
     if (before !== undefined) return sendCopied(call, objects, before, source.versionId)
     const open = await openCopySource(call, source)
     try {

@@ -77,7 +77,7 @@ export async function startObjectServer(options: ObjectServerOptions = {}): Prom
   })
   const door = new S3Door({
     volumes,
-    settleRequest: (request, error) => volumes.settleRequest(request, error),
+    settleRequest: (_bucket, request, error) => volumes.settleRequest(request, error),
     findKey: (accessKey) => keys.find((key) => key.accessKey === accessKey),
     names: new PrincipalNames(() => keys.map(({ principal }) => principal.name)),
     objectOwnership,
