@@ -5,6 +5,7 @@ import { formatTimestamp } from '#foundation/timestamp.ts'
 import { LoneEtcd } from '#etcd/lone-etcd.ts'
 import { drainLmdbJournal, openLmdbBase } from '#kv/lmdb.ts'
 import { detachReplica, readReplica } from '#kv/replica-row.ts'
+import type { ReplicaRow } from '#kv/replica-row.ts'
 import { ReplicatedStore } from '#kv/replicated.ts'
 import { openDataFolder } from '#platform/data-folder.ts'
 import { storageError } from '#platform/files.ts'
@@ -56,10 +57,9 @@ export async function recoverCluster({ dataPath, how, version }: RecoverOptions)
         'UNSUPPORTED',
         `The metadata in "${folder.path}" is not agreed on by an etcd that the nodes run themselves: there is nothing to be recovered here`,
       )
+    if (how === 'follow') return { ...(await asItIs(folder)), aside: await makeFollowing(folder, mode) }
     const copy = await upToDate(folder)
-    if (how === 'lead') return { ...copy, aside: await makeLeading(folder.path) }
-    if (how === 'follow') return { ...copy, aside: await makeFollowing(folder, mode) }
-    return { ...copy, aside: [] }
+    return { ...copy, aside: how === 'lead' ? await makeLeading(folder.path) : [] }
   } finally {
     await folder.close()
   }
@@ -72,8 +72,23 @@ async function upToDate({ path, nodeId, clusterId }: Folder): Promise<Omit<CopyO
   const before = await readCopy(path)
   const hasEtcd = ((await files.list(join(path, 'etcd', 'member', 'wal'))) ?? []).length > 0
   if (hasEtcd && before !== undefined) await takeTail({ path, nodeId, clusterId })
-  const after = await readCopy(path)
-  return { nodeId, log: after?.stateId.toString('hex') ?? 'none', entry: after?.applied ?? 0 }
+  return describeCopy(nodeId, await readCopy(path))
+}
+
+/** What is put aside may be of no use any more, or be aside already. */
+async function asItIs({ path, nodeId }: Folder): Promise<Omit<CopyOfMetadata, 'aside'>> {
+  const isThere = (await files.facts(join(path, 'meta'))) !== undefined
+  const copy = isThere
+    ? await readCopy(path).catch((error: unknown) => {
+        if (isShoalError(error, 'CONFLICT')) return undefined
+        throw error
+      })
+    : undefined
+  return describeCopy(nodeId, copy)
+}
+
+function describeCopy(nodeId: NodeId, copy: ReplicaRow | undefined): Omit<CopyOfMetadata, 'aside'> {
+  return { nodeId, log: copy?.stateId.toString('hex') ?? 'none', entry: copy?.applied ?? 0 }
 }
 
 async function readCopy(path: string): ReturnType<typeof readReplica> {
