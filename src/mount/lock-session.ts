@@ -78,6 +78,8 @@ export class LockSession implements FileLockService {
   readonly #stop = new AbortController()
   readonly #polls = new Gate({ limit: POLLS_MAX, maxWaiting: WAITS_MAX })
   readonly #owed: MountLock[] = []
+  /** Ends the pause before the next renewal. */
+  #nudge = new AbortController()
   #waits = 0
   #tickets = 0
   #term: Term
@@ -203,7 +205,10 @@ export class LockSession implements FileLockService {
     try {
       return await sessions.change(volume, term.id, { lock, ...more })
     } catch (error) {
-      if (isShoalError(error, 'PRECONDITION_FAILED')) term.ended()
+      if (isShoalError(error, 'PRECONDITION_FAILED')) {
+        term.ended()
+        this.#nudge.abort()
+      }
       throw error
     }
   }
@@ -229,7 +234,9 @@ export class LockSession implements FileLockService {
     const { clock, log } = this.#options
     const { signal } = this.#stop
     for (let isLate = false; ;) {
-      await clock.sleep(this.#term.leaseMs / RENEWALS_PER_LEASE, signal).catch(() => undefined)
+      this.#nudge = new AbortController()
+      const pause = AbortSignal.any([signal, this.#nudge.signal])
+      await clock.sleep(this.#term.leaseMs / RENEWALS_PER_LEASE, pause).catch(() => undefined)
       if (signal.aborted) return
       try {
         await this.#renew()

@@ -90,6 +90,35 @@ END
     },
   },
   {
+    promise: 'SQLite with its WAL has what it committed when its process is killed',
+    see: async ({ sh }) => {
+      const printed = await sh(`
+        writer() { python3 - <<'END'
+import sqlite3
+db = sqlite3.connect('kept.db', isolation_level=None)
+db.execute('pragma journal_mode=wal'); db.execute('pragma synchronous=full')
+db.execute('create table if not exists t(n)')
+while True:
+    db.execute('insert into t select count(*) from t')
+    print(db.execute('select count(*) from t').fetchone()[0], flush=True)
+END
+        }
+        for round in 1 2; do
+          writer > acked & for i in $(seq 100); do if [ $(wc -l < acked) -gt $((round * 5)) ]; then break; fi; sleep 0.05; done
+          pkill -9 -P $! 2>/dev/null || true; kill -9 $! 2>/dev/null || true; wait $! 2>/dev/null || true
+        done
+        python3 - <<'END'
+import sqlite3
+db = sqlite3.connect('kept.db')
+n, last = db.execute('select count(*), max(n) from t').fetchone()
+acked = int(open('acked').read().split()[-1])
+print(n >= acked, last == n - 1, db.execute('pragma integrity_check').fetchone()[0])
+END
+        rm kept.db* acked`)
+      assert.equal(printed, 'True True ok\n')
+    },
+  },
+  {
     promise: 'a rename replaces, refuses to replace, or exchanges, as it is told',
     see: async ({ sh }) => {
       const printed = await sh(`

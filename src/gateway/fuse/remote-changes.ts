@@ -58,7 +58,11 @@ export class RemoteChanges {
   #ofContents({ kind, inode }: Change): Notification[] {
     const node = this.#changed(inode)
     if (node === undefined) return []
-    if (kind === 'attributes') return [{ kind: 'inode', nodeId: node.nodeId }]
+    if (kind === 'attributes') {
+      // Extended ones are told of as well.
+      node.bareUntilMs = 0
+      return [{ kind: 'inode', nodeId: node.nodeId }]
+    }
     this.#forgetContents(node)
     return [{ kind: 'inode', nodeId: node.nodeId, data: WHOLE }]
   }
@@ -106,9 +110,7 @@ export class RemoteChanges {
   #changed(inode: InodeId | undefined): MountedNode | undefined {
     if (inode === undefined) return undefined
     this.#mounted.coherence.changed(inode)
-    const node = this.#mounted.table.find(inode)
-    if (node !== undefined) node.bareUntilMs = 0
-    return node
+    return this.#mounted.table.find(inode)
   }
 
   #listingChanged(inode: InodeId | undefined, told: Notification[]): MountedNode | undefined {

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { test, type TestContext } from 'node:test'
+import type { LockToChange, RemoteLockAnswer, SessionCalls } from '#client/session-calls.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import type { MountLock, WantedLock } from '#gateway/fuse/file-lock-service.ts'
+import { silentLog } from '#observe/log.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
+import { LockSession } from './lock-session.ts'
+
+const LEASE_MS = 30_000
+const DONE: RemoteLockAnswer = { state: 'done', etag: '"7-2"', ctime: '2026-11-26T12:00:00.000000001Z' }
+const wanted = {
+  inode: 7 as InodeId,
+  family: 'posix',
+  owner: '00000000000000aa',
+  kind: 'write',
+  start: 0n,
+  end: 9n,
+  pid: 1,
+} as const satisfies WantedLock
+const unlock: MountLock = { ...wanted, kind: 'unlock' }
+
+const turns = async () => {
+  for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
+}
+
+/** A node that answers as it is told: `fail` is thrown instead. */
+async function begin(t: TestContext) {
+  const clock = new ManualClock()
+  const node = {
+    fail: undefined as ShoalError | undefined,
+    answer: DONE as RemoteLockAnswer,
+    said: [] as string[],
+    sessions: 0,
+    isHeld: false,
+  }
+  const say = (what: string): void => {
+    node.said.push(what)
+    if (node.fail !== undefined) throw node.fail
+  }
+  const sessions = {
+    begin: async () => {
+      node.said.push('begin')
+      node.sessions += 1
+      return { session: `session-${node.sessions}`, leaseMs: LEASE_MS }
+    },
+    renew: async (_: string, session: string) => say(`renew ${session}`),
+    end: async (_: string, session: string) => say(`end ${session}`),
+    change: async (_: string, session: string, { lock, wait }: { lock: LockToChange; wait?: { ticket: string } }) => {
+      say(`${lock.kind} ${session}${wait === undefined ? '' : ` ${wait.ticket}`}`)
+      return node.answer
+    },
+    cancel: async () => {
+      say('cancel')
+      return node.isHeld
+    },
+  } as unknown as SessionCalls
+  const session = await LockSession.begin({
+    sessions,
+    volume: 'docs',
+    mountId: 'ab'.repeat(16),
+    about: '',
+    clock,
+    log: silentLog,
+  })
+  assert.ok(session !== undefined)
+  t.after(() => session.end())
+  return { clock, node, session }
+}
+
+const unreachable = new ShoalError('UNAVAILABLE', 'Nobody there')
+const ended = new ShoalError('PRECONDITION_FAILED', 'The session has ended')
+
+test('a session is believed in for its lease from when its last renewal was sent, and again when it is renewed after all', async (t) => {
+  const { clock, node, session } = await begin(t)
+  const { term } = session
+  node.fail = unreachable
+  clock.advance(LEASE_MS - 1)
+  await turns()
+  assert.equal(term.isAlive, true)
+  clock.advance(1)
+  assert.equal(term.isAlive, false)
+  node.fail = undefined
+  clock.advance(LEASE_MS / 3)
+  await turns()
+  assert.equal(term.isAlive, true)
+  assert.equal(session.term, term)
+})
+
+test('a session that has ended is followed by another one at once, and stays ended', async (t) => {
+  const { node, session } = await begin(t)
+  const { term } = session
+  node.fail = ended
+  await assert.rejects(session.change(wanted), (error) => isShoalError(error, 'PRECONDITION_FAILED'))
+  node.fail = undefined
+  await turns()
+  assert.equal(term.isAlive, false)
+  assert.notEqual(session.term, term)
+  assert.deepEqual(await session.change(wanted), { version: 2, ctimeNs: 1_795_694_400_000_000_001n })
+  assert.equal(node.said.at(-1), 'write session-2')
+})
+
+test('what could not be given up is given up before it is taken anew, or with the next renewal', async (t) => {
+  const { clock, node, session } = await begin(t)
+  node.fail = unreachable
+  assert.equal(await session.change(unlock), undefined)
+  await assert.rejects(session.change(wanted), (error) => isShoalError(error, 'UNAVAILABLE'))
+  node.fail = undefined
+  node.said.length = 0
+  await session.change(wanted)
+  assert.deepEqual(node.said, ['unlock session-1', 'write session-1'])
+  node.fail = unreachable
+  await session.change(unlock)
+  node.fail = undefined
+  node.said.length = 0
+  clock.advance(LEASE_MS / 3)
+  await turns()
+  assert.deepEqual(node.said, ['renew session-1', 'unlock session-1'])
+})
+
+test('a wait asks again with the same ticket, also when the node is away for a moment, and is cancelled at the node', async (t) => {
+  const { clock, node, session } = await begin(t)
+  node.answer = { state: 'waiting' }
+  const stop = new AbortController()
+  node.fail = unreachable
+  const waiting = session.wait(wanted, stop.signal)
+  await turns()
+  node.fail = undefined
+  node.answer = DONE
+  clock.advance(1_000)
+  assert.equal((await waiting).version, 2)
+  assert.deepEqual(node.said.slice(1), ['write session-1 1', 'write session-1 1'])
+  node.fail = unreachable
+  const cancelled = session.wait(wanted, stop.signal)
+  await turns()
+  node.fail = undefined
+  stop.abort()
+  await assert.rejects(cancelled, (error) => isShoalError(error, 'CANCELLED'))
+  assert.equal(node.said.at(-1), 'cancel')
+  // It was given in the moment in which it was cancelled.
+  node.fail = unreachable
+  const again = new AbortController()
+  const given = session.wait(wanted, again.signal)
+  await turns()
+  node.fail = undefined
+  node.isHeld = true
+  again.abort()
+  assert.equal((await given).version, 2)
+})
+
+test('a volume whose locks hold on one machine only has no session', async () => {
+  const refuse = async () => {
+    throw new ShoalError('UNSUPPORTED', 'An eventual volume')
+  }
+  const options = { volume: 'docs', mountId: 'ab'.repeat(16), about: '', clock: new ManualClock(), log: silentLog }
+  assert.equal(await LockSession.begin({ ...options, sessions: { begin: refuse } as unknown as SessionCalls }), undefined)
+})
