@@ -1,23 +1,29 @@
 // npm run bench eventual-peers [PEERS …]: what peers cost a node that takes writes of an eventual volume, and what nodes say to each other at rest.
-// Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to one node, and then half a minute of quiet.
+// Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to one node, and then a while of quiet.
 
+import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
-import { EventualNodes, until } from '../test/support/eventual-nodes.ts'
+import { EventualNodes } from '../test/support/eventual-nodes.ts'
 import { AUTHORIZATION } from '../test/support/node-process.ts'
 import { measureHttpLoad } from './support/http-load.ts'
 
 const PEERS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 2, 6]
-const ROUNDS = 3
-const QUIET_MS = 20_000
-const REST_MS = 30_000
+const ROUNDS = 2
+const QUIET_MS = 10_000
+const REST_MS = 20_000
 const TRAFFIC = /^shoal_(?:wire_(?:sent|received)_bytes_total|gossip_bytes_total)(?:\{[^}]*\})? ([\d.e+]+)$/gm
+
+const ANSWERED = /^shoal_http_requests_total\{[^}]*method="PUT"[^}]*\} ([\d.e+]+)$/gm
 
 const cluster = await EventualNodes.found()
 try {
   await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
   for (const peers of PEERS) {
     if (cluster.nodes.length <= peers) await cluster.grow(peers + 1 - cluster.nodes.length)
-    for (const connections of [1, 16]) await writes(peers, connections)
+    for (const connections of [1, 16]) {
+      await untilQuiet()
+      await writes(peers, connections)
+    }
     if (peers > 0) await rest(peers)
   }
 } finally {
@@ -26,7 +32,9 @@ try {
 
 async function writes(peers: number, connections: number): Promise<void> {
   const rates: number[] = []
+  const costs: number[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
+    const [beforeMs, before] = [cpuMs(0), await writesOf(0)]
     rates.push(
       await measureHttpLoad({
         port: cluster.nodes[0]?.port ?? 0,
@@ -35,20 +43,36 @@ async function writes(peers: number, connections: number): Promise<void> {
         paths: 1_000_000,
         connections,
         warmUpMs: 500,
-        measureMs: 2_500,
+        measureMs: 2_000,
         bodyBytes: 100,
         authorization: AUTHORIZATION,
       }),
     )
+    costs.push(((cpuMs(0) - beforeMs) * 1_000) / ((await writesOf(0)) - before))
     await delay(500)
   }
   const shown = rates.map((rate) => Math.round(rate).toLocaleString('en'))
-  console.log(`${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s`)
+  const cost = costs.map((us) => Math.round(us))
+  console.log(
+    `${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s; ${cost.join(', ')} µs of processor time of the node a write`,
+  )
 }
 
-/** Until everybody has everything, and then for a while. */
+/** Of all threads of a node's process, user and system together (proc(5): fields 14 and 15, in ticks of 10 ms). */
+function cpuMs(at: number): number {
+  const stat = readFileSync(`/proc/${cluster.nodes[at]?.child.pid}/stat`, 'latin1')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) * 10
+}
+
+/** Requests that a node has answered. */
+async function writesOf(at: number): Promise<number> {
+  const text = await (await fetch(`${cluster.nodes[at]?.origin}/metrics`, { headers: { authorization: AUTHORIZATION } })).text()
+  return [...text.matchAll(ANSWERED)].reduce((sum, [, value]) => sum + Number(value), 0)
+}
+
 async function rest(peers: number): Promise<void> {
-  await until('nobody has anything to tell', isQuiet, 180_000)
+  await untilQuiet()
   await delay(QUIET_MS)
   const before = await trafficOf()
   await delay(REST_MS)
@@ -57,6 +81,11 @@ async function rest(peers: number): Promise<void> {
   console.log(
     `${peers + 1} nodes at rest: ${each.map((rate) => rate.toFixed(2)).join(', ')} KB/s of each, sent and received together`,
   )
+}
+
+/** Until everybody has everything: newcomers have much to catch up with. Looking is work, too. */
+async function untilQuiet(): Promise<void> {
+  while (!(await isQuiet())) await delay(2_000)
 }
 
 async function isQuiet(): Promise<boolean> {

@@ -1,6 +1,7 @@
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Snapshot } from '#kv/store.ts'
 import {
+  chunkOfUse,
   chunkUseRange,
   indexKey,
   kindRange,
@@ -17,7 +18,10 @@ const USES_MAX = 100
 
 /** Which of the chunks versions on this node have, those that lost too, or uploads, with the classes of the volumes that they are in. As long
  *  as there is a long file whose list of chunks isn't known here yet, any chunk may be of it: then all others are used too, without a class. */
-export function usedChunks(replica: Replica, ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
+export function usedChunks(
+  replica: Pick<Replica, 'store' | 'table'>,
+  ids: readonly ChunkId[],
+): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
   return replica.store.read((snapshot) => {
     const isAnyUnknown = [...snapshot.range({ ...kindRange('w'), limit: 1 })].length > 0
     const used = new Map<ChunkId, readonly string[]>()
@@ -31,12 +35,24 @@ export function usedChunks(replica: Replica, ids: readonly ChunkId[]): Promise<R
   })
 }
 
+/** Every chunk that versions here have, and then those that long files list, each kind in ascending order of id. */
+export async function* eachUsedChunk({ store }: Pick<Replica, 'store'>): AsyncGenerator<ChunkId> {
+  for (const kind of ['u', 'n'] as const) {
+    let last: ChunkId | undefined
+    for await (const { key } of store.range(kindRange(kind))) {
+      const id = chunkOfUse(key)
+      if (id !== last) yield id
+      last = id
+    }
+  }
+}
+
 /** Whether a version or an upload on this node has the chunk itself, and not as one that it lists. */
-export function isUsedItself(replica: Replica, snapshot: Snapshot, id: ChunkId): boolean {
+export function isUsedItself(replica: Pick<Replica, 'table'>, snapshot: Snapshot, id: ChunkId): boolean {
   return !ownClasses(replica, snapshot, id).next().done
 }
 
-function* ownClasses(replica: Replica, snapshot: Snapshot, id: ChunkId): Generator<string, void> {
+function* ownClasses(replica: Pick<Replica, 'table'>, snapshot: Snapshot, id: ChunkId): Generator<string, void> {
   for (const { key } of snapshot.range({ ...chunkUseRange(id), limit: USES_MAX })) {
     const at = indexKey(placeHashOfChunkUse(key))
     const row = snapshot.get(at)

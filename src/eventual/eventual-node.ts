@@ -5,7 +5,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { answerMessage } from './answer.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
-import { type Message, type Peers, RUMOURS_MAX } from './message.ts'
+import { type Kind, type Message, type Peers, RUMOURS_MAX } from './message.ts'
 import { PageFiller } from './page-filler.ts'
 import type { Replica } from './replica.ts'
 import { tidyReplica } from './tidy.ts'
@@ -21,6 +21,8 @@ export interface EventualTiming {
   readonly reportIntervalMsPerMember: number
   /** Between two looks at what has become old. */
   readonly tidyIntervalMs: number
+  /** How long work for other nodes waits, step by step, while this one takes many writes. */
+  readonly giveWayMs: number
 }
 
 export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
@@ -29,10 +31,15 @@ export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
   exchangeIntervalMs: 5000,
   reportIntervalMsPerMember: 100,
   tidyIntervalMs: 60_000,
+  giveWayMs: 0,
 }
 
 /** Messages of others that are answered at a time; further ones are BUSY. */
 const ANSWERS_MAX = 64
+/** Messages that are work for whoever answers them. */
+const OF_MANY_ENTRIES: ReadonlySet<Kind> = new Set(['rumours', 'list', 'swap'])
+/** News told at a time while this node takes many writes. */
+const BUSY_RUMOURS_MAX = 64
 
 export interface EventualNodeOptions {
   readonly replica: Replica
@@ -105,6 +112,7 @@ export class EventualNode {
     if (this.#answering >= ANSWERS_MAX) throw new ShoalError('BUSY', 'This node answers too many others at the moment')
     this.#answering += 1
     try {
+      if (OF_MANY_ENTRIES.has(message.body.kind)) await this.#giveWay()
       return await answerMessage(this.#replica, message)
     } finally {
       this.#answering -= 1
@@ -117,7 +125,7 @@ export class EventualNode {
     if (rumours.size === 0 || !this.#replica.isAdmitted) return
     const targets = this.#pick(this.#timing.fanOut)
     if (targets.length === 0) return
-    const places = rumours.take(RUMOURS_MAX)
+    const places = rumours.take(this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
     const { entries, floor } = await store.read((snapshot) => {
       const page = new PageFiller(RUMOURS_MAX)
       for (const place of places) if (!page.isFull) page.add(this.#replica.transferred(snapshot, place))
@@ -143,6 +151,7 @@ export class EventualNode {
       peers: this.#peers,
       peer,
       withReport,
+      giveWay: () => this.#giveWay(),
       signal: this.#stopping.signal,
     }).run()
     this.counts.exchanges += 1
@@ -150,6 +159,11 @@ export class EventualNode {
     this.counts.entriesSent += outcome.sent
     this.lastExchangeMs.set(peer, this.#clock.nowMs())
     return outcome
+  }
+
+  async #giveWay(): Promise<void> {
+    const { giveWayMs } = this.#timing
+    if (giveWayMs > 0 && this.#replica.isBusy) await this.#clock.sleep(giveWayMs, this.#stopping.signal)
   }
 
   /** For each entry whether it was news there; `undefined` if there is no answer. */

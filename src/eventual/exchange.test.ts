@@ -19,12 +19,17 @@ async function twoMembers(depth: 2 | 4) {
   const clock = new ManualClock()
   const replicas = [await openReplica({ clock, depth }), await openReplica({ clock, depth, id: 'b' })]
   for (const replica of replicas) for (const letter of ['a', 'b']) await replica.admit(nodeId(letter))
-  const traffic = { bytes: 0, calls: 0, isLost: (_call: number): boolean => false }
+  const traffic = {
+    bytes: 0,
+    calls: 0,
+    isLost: (_call: number): boolean => false,
+    lostAs: 'TIMEOUT' as 'TIMEOUT' | 'UNAVAILABLE',
+  }
   const carry = (message: Message) => {
     const bytes = encodeMessage(message)
     traffic.bytes += bytes.length
     traffic.calls += 1
-    if (traffic.isLost(traffic.calls)) throw new ShoalError('TIMEOUT', 'No answer came')
+    if (traffic.isLost(traffic.calls)) throw new ShoalError(traffic.lostAs, 'No answer came')
     return decodeMessage(bytes)
   }
   const nodes: EventualNode[] = replicas.map(
@@ -111,6 +116,7 @@ test('a message that is lost now and then is sent again, and one exchange moves 
   const { a, b, nodes, traffic } = await twoMembers(4)
   await fill(a, names('of-a/', 500))
   await fill(b, names('of-b/', 500))
+  traffic.lostAs = 'UNAVAILABLE'
   traffic.isLost = (call) => call > 2 && call % 4 === 0
   await nodes[0]!.exchangeWith(nodeId('b'))
   assert.equal(await rootOf(a), await rootOf(b))

@@ -24,6 +24,8 @@ export interface ExchangeOptions {
   readonly peer: NodeId
   /** Whether to speak of members and what they have acknowledged. */
   readonly withReport: boolean
+  /** Awaited before each step of many entries. */
+  readonly giveWay: () => Promise<void>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -125,6 +127,7 @@ export class Exchange {
     const replica = this.#replica
     let [wantsAt, offersAt] = [0, 0]
     while (wantsAt < wants.length || offersAt < offers.length) {
+      await this.#options.giveWay()
       // The floor is read together with the states: it says what their gaps mean.
       const { entries, floor } = await replica.store.read((snapshot) => {
         const page = new PageFiller(SWAP_MAX)
@@ -166,8 +169,8 @@ export class Exchange {
         return await call()
       } catch (error) {
         triesLeft -= 1
-        const isLost = isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')
-        if (!isLost || triesLeft === 0 || this.#options.signal?.aborted === true) throw error
+        // Who has not answered for long is asked again in another exchange.
+        if (!isShoalError(error, 'UNAVAILABLE') || triesLeft === 0 || this.#options.signal?.aborted === true) throw error
       }
     }
   }

@@ -73,7 +73,7 @@ export interface PlaceRange {
 }
 
 /** Rows of a kind. */
-export function kindRange(letter: 'c' | 'k' | 'n' | 'r' | 's' | 't' | 'w' | 'x'): KeyRange {
+export function kindRange(letter: 'c' | 'k' | 'n' | 'r' | 's' | 't' | 'u' | 'w' | 'x'): KeyRange {
   const start = single(letter)
   return { start, end: behind(start) }
 }
@@ -148,6 +148,9 @@ export function chunkUseRange(chunk: ChunkId): KeyRange {
   const start = chunkUseKey(chunk, Buffer.alloc(0))
   return { start, end: behind(start) }
 }
+
+/** Of a row that says what has a chunk: `u` and `n`. */
+export const chunkOfUse = (key: Buffer): ChunkId => key.toString('hex', 2, 34) as ChunkId
 
 export function placeHashOfChunkUse(key: Buffer): Buffer {
   return key.subarray(-PLACE_HASH_BYTES)

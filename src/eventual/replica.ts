@@ -19,6 +19,7 @@ import {
 } from './keys.ts'
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
 import type { TransferredState } from './message.ts'
+import { LoadWindow } from './load-window.ts'
 import { RumourPool } from './rumour-pool.ts'
 
 export interface ReplicaOptions {
@@ -47,6 +48,7 @@ export class Replica {
   readonly rumours: RumourPool
   readonly #floorStep: HybridTime
   readonly #listeners = new Set<() => void>()
+  readonly #load: LoadWindow
   /** Versions refused because they come from too far in the future. */
   refusedFuture = 0
 
@@ -60,6 +62,7 @@ export class Replica {
     })
     this.rumours = new RumourPool(rumourKnownMax)
     this.table = new EntryTable({ node, clock: this.clock, tree: new DigestTree(depth), rumours: this.rumours })
+    this.#load = new LoadWindow(clock)
     this.knowledge = new Knowledge(node, { isFounder, report: start.report })
     this.#floorStep = hybridTimeOf(floorStepMs)
   }
@@ -80,10 +83,16 @@ export class Replica {
     return this.knowledge.isMember
   }
 
+  /** Whether it takes so many writes of its own that work for others is to give way. */
+  get isBusy(): boolean {
+    return this.#load.isHigh
+  }
+
   /** Runs a change of the node's own, and tells of `places` that it gives once it is durable.
    *  @throws UNAVAILABLE before the node is a member */
   async change<T>(fn: (transaction: Transaction, tell: (place: Place) => void) => T): Promise<T> {
     this.#checkAdmitted()
+    this.#load.count()
     const told: Place[] = []
     const result = await this.store.transact((transaction) => fn(transaction, (place) => told.push(place)))
     this.#heard(told)

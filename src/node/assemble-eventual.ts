@@ -16,6 +16,8 @@ import type { EventualCluster } from './eventual-cluster.ts'
 import { EventualUpkeep } from './eventual-upkeep.ts'
 import { FetchedChunks } from './fetched-chunks.ts'
 import { KeepEverywhere } from './keep-everywhere.ts'
+import { LeaderlessRepair } from './leaderless-repair.ts'
+import type { Leadership } from './leadership.ts'
 
 /** The eventual volumes of a node, and what works for them. */
 export interface EventualParts {
@@ -27,6 +29,7 @@ export interface EventualParts {
 
 export function assembleEventual(parts: {
   readonly eventual: EventualCluster
+  readonly cluster: { readonly leadership: Pick<Leadership, 'isLeading' | 'leader'> }
   readonly chunks: Pick<ChunkCluster, 'classes' | 'peers' | 'records'>
   readonly clock: Clock
   readonly random: Random
@@ -73,6 +76,16 @@ export function assembleEventual(parts: {
     () => void volumes.refresh().catch((error: unknown) => log.error('the definitions of volumes could not be read', { error })),
   )
   const keeper = new KeepEverywhere({ replica, definitions, local, chunks: shared, clock, log })
+  const { leadership } = parts.cluster
+  const repair = new LeaderlessRepair({
+    replica,
+    peers: chunks.peers,
+    running: () => peers.running(),
+    view: () => chunks.records.view,
+    isLeaderless: () => !leadership.isLeading && !peers.running().includes(leadership.leader()?.nodeId ?? self),
+    clock,
+    log,
+  })
   const upkeep = new EventualUpkeep({ replica, volumes, chunks: shared, clock, log })
   return {
     volumes,
@@ -82,8 +95,10 @@ export function assembleEventual(parts: {
       await fetched.open()
       keeper.start()
       upkeep.start()
+      repair.start()
     },
     async stop() {
+      await repair.stop()
       await upkeep.stop()
       await keeper.stop()
       await shared.stop()

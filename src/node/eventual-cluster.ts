@@ -40,6 +40,8 @@ const ADMISSION_MS = 250
 /** The door opens without it then. */
 const FIRST_CONTACT_MS = 3_000
 const REMOVALS_MS = 5_000
+/** Some 2,500 entries a second are exchanged then. */
+const GIVE_WAY_MS = 100
 const STATUS_MS = 10_000
 const ROWS_PER_STEP = 1_000
 
@@ -78,7 +80,7 @@ export class EventualCluster {
       removed: cluster.removed,
     })
     this.peers = options.throughPeers?.(wired) ?? wired
-    const timing = { fanOut: options.config.fanout }
+    const timing = { fanOut: options.config.fanout, giveWayMs: GIVE_WAY_MS }
     this.node = new EventualNode({ replica, peers: this.peers, clock, random, log, timing })
     this.methods = eventualMethods(this.node)
     this.#measure(options.metrics)

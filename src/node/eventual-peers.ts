@@ -9,8 +9,9 @@ import type { WirePeers } from '#wire/peers.ts'
 import { readBounded } from '#wire/read-bounded.ts'
 
 const METHOD = 'eventual.message'
-/** The other side's disk may be busy; a rumour is told again, an exchange begun again. */
-const CALL_MS = 20_000
+/** The other side's disk may be busy; a rumour is told again, an exchange begun again. Nothing else is told meanwhile: who was cut off in the middle
+ *  of a call must not be waited for much longer than the cut lasts. */
+const CALL_MS = 6_000
 const RUNNING_MAX = 1_000
 const BOUND = { maxBytes: MESSAGE_BYTES_MAX, what: 'A message about eventual volumes' }
 

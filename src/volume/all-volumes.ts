@@ -36,7 +36,13 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
   }
 
   async listKnown(): Promise<KnownVolumes> {
-    if (this.#isStrongKnown()) return { volumes: await this.list() }
+    if (this.#isStrongKnown()) {
+      try {
+        return { volumes: await this.list() }
+      } catch (error) {
+        if (!isShoalError(error, 'UNAVAILABLE')) throw error
+      }
+    }
     return { volumes: await this.#eventual.list(), missing: 'strong' }
   }
 

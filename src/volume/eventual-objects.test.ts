@@ -102,6 +102,8 @@ test('S3 sees files and what it has put itself, and neither directories nor link
   assert.equal((await volume.stat(p('made')))?.type, 'directory')
   for (const key of ['put', 'put/', 'put/a']) await objects.remove(key, { caller })
   assert.deepEqual(await keysOf(objects), [])
+  await assert.rejects(volumes[0]!.removeBucket('docs'), is('VOLUME_NOT_EMPTY'))
+  await volume.remove(p('link'), { caller })
   await volumes[0]!.removeBucket('docs')
   assert.equal(volumes[0]!.has('docs'), false)
 })

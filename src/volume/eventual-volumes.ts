@@ -1,3 +1,4 @@
+import type { EntryValue } from '#eventual/entry.ts'
 import type { EventualPolicy } from '#eventual/volume-definition.ts'
 import type { EventualVolumeInfo, EventualVolumes as Definitions } from '#eventual/volumes.ts'
 import type { EventualNamespace } from '#eventual/namespace.ts'
@@ -12,6 +13,7 @@ import { ChunkBuffers } from './chunk-buffers.ts'
 import { numberOf } from './eventual-attributes.ts'
 import { ownedBy, ownerOf, settingsOf, withSettings } from './eventual-bucket.ts'
 import { EventualContents } from './eventual-contents.ts'
+import { isObject } from './eventual-object-info.ts'
 import { EventualObjectUploads } from './eventual-object-uploads.ts'
 import { EventualObjects } from './eventual-objects.ts'
 import type { EventualVolumeStores } from './eventual-volume.ts'
@@ -130,11 +132,18 @@ export class EventualVolumes {
     return this.#open(name)
   }
 
-  /** Removes a volume in which S3 sees nothing, with the directories that are left. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */
+  /** Removes a volume in which there is nothing but directories of other doors. @throws VOLUME_NOT_EMPTY, VOLUME_NOT_FOUND */
   async removeBucket(name: string): Promise<void> {
-    const { items } = await (await this.openObjects(name)).listVersions({ limit: 1 })
-    if (items.length > 0)
-      throw new ShoalError('VOLUME_NOT_EMPTY', `The volume "${name}" is not empty: remove its entries first, or force it`)
+    const isMore = (value: EntryValue): boolean => value.type !== 'directory' || isObject(value)
+    const namespace = await this.#options.definitions.open(name)
+    const page = { prefix: '', delimiter: '', limit: 1, counts: isMore }
+    for (let cursor: string | undefined; ;) {
+      const { items, next } = await namespace.objects().list({ ...page, cursor })
+      if (items.length > 0)
+        throw new ShoalError('VOLUME_NOT_EMPTY', `The volume "${name}" is not empty: remove its entries first, or force it`)
+      if (next === undefined) break
+      cursor = next
+    }
     await this.remove(name, { force: true })
   }
 
