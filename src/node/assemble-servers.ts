@@ -2,6 +2,7 @@ import type { BasicAuthenticator } from '#access/basic-authenticator.ts'
 import type { Keyring } from '#access/keyring.ts'
 import type { FindKey } from '#access/principal.ts'
 import type { Config } from '#config/settings.ts'
+import type { NodeId } from '#foundation/ids.ts'
 import type { Door } from '#gateway/http/door.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { ForwardingDoor } from '#gateway/http/forwarding-door.ts'
@@ -50,6 +51,8 @@ export interface ServerParts {
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin
   readonly leadership: Leadership
+  /** What gossip says of a node; all run unless given. */
+  readonly isRunning?: (node: NodeId) => boolean
   /** To send requests on. */
   readonly peers: Pick<WirePeers, 'call'>
   readonly classes: ClassDesk
@@ -85,7 +88,10 @@ export function assembleServers(parts: ServerParts): Servers {
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
   const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: forwarded(place.door) }))
-  const hasLeader = () => leadership.isLeading || leadership.leader() !== undefined
+  const hasLeader = () => {
+    const leader = leadership.leader()
+    return leadership.isLeading || (leader !== undefined && parts.isRunning?.(leader.nodeId) !== false)
+  }
   const listed = new ListingDoor({ here: restDoor, elsewhere: forwarded(restDoor), isListing: isVolumeList, hasLeader })
   const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: listed }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))

@@ -9,7 +9,7 @@ export interface ListingDoorOptions {
   /** Sends requests to whoever knows everything. */
   readonly elsewhere: Door
   isListing(exchange: Exchange): boolean
-  /** Whether anybody is known who leads. */
+  /** Whether anybody is known who leads and runs. */
   hasLeader(): boolean
 }
 

@@ -356,6 +356,7 @@ class Node implements RunningNode {
       tracker: this.#tracker,
       backup: this.#parts.backup,
       leadership: cluster.leadership,
+      isRunning: (node) => cluster.members().some(({ id, liveness }) => id === node && liveness === 'alive'),
       peers: cluster.peers,
       tls: this.#parts.tls?.material,
       servedHere: this.#servedHere,

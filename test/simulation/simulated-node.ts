@@ -286,7 +286,7 @@ export class SimulatedNode {
     const servers = assembleServers({
       config,
       ports: shared,
-      volumes: new AllVolumes(volumes, NO_EVENTUAL),
+      volumes: new AllVolumes(volumes, NO_EVENTUAL, () => leadership.isLeading),
       strong: volumes,
       eventual: NO_EVENTUAL,
       authenticator: new BasicAuthenticator({ ...shared, find: findKey }),
