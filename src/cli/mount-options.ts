@@ -10,8 +10,22 @@ const SWITCHES: Readonly<Record<string, string>> = {
   ro: 'read-only',
   allow_other: 'allow-other',
   noxattr: 'no-xattrs',
+  soft: 'soft',
 }
-const VALUES = new Set(['endpoint', 'access-key', 'secret-key', 'ca-file', 'profile', 'data', 'log-file', 'lock-lease'])
+const VALUES = new Set([
+  'endpoint',
+  'access-key',
+  'secret-key',
+  'ca-file',
+  'profile',
+  'data',
+  'log-file',
+  'lock-lease',
+  'write-mode',
+  'journal',
+  'journal-size',
+  'cache-size',
+])
 /** mount(8) calls its helpers with them: sloppy, without /etc/mtab, verbose. */
 const HELPER_FLAGS = new Set(['-s', '-n', '-v'])
 

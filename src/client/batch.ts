@@ -1,5 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { isErrorCode } from '#foundation/errors.ts'
+import type { RemoteEntry } from './wire.ts'
 
 /** A file, with at most 1 MiB that follows; or a directory or a symbolic link. */
 export interface BatchRecord {
@@ -11,8 +12,21 @@ export interface BatchRecord {
   /** RFC 3339. */
   readonly mtime?: string
   readonly sha256?: string
-  readonly type?: 'directory' | 'symlink'
+  readonly type?: 'directory' | 'symlink' | 'removal'
   readonly target?: string
+  readonly uid?: number
+  readonly gid?: number
+  /** RFC 3339. */
+  readonly atime?: string
+  /** False refuses to make missing directories. */
+  readonly parents?: boolean
+  /** An entity tag, of what a file replaces. */
+  readonly ifMatch?: string
+  readonly ifNoneMatch?: '*'
+  /** Of a removal: what it must be. */
+  readonly inode?: number
+  /** Asks for the entry in the answer. */
+  readonly entry?: boolean
 }
 
 /** Collects the records of one batch in one buffer, so that contents are read from disk straight into what goes out. */
@@ -69,12 +83,12 @@ export class BatchBuffer {
   }
 }
 
-/** What became of each record: `undefined` for stored, else why not. */
-export type BatchResult = readonly (ShoalError | undefined)[]
+/** What became of each record: the entry where it was asked for, `undefined` for stored or removed, else why not. */
+export type BatchResult = readonly (RemoteEntry | ShoalError | undefined)[]
 
 /** Reads a batch's answer. @throws INTERNAL if there are fewer lines than `records` */
 export function parseBatchAnswer(body: Buffer, records: number): BatchResult {
-  const results: (ShoalError | undefined)[] = []
+  const results: (RemoteEntry | ShoalError | undefined)[] = []
   let start = 0
   while (start < body.length) {
     let end = body.indexOf(10, start)
@@ -88,8 +102,9 @@ export function parseBatchAnswer(body: Buffer, records: number): BatchResult {
   return results
 }
 
-function parseBatchLine(line: string): ShoalError | undefined {
-  if (line.startsWith('{"status":20')) return undefined
+function parseBatchLine(line: string): RemoteEntry | ShoalError | undefined {
+  if (line.startsWith('{"status":20') && !line.includes(',"entry":{')) return undefined
+  if (line.startsWith('{"status":20')) return (JSON.parse(line) as { entry: RemoteEntry }).entry
   const problem = JSON.parse(line) as { status?: number; code?: string; detail?: string; title?: string }
   if (problem.status !== undefined && problem.status < 300) return undefined
   const code = problem.code !== undefined && isErrorCode(problem.code) ? problem.code : 'INTERNAL'

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
 import { afterEach, beforeEach, describe, it } from 'node:test'
-import { isShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { decodeName } from '#foundation/name.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
@@ -247,9 +247,9 @@ describe('a batch', () => {
     batch.add({ path: 'a/b', size: 3, mode: '0600' })?.write('abc')
     batch.add({ path: 'dir', size: 0, type: 'directory' })
     batch.add({ path: 'a/b/c', size: 0 })
-    const results = await client.writeBatch('docs', 'base', batch)
+    const results = await client.batches.store('docs', 'base', batch)
     assert.deepEqual(
-      results.map((result) => result?.code),
+      results.map((result) => (result instanceof ShoalError ? result.code : result)),
       [undefined, undefined, 'NOT_A_DIRECTORY'],
     )
     assert.equal((await client.readSmallFile('docs', 'base/a/b')).bytes.toString(), 'abc')

@@ -1,7 +1,6 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { BackupCalls } from './backup-calls.ts'
-import { parseBatchAnswer } from './batch.ts'
-import type { BatchResult } from './batch.ts'
+import { BatchCalls } from './batch-calls.ts'
 import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
 import type { SignalOption } from './call-parts.ts'
 import { ClusterCalls } from './cluster-calls.ts'
@@ -49,6 +48,7 @@ export class ShoalClient {
   readonly classes: ClassCalls
   readonly tracker: TrackerCalls
   readonly conflicts: ConflictCalls
+  readonly batches: BatchCalls
   readonly backup: BackupCalls
   readonly sessions: SessionCalls
   readonly #transport: Transport
@@ -59,6 +59,7 @@ export class ShoalClient {
     this.cluster = new ClusterCalls((call) => this.#json(call))
     this.classes = new ClassCalls((call) => this.#json(call))
     this.conflicts = new ConflictCalls((call) => this.#json(call))
+    this.batches = new BatchCalls(async (call) => (await this.#transport.send(call)).body)
     this.tracker = new TrackerCalls((call) => this.#json(call))
     this.sessions = new SessionCalls((call) => this.#json(call))
     this.backup = new BackupCalls({
@@ -238,29 +239,16 @@ export class ShoalClient {
     return entry
   }
 
-  /** Stores the records of a `BatchBuffer` below the directory at `path`. */
-  async writeBatch(
+  /** Writes at most 64 MiB at an offset of an existing file. */
+  writeRange(
     volume: string,
     path: string,
-    batch: { readonly bytes: Buffer; readonly records: number; readonly signal?: AbortSignal | undefined },
-  ): Promise<BatchResult> {
-    const answer = await this.#transport.send({
-      method: 'POST',
-      path: target(volume, 'batch', path),
-      headers: { 'content-type': 'application/octet-stream' },
-      body: batch.bytes,
-      // Each record replaces a whole file: sent twice, it leaves what it leaves once.
-      idempotent: true,
-      signal: batch.signal,
-    })
-    return parseBatchAnswer(answer.body, batch.records)
-  }
-
-  /** Writes at most 64 MiB at an offset of an existing file. */
-  writeRange(volume: string, path: string, write: { readonly offset: number; readonly bytes: Uint8Array }): Promise<RemoteEntry> {
+    write: { readonly offset: number; readonly bytes: Uint8Array; readonly ifMatch?: string },
+  ): Promise<RemoteEntry> {
     return this.#json({
       method: 'PATCH',
       path: `${target(volume, 'files', path)}?offset=${write.offset}`,
+      ...(write.ifMatch === undefined ? {} : { headers: { 'if-match': write.ifMatch } }),
       body: write.bytes,
       idempotent: true,
     })
@@ -297,7 +285,12 @@ export class ShoalClient {
     return this.#operate(volume, path, { op: 'link', to })
   }
 
-  move(volume: string, path: string, options: { to: string; mode?: MoveMode; parents?: boolean }): Promise<RemoteEntry> {
+  /** `ifMatch` and `ifNoneMatch` are conditions for what is at `to`. */
+  move(
+    volume: string,
+    path: string,
+    options: { to: string; mode?: MoveMode; parents?: boolean; ifMatch?: string; ifNoneMatch?: '*' },
+  ): Promise<RemoteEntry> {
     return this.#operate(volume, path, { op: 'move', ...options })
   }
 
@@ -323,8 +316,9 @@ export class ShoalClient {
     return this.#operate(volume, path, { op: 'copy-range', ...range }, { idempotent: true })
   }
 
-  truncate(volume: string, path: string, sizeBytes: number): Promise<RemoteEntry> {
-    return this.#operate(volume, path, { op: 'truncate', size: sizeBytes }, { idempotent: true })
+  truncate(volume: string, path: string, sizeBytes: number, ifMatch?: string): Promise<RemoteEntry> {
+    const operation = { op: 'truncate', size: sizeBytes, ...(ifMatch === undefined ? {} : { ifMatch }) }
+    return this.#operate(volume, path, operation, { idempotent: true })
   }
 
   /** Makes a range a hole. */

@@ -9,7 +9,8 @@ import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { AttributeChanges, ListOptions, Locations, OpenFile, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, Conditions, ListOptions, Locations, OpenFile, Volume } from '#volume/volume.ts'
+import type { DataCache } from './data-cache.ts'
 import { attributesOf } from './remote-attributes.ts'
 
 /** How old the figures of `df` may be. */
@@ -22,6 +23,7 @@ export class RemoteVolume implements MountableVolume {
   readonly #client: ShoalClient
   readonly #name: string
   readonly #clock: Pick<Clock, 'monotonicMs'>
+  #cache: DataCache | undefined
   #info: VolumeInfo
   #infoFromMs: number
 
@@ -71,13 +73,23 @@ export class RemoteVolume implements MountableVolume {
   /** What is read is compared with what was opened: CONFLICT if the file has changed since. */
   async openFile(path: Path): Promise<OpenFile | undefined> {
     const attributes = await this.stat(path)
-    if (attributes === undefined) return undefined
-    return {
+    return attributes === undefined ? undefined : this.openKnown(path, attributes)
+  }
+
+  /** Opens what the caller knows to be there, without asking. */
+  openKnown(path: Path, attributes: Attributes): OpenFile {
+    const file: OpenFile = {
       attributes,
       bytes: attributes.sizeBytes === 0 ? Buffer.alloc(0) : undefined,
       read: (range, signal) => this.#read(path, { attributes, range, signal }),
       close: () => undefined,
     }
+    return this.#cache === undefined || attributes.type !== 'file' ? file : this.#cache.open(file)
+  }
+
+  /** Keeps what is read from now on. */
+  keepIn(cache: DataCache): void {
+    this.#cache = cache
   }
 
   async writeFile(...[path, body, options]: Arguments<'writeFile'>): ReturnType<Volume['writeFile']> {
@@ -94,12 +106,13 @@ export class RemoteVolume implements MountableVolume {
     return { attributes: attributesOf(entry), created: true }
   }
 
-  async writeAt(...[path, { offset, bytes }]: Arguments<'writeAt'>): Promise<Attributes> {
-    return attributesOf(await this.#client.writeRange(this.#name, formatPath(path), { offset, bytes }))
+  async writeAt(...[path, { offset, bytes, conditions }]: Arguments<'writeAt'>): Promise<Attributes> {
+    const write = { offset, bytes, ...tagIn(conditions) }
+    return attributesOf(await this.#client.writeRange(this.#name, formatPath(path), write))
   }
 
-  async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
-    return attributesOf(await this.#client.truncate(this.#name, formatPath(path), sizeBytes))
+  async truncate(...[path, sizeBytes, , conditions]: Arguments<'truncate'>): Promise<Attributes> {
+    return attributesOf(await this.#client.truncate(this.#name, formatPath(path), sizeBytes, tagIn(conditions).ifMatch))
   }
 
   async punch(path: Path, range: { readonly offset: number; readonly length: number }): Promise<Attributes> {
@@ -153,8 +166,9 @@ export class RemoteVolume implements MountableVolume {
     return attributesOf(await this.#client.link(this.#name, formatPath(source), formatPath(target)))
   }
 
-  async rename(...[source, target, { mode }]: Arguments<'rename'>): Promise<Attributes> {
-    const options = { to: formatPath(target), ...(mode === undefined ? {} : { mode }) }
+  async rename(...[source, target, { mode, conditions }]: Arguments<'rename'>): Promise<Attributes> {
+    const isNew = conditions?.ifNoneMatch === '*' ? { ifNoneMatch: '*' as const } : {}
+    const options = { to: formatPath(target), ...(mode === undefined ? {} : { mode }), ...tagIn(conditions), ...isNew }
     return attributesOf(await this.#client.move(this.#name, formatPath(source), options))
   }
 
@@ -213,7 +227,13 @@ export class RemoteVolume implements MountableVolume {
   }
 }
 
-function octal(mode: number): string {
+/** A mount has one entity tag to compare with. */
+function tagIn(conditions: Conditions | undefined): { ifMatch?: string } {
+  const tag = Array.isArray(conditions?.ifMatch) ? (conditions.ifMatch as readonly string[])[0] : undefined
+  return tag === undefined ? {} : { ifMatch: tag }
+}
+
+export function octal(mode: number): string {
   return mode.toString(8).padStart(4, '0')
 }
 
@@ -236,7 +256,7 @@ function infoOf(info: RemoteVolumeInfo): VolumeInfo {
     tenant: 1 as TenantId,
     name: info.name,
     policy: {
-      consistency: 'strong',
+      consistency: info.consistency === 'eventual' ? 'eventual' : 'strong',
       class: info.class,
       chunkSizeBytes: info.chunkSizeBytes,
       quotaBytes: info.quotaBytes ?? undefined,

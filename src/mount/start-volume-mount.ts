@@ -9,7 +9,10 @@ import type { Clock } from '#platform/clock.ts'
 import type { FuseMounts } from '#platform/fuse-device.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
+import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { LockSession } from './lock-session.ts'
+import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
+import { RemoteUploads } from './remote-uploads.ts'
 import { RemoteVolume } from './remote-volume.ts'
 
 const LOCK_FEATURES = ['POSIX_LOCKS', 'FLOCK_LOCKS'] as const
@@ -25,6 +28,10 @@ export interface VolumeMountOptions {
   readonly readOnly: boolean
   /** Without them the kernel asks for none: the first answer to such a question holds for all. */
   readonly keepsXattrs: boolean
+  /** Changes are made when they are in a journal on this machine; without it, when the cluster has them. */
+  readonly writeBack: WriteBackSettings | undefined
+  /** Contents that were read are kept on this machine. */
+  readonly cache: Omit<DataCacheOptions, 'identity' | 'log'> | undefined
   readonly mounts: FuseMounts
   /** By which other mounts know this one: a host and a directory. */
   readonly about: string
@@ -35,7 +42,9 @@ export interface VolumeMountOptions {
   readonly log: Log
 }
 
-/** A volume that is mounted. */
+const CALLER = { principal: 'mount' }
+
+/** A volume that is mounted. `ended` waits until what was written has been sent. */
 export type VolumeMount = Pick<FuseMount, 'ended' | 'unmount'>
 
 /** Mounts a volume of a node. What a program that was killed has left of a mount at that directory is cleared away.
@@ -47,11 +56,19 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   if (there.state === 'mounted' && there.type === 'fuse.shoal')
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
   const remote = await RemoteVolume.open(client, volume, clock)
+  const identity = `volume ${remote.info.id} (${volume}) of ${(await client.status()).clusterId}`
+  if (options.cache !== undefined) remote.keepIn(new DataCache({ ...options.cache, identity, log: options.log }))
   const mountId = random.bytes(16).toString('hex')
   const locks = await LockSession.begin({ ...options, sessions: client.sessions, mountId })
+  let mounted: MountedVolume | undefined
+  let back: WriteBack | undefined
   try {
-    return await serve(options, { remote, mountId, locks })
+    back = await openBack(options, { remote, identity }, () => mounted)
+    const parts = back === undefined ? { volume: remote } : { volume: back.volume, back: back.volume, own: back.own }
+    mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log })
+    return await serve(options, { mounted, back, locks })
   } catch (error) {
+    await back?.close()
     await locks?.end()
     throw error
   }
@@ -60,22 +77,14 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
 async function serve(
   options: VolumeMountOptions,
   {
-    remote,
-    mountId,
+    mounted,
+    back,
     locks,
-  }: { readonly remote: RemoteVolume; readonly mountId: string; readonly locks: LockSession | undefined },
+  }: { readonly mounted: MountedVolume; readonly back: WriteBack | undefined; readonly locks: LockSession | undefined },
 ): Promise<VolumeMount> {
-  const { client, volume, keepsXattrs, clock, random, log } = options
+  const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
-  const mounted = await MountedVolume.open({
-    volume: remote,
-    mountId,
-    caller: { principal: 'mount' },
-    clock,
-    random,
-    log,
-  })
   const mount = await FuseMount.start({
     ...options,
     source: `shoal:${volume}`,
@@ -91,13 +100,36 @@ async function serve(
   const changes = new RemoteChanges(mounted, notify)
   const follower = new ChangeFollower({ client, volume, coherence: mounted.coherence, changes, clock, log })
   follower.start()
-  const ended = mount.ended.finally(() => {
+  const ended = mount.ended.finally(async () => {
     follower.stop()
-    return locks?.end()
+    await back?.close()
+    await locks?.end()
   })
   // Who mounted it hears of it.
   ended.catch(() => undefined)
   return { ended, unmount: (how) => mount.unmount(how) }
+}
+
+/** Eventual volumes have no versions to compare with: they are written through. */
+async function openBack(
+  { client, volume, writeBack, clock, log }: VolumeMountOptions,
+  { remote, identity }: { readonly remote: RemoteVolume; readonly identity: string },
+  mounted: () => MountedVolume | undefined,
+): Promise<WriteBack | undefined> {
+  if (writeBack === undefined || remote.info.policy.consistency === 'eventual') return undefined
+  return openWriteBack({
+    ...writeBack,
+    remote,
+    uploads: new RemoteUploads(client, volume),
+    identity,
+    caller: CALLER,
+    clock,
+    log,
+    isTold: () => mounted()?.coherence.isTold === true,
+    isShown: (inode) => mounted()?.table.find(inode) !== undefined,
+    onLost: (inode) => mounted()?.lost(inode),
+    onSettled: (inode, versions) => mounted()?.settled(inode, versions),
+  })
 }
 
 /** Linux from 6.16 on drops all names at once. */

@@ -9,6 +9,11 @@ export function writeBlockChecksums(bytes: Uint8Array, blockBytes: number, { tab
   }
 }
 
+/** The CRC32C of pieces one after another. */
+export function checksumOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, piece) => crc32c(piece, sum), 0)
+}
+
 /** The CRC32C of each block, little-endian. */
 export function blockChecksums(bytes: Uint8Array, blockBytes: number): Buffer {
   const table = Buffer.allocUnsafe(4 * Math.ceil(bytes.length / blockBytes))

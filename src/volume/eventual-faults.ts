@@ -16,3 +16,7 @@ export function alreadyThere(path: Path): ShoalError {
 export function unsupported(what: string): ShoalError {
   return new ShoalError('UNSUPPORTED', `${what}: an eventual volume has no such thing`)
 }
+
+export function rootStays(): ShoalError {
+  return new ShoalError('NOT_PERMITTED', "The root directory itself can't be replaced, moved or removed")
+}

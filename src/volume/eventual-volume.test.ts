@@ -115,7 +115,7 @@ test('files and trees are renamed and copied, and changed in ranges', async () =
   await assert.rejects(volume.rename(p('dst'), p('copy'), { caller }), is('ALREADY_EXISTS'))
   await volume.writeAt(p('dst/a'), { offset: 7, bytes: Buffer.from('gap') })
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'first\0\0gap')
-  await volume.truncate(p('dst/a'), 3)
+  await volume.truncate(p('dst/a'), 3, caller)
   await volume.copyRange({ source: p('copy/a'), sourceOffset: 2, target: p('dst/a'), targetOffset: 1, length: 2 })
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'frs')
 })

@@ -14,7 +14,7 @@ import { checkAttributes } from './check-attributes.ts'
 import { attributesOf, baseOf, directoryKey, impliedDirectory, NO_CONTENT, valueChanges } from './eventual-attributes.ts'
 import { EventualConflicts } from './eventual-conflicts.ts'
 import type { EventualContentStores, EventualContents } from './eventual-contents.ts'
-import { alreadyThere, isADirectory, notFound, unsupported } from './eventual-faults.ts'
+import { alreadyThere, isADirectory, notFound, unsupported, rootStays } from './eventual-faults.ts'
 import { EventualFile } from './eventual-file.ts'
 import { listDirectory } from './eventual-listing.ts'
 import { checkTarget, linkTarget } from './eventual-links.ts'
@@ -94,8 +94,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   async locate(path: Path): Promise<port.Locations | undefined> {
     const found = await this.#follow(path)
-    if (found === undefined) return undefined
-    return { attributes: this.#attributes(found), extents: await this.#contents.locate(found.value) }
+    return found && { attributes: this.#attributes(found), extents: await this.#contents.locate(found.value) }
   }
 
   async writeFile(path: Path, body: port.BodyStream | Buffer, options: port.WriteOptions): Promise<port.WriteResult> {
@@ -121,13 +120,13 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     )
   }
 
-  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }): Promise<Attributes> {
-    const { offset, bytes } = write
-    return this.#rewrite(path, (file, size) => withRange(file, size, { offset, length: bytes.length, bytes: [bytes] }))
+  async writeAt(path: Path, { offset, bytes, conditions }: port.RangeWrite): Promise<Attributes> {
+    const range = { offset, length: bytes.length, bytes: [bytes] }
+    return this.#rewrite(path, conditions, (file, size) => withRange(file, size, range))
   }
 
-  async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
-    return this.#rewrite(path, async function* (file, size) {
+  async truncate(path: Path, sizeBytes: number, _: port.Caller, conditions?: Conditions): Promise<Attributes> {
+    return this.#rewrite(path, conditions, async function* (file, size) {
       yield* piece(file, { offset: 0, length: Math.min(sizeBytes, size) })
       yield* zeros(sizeBytes - size)
     })
@@ -135,7 +134,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   /** The zeros are written: entries of eventual volumes have no holes. */
   async punch(path: Path, range: { offset: number; length: number }): Promise<Attributes> {
-    return this.#rewrite(path, (file, size) => {
+    return this.#rewrite(path, undefined, (file, size) => {
       const offset = Math.min(range.offset, size)
       const length = Math.min(range.length, size - offset)
       return withRange(file, size, { offset, length, bytes: zeros(length) })
@@ -148,7 +147,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     const { sourceOffset, targetOffset: offset } = copy
     const length = Math.max(0, Math.min(copy.length, source.attributes.sizeBytes - sourceOffset))
     const bytes = piece(source, { offset: sourceOffset, length })
-    return this.#rewrite(copy.target, (file, size) => withRange(file, size, { offset, length, bytes }))
+    return this.#rewrite(copy.target, undefined, (file, size) => withRange(file, size, { offset, length, bytes }))
   }
 
   async makeDirectory(path: Path, options: Parameters<port.Volume['makeDirectory']>[1]): Promise<Attributes> {
@@ -160,7 +159,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     if ((await this.#file(path)) !== undefined) throw new ShoalError('ALREADY_EXISTS', `"/${formatPath(path)}" is no directory`)
     await this.#checkAbove(path, options.parents === true)
     const attributes = { mode: options.mode ?? DEFAULT_DIRECTORY_MODE, uid: 0, gid: 0, mtimeNs: this.#nowNs() }
-    await this.#namespace.makeDirectory(directoryKey(path), attributes)
+    await this.#namespace.makeDirectory(directoryKey(path), { ...attributes, ...valueChanges(options.attributes) })
     return this.#existing(path)
   }
 
@@ -190,9 +189,9 @@ export class EventualVolume extends EventualUploads implements port.Volume {
   async rename(source: Path, target: Path, options: Parameters<port.Volume['rename']>[2]): Promise<Attributes> {
     const { mode = 'replace', createParents = false } = options
     if (mode === 'exchange') throw unsupported("Two entries can't change places in one step")
-    if (source.length === 0 || target.length === 0)
-      throw new ShoalError('NOT_PERMITTED', "The root directory itself can't be replaced, moved or removed")
+    if (source.length === 0 || target.length === 0) throw rootStays()
     await this.#checkAbove(target, createParents)
+    if (options.conditions !== undefined) checkConditions(options.conditions, await this.stat(target))
     const [isFile, into] = [await this.#file(source), await this.#directory(target)]
     if (isFile === undefined)
       await this.#renameDirectory(source, target, into !== undefined || (await this.#file(target)) !== undefined)
@@ -222,7 +221,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
       await (path.length === 0 ? this.#namespace.removeAll() : this.#namespace.removeTree(directoryKey(path)))
       return
     }
-    if (path.length === 0) throw new ShoalError('NOT_PERMITTED', "The root directory itself can't be replaced, moved or removed")
+    if (path.length === 0) throw rootStays()
     if ((await this.list(path, { limit: 1 })).entries.length > 0)
       throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${formatPath(path)}" is not empty`)
     await this.#namespace.remove(directoryKey(path))
@@ -361,16 +360,17 @@ export class EventualVolume extends EventualUploads implements port.Volume {
   /** The whole file again, over the version that was read. */
   async #rewrite(
     path: Path,
+    conditions: Conditions | undefined,
     pieces: (file: port.OpenFile, sizeBytes: number) => AsyncGenerator<Uint8Array>,
   ): Promise<Attributes> {
     const before = await this.#follow(path)
     if (before === undefined) throw (await this.#directory(path)) === undefined ? notFound(path) : isADirectory(path)
     const file = this.#open(before)
-    const at = before.path
+    checkConditions(conditions, file.attributes)
     return this.#contents.store(pieces(file, file.attributes.sizeBytes), {}, async ({ md5: _, ...written }) => {
       const value = { ...this.#fileValue(before), ...written }
-      const { version } = await this.#namespace.put(at, value, { base: baseOf(before) })
-      return this.#attributes({ path: at, version, value })
+      const { version } = await this.#namespace.put(before.path, value, { base: baseOf(before) })
+      return this.#attributes({ path: before.path, version, value })
     })
   }
 

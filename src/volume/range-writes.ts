@@ -5,7 +5,7 @@ import type { ChunkId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import type { TransactOptions } from '#kv/store.ts'
 import { readInline } from '#metadata/contents.ts'
-import { reportChange } from '#metadata/files.ts'
+import { checkConditions, type Conditions, reportChange } from '#metadata/files.ts'
 import type { Located } from '#metadata/inodes.ts'
 import type { VolumeHandle } from '#metadata/metadata.ts'
 import {
@@ -27,7 +27,7 @@ import type { FileState, Rewrite } from '#metadata/rewrite.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import type { FileWrites, WriteStores } from './file-writes.ts'
 import { recallEarly } from './recall-early.ts'
-import type { Caller, CopyRange } from './volume.ts'
+import type { Caller, CopyRange, RangeWrite } from './volume.ts'
 
 /** A write of a range is this long at most. */
 export const MAX_RANGE_BYTES = 64 * 1024 * 1024
@@ -66,14 +66,14 @@ export class RangeWrites {
     this.#files = files
   }
 
-  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: Caller): Promise<Located> {
+  async writeAt(path: Path, write: RangeWrite, caller: Caller): Promise<Located> {
     const { offset, bytes } = write
     if (!Number.isSafeInteger(offset) || offset < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The offset ${offset} is not a whole number from 0 on`)
     if (bytes.length > MAX_RANGE_BYTES) throw new ShoalError('TOO_LARGE', `One write has ${MAX_RANGE_BYTES} bytes at most`)
     const before = caller.request && (await recallEarly(this.#stores.metadata, caller, LOCATED_RESULT))
     if (before !== undefined) return before.result
-    const done = await this.#change(path, caller, { bytes, offset })
+    const done = await this.#change(path, caller, write)
     if (done === undefined) throw conflict(path)
     return done
   }
@@ -82,16 +82,17 @@ export class RangeWrites {
   async #change(
     path: Path,
     caller: Caller,
-    write: { bytes: Uint8Array; offset: number; isStill?: (t: VolumeTransaction) => boolean },
+    write: RangeWrite & { isStill?: (t: VolumeTransaction) => boolean },
   ): Promise<Located | undefined> {
-    const { bytes, offset, isStill = () => true } = write
+    const { bytes, offset, conditions, isStill = () => true } = write
     const { length } = bytes
     const { request } = caller
-    if (length === 0) return this.#transact(caller, (t) => once(t.tx, request, LOCATED_RESULT, () => this.#file(t, path)))
+    if (length === 0)
+      return this.#transact(caller, (t) => once(t.tx, request, LOCATED_RESULT, () => this.#file(t, path, conditions)))
     if (offset + length <= MAX_INLINE_BYTES) {
       const result = await this.#transact(caller, (t) =>
         once(t.tx, request, CHANGE_RESULT, () => {
-          const located = this.#file(t, path)
+          const located = this.#file(t, path, conditions)
           return isStill(t) ? report(t, writeRange(t, located, { kind: 'inline', offset, bytes }), located) : undefined
         }),
       )
@@ -100,9 +101,10 @@ export class RangeWrites {
     }
     return this.#files.withChunks(bytes, caller, async (extents) => {
       const from = { contents: looseContents(extents), start: 0 }
-      const done = await this.#spilling(path, caller, (t, located, spilled) =>
-        isStill(t) ? writeRange(t, located, { kind: 'extents', offset, length, from, spilled }) : { needs: 'extents' },
-      )
+      const done = await this.#spilling(path, caller, (t, located, spilled) => {
+        checkConditions(conditions, located.record)
+        return isStill(t) ? writeRange(t, located, { kind: 'extents', offset, length, from, spilled }) : { needs: 'extents' }
+      })
       if (done === undefined)
         await this.#transact(caller, (t) => discardUnused(t.tx, chunksOf(extents), t.nowMs), { frees: true })
       return done
@@ -169,13 +171,20 @@ export class RangeWrites {
     }
   }
 
-  async truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Located> {
+  async truncate(
+    path: Path,
+    { sizeBytes, conditions }: { readonly sizeBytes: number; readonly conditions: Conditions | undefined },
+    caller: Caller,
+  ): Promise<Located> {
     if (!Number.isSafeInteger(sizeBytes) || sizeBytes < 0)
       throw new ShoalError('INVALID_ARGUMENT', `The size ${sizeBytes} is not a whole number from 0 on`)
     const before = caller.request && (await recallEarly(this.#stores.metadata, caller, LOCATED_RESULT))
     if (before !== undefined) return before.result
     const { record } = await this.#stores.metadata.read(this.#volume, (view) => this.#file(view, path))
-    const change: Change = (t, located, spilled) => truncateRange(t, located, { sizeBytes, spilled })
+    const change: Change = (t, located, spilled) => {
+      checkConditions(conditions, located.record)
+      return truncateRange(t, located, { sizeBytes, spilled })
+    }
     const done = await this.#spilling(path, caller, change, { frees: sizeBytes < record.sizeBytes })
     if (done === undefined) throw conflict(path)
     return done
@@ -226,12 +235,13 @@ export class RangeWrites {
   }
 
   /** The regular file at `path`, links followed. */
-  #file(view: VolumeView, path: Path): Located {
+  #file(view: VolumeView, path: Path, conditions?: Conditions): Located {
     const located = resolveExisting(view, path, { follow: true, prefer: 'file' })
     if (located.record.type === 'directory') throw new ShoalError('IS_A_DIRECTORY', `"/${formatPath(path)}" is a directory`)
     if (located.record.type !== 'file')
       throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${located.record.type} and has no contents`)
     refuseEncrypted(located.record.object)
+    checkConditions(conditions, located.record)
     return located
   }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import { bodyOf, caller, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
 
 const MiB = 1024 * 1024
@@ -186,6 +187,27 @@ test('writes at an offset split extents, spill inline contents and leave holes',
     expected = next
     assert.ok(expected.equals(await readAll(await volume.openFile(p('f')))), `truncate to ${size}`)
   }
+})
+
+test('a write at an offset, a truncation and a renaming say what they change, and change nothing else', async () => {
+  const { volume } = await openFixture()
+  const tagOf = async (name: string) => ({ ifMatch: [entityTag((await volume.stat(p(name))) as Attributes)] })
+  for (const name of ['f', 'g']) await volume.writeFile(p(name), bodyOf(pattern(2 * MiB)), { caller })
+  const old = await tagOf('f')
+  const range = { offset: 10, bytes: Buffer.alloc(MiB, 'x') }
+  await volume.writeAt(p('f'), { ...range, conditions: old }, caller)
+  const failed = { code: 'PRECONDITION_FAILED' }
+  await assert.rejects(volume.writeAt(p('f'), { ...range, conditions: old }, caller), failed)
+  await assert.rejects(volume.writeAt(p('f'), { offset: 0, bytes: Buffer.from('small'), conditions: old }, caller), failed)
+  await assert.rejects(volume.truncate(p('f'), 7, caller, old), failed)
+  assert.equal((await volume.stat(p('f')))?.sizeBytes, 2 * MiB)
+  await assert.rejects(volume.rename(p('g'), p('f'), { caller, conditions: old }), failed)
+  await assert.rejects(volume.rename(p('g'), p('f'), { caller, conditions: { ifNoneMatch: '*' } }), failed)
+  await volume.truncate(p('f'), 7, caller, await tagOf('f'))
+  await volume.rename(p('g'), p('f'), { caller, conditions: await tagOf('f') })
+  assert.equal((await volume.stat(p('f')))?.sizeBytes, 2 * MiB)
+  const { uid, gid, mtimeNs } = await volume.makeDirectory(p('d'), { caller, attributes: { uid: 3, gid: 4, mtimeNs: 5n } })
+  assert.deepEqual([uid, gid, mtimeNs], [3, 4, 5n])
 })
 
 test('a range is copied without storing a byte again', async () => {

@@ -10,6 +10,7 @@ import {
   type AttributeChanges,
   changeAttributes,
   checkConditions,
+  type Conditions,
   ensureDirectory,
   parentFor,
   reportChange,
@@ -124,12 +125,12 @@ export class StrongVolume implements GuardedVolume, Bucket {
     return this.#writes.writeFile(path, body, options)
   }
 
-  async writeAt(path: Path, write: { offset: number; bytes: Uint8Array }, caller: port.Caller): Promise<Attributes> {
+  async writeAt(path: Path, write: port.RangeWrite, caller: port.Caller): Promise<Attributes> {
     return (await this.#ranges.writeAt(path, write, caller)).record
   }
 
-  async truncate(path: Path, sizeBytes: number, caller: port.Caller): Promise<Attributes> {
-    return (await this.#ranges.truncate(path, sizeBytes, caller)).record
+  async truncate(path: Path, sizeBytes: number, caller: port.Caller, conditions?: Conditions): Promise<Attributes> {
+    return (await this.#ranges.truncate(path, { sizeBytes, conditions }, caller)).record
   }
 
   async punch(path: Path, range: { offset: number; length: number }, caller: port.Caller): Promise<Attributes> {
@@ -140,28 +141,27 @@ export class StrongVolume implements GuardedVolume, Bucket {
     return (await this.#ranges.copyRange(copy, caller)).record
   }
 
-  async makeDirectory(
-    path: Path,
-    options: { caller: port.Caller; parents?: boolean; mode?: number; guard?: WriteGuard },
-  ): Promise<Attributes> {
-    const { caller, parents = false, mode = 0o755 } = options
-    checkAttributes({ mode })
+  async makeDirectory(path: Path, options: Parameters<port.Volume['makeDirectory']>[1]): Promise<Attributes> {
+    const { caller, parents = false, mode = 0o755, attributes = {} } = options
+    checkAttributes({ mode, ...attributes })
     return this.#change(caller, (t) => {
       check(t, options, [{ kind: 'write', path }])
       const existing = parents ? resolveExistingDirectory(t, path) : undefined
       if (existing !== undefined) return existing.record
       const { parent, name } = path.length === 0 ? { parent: resolveDirectory(t, path), name: '' } : parentFor(t, path, parents)
       if (name === '') throw new ShoalError('ALREADY_EXISTS', 'The root directory exists already')
-      return createEntry(t, parent, { name, inode: { type: 'directory', mode } }).record
+      return createEntry(t, parent, { name, inode: { type: 'directory', mode, ...attributes } }).record
     })
   }
 
-  async makeSymlink(path: Path, target: Buffer, options: { caller: port.Caller; createParents?: boolean }): Promise<Attributes> {
+  async makeSymlink(path: Path, target: Buffer, options: Parameters<port.Volume['makeSymlink']>[2]): Promise<Attributes> {
+    checkAttributes(options.attributes ?? {})
     if (target.length === 0 || target.length > MAX_TARGET_BYTES || target.includes(0)) {
       throw new ShoalError('INVALID_ARGUMENT', `The target of a symbolic link has 1 to ${MAX_TARGET_BYTES} bytes and no NUL`)
     }
     return this.#create(path, options, (t) => ({
       type: 'symlink',
+      ...options.attributes,
       mode: 0o777,
       contents: storeContents(t, { kind: 'inline', bytes: target }),
     }))
@@ -202,12 +202,8 @@ export class StrongVolume implements GuardedVolume, Bucket {
     )
   }
 
-  rename(
-    source: Path,
-    target: Path,
-    options: { caller: port.Caller; mode?: port.RenameMode; createParents?: boolean; guard?: WriteGuard },
-  ): Promise<Attributes> {
-    const { caller, mode = 'replace', createParents = false, guard } = options
+  rename(source: Path, target: Path, options: Parameters<port.Volume['rename']>[2]): Promise<Attributes> {
+    const { caller, mode = 'replace', createParents = false, conditions, guard } = options
     return this.#change(caller, (t) => {
       check(t, options, [
         { kind: 'remove', path: source },
@@ -217,6 +213,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
       const located = resolveExisting(t, source)
       const to = parentFor(t, target, createParents)
       const there = findEither(t, to.parent, to.name)
+      checkConditions(conditions, there?.record)
       if (guard !== undefined) moveLocks(t, located, there)
       renameEntry(t, { ...from, located: reload(t, located) }, { ...to, located: there, mode })
       return (findEither(t, to.parent, to.name) ?? located).record

@@ -183,9 +183,10 @@ export interface Volume {
   /** Replaces the whole contents of the file in one step, or creates it. Nothing of it is visible before, and nothing
    *  remains of it after a failure. A buffer is a body that is at hand, and may be kept. @throws IS_A_DIRECTORY, NOT_FOUND (a missing parent), QUOTA_EXCEEDED, NO_SPACE … */
   writeFile(path: Path, body: BodyStream | Buffer, options: WriteOptions): Promise<WriteResult>
-  /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. */
-  writeAt(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }, caller: Caller): Promise<Attributes>
-  truncate(path: Path, sizeBytes: number, caller: Caller): Promise<Attributes>
+  /** Writes `bytes` at `offset` into an existing file; a gap before becomes a hole. @throws PRECONDITION_FAILED */
+  writeAt(path: Path, write: RangeWrite, caller: Caller): Promise<Attributes>
+  /** @throws PRECONDITION_FAILED */
+  truncate(path: Path, sizeBytes: number, caller: Caller, conditions?: Conditions): Promise<Attributes>
   /** Makes a range a hole, which reads as zeros and takes no room. The file stays as long as it is. */
   punch(path: Path, range: { readonly offset: number; readonly length: number }, caller: Caller): Promise<Attributes>
   /** Copies a range between two files of this volume by reference, without moving bytes. Of a range of very many extents it
@@ -195,13 +196,20 @@ export interface Volume {
   /** @throws ALREADY_EXISTS, unless `parents` is set and a directory is there */
   makeDirectory(
     path: Path,
-    options: { readonly caller: Caller; readonly parents?: boolean; readonly mode?: number; readonly guard?: WriteGuard },
+    options: {
+      readonly caller: Caller
+      readonly parents?: boolean
+      readonly mode?: number
+      /** Of a directory that is made; the mode may be one of them. */
+      readonly attributes?: AttributeChanges
+      readonly guard?: WriteGuard
+    },
   ): Promise<Attributes>
   /** `createParents` makes missing directories on the way. */
   makeSymlink(
     path: Path,
     target: Buffer,
-    options: { readonly caller: Caller; readonly createParents?: boolean },
+    options: { readonly caller: Caller; readonly createParents?: boolean; readonly attributes?: AttributeChanges },
   ): Promise<Attributes>
   /** FIFOs, sockets and devices, and empty files. */
   makeNode(
@@ -220,6 +228,8 @@ export interface Volume {
       readonly caller: Caller
       readonly mode?: RenameMode
       readonly createParents?: boolean
+      /** Of what is at `target`. @throws PRECONDITION_FAILED */
+      readonly conditions?: Conditions
       /** With it what moves loses its locks, and comes under those of what it replaces. */
       readonly guard?: WriteGuard
     },
@@ -318,6 +328,12 @@ export interface Conflicts {
   restore(path: Path, id: string): Promise<Attributes>
   /** Lets a version that lost go, on every node. @throws NOT_FOUND, INVALID_ARGUMENT */
   drop(path: Path, id: string): Promise<void>
+}
+
+export interface RangeWrite {
+  readonly offset: number
+  readonly bytes: Uint8Array
+  readonly conditions?: Conditions
 }
 
 export interface CopyRange {

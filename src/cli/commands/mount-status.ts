@@ -1,25 +1,39 @@
+import type { WriteBackStatus } from '#mount/open-write-back.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { mountStateFile } from '../mount-state-file.ts'
 import { columns } from '../output.ts'
+import { shortSize } from '../units.ts'
+
+const HEADINGS = ['VOLUME', 'DIRECTORY', 'STATE', 'PENDING', 'JOURNAL', 'CONFLICTS', 'ERROR'] as const
 
 export const mountStatus: Command = {
   usage: [''],
   description: [
     'A mount is dead when the program that served it was killed: "shoal unmount DIR" clears it away, and mounting again too. To mount a volume that is called "status", write "status:".',
+    'PENDING counts changes that the cluster has not got yet, as far as they are sent by themselves, JOURNAL what the journal holds for them, CONFLICTS those that others had made impossible since the mount began.',
   ],
   options: [],
   connects: false,
   operands: { min: 0, max: 0 },
-  examples: [{ command: 'shoal mount status', explains: 'volume, directory and state of each' }],
-  async run({ output }) {
+  examples: [{ command: 'shoal mount status', explains: 'volume, directory and state of each, and what it has not sent yet' }],
+  async run({ output, io }) {
     const { NodeFuseMounts } = await import('#platform/node-fuse-mounts.ts')
+    const { nodeFiles } = await import('#platform/node-files.ts')
     const rows: string[][] = []
     for (const { directory, source, state } of await new NodeFuseMounts().list('fuse.shoal')) {
       const volume = source.replace(/^shoal:/, '')
-      if (output.json) await output.value({ volume, directory, state })
-      else rows.push([volume, output.name(directory), state])
+      const text = (await nodeFiles.read(mountStateFile(directory, '.status', io.env)))?.toString('utf8')
+      const kept = text === undefined || text === '' ? undefined : (JSON.parse(text) as WriteBackStatus)
+      if (output.json) await output.value({ volume, directory, state, ...kept })
+      else rows.push([volume, output.name(directory), state, ...backlog(kept)])
     }
-    if (rows.length > 0) for (const line of columns([['VOLUME', 'DIRECTORY', 'STATE'], ...rows], '<<<')) await output.line(line)
+    if (rows.length > 0) for (const line of columns([[...HEADINGS], ...rows], '<<<>>><')) await output.line(line)
     return EXIT.ok
   },
+}
+
+function backlog(kept: WriteBackStatus | undefined): string[] {
+  if (kept === undefined) return ['-', '-', '-', '']
+  return [String(kept.pending), shortSize(kept.journalBytes), String(kept.conflicts), kept.error ?? '']
 }

@@ -1,25 +1,32 @@
 import { once } from 'node:events'
-import { join, resolve } from 'node:path'
+import { hostname } from 'node:os'
+import { resolve } from 'node:path'
 import { isShoalError } from '#foundation/errors.ts'
 import { parseDuration } from '#config/units.ts'
+import type { WriteBackSettings } from '#mount/open-write-back.ts'
 import type { VolumeMount } from '#mount/start-volume-mount.ts'
 import type { Log } from '#observe/log.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { spreadMountOptions } from '../mount-options.ts'
+import { mountStateFile } from '../mount-state-file.ts'
 import type { Output } from '../output.ts'
 import { usageError } from '../usage-error.ts'
 
 /** As nodes keep them. */
 const LEASE_MS_MIN = 1_000
 const LEASE_MS_MAX = 5 * 60_000
+const CACHE_BYTES = 4 * 1024 ** 3
+const JOURNAL_BYTES = 1024 ** 3
+/** Two segments. */
+const JOURNAL_BYTES_MIN = 64 * 1024 ** 2
 const VOLUME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 export const mount: Command = {
   usage: ['VOLUME DIR'],
   description: [
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
-    'Written through: close and fsync answer when the node has the bytes. Changes that others make show as soon as the node tells of them, and when a file is opened. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, and when a file is opened. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
     'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
   options: [
@@ -38,6 +45,27 @@ export const mount: Command = {
       description: 'how long locks outlive a mount that is gone or cut off, 1s to 5m',
       fallback: '30s',
     },
+    {
+      name: 'write-mode',
+      value: 'MODE',
+      description: 'when a change is made: when the journal on this machine has it, or the cluster',
+      choices: ['back', 'through'],
+      fallback: 'back',
+    },
+    {
+      name: 'journal',
+      value: 'DIR',
+      description: 'where the journal is kept, for this mount alone',
+      fallback: '~/.local/state/shoal/mount-DIR',
+    },
+    { name: 'journal-size', value: 'SIZE', description: 'how much the journal may hold; then changes wait', fallback: '1GiB' },
+    { name: 'soft', description: 'let changes fail when the journal is full, rather than wait' },
+    {
+      name: 'cache-size',
+      value: 'SIZE',
+      description: 'how much of what is read is kept on this machine, beside the journal; 0 keeps nothing',
+      fallback: '4GiB',
+    },
     { name: 'foreground', description: 'serve the directory in this process' },
     {
       name: 'log-file',
@@ -50,7 +78,7 @@ export const mount: Command = {
       short: 'o',
       value: 'LIST',
       description:
-        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=',
+        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, cache-size=',
     },
   ],
   connects: true,
@@ -70,10 +98,14 @@ export const mount: Command = {
     const leaseMs = leaseOf(options.text('lock-lease'))
     if (!options.has('foreground')) return mountInBackground(invocation, facts)
     // The C library is for this command alone.
-    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }, { nodeMachine }] = await Promise.all([
+    const writeBack = writeBackSettings(invocation, directory)
+    const cacheBytes = options.sizeBytes('cache-size') ?? CACHE_BYTES
+    const cacheFolder = mountStateFile(directory, '.cache', invocation.io.env)
+    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }, { nodeAppendFiles }, { nodeMachine }] = await Promise.all([
       import('#mount/start-volume-mount.ts'),
       import('#platform/node-fuse-mounts.ts'),
       import('#platform/node-background.ts'),
+      import('#platform/node-append-files.ts'),
       import('#platform/node-machine.ts'),
     ])
     const mounted = await startVolumeMount({
@@ -83,6 +115,8 @@ export const mount: Command = {
       allowOther: options.has('allow-other'),
       readOnly: options.has('read-only'),
       keepsXattrs: !options.has('no-xattrs'),
+      cache: cacheBytes === 0 ? undefined : { files: nodeAppendFiles, folder: cacheFolder, bytesMax: cacheBytes },
+      writeBack: writeBack === undefined ? undefined : { ...writeBack, files: nodeAppendFiles },
       mounts: new NodeFuseMounts(),
       about: `${nodeMachine.hostName}:${directory}`,
       ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -116,7 +150,7 @@ async function tell(output: Output, facts: Facts): Promise<void> {
 
 async function mountInBackground({ options, output, io }: Invocation, facts: Facts): Promise<number> {
   const { startInBackground } = await import('#platform/node-background.ts')
-  const logFile = resolve(options.text('log-file') ?? defaultLogFile(facts.directory, io.env))
+  const logFile = resolve(options.text('log-file') ?? mountStateFile(facts.directory, '.log', io.env))
   const started = await startInBackground('--foreground', logFile)
   if (!started.isReady) {
     io.stderr.write(started.log)
@@ -126,11 +160,17 @@ async function mountInBackground({ options, output, io }: Invocation, facts: Fac
   return EXIT.ok
 }
 
-function defaultLogFile(directory: string, { HOME, XDG_STATE_HOME }: Invocation['io']['env']): string {
-  const file = `mount${directory.replaceAll('/', '-')}.log`
-  // What mounts at the start of the machine has no home.
-  if (XDG_STATE_HOME === undefined && HOME === undefined) return join('/var/log/shoal', file)
-  return join(XDG_STATE_HOME ?? join(HOME as string, '.local', 'state'), 'shoal', file)
+function writeBackSettings({ options, io }: Invocation, directory: string): Omit<WriteBackSettings, 'files'> | undefined {
+  const journalBytesMax = options.sizeBytes('journal-size') ?? JOURNAL_BYTES
+  if (journalBytesMax < JOURNAL_BYTES_MIN) throw usageError(`--journal-size is "${options.text('journal-size')}": 64MiB at least`)
+  if (options.text('write-mode') === 'through' || options.has('read-only')) return undefined
+  return {
+    folder: resolve(options.text('journal') ?? mountStateFile(directory, '', io.env)),
+    statusFile: mountStateFile(directory, '.status', io.env),
+    journalBytesMax,
+    isSoft: options.has('soft'),
+    host: hostname().replaceAll(/[^A-Za-z0-9-]/g, '-'),
+  }
 }
 
 async function served(

@@ -123,14 +123,14 @@ export class SmallFileBatches {
   async #send({ buffer, sent }: Batch): Promise<void> {
     const { client, report, settings } = this.#context
     try {
-      const results = await client.writeBatch(this.#volume, this.#base, {
+      const results = await client.batches.store(this.#volume, this.#base, {
         bytes: buffer.bytes,
         records: buffer.records,
         signal: report.signal,
       })
       for (const [index, item] of sent.entries()) {
         const error = results[index]
-        if (error === undefined) await this.#stored(item, settings.verify)
+        if (!(error instanceof ShoalError)) await this.#stored(item, settings.verify)
         else if (error.code === 'ALREADY_EXISTS' && item.kind === 'symlink') await this.#replaceLink(item)
         else report.fail(this.#shown(item), error)
       }

@@ -47,8 +47,8 @@ export function directoryOperations(mounted: MountedVolume): Required<DirectoryO
       const node = mounted.table.get(nodeId)
       if (mounted.listings.closed(node)) mounted.drop(node)
     },
-    // The volume answers each change when it is durable.
-    fsyncdir: () => undefined,
+    // A volume that doesn't write back answers each change when it is durable.
+    fsyncdir: (_, { nodeId }) => mounted.back?.sync(mounted.table.path(mounted.table.get(nodeId))),
   }
 }
 

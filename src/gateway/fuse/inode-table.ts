@@ -39,9 +39,12 @@ export class InodeTable {
   readonly #byNode = new Map<number, MountedNode>()
   readonly #byInode = new Map<InodeId, MountedNode>()
   readonly #byPlace = new Map<string, MountedNode>()
+  readonly #onDrop: (inode: InodeId) => void
   #lastNode = ROOT_NODE
 
-  constructor(root: { readonly mode: number; readonly gid: number }) {
+  /** `onDrop` hears of inodes that are let go of. */
+  constructor(root: { readonly mode: number; readonly gid: number }, onDrop: (inode: InodeId) => void = () => undefined) {
+    this.#onDrop = onDrop
     // The kernel never forgets the root.
     this.#add({ nodeId: ROOT_NODE, inode: ROOT_INODE, ...root, lookups: 1, opens: 0, ...nothingKnown() })
   }
@@ -155,6 +158,7 @@ export class InodeTable {
     this.#byInode.delete(node.inode)
     for (const key of node.places.keys()) this.#byPlace.delete(key)
     node.places.clear()
+    this.#onDrop(node.inode)
   }
 
   #add(node: MountedNode): void {

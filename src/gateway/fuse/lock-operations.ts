@@ -35,7 +35,8 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
   const giveUp = async (node: MountedNode, locks: HeldLocks): Promise<void> => {
     held.dropped(node, locks)
     if (!locks.term.isAlive) return
-    const { inode, family, owner } = locks
+    const { family, owner } = locks
+    const inode = mounted.storedInode(node)
     await service.change({ inode, family, owner, kind: 'unlock', start: 0n, end: LOCK_END, pid: 0 })
   }
   const set = async (request: LockRequest, caller: Caller, take: (lock: WantedLock) => Promise<LockedFile | undefined>) => {
@@ -46,7 +47,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     const isFirst = held.asked(node, lock, { handle: request.handle, term: service.term })
     try {
       await mounted.sync(node)
-      const file = await take(lock)
+      const file = await take({ ...lock, inode: mounted.storedInode(node) })
       if (file === undefined) {
         if (isFirst) held.dropped(node, lock)
         return refusal('EAGAIN')
@@ -62,7 +63,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
   }
   const unlock = async (node: MountedNode, lock: MountLock): Promise<undefined> => {
     await mounted.sync(node)
-    await service.change(lock)
+    await service.change({ ...lock, inode: mounted.storedInode(node) })
     if (lock.start === 0n && lock.end === LOCK_END) held.dropped(node, lock)
     return undefined
   }
@@ -95,7 +96,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     getlk: async (request, caller) => {
       const node = table.get(caller.nodeId)
       const lock = lockOf(node, request)
-      const found = isWanted(lock) ? await service.find(lock) : undefined
+      const found = isWanted(lock) ? await service.find({ ...lock, inode: mounted.storedInode(node) }) : undefined
       if (found === undefined) return { kind: 'unlock', start: request.start, end: request.end, pid: 0 }
       return { ...found, pid: found.pid ?? 0 }
     },

@@ -1,4 +1,5 @@
 import { isShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
 import { encodeName } from '#foundation/name.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
@@ -6,7 +7,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { HIDDEN_PREFIX } from '#volume/hidden-names.ts'
-import type { Caller, OpenFile } from '#volume/volume.ts'
+import type { Caller, Change, OpenFile } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
@@ -22,8 +23,26 @@ const READ_TRIES = 8
 /** Other changes that the kernel is told of may be held up by programs. */
 const TELLING_MS_MAX = 1000
 
+/** A volume that answers before the cluster has a change. */
+export interface WritesBack {
+  /** Under which number an inode of the cluster is shown. */
+  shownInode(inode: InodeId): InodeId
+  /** Which inode of the cluster is shown under a number, once the cluster has it. */
+  storedInode(inode: InodeId): InodeId
+  /** The kernel has let go of an inode that was shown. */
+  forgotten(inode: InodeId): void
+  changedByOthers(change: Change): void
+  /** What others have changed isn't known. */
+  lostTrack(): void
+  /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
+  sync(path: Path): Promise<void>
+}
+
 export interface MountedVolumeOptions {
   readonly volume: MountableVolume
+  /** Where `volume` writes down itself what is changed through it. */
+  readonly own?: OwnChanges
+  readonly back?: WritesBack
   readonly caller: Caller
   readonly clock: Clock
   readonly random: Random
@@ -60,20 +79,22 @@ export class MountedVolume {
   /** Tells the kernel; there once it is mounted. */
   notify: Notify | undefined
   readonly table: InodeTable
+  readonly back: WritesBack | undefined
   readonly #random: Random
   readonly #hiddenPrefix: string
   readonly #budget = new WriteBudget()
   readonly #contents = new Map<MountedNode, Contents>()
 
   private constructor(options: MountedVolumeOptions, root: Attributes) {
-    this.own = new OwnChanges(options.clock)
-    this.volume = new OwnVolume(options.volume, this.own)
+    this.own = options.own ?? new OwnChanges(options.clock)
+    this.volume = options.own === undefined ? new OwnVolume(options.volume, this.own) : options.volume
+    this.back = options.back
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log
     this.#random = options.random
     this.#hiddenPrefix = options.mountId === undefined ? HIDDEN_PREFIX : `${HIDDEN_PREFIX}${options.mountId}-`
-    this.table = new InodeTable({ mode: modeOf(root), gid: root.gid })
+    this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => this.back?.forgotten(inode))
   }
 
   static async open(options: MountedVolumeOptions): Promise<MountedVolume> {
@@ -182,9 +203,31 @@ export class MountedVolume {
     await written.flush()
   }
 
-  /** Resolves when the cluster has what was written to a node. */
+  /** Resolves when the cluster has what was written to a node, and its name. */
   async sync(node: MountedNode): Promise<void> {
     await this.flush(node)
+    await this.back?.sync(this.table.path(node))
+  }
+
+  /** Which inode of the cluster a node is, once that has it. */
+  storedInode({ inode }: MountedNode): InodeId {
+    return this.back?.storedInode(inode) ?? inode
+  }
+
+  /** A version that was shown before the cluster had it has got another number there. */
+  settled(inode: InodeId, { shown, stored }: { readonly shown: number; readonly stored: number }): void {
+    const node = this.table.find(inode)
+    if (node?.keptVersion === shown) node.keptVersion = stored
+  }
+
+  /** What was shown of an inode isn't what the cluster has. */
+  lost(inode: InodeId): void {
+    const node = this.table.find(inode)
+    if (node === undefined) return
+    node.keptVersion = undefined
+    this.changed(node)
+    this.drop(node)
+    for (const entry of this.table.names(node)) this.notify?.(entry).catch(() => undefined)
   }
 
   /** The volume's contents as they are, kept until something changes them. */

@@ -82,8 +82,9 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     symlink: async ({ name, target }, caller) => {
       checkLength(name)
       const { parent, path, mark } = mounted.place(caller.nodeId, name)
-      const made = await volume.makeSymlink(path, target, { caller: by })
-      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+      const owner = ownerIn(parent, caller)
+      const made = await volume.makeSymlink(path, target, { caller: by, attributes: owner })
+      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
     },
     mknod: async ({ name, rdev, ...asked }, caller) => {
       checkLength(name)
@@ -97,8 +98,10 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       const { parent, path, mark } = mounted.place(caller.nodeId, name)
       const inherited = parent.mode & SETGID
       const mode = await modeIn(mounted, parent, asked)
-      const made = await volume.makeDirectory(path, { caller: by, mode: (mode & PERMISSIONS) | inherited })
-      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
+      const owner = ownerIn(parent, caller)
+      const options = { caller: by, mode: (mode & PERMISSIONS) | inherited, attributes: owner }
+      const made = await volume.makeDirectory(path, options)
+      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
     },
     unlink: remove,
     rmdir: remove,

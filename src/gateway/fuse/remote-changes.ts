@@ -1,7 +1,7 @@
 import type { InodeId } from '#foundation/ids.ts'
 import type { Change } from '#volume/volume.ts'
 import type { MountedNode } from './inode-table.ts'
-import type { MountedVolume } from './mounted-volume.ts'
+import type { MountedVolume, WritesBack } from './mounted-volume.ts'
 import type { Notification } from './protocol/notifications.ts'
 
 /** Names that are changed here hold up the word of what others change, so that one isn't taken for the other. */
@@ -36,7 +36,8 @@ export class RemoteChanges {
 
   /** Forgets, and lets the kernel forget, whatever may have changed without a word. */
   async dropAll(): Promise<void> {
-    const { coherence, table } = this.#mounted
+    const { coherence, table, back } = this.#mounted
+    back?.lostTrack()
     coherence.changedAll()
     if (coherence.dropsNames) await this.#tell([{ kind: 'epoch' }])
     for (const node of table.all()) {
@@ -48,11 +49,13 @@ export class RemoteChanges {
   }
 
   async #judge(change: Change): Promise<readonly Notification[]> {
-    const { own } = this.#mounted
+    const { own, back } = this.#mounted
     const isOfContents = change.kind === 'write' || change.kind === 'attributes'
     await own.settled(isOfContents ? 'contents' : 'names', isOfContents ? CONTENTS_WAIT_MS : NAMES_WAIT_MS)
     if (own.knows(change)) return []
-    return isOfContents ? this.#ofContents(change) : this.#ofNames(change)
+    back?.changedByOthers(change)
+    const shown = back === undefined ? change : asShown(change, back)
+    return isOfContents ? this.#ofContents(shown) : this.#ofNames(shown)
   }
 
   #ofContents({ kind, inode }: Change): Notification[] {
@@ -140,4 +143,9 @@ export class RemoteChanges {
       }),
     )
   }
+}
+
+function asShown(change: Change, back: WritesBack): Change {
+  const shown = (inode: InodeId | undefined) => (inode === undefined ? undefined : back.shownInode(inode))
+  return { ...change, inode: shown(change.inode), parent: shown(change.parent), fromParent: shown(change.fromParent) }
 }

@@ -4,7 +4,7 @@ import { parsePath } from '#foundation/path.ts'
 import type { Path } from '#foundation/path.ts'
 import { partOfMark } from '#foundation/request-mark.ts'
 import type { Attributes } from '#metadata/attributes.ts'
-import { type AttributeChanges, type Caller, checkXattr, type Volume } from '#volume/volume.ts'
+import { type AttributeChanges, type Caller, checkXattr, type Conditions, type Volume } from '#volume/volume.ts'
 import { notFound } from './read-file.ts'
 import type { Operation } from './schemas.ts'
 import { parseTimestamp } from '#foundation/timestamp.ts'
@@ -37,7 +37,12 @@ export async function applyOperation(
       )
     case 'move': {
       const to = parsePath(operation.to)
-      const options = { caller, ...given('mode', operation.mode), ...given('createParents', operation.parents) }
+      const options = {
+        caller,
+        ...given('mode', operation.mode),
+        ...given('createParents', operation.parents),
+        ...given('conditions', conditionsOf(operation)),
+      }
       return changed(await volume.rename(path, to, options), to)
     }
     case 'copy': {
@@ -59,7 +64,7 @@ export async function applyOperation(
     case 'attributes':
       return changed(await changeAttributes(volume, operation, { path, caller }))
     case 'truncate':
-      return changed(await volume.truncate(path, operation.size, caller))
+      return changed(await volume.truncate(path, operation.size, caller, conditionsOf(operation)))
     case 'punch':
       return changed(await volume.punch(path, { offset: operation.offset, length: operation.length }, caller))
     case 'copy-range': {
@@ -94,6 +99,16 @@ async function changeAttributes(
 /** The same for one of several changes. */
 function partOf(caller: Caller, part: string): Caller {
   return caller.request === undefined ? caller : { ...caller, request: partOfMark(caller.request, part) }
+}
+
+/** Conditions that are given in JSON, by one entity tag. */
+export function conditionsOf(asked: {
+  readonly ifMatch?: string | undefined
+  readonly ifNoneMatch?: '*' | undefined
+}): Conditions | undefined {
+  const { ifMatch, ifNoneMatch } = asked
+  if (ifMatch === undefined && ifNoneMatch === undefined) return undefined
+  return { ...(ifMatch === undefined ? {} : { ifMatch: [ifMatch] }), ...given('ifNoneMatch', ifNoneMatch) }
 }
 
 /** Where a symbolic link leads, from JSON. @throws INVALID_ARGUMENT */

@@ -181,6 +181,9 @@ export const CommitUploadSchema = z.strictObject({
 
 const XattrsSchema = z.record(z.string(), z.base64().nullable()).meta({ description: 'Base64 by name; null removes' })
 
+/** An entity tag as Shoal makes them. */
+const TagText = z.string().regex(/^"[0-9a-f]+-[0-9a-f]+"$/, 'expected an entity tag in its quotes')
+
 export const OperationSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('mkdir'), parents: z.boolean().optional(), mode: ModeSchema.optional() }),
   z.strictObject({
@@ -188,6 +191,8 @@ export const OperationSchema = z.discriminatedUnion('op', [
     to: PathText,
     mode: z.enum(['replace', 'no-replace', 'exchange']).optional(),
     parents: z.boolean().optional(),
+    ifMatch: TagText.optional().meta({ description: 'The entity tag of what it replaces' }),
+    ifNoneMatch: z.literal('*').optional(),
   }),
   z.strictObject({
     op: z.literal('copy'),
@@ -213,7 +218,7 @@ export const OperationSchema = z.discriminatedUnion('op', [
     atime: TimestampText.optional(),
     xattrs: XattrsSchema.optional(),
   }),
-  z.strictObject({ op: z.literal('truncate'), size: SizeSchema }),
+  z.strictObject({ op: z.literal('truncate'), size: SizeSchema, ifMatch: TagText.optional() }),
   z.strictObject({ op: z.literal('punch'), offset: SizeSchema, length: SizeSchema }),
   z.strictObject({
     op: z.literal('copy-range'),
@@ -236,8 +241,14 @@ export const BatchHeaderSchema = z.strictObject({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal characters')
     .optional(),
-  type: z.enum(['file', 'directory', 'symlink']).optional(),
+  type: z.enum(['file', 'directory', 'symlink', 'removal']).optional(),
   target: z.string().min(1).optional(),
+  atime: TimestampText.optional(),
+  parents: z.boolean().optional().meta({ description: 'false refuses to make missing directories' }),
+  ifMatch: TagText.optional().meta({ description: 'Of a file: the entity tag of what it replaces' }),
+  ifNoneMatch: z.literal('*').optional(),
+  inode: z.int().min(1).optional().meta({ description: 'Of a removal: another inode stays' }),
+  entry: z.boolean().optional().meta({ description: 'The answer has the entry' }),
 })
 export type BatchHeader = z.output<typeof BatchHeaderSchema>
 

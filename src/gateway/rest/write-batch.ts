@@ -7,8 +7,11 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { Caller, Volume } from '#volume/volume.ts'
 import { readBatchRecords } from './batch-records.ts'
 import type { BatchRecord } from './batch-records.ts'
-import { attributeChanges, targetBytes } from './entry-operations.ts'
+import { entryText } from './entry-json.ts'
+import { attributeChanges, conditionsOf, targetBytes } from './entry-operations.ts'
+
 import { problemLine } from './problem.ts'
+import { removeInode } from './remove-inode.ts'
 import { callerOf, volumeName, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
@@ -123,8 +126,15 @@ class Batch {
   async #lineOf(record: BatchRecord): Promise<string> {
     try {
       if (record.kind === 'refused') throw record.problem
-      const { attributes, created } = await this.#store(record)
-      return `{"status":${created ? 201 : 200},"etag":${JSON.stringify(entityTag(attributes))}}\n`
+      const { header } = record
+      const path = [...this.#base, ...parsePath(header.path)]
+      if (header.type === 'removal') {
+        await removeInode(this.#volume, { path, inode: header.inode }, this.#caller)
+        return '{"status":204}\n'
+      }
+      const { attributes, created } = await this.#store(path, record)
+      const entry = header.entry === true ? `,"entry":${entryText(path, attributes)}` : ''
+      return `{"status":${created ? 201 : 200},"etag":${JSON.stringify(entityTag(attributes))}${entry}}\n`
     } catch (error) {
       if (!(error instanceof ShoalError))
         this.#rest.log.error('record of a batch failed unexpectedly', { requestId: this.#exchange.id, error })
@@ -132,31 +142,29 @@ class Batch {
     }
   }
 
-  async #store({
-    header,
-    bytes,
-  }: Extract<BatchRecord, { kind: 'record' }>): Promise<{ readonly attributes: Attributes; readonly created: boolean }> {
-    const path = [...this.#base, ...parsePath(header.path)]
+  async #store(
+    path: Path,
+    { header, bytes }: Extract<BatchRecord, { kind: 'record' }>,
+  ): Promise<{ readonly attributes: Attributes; readonly created: boolean }> {
     const caller = this.#caller
+    const createParents = header.parents ?? true
+    const attributes = attributeChanges(header)
     if (header.type === 'directory') {
-      const attributes = await this.#volume.makeDirectory(path, {
-        caller,
-        parents: true,
-        ...(header.mode === undefined ? {} : { mode: header.mode }),
-      })
-      return { attributes, created: true }
+      const mode = header.mode === undefined ? {} : { mode: header.mode }
+      const made = await this.#volume.makeDirectory(path, { caller, parents: createParents, attributes, ...mode })
+      return { attributes: made, created: true }
     }
     if (header.type === 'symlink') {
       if (header.target === undefined) throw new ShoalError('INVALID_ARGUMENT', 'A record of type "symlink" needs a "target"')
-      return {
-        attributes: await this.#volume.makeSymlink(path, targetBytes(header.target), { caller, createParents: true }),
-        created: true,
-      }
+      const made = await this.#volume.makeSymlink(path, targetBytes(header.target), { caller, createParents, attributes })
+      return { attributes: made, created: true }
     }
+    const conditions = conditionsOf(header)
     return this.#volume.writeFile(path, bytes, {
       caller,
-      createParents: true,
-      attributes: attributeChanges(header),
+      createParents,
+      attributes,
+      ...(conditions === undefined ? {} : { conditions }),
       expected: {
         sizeBytes: bytes.length,
         ...(header.sha256 === undefined ? {} : { sha256: Buffer.from(header.sha256, 'hex') }),

@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Path } from '#foundation/path.ts'
+import { readConditions } from '#gateway/http/conditional.ts'
 import { readDigests } from '#gateway/http/digest-headers.ts'
 import type { AnnouncedDigests, DigestHeaders } from '#gateway/http/digest-headers.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { entryJson } from './entry-json.ts'
-import { callerOnce, readQuery, volumeName, volumePath } from './read-request.ts'
+import { callerOnce, readQuery, volumeConditions, volumeName, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { EntrySchema, OffsetSchema } from './schemas.ts'
@@ -31,24 +32,26 @@ export const writeRange: Route = {
   summary: 'Writes the body into an existing file at an offset',
   isRemembered: true,
   query: QuerySchema,
-  requestHeaders: ['Content-MD5', 'Content-Digest', 'X-Content-SHA256'],
+  requestHeaders: ['If-Match', 'Content-MD5', 'Content-Digest', 'X-Content-SHA256'],
   body: { contentType: 'application/octet-stream' },
   responses: { 200: { description: 'Written', schema: EntrySchema } },
-  errors: [...PATH_ERRORS, ...BODY_ERRORS, ...CHANGE_ERRORS, 'IS_A_DIRECTORY', 'DIGEST_MISMATCH', 'UNSUPPORTED'],
+  errors: [
+    ...PATH_ERRORS,
+    ...BODY_ERRORS,
+    ...CHANGE_ERRORS,
+    'IS_A_DIRECTORY',
+    'PRECONDITION_FAILED',
+    'DIGEST_MISMATCH',
+    'UNSUPPORTED',
+  ],
   async handle(exchange, rest) {
     const path = volumePath(exchange)
     const { offset } = readQuery(exchange, QuerySchema)
     const { headers } = exchange
-    if (
-      headers['if-match'] !== undefined ||
-      headers['if-none-match'] !== undefined ||
-      headers['if-unmodified-since'] !== undefined
-    ) {
-      throw new ShoalError(
-        'UNSUPPORTED',
-        'A write at an offset takes no conditions: nobody could say that they still hold when it takes effect',
-      )
-    }
+    const asked = readConditions(headers, rest.clock.nowMs())
+    if (headers['if-none-match'] !== undefined || headers['if-unmodified-since'] !== undefined)
+      throw new ShoalError('UNSUPPORTED', 'A write at an offset takes no condition but If-Match: the file is there')
+    const conditions = asked === undefined ? undefined : volumeConditions(asked)
     const digests = readDigests(headers as DigestHeaders)
     const volume = await rest.volumes.open(volumeName(exchange))
     const caller = callerOnce(exchange)
@@ -58,7 +61,8 @@ export const writeRange: Route = {
     try {
       const bytes = await exchange.body(MAX_RANGE_BYTES).collect()
       checkDigests(bytes, digests)
-      sendRange(exchange, path, await volume.writeAt(path, { offset, bytes }, caller))
+      const write = { offset, bytes, ...(conditions === undefined ? {} : { conditions }) }
+      sendRange(exchange, path, await volume.writeAt(path, write, caller))
     } finally {
       rest.uploads.leave()
     }

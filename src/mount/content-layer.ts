@@ -1,0 +1,134 @@
+/** Where bytes lie in the journal. */
+export interface JournalPlace {
+  readonly segment: number
+  readonly position: number
+}
+
+/** Bytes of a file that lie in the journal. */
+export interface JournalRun {
+  readonly offset: number
+  readonly length: number
+  readonly place: JournalPlace
+}
+
+/** A piece of what a file shows: out of the journal, of what the cluster has, or zeros. */
+export type ContentPiece =
+  | ({ readonly kind: 'journal' } & JournalRun)
+  | { readonly kind: 'base'; readonly offset: number; readonly length: number }
+  | { readonly kind: 'zeros'; readonly offset: number; readonly length: number }
+
+interface Span {
+  readonly offset: number
+  readonly end: number
+}
+
+/** Changes to the contents of one file that go to the cluster together, over what was there before. */
+export class ContentLayer {
+  /** In order; they don't overlap. */
+  #runs: JournalRun[] = []
+  /** What was there before shows through up to here. */
+  #shownBytes: number
+  #sizeBytes: number
+
+  /** Over contents of `sizeBytes`, all of which show. */
+  constructor(sizeBytes: number) {
+    this.#shownBytes = sizeBytes
+    this.#sizeBytes = sizeBytes
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  get shownBytes(): number {
+    return this.#shownBytes
+  }
+
+  get runs(): readonly JournalRun[] {
+    return this.#runs
+  }
+
+  /** Nothing of what was there before shows, so that the file can be sent as a whole. */
+  get isWhole(): boolean {
+    return this.#shownBytes === 0
+  }
+
+  write(run: JournalRun): void {
+    const end = run.offset + run.length
+    if (run.length === 0) return
+    const from = this.#firstEndingAfter(run.offset)
+    let to = from
+    const around: JournalRun[] = []
+    for (let there = this.#runs[to]; there !== undefined && there.offset < end; there = this.#runs[to]) {
+      if (there.offset < run.offset) around.push(cut(there, { offset: there.offset, end: run.offset }))
+      if (there.offset + there.length > end) around.push(cut(there, { offset: end, end: there.offset + there.length }))
+      to += 1
+    }
+    const [before, after] = [around.filter(({ offset }) => offset < run.offset), around.filter(({ offset }) => offset >= end)]
+    this.#runs.splice(from, to - from, ...before, run, ...after)
+    this.#sizeBytes = Math.max(this.#sizeBytes, end)
+  }
+
+  truncate(sizeBytes: number): void {
+    this.#shownBytes = Math.min(this.#shownBytes, sizeBytes)
+    const kept = this.#runs.slice(0, this.#firstEndingAfter(sizeBytes))
+    const last = this.#runs[kept.length]
+    if (last !== undefined && last.offset < sizeBytes) kept.push(cut(last, { offset: last.offset, end: sizeBytes }))
+    this.#runs = kept
+    this.#sizeBytes = sizeBytes
+  }
+
+  /** What `[offset, end)` shows, in order: the parts that come from below as `below`. */
+  pieces({ offset, end }: Span, below: (span: Span) => readonly ContentPiece[]): ContentPiece[] {
+    const stop = Math.min(end, this.#sizeBytes)
+    const pieces: ContentPiece[] = []
+    let at = offset
+    const fill = (until: number): void => {
+      const shownEnd = Math.min(until, this.#shownBytes)
+      if (at < shownEnd) pieces.push(...below({ offset: at, end: shownEnd }))
+      const zerosFrom = Math.max(at, shownEnd)
+      if (zerosFrom < until) pieces.push({ kind: 'zeros', offset: zerosFrom, length: until - zerosFrom })
+      at = Math.max(at, until)
+    }
+    for (let index = this.#firstEndingAfter(offset); index < this.#runs.length; index += 1) {
+      const run = this.#runs[index] as JournalRun
+      if (run.offset >= stop) break
+      fill(Math.max(at, run.offset))
+      const part = cut(run, { offset: at, end: Math.min(stop, run.offset + run.length) })
+      pieces.push({ kind: 'journal', ...part })
+      at = part.offset + part.length
+    }
+    fill(Math.max(at, stop))
+    return pieces
+  }
+
+  #firstEndingAfter(offset: number): number {
+    let low = 0
+    let high = this.#runs.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      const run = this.#runs[middle] as JournalRun
+      if (run.offset + run.length > offset) high = middle
+      else low = middle + 1
+    }
+    return low
+  }
+}
+
+/** What a file shows of `[offset, offset + length)`: the layers, the oldest first, over contents of the cluster. */
+export function contentPieces(
+  layers: readonly ContentLayer[],
+  range: { readonly offset: number; readonly length: number },
+): ContentPiece[] {
+  const show = (above: number, span: Span): readonly ContentPiece[] => {
+    const layer = layers[above]
+    if (layer === undefined) return [{ kind: 'base', offset: span.offset, length: span.end - span.offset }]
+    return layer.pieces(span, (below) => show(above - 1, below))
+  }
+  return [...show(layers.length - 1, { offset: range.offset, end: range.offset + range.length })]
+}
+
+function cut(run: JournalRun, { offset, end }: Span): JournalRun {
+  const { segment, position } = run.place
+  return { offset, length: end - offset, place: { segment, position: position + offset - run.offset } }
+}

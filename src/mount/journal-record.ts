@@ -1,0 +1,71 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges } from '#volume/volume.ts'
+
+/** Where a change happened: the file by the number under which the mount shows it, and what the cluster had of it, unless an
+ *  earlier change of the journal tells. Paths are text, as `formatPath` makes it. */
+interface Touched {
+  readonly path: string
+  readonly inode: InodeId
+  readonly base?: Attributes
+  readonly timeNs: bigint
+}
+
+/** A change that a program was told is made. */
+export type JournalChange =
+  | (Touched & {
+      readonly op: 'create' | 'mkdir' | 'symlink'
+      readonly mode: number
+      readonly uid: number
+      readonly gid: number
+      /** Of a symbolic link, in base64. */
+      readonly target?: string
+    })
+  /** The bytes follow the record. */
+  | (Touched & { readonly op: 'write'; readonly offset: number; readonly length: number })
+  | (Touched & { readonly op: 'truncate'; readonly sizeBytes: number })
+  | (Touched & { readonly op: 'attributes'; readonly changes: AttributeChanges })
+  | (Touched & { readonly op: 'remove' })
+  | (Touched & {
+      readonly op: 'rename'
+      readonly to: string
+      readonly replaces?: { readonly inode: InodeId; readonly base?: Attributes }
+    })
+
+/** The cluster has changes, by their numbers; `entry` is what it has of `inode` from then on. */
+export interface JournalSettled {
+  readonly op: 'settled'
+  readonly numbers: readonly number[]
+  readonly inode: InodeId
+  readonly entry?: Attributes
+}
+
+/** Changes, by their numbers, that are sent to the cluster from here on, each list in one step: the cluster may have them. */
+export interface JournalSent {
+  readonly op: 'sent'
+  readonly groups: readonly (readonly number[])[]
+}
+
+export type JournalRecord = { readonly number: number; readonly change: JournalChange } | JournalSettled | JournalSent
+
+export function encodeRecord(record: JournalRecord): Buffer {
+  return Buffer.from(JSON.stringify(record, (_, value: unknown) => (typeof value === 'bigint' ? `${value}n` : value)))
+}
+
+/** @throws CORRUPT */
+export function decodeRecord(bytes: Buffer): JournalRecord {
+  try {
+    return JSON.parse(bytes.toString('utf8'), (key, value: unknown) =>
+      key.endsWith('Ns') && typeof value === 'string' ? BigInt(value.slice(0, -1)) : key === 'sha256' ? digestOf(value) : value,
+    ) as JournalRecord
+  } catch (cause) {
+    throw new ShoalError('CORRUPT', 'A record of the journal can’t be read', { cause })
+  }
+}
+
+/** Buffers go through JSON as `{ type, data }`. */
+function digestOf(value: unknown): Buffer | undefined {
+  const { data } = (value ?? {}) as { data?: number[] }
+  return data === undefined ? undefined : Buffer.from(data)
+}

@@ -1,0 +1,109 @@
+import type { Attributes } from '#metadata/attributes.ts'
+import { nameOf, parentOf } from './pending-unit.ts'
+
+/** What is remembered of entries, and of names in directories that this mount has made. */
+const ENTRIES_MAX = 50_000
+const NAMES_MAX = 500_000
+
+/** What the cluster was last heard to have, by path: right as long as each change of others is told. Pure. */
+export class KnownNames {
+  /** The oldest first. */
+  readonly #entries = new Map<string, Attributes>()
+  /** Directories of which all names are known, since this mount has made them. */
+  /** Directories of which it is known whether they have extended attributes, which what is made in them may inherit. */
+  readonly #xattrs = new Map<string, boolean>()
+  readonly #whole = new Map<string, Set<string>>()
+  #names = 0
+
+  get(path: string): Attributes | undefined {
+    return this.#entries.get(path)
+  }
+
+  /** Whether nothing lies there, as far as is known. */
+  isAbsent(path: string): boolean {
+    return this.#whole.get(parentOf(path))?.has(nameOf(path)) === false
+  }
+
+  /** Whether a directory is known to be empty; `undefined`: not known. */
+  isEmpty(folder: string): boolean | undefined {
+    const names = this.#whole.get(folder)
+    return names === undefined ? undefined : names.size === 0
+  }
+
+  /** What is known by more than one name changes behind one's back. */
+  put(path: string, attributes: Attributes): void {
+    this.#entries.delete(path)
+    if (attributes.type === 'directory') this.#noteXattrs(path, attributes.hasXattrs !== false)
+    if (attributes.type === 'file' && attributes.links > 1) return
+    this.#entries.set(path, attributes)
+    if (this.#entries.size <= ENTRIES_MAX) return
+    const [oldest] = this.#entries.keys()
+    this.#entries.delete(oldest as string)
+  }
+
+  forget(path: string): void {
+    this.#entries.delete(path)
+  }
+
+  /** This mount has made something there. */
+  added(path: string, isDirectory: boolean): void {
+    this.#entries.delete(path)
+    const names = this.#whole.get(parentOf(path))
+    if (names !== undefined && !names.has(nameOf(path))) {
+      names.add(nameOf(path))
+      this.#names += 1
+    }
+    if (isDirectory) {
+      this.#whole.set(path, new Set())
+      this.#noteXattrs(path, false)
+    }
+    for (const [folder, { size }] of this.#whole) {
+      if (this.#names <= NAMES_MAX && this.#whole.size <= NAMES_MAX) break
+      this.#whole.delete(folder)
+      this.#names -= size
+    }
+  }
+
+  /** This mount has removed it. */
+  removed(path: string): void {
+    this.#entries.delete(path)
+    if (this.#whole.get(parentOf(path))?.delete(nameOf(path)) === true) this.#names -= 1
+    this.#dropWhole(path)
+  }
+
+  /** Others have changed what lies there. */
+  rewritten(path: string): void {
+    this.#entries.delete(path)
+    this.#xattrs.delete(path)
+  }
+
+  /** Others have made, moved or removed something there. */
+  changed(path: string): void {
+    this.rewritten(path)
+    this.#dropWhole(parentOf(path))
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#xattrs.clear()
+    this.#whole.clear()
+    this.#names = 0
+  }
+
+  /** Whether a directory may have extended attributes; `undefined`: not known. */
+  hasXattrs(folder: string): boolean | undefined {
+    return this.#xattrs.get(folder)
+  }
+
+  #noteXattrs(folder: string, has: boolean): void {
+    this.#xattrs.set(folder, has)
+    if (this.#xattrs.size <= ENTRIES_MAX) return
+    const [oldest] = this.#xattrs.keys()
+    this.#xattrs.delete(oldest as string)
+  }
+
+  #dropWhole(folder: string): void {
+    this.#names -= this.#whole.get(folder)?.size ?? 0
+    this.#whole.delete(folder)
+  }
+}

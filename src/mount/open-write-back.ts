@@ -1,0 +1,187 @@
+import { isShoalError } from '#foundation/errors.ts'
+import { OwnChanges } from '#gateway/fuse/own-changes.ts'
+import { type MountableVolume, OwnVolume } from '#gateway/fuse/own-volume.ts'
+import type { Log } from '#observe/log.ts'
+import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Caller } from '#volume/volume.ts'
+import { Journal } from './journal.ts'
+import { KnownNames } from './known-names.ts'
+import { PendingTree } from './pending-tree.ts'
+import type { Uploads } from './remote-uploads.ts'
+import type { RemoteVolume } from './remote-volume.ts'
+import { Uploader } from './uploader.ts'
+import { WriteBackState, type WriteBackStateOptions } from './write-back-state.ts'
+import { WriteBackVolume } from './write-back-volume.ts'
+
+/** Numbers of what isn't in the cluster yet lie where no volume will get to. */
+const FIRST_INODE = 2 ** 52
+/** What a power failure may take of the journal. */
+const SYNC_MS = 1_000
+const STATUS_MS = 1_000
+/** An earlier mount of the directory may still be sending. */
+const LOCK_WAIT_MS = 60_000
+const LOCK_TRY_MS = 250
+/** After an unmount the rest is sent, as long as the cluster takes something within that time. */
+const LINGER_MS = 30_000
+
+export interface WriteBackSettings {
+  readonly files: AppendFiles
+  /** Absolute. */
+  readonly folder: string
+  /** Where the state is written for `shoal mount status`. */
+  readonly statusFile: string
+  readonly journalBytesMax: number
+  readonly isSoft: boolean
+  /** Named in the names of files that lost against others. */
+  readonly host: string
+}
+
+export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onSettled'> {
+  readonly remote: MountableVolume & Pick<RemoteVolume, 'openKnown'>
+  readonly uploads: Uploads
+  /** Which volume of which cluster. */
+  readonly identity: string
+  readonly caller: Caller
+  readonly clock: Clock
+  readonly log: Log
+  readonly isTold: () => boolean
+}
+
+/** What a mount has not sent yet, as it is written for others to read. */
+export interface WriteBackStatus {
+  /** Changes that wait, many of them in one request. */
+  readonly pending: number
+  readonly journalBytes: number
+  readonly conflicts: number
+  /** Why the cluster doesn't take them. */
+  readonly error?: string
+}
+
+export interface WriteBack {
+  readonly volume: WriteBackVolume
+  readonly own: OwnChanges
+  /** Sends what is pending, and lets go of the journal. What the cluster doesn't take stays in it. */
+  close(): Promise<void>
+}
+
+/** Takes up the journal of a mount, with what an earlier one has left in it, and goes on sending.
+ *  @throws DATA_IN_USE, DATA_FORMAT, CORRUPT, NO_SPACE, STORAGE_FAILED */
+export async function openWriteBack(options: OpenWriteBackOptions): Promise<WriteBack> {
+  const { remote, clock, log, isTold } = options
+  const { journal, pending } = await openJournal(options)
+  const own = new OwnChanges(clock)
+  const volume = new OwnVolume(remote, own)
+  const tree = new PendingTree()
+  const known = new KnownNames()
+  const state = new WriteBackState({ ...options, journal, tree, known })
+  const readJournal = (place: Parameters<Journal['read']>[0], length: number): Buffer => journal.read(place, length)
+  const uploader = new Uploader({
+    ...options,
+    ...{ volume, tree, own, readJournal },
+    onSend: (units) => journal.sending(units.map(({ numbers }) => numbers)),
+    onDone: (unit, entries, settlement) => state.done(unit, entries, settlement),
+  })
+  for (const { number, change, place, group } of pending) {
+    const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place, group })
+    if (needless.length > 0) journal.settle(needless, change.inode, undefined)
+  }
+  if (pending.length > 0) log.warn('Changes of an earlier mount are sent now', { pending: tree.size })
+  uploader.start()
+  const keeper = new Keeper(options, { journal, tree, uploader })
+  keeper.start()
+  return {
+    volume: new WriteBackVolume({
+      ...{ volume, state, journal, tree, known, clock, isTold, uploader },
+      openKnown: (path, attributes) => remote.openKnown(path, attributes),
+    }),
+    own,
+    close: () => keeper.close(),
+  }
+}
+
+async function openJournal(options: OpenWriteBackOptions): Promise<ReturnType<typeof Journal.open>> {
+  const { files, folder, identity, clock } = options
+  const untilMs = clock.monotonicMs() + LOCK_WAIT_MS
+  for (;;) {
+    try {
+      return Journal.open({ files, folder, volume: identity }, FIRST_INODE)
+    } catch (error) {
+      if (!isShoalError(error, 'DATA_IN_USE') || clock.monotonicMs() > untilMs) throw error
+      await clock.sleep(LOCK_TRY_MS)
+    }
+  }
+}
+
+/** Keeps the journal durable, tells how it stands, and ends it. */
+class Keeper {
+  readonly #options: OpenWriteBackOptions
+  readonly #parts: { readonly journal: Journal; readonly tree: PendingTree; readonly uploader: Uploader }
+  readonly #stop = new AbortController()
+  #file: AppendFile | undefined
+  #told = ''
+
+  constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
+    this.#options = options
+    this.#parts = parts
+  }
+
+  start(): void {
+    void this.#every(SYNC_MS, () => this.#parts.journal.sync())
+    void this.#every(STATUS_MS, () => this.#tell())
+    this.#tell()
+  }
+
+  async close(): Promise<void> {
+    const { clock, log } = this.#options
+    const { tree, uploader, journal } = this.#parts
+    for (let [left, sinceMs] = [tree.size, clock.monotonicMs()]; tree.size > 0;) {
+      await Promise.race([uploader.settled([...tree.units]).catch(() => undefined), clock.sleep(LOCK_TRY_MS)])
+      if (tree.size < left) [left, sinceMs] = [tree.size, clock.monotonicMs()]
+      else if (clock.monotonicMs() - sinceMs > LINGER_MS) {
+        log.error('The cluster does not take what is pending: it stays in the journal, and the next mount sends it', {
+          pending: tree.size,
+          error: uploader.lastError,
+        })
+        break
+      }
+      await clock.sleep(10)
+    }
+    uploader.stop()
+    this.#stop.abort()
+    await journal.sync().catch((error: unknown) => log.error('The journal could not be flushed', { error }))
+    this.#tell()
+    this.#file?.close()
+    journal.close()
+  }
+
+  async #every(periodMs: number, act: () => Promise<void> | void): Promise<void> {
+    const { clock, log } = this.#options
+    while (!this.#stop.signal.aborted) {
+      await clock.sleep(periodMs, this.#stop.signal).catch(() => undefined)
+      if (this.#stop.signal.aborted) return
+      try {
+        await act()
+      } catch (error) {
+        log.error('The journal of the mount could not be kept', { error })
+      }
+    }
+  }
+
+  #tell(): void {
+    const { tree, journal, uploader } = this.#parts
+    const error = uploader.lastError
+    const status: WriteBackStatus = {
+      pending: tree.size,
+      journalBytes: tree.size === 0 ? 0 : journal.sizeBytes,
+      conflicts: uploader.conflicts.count,
+      ...(error === undefined ? {} : { error: `${error.code}: ${error.message}` }),
+    }
+    const text = JSON.stringify(status)
+    if (text === this.#told) return
+    this.#told = text
+    this.#file ??= this.#options.files.open(this.#options.statusFile)
+    this.#file.cut(0)
+    this.#file.append([Buffer.from(text)])
+  }
+}

@@ -1,0 +1,93 @@
+import { parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
+
+/** What is pending in a directory shows in the directory itself. */
+export interface FolderChange {
+  /** When a name was last made, moved or removed in it. */
+  readonly changedNs: bigint
+  /** How many links more it has than in the cluster. */
+  readonly links: number
+}
+
+interface Folder {
+  readonly entries: Map<string, PendingEntry>
+  /** Units that touch names in it. */
+  readonly units: Set<PendingUnit>
+  changedNs: bigint
+  links: number
+}
+
+const NO_ENTRIES: ReadonlyMap<string, PendingEntry> = new Map()
+const NO_UNITS: ReadonlySet<PendingUnit> = new Set()
+
+/** The entries of pending changes, by directory. */
+export class PendingEntries {
+  readonly #folders = new Map<string, Folder>()
+
+  get(path: string): PendingEntry | undefined {
+    return this.#folders.get(parentOf(path))?.entries.get(path)
+  }
+
+  last(path: string): PendingUnit | undefined {
+    return this.get(path)?.units.at(-1)
+  }
+
+  /** By path, what was changed in a directory. */
+  in(folder: string): ReadonlyMap<string, PendingEntry> {
+    return this.#folders.get(folder)?.entries ?? NO_ENTRIES
+  }
+
+  unitsIn(folder: string): ReadonlySet<PendingUnit> {
+    return this.#folders.get(folder)?.units ?? NO_UNITS
+  }
+
+  *unitsBelow(path: string): Generator<PendingUnit, void, undefined> {
+    for (const [folder, { units }] of this.#folders)
+      if (path === '' || folder === path || folder.startsWith(`${path}/`)) yield* units
+  }
+
+  changeOf(folder: string): FolderChange | undefined {
+    return this.#folders.get(folder)
+  }
+
+  /** A unit touches a path. */
+  enter(path: string, unit: PendingUnit): void {
+    this.#folder(path).units.add(unit)
+  }
+
+  place(path: string, node: PendingNode | undefined, unit: PendingUnit): void {
+    const { entries } = this.#folder(path)
+    let entry = entries.get(path)
+    if (entry === undefined) entries.set(path, (entry = { path, node, units: [] }))
+    entry.node = node
+    entry.units.push(unit)
+    if (node !== undefined) node.path = path
+  }
+
+  /** A unit doesn't touch a path any more; the entry, if that was the last one. */
+  leave(path: string, unit: PendingUnit): PendingEntry | undefined {
+    const folder = this.#folder(path)
+    folder.units.delete(unit)
+    const entry = folder.entries.get(path)
+    const at = entry?.units.indexOf(unit) ?? -1
+    if (at >= 0) entry?.units.splice(at, 1)
+    const isGone = entry !== undefined && at >= 0 && entry.units.length === 0
+    if (isGone) folder.entries.delete(path)
+    if (folder.entries.size === 0 && folder.units.size === 0) this.#folders.delete(parentOf(path))
+    return isGone ? entry : undefined
+  }
+
+  /** A name was changed at a path: `links` are what its directory has more since then. */
+  changed(path: string, timeNs: bigint, links = 0): void {
+    const folder = this.#folder(path)
+    if (timeNs > folder.changedNs) folder.changedNs = timeNs
+    folder.links += links
+  }
+
+  #folder(path: string): Folder {
+    const name = parentOf(path)
+    let folder = this.#folders.get(name)
+    if (folder === undefined)
+      this.#folders.set(name, (folder = { entries: new Map(), units: new Set(), changedNs: 0n, links: 0 }))
+    return folder
+  }
+}

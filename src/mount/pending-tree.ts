@@ -1,0 +1,387 @@
+import { ShoalError } from '#foundation/errors.ts'
+import { assert } from '#foundation/assert.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import { ContentLayer, type JournalPlace } from './content-layer.ts'
+import type { JournalChange } from './journal-record.ts'
+import { type FolderChange, PendingEntries } from './pending-entries.ts'
+import { dueMs, parentOf, waitFor, type PendingEntry, type PendingNode, type PendingUnit, type UnitKind } from './pending-unit.ts'
+
+export interface ChangeFacts {
+  readonly number: number
+  readonly atMs: number
+  /** Of a write. */
+  readonly place?: JournalPlace
+  /** What was under way together when an earlier mount ended. */
+  readonly group?: number | undefined
+}
+
+type Change<Op extends JournalChange['op']> = Extract<JournalChange, { readonly op: Op }>
+
+/** What the cluster hasn't got yet of what this mount has changed: what lies where, and in which units it is sent. Pure: it is
+ *  made anew out of the journal. */
+export class PendingTree {
+  readonly #entries = new PendingEntries()
+  readonly #ready = new Set<PendingUnit>()
+  readonly #units = new Set<PendingUnit>()
+  #lastId = 0
+
+  /** Units that aren't done. */
+  get size(): number {
+    return this.#units.size
+  }
+
+  get units(): Iterable<PendingUnit> {
+    return this.#units
+  }
+
+  /** `unknown`: the cluster has the word. */
+  find(path: string): PendingNode | 'absent' | 'unknown' {
+    const entry = this.#entries.get(path)
+    if (entry !== undefined) return entry.node ?? 'absent'
+    for (let above = parentOf(path); above !== ''; above = parentOf(above)) {
+      const there = this.#entries.get(above)
+      if (there === undefined) continue
+      const isNowhere = there.node === undefined || there.node.attributes.type !== 'directory' || there.node.base === undefined
+      return isNowhere ? 'absent' : 'unknown'
+    }
+    return 'unknown'
+  }
+
+  /** By path, what was changed in a directory. */
+  changedIn(folder: string): ReadonlyMap<string, PendingEntry> {
+    return this.#entries.in(folder)
+  }
+
+  /** How what is pending in a directory changes the directory. */
+  changeOf(folder: string): FolderChange | undefined {
+    return this.#entries.changeOf(folder)
+  }
+
+  /** The unit that has to be done before the cluster has all that was changed at `path`. */
+  lastAt(path: string): PendingUnit | undefined {
+    return this.#entries.last(path)
+  }
+
+  /** Names in a directory, of which something isn't done. */
+  unitsIn(folder: string): ReadonlySet<PendingUnit> {
+    return this.#entries.unitsIn(folder)
+  }
+
+  /** Takes a change in. Numbers of changes that need nothing done any more: what was made and removed again.
+   *  @throws CORRUPT for a change to a file of which nothing is known */
+  apply(change: JournalChange, facts: ChangeFacts): readonly number[] {
+    switch (change.op) {
+      case 'create':
+      case 'mkdir':
+      case 'symlink':
+        this.#make(change, facts)
+        return []
+      case 'write':
+      case 'truncate':
+        this.#changeContents(change, facts)
+        return []
+      case 'attributes':
+        this.#changeAttributes(change, facts)
+        return []
+      case 'remove':
+        return this.#remove(change, facts)
+      case 'rename':
+        this.#rename(change, facts)
+        return []
+    }
+  }
+
+  /** Units to be sent now, at most `limit`, in their order; theirs is the caller's `done` or `retry`. */
+  take(nowMs: number, limit: number): PendingUnit[] {
+    const taken: PendingUnit[] = []
+    for (const unit of this.#ready) {
+      if (taken.length >= limit) break
+      if (dueMs(unit) > nowMs) continue
+      unit.isSent = true
+      this.#ready.delete(unit)
+      taken.push(unit)
+    }
+    return taken
+  }
+
+  /** When the next unit is to be sent, if nothing is done until then. */
+  nextMs(): number | undefined {
+    let next: number | undefined
+    for (const unit of this.#ready) next = Math.min(next ?? Infinity, dueMs(unit))
+    return next
+  }
+
+  /** Has a unit, and what it waits for, sent without further ado. */
+  hasten(unit: PendingUnit): void {
+    const open = [unit]
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      if (next.isUrgent) continue
+      next.isUrgent = true
+      open.push(...next.after)
+    }
+  }
+
+  /** The cluster has it; `entry` is what it says of the node now. What isn't pending any more is given back. */
+  done(unit: PendingUnit, entry: Attributes | undefined): PendingEntry[] {
+    const { node } = unit
+    if (unit.kind !== 'remove' && entry !== undefined) node.base = entry
+    if (unit.isMaking) node.storedAt = unit.path
+    if (unit.kind === 'rename') node.storedAt = unit.to as string
+    this.#countLinks(unit, -1)
+    if (unit.layer !== undefined) assert(node.layers.shift() === unit.layer, 'Layers are sent in their order')
+    return this.#drop(unit)
+  }
+
+  /** It could not be sent, and is tried again from `atMs` on. */
+  retry(unit: PendingUnit, atMs: number): void {
+    unit.changedMs = atMs
+    unit.isUrgent = false
+    this.#ready.add(unit)
+  }
+
+  #make(change: Change<'create' | 'mkdir' | 'symlink'>, facts: ChangeFacts): void {
+    const { path, mode, uid, gid, timeNs } = change
+    const target = change.target === undefined ? undefined : Buffer.from(change.target, 'base64')
+    const type = change.op === 'create' ? 'file' : change.op === 'mkdir' ? 'directory' : 'symlink'
+    const node: PendingNode = {
+      inode: change.inode,
+      attributes: {
+        inode: change.inode,
+        ...{ type, mode, uid, gid, rdev: 0, version: 1, sha256: undefined, hasXattrs: false },
+        links: type === 'directory' ? 2 : 1,
+        sizeBytes: target?.length ?? 0,
+        ...{ atimeNs: timeNs, mtimeNs: timeNs, ctimeNs: timeNs, btimeNs: timeNs },
+      },
+      base: undefined,
+      layers: [],
+      target,
+      ...{ path, storedAt: path, pending: 0, movedTo: undefined },
+    }
+    const unit = this.#unit(change.op === 'create' ? 'file' : change.op, { node, path, facts, isMaking: true })
+    unit.changes = { mode, uid, gid, mtimeNs: timeNs }
+    if (type === 'file') this.#layerOf(unit)
+    this.#entries.place(path, node, unit)
+    this.#entries.changed(path, timeNs)
+    this.#countLinks(unit, 1)
+  }
+
+  #changeContents(change: Change<'write' | 'truncate'>, facts: ChangeFacts): void {
+    const node = this.#nodeOf(change)
+    const unit = this.#fileUnit(change.path, node, facts)
+    const layer = this.#layerOf(unit)
+    if (change.op === 'truncate') layer.truncate(change.sizeBytes)
+    else {
+      assert(facts.place !== undefined, 'Written bytes lie in the journal')
+      layer.write({ offset: change.offset, length: change.length, place: facts.place })
+    }
+    const { timeNs } = change
+    unit.changes = { ...unit.changes, mtimeNs: timeNs }
+    const version = node.attributes.version + 1
+    node.attributes = {
+      ...node.attributes,
+      ...{ sizeBytes: layer.sizeBytes, mtimeNs: timeNs, ctimeNs: timeNs, version, sha256: undefined },
+    }
+  }
+
+  #changeAttributes(change: Change<'attributes'>, facts: ChangeFacts): void {
+    const node = this.#nodeOf(change)
+    const isFile = node.attributes.type === 'file'
+    const unit = isFile ? this.#fileUnit(change.path, node, facts) : this.#attributesUnit(change.path, node, facts)
+    unit.changes = { ...unit.changes, ...change.changes }
+    node.attributes = { ...node.attributes, ...change.changes, ctimeNs: change.timeNs }
+  }
+
+  #remove(change: Change<'remove'>, facts: ChangeFacts): readonly number[] {
+    const { path } = change
+    const node = this.#nodeOf(change)
+    const last = this.#entries.last(path)
+    const isNeedless = last?.node === node && isOpen(last, facts) && this.#entries.unitsIn(path).size === 0
+    this.#entries.changed(path, change.timeNs)
+    if (isNeedless && last.isMaking) {
+      this.#countLinks(last, -1)
+      this.#withdraw(last, path)
+      this.#forget(last)
+      return [...last.numbers, facts.number]
+    }
+    // What other names of a file show has to be sent all the same.
+    const isReplaced = isNeedless && last.kind === 'file' && (node.base?.links ?? 1) === 1
+    if (isReplaced) {
+      this.#withdraw(last, path)
+      this.#forget(last)
+    }
+    const inside = node.attributes.type === 'directory' ? this.#entries.unitsIn(path) : []
+    const unit = this.#unit('remove', { node, path, facts, after: inside })
+    if (isReplaced) unit.numbers.unshift(...last.numbers)
+    this.#entries.place(path, undefined, unit)
+    this.#countLinks(unit, 1)
+    return []
+  }
+
+  #rename(change: Change<'rename'>, facts: ChangeFacts): void {
+    const { path, to, replaces } = change
+    const node = this.#nodeOf(change)
+    const there = this.#entries.get(to)?.node
+    const replaced = there ?? (replaces === undefined ? undefined : this.#adopt({ ...replaces, path: to }))
+    const last = this.#entries.last(path)
+    if (last !== undefined && replaced === undefined && this.#mayMove(last, { node, to, facts })) {
+      this.#withdraw(last, path)
+      last.path = to
+      last.numbers.push(facts.number)
+      last.changedMs = facts.atMs
+      this.#enter(last, [to])
+      this.#entries.place(to, node, last)
+    } else {
+      const unit = this.#unit('rename', { node, path, to, replaces: replaced, facts })
+      this.#entries.place(path, undefined, unit)
+      this.#entries.place(to, node, unit)
+    }
+    node.attributes = { ...node.attributes, ctimeNs: change.timeNs }
+    for (const at of [path, to]) if (this.#entries.in(parentOf(at)).size > 0) this.#entries.changed(at, change.timeNs)
+  }
+
+  /** What is new and not sent yet is made at its new place at once, if it waits for nothing that was changed later. */
+  #mayMove(
+    last: PendingUnit,
+    { node, to, facts }: { readonly node: PendingNode; readonly to: string; readonly facts: ChangeFacts },
+  ): boolean {
+    if (last.node !== node || !isOpen(last, facts) || !last.isMaking) return false
+    if (node.attributes.type === 'directory') return false
+    if (this.#entries.get(to) !== undefined) return false
+    const above = this.#entries.last(parentOf(to))
+    return above === undefined || above.id < last.id
+  }
+
+  #nodeOf(change: Change<'write' | 'truncate' | 'attributes' | 'remove' | 'rename'>): PendingNode {
+    const entry = this.#entries.get(change.path)
+    if (entry?.node !== undefined) return entry.node
+    return this.#adopt(change)
+  }
+
+  #adopt({ inode, base, path }: Pick<Change<'remove'>, 'inode' | 'base' | 'path'>): PendingNode {
+    if (base === undefined)
+      throw new ShoalError('CORRUPT', `The journal changes inode ${inode}, of which it doesn't say what it was`)
+    const at = { path, storedAt: path, pending: 0, movedTo: undefined }
+    return { inode, attributes: { ...base, inode }, base, layers: [], target: undefined, ...at }
+  }
+
+  /** What further changes of a file go with: the unit that waits already, or a new one. */
+  #fileUnit(path: string, node: PendingNode, facts: ChangeFacts): PendingUnit {
+    const last = this.#entries.last(path)
+    if (last?.kind === 'file' && isOpen(last, facts)) return joined(last, facts)
+    const unit = this.#unit('file', { node, path, facts })
+    this.#entries.place(path, node, unit)
+    return unit
+  }
+
+  /** A directory gets its attributes after what was made in it before, which changes its times. */
+  #attributesUnit(path: string, node: PendingNode, facts: ChangeFacts): PendingUnit {
+    const last = this.#entries.last(path)
+    const inside = this.#entries.unitsIn(path)
+    if (last !== undefined && isOpen(last, facts) && last.kind !== 'rename' && last.kind !== 'remove') {
+      if ([...inside].every((unit) => last.after.has(unit))) return joined(last, facts)
+    }
+    const unit = this.#unit('attributes', { node, path, facts, after: inside })
+    this.#entries.place(path, node, unit)
+    return unit
+  }
+
+  #layerOf(unit: PendingUnit): ContentLayer {
+    if (unit.layer === undefined) {
+      unit.layer = new ContentLayer(unit.node.layers.at(-1)?.sizeBytes ?? unit.node.base?.sizeBytes ?? 0)
+      unit.node.layers.push(unit.layer)
+    }
+    return unit.layer
+  }
+
+  #unit(
+    kind: UnitKind,
+    made: {
+      readonly node: PendingNode
+      readonly path: string
+      readonly to?: string
+      readonly replaces?: PendingNode | undefined
+      readonly facts: ChangeFacts
+      readonly after?: Iterable<PendingUnit>
+      readonly isMaking?: boolean
+    },
+  ): PendingUnit {
+    const { node, path, to, replaces, facts, after = [], isMaking } = made
+    this.#lastId += 1
+    const unit: PendingUnit = {
+      ...{ id: this.#lastId, kind, node, path, to, replaces, layer: undefined, changes: {} },
+      isMaking: isMaking === true,
+      ...{
+        numbers: [facts.number],
+        madeMs: facts.atMs,
+        changedMs: facts.atMs,
+        isUrgent: false,
+        isSent: false,
+        group: facts.group,
+      },
+      ...{ after: new Set<PendingUnit>(), before: new Set<PendingUnit>() },
+    }
+    this.#units.add(unit)
+    node.pending += 1
+    for (const other of after) waitFor(unit, other)
+    this.#enter(unit, to === undefined ? [path] : [path, to])
+    if (unit.after.size === 0) this.#ready.add(unit)
+    return unit
+  }
+
+  /** It waits for what was changed before at its places and above them. */
+  #enter(unit: PendingUnit, paths: readonly string[]): void {
+    for (const path of paths) {
+      for (const there of [path, parentOf(path)]) {
+        const last = this.#entries.last(there)
+        if (last !== undefined && last !== unit) waitFor(unit, last)
+      }
+      this.#entries.enter(path, unit)
+    }
+    if (unit.after.size > 0) this.#ready.delete(unit)
+  }
+
+  /** Takes a unit that isn't sent away from its place: what was there before comes to light, which is nothing. */
+  #withdraw(unit: PendingUnit, path: string): void {
+    this.#entries.leave(path, unit)
+    const entry = this.#entries.get(path)
+    if (entry !== undefined) entry.node = undefined
+  }
+
+  /** It isn't sent any more. */
+  #forget(unit: PendingUnit): void {
+    this.#units.delete(unit)
+    this.#ready.delete(unit)
+    unit.node.pending -= 1
+    for (const other of unit.after) other.before.delete(unit)
+    if (unit.layer !== undefined) unit.node.layers.splice(unit.node.layers.indexOf(unit.layer), 1)
+  }
+
+  #drop(unit: PendingUnit): PendingEntry[] {
+    this.#units.delete(unit)
+    this.#ready.delete(unit)
+    unit.node.pending -= 1
+    for (const next of unit.before) {
+      next.after.delete(unit)
+      if (next.after.size === 0 && !next.isSent) this.#ready.add(next)
+    }
+    const paths = unit.to === undefined ? [unit.path] : [unit.path, unit.to]
+    return paths.flatMap((path) => this.#entries.leave(path, unit) ?? [])
+  }
+
+  /** A directory has a link of each directory in it. */
+  #countLinks({ kind, node, path }: PendingUnit, times: 1 | -1): void {
+    if (kind === 'mkdir') this.#entries.changed(path, 0n, times)
+    if (kind === 'remove' && node.attributes.type === 'directory') this.#entries.changed(path, 0n, -times)
+  }
+}
+
+/** More can go with it. */
+function isOpen(unit: PendingUnit, { group }: ChangeFacts): boolean {
+  return !unit.isSent && unit.before.size === 0 && unit.group === group
+}
+
+function joined(unit: PendingUnit, { number, atMs }: ChangeFacts): PendingUnit {
+  unit.numbers.push(number)
+  unit.changedMs = atMs
+  return unit
+}

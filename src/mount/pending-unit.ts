@@ -1,0 +1,91 @@
+import { assert } from '#foundation/assert.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges } from '#volume/volume.ts'
+import type { ContentLayer } from './content-layer.ts'
+
+/** A change that follows another of the same file soon goes with it: a file that is made, written, closed and given its times is
+ *  one request. */
+export const QUIET_MS = 20
+const QUIET_MS_MAX = 500
+
+/** A file, directory or link of which something isn't in the cluster yet. */
+export interface PendingNode {
+  /** The number under which the mount shows it. */
+  readonly inode: InodeId
+  /** As the mount shows it. */
+  attributes: Attributes
+  /** What the cluster has of it; `undefined`: it is new. */
+  base: Attributes | undefined
+  /** Its contents over those that the cluster has: what is being sent first. */
+  readonly layers: ContentLayer[]
+  /** Of a symbolic link. */
+  readonly target: Buffer | undefined
+  /** Where the mount shows it, and where the cluster has it. */
+  path: string
+  storedAt: string
+  /** Units of it that aren't done. */
+  pending: number
+  /** It lost against somebody else's, and lies there: further changes follow it. */
+  movedTo: string | undefined
+}
+
+export type UnitKind = 'file' | 'mkdir' | 'symlink' | 'attributes' | 'remove' | 'rename'
+
+/** What goes to the cluster in one step: one or more changes of the journal to one node. */
+export interface PendingUnit {
+  /** A unit waits only for those with smaller numbers. */
+  readonly id: number
+  readonly kind: UnitKind
+  /** The cluster hasn't got the node before. */
+  readonly isMaking: boolean
+  readonly node: PendingNode
+  path: string
+  /** Of a renaming. */
+  readonly to: string | undefined
+  /** What a renaming replaces. */
+  readonly replaces: PendingNode | undefined
+  layer: ContentLayer | undefined
+  changes: AttributeChanges
+  /** Changes of the journal that are done with it. */
+  readonly numbers: number[]
+  readonly madeMs: number
+  changedMs: number
+  isUrgent: boolean
+  /** Units of an earlier mount that were under way when it ended take nothing more in: the cluster may have them as they are. */
+  readonly group: number | undefined
+  isSent: boolean
+  /** What has to be done before. */
+  readonly after: Set<PendingUnit>
+  readonly before: Set<PendingUnit>
+}
+
+/** What lies at a path as far as this mount has changed it. */
+export interface PendingEntry {
+  readonly path: string
+  /** `undefined`: nothing lies there any more. */
+  node: PendingNode | undefined
+  /** Those that aren't done, in their order. */
+  readonly units: PendingUnit[]
+}
+
+export function parentOf(path: string): string {
+  return path.slice(0, Math.max(0, path.lastIndexOf('/')))
+}
+
+export function nameOf(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1)
+}
+
+/** The one isn't sent before the other is done. */
+export function waitFor(unit: PendingUnit, earlier: PendingUnit): void {
+  if (earlier === unit) return
+  assert(earlier.id < unit.id, 'A unit waits for earlier ones only')
+  unit.after.add(earlier)
+  earlier.before.add(unit)
+}
+
+/** From when on a unit is sent. */
+export function dueMs(unit: PendingUnit): number {
+  return unit.isUrgent ? 0 : Math.min(unit.changedMs + QUIET_MS, Math.max(unit.changedMs, unit.madeMs + QUIET_MS_MAX))
+}

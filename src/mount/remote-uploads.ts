@@ -1,0 +1,107 @@
+import { BatchBuffer, type BatchRecord } from '#client/batch.ts'
+import type { ByteSource } from '#client/hashed-source.ts'
+import type { ShoalClient } from '#client/shoal-client.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { decodeName } from '#foundation/name.ts'
+import { formatTimestamp } from '#foundation/timestamp.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges } from '#volume/volume.ts'
+import { attributesOf } from './remote-attributes.ts'
+import { octal } from './remote-volume.ts'
+
+/** Of a batch's header; paths are 16 KiB at most, with each byte escaped in the worst case. */
+const HEADER_BYTES_MAX = 64 * 1024
+
+/** A change that goes with others in one request. Directories on the way must be there. */
+export interface SmallUpload {
+  readonly kind: 'file' | 'directory' | 'symlink' | 'removal'
+  readonly path: string
+  readonly bytes?: Buffer
+  readonly target?: Buffer
+  readonly attributes?: AttributeChanges
+  /** Of a file: the entity tag of what it replaces; `absent` if nothing may be there. */
+  readonly replaces?: string
+  /** Of a removal: what it must be. */
+  readonly inode?: number
+}
+
+/** What becomes of each: the entry, nothing for what was removed, or why not. */
+export type UploadResult = Attributes | ShoalError | undefined
+
+/** Storing what a mount has collected. */
+export interface Uploads {
+  /** All in one request, each by itself. @throws what the request as a whole throws */
+  storeSmall(uploads: readonly SmallUpload[]): Promise<readonly UploadResult[]>
+  /** A file of any length, in one step. @throws PRECONDITION_FAILED, NOT_FOUND (of the directory), … */
+  storeFile(path: string, source: ByteSource, options: Pick<SmallUpload, 'attributes' | 'replaces'>): Promise<Attributes>
+}
+
+/** Uploads to a node, over REST. */
+export class RemoteUploads implements Uploads {
+  readonly #client: ShoalClient
+  readonly #volume: string
+
+  constructor(client: ShoalClient, volume: string) {
+    this.#client = client
+    this.#volume = volume
+  }
+
+  async storeSmall(uploads: readonly SmallUpload[]): Promise<readonly UploadResult[]> {
+    const bytes = uploads.reduce((sum, upload) => sum + (upload.bytes?.length ?? 0), 0)
+    const headers = uploads.map((upload) => recordOf(upload))
+    const room = headers.reduce((sum, header) => sum + Math.min(HEADER_BYTES_MAX, 512 + JSON.stringify(header).length * 3), bytes)
+    const buffer = new BatchBuffer(room)
+    for (const [index, header] of headers.entries()) {
+      const target = buffer.add(header)
+      if (target === undefined) throw new ShoalError('INTERNAL', 'A batch is larger than was reckoned')
+      uploads[index]?.bytes?.copy(target)
+    }
+    const results = await this.#client.batches.store(this.#volume, '', buffer)
+    return results.map((result) => (result === undefined || result instanceof ShoalError ? result : attributesOf(result)))
+  }
+
+  async storeFile(
+    path: string,
+    source: ByteSource,
+    { attributes = {}, replaces }: Pick<SmallUpload, 'attributes' | 'replaces'>,
+  ): Promise<Attributes> {
+    const { mode, uid, gid, mtimeNs, atimeNs } = attributes
+    const stored = await this.#client.writeFile(this.#volume, path, source, {
+      parents: false,
+      ...(mode === undefined ? {} : { mode: octal(mode) }),
+      ...(mtimeNs === undefined ? {} : { mtime: formatTimestamp(mtimeNs) }),
+      ...conditionsFor(replaces),
+    })
+    const isOwned = (uid ?? stored.uid) === stored.uid && (gid ?? stored.gid) === stored.gid
+    if (isOwned && atimeNs === undefined) return attributesOf(stored)
+    const rest = {
+      ...(uid === undefined ? {} : { uid }),
+      ...(gid === undefined ? {} : { gid }),
+      ...(atimeNs === undefined ? {} : { atime: formatTimestamp(atimeNs) }),
+    }
+    return attributesOf(await this.#client.setAttributes(this.#volume, path, rest))
+  }
+}
+
+function conditionsFor(replaces: string | undefined): { ifMatch?: string; ifNoneMatch?: '*' } {
+  if (replaces === undefined) return {}
+  return replaces === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: replaces }
+}
+
+function recordOf({ kind, path, bytes, target, attributes = {}, replaces, inode }: SmallUpload): BatchRecord {
+  if (kind === 'removal') return { path, size: 0, type: kind, ...(inode === undefined ? {} : { inode }) }
+  const { mode, uid, gid, mtimeNs, atimeNs } = attributes
+  return {
+    path,
+    size: bytes?.length ?? 0,
+    ...(kind === 'file' ? conditionsFor(replaces) : { type: kind }),
+    ...(target === undefined ? {} : { target: decodeName(target) }),
+    ...(mode === undefined || kind === 'symlink' ? {} : { mode: octal(mode) }),
+    ...(uid === undefined ? {} : { uid }),
+    ...(gid === undefined ? {} : { gid }),
+    ...(mtimeNs === undefined ? {} : { mtime: formatTimestamp(mtimeNs) }),
+    ...(atimeNs === undefined ? {} : { atime: formatTimestamp(atimeNs) }),
+    parents: false,
+    entry: true,
+  }
+}

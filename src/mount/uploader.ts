@@ -1,0 +1,259 @@
+import { isShoalError, type ShoalError } from '#foundation/errors.ts'
+import type { OwnChanges } from '#gateway/fuse/own-changes.ts'
+import type { Path } from '#foundation/path.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.ts'
+import type { PendingTree } from './pending-tree.ts'
+import { type PendingEntry, type PendingUnit, QUIET_MS } from './pending-unit.ts'
+import type { SmallUpload, UploadResult } from './remote-uploads.ts'
+import { asSmall, sendUnit } from './upload-units.ts'
+
+const BATCH_UNITS_MAX = 512
+const BATCH_BYTES_MAX = 4 * 1024 * 1024
+/** Batches and single units that are under way. */
+const BATCHES_MAX = 4
+const SINGLES_MAX = 16
+const FIRST_DELAY_MS = 250
+const DELAY_MS_MAX = 10_000
+
+export interface UploaderOptions extends ConflictsOptions {
+  readonly tree: PendingTree
+  /** What this mount does itself comes back in the feed. */
+  readonly own: OwnChanges
+  /** Units are about to be sent for the first time. */
+  readonly onSend: (units: readonly PendingUnit[]) => void
+  /** The cluster has a unit; `entries` are those of which nothing is pending any more. */
+  readonly onDone: (unit: PendingUnit, entries: readonly PendingEntry[], settlement: Settlement) => void
+}
+
+interface Waiter {
+  resolve(): void
+  reject(error: unknown): void
+}
+
+/** Sends what is pending to the cluster: what waits for nothing at once, small changes many in one request. It goes on until it is
+ *  stopped, and tries again whatever the cluster doesn't take now. */
+export class Uploader {
+  readonly conflicts: Conflicts
+  readonly #options: UploaderOptions
+  readonly #waiters = new Map<PendingUnit, Waiter[]>()
+  readonly #failures = new Map<PendingUnit, number>()
+  readonly #stop = new AbortController()
+  #wake = Promise.withResolvers<void>()
+  /** When it looks again by itself. */
+  #wakesMs = Infinity
+  #batches = 0
+  #singles = 0
+  #lastError: ShoalError | undefined
+
+  constructor(options: UploaderOptions) {
+    this.#options = options
+    this.conflicts = new Conflicts(options)
+  }
+
+  /** Why the cluster doesn't take what is pending, if it doesn't. */
+  get lastError(): ShoalError | undefined {
+    return this.#lastError
+  }
+
+  start(): void {
+    void this.#run()
+  }
+
+  stop(): void {
+    this.#stop.abort()
+    this.#wake.resolve()
+  }
+
+  /** Something has been changed. What waits for its time already is looked at before it. */
+  changed(): void {
+    if (this.#wakesMs > this.#options.clock.monotonicMs() + QUIET_MS) this.#wake.resolve()
+  }
+
+  /** Resolves when the cluster has these units. @throws what it says at the next try, which isn't the last */
+  async settled(units: Iterable<PendingUnit>): Promise<void> {
+    const { tree } = this.#options
+    const waits = [...units].map((unit) => {
+      tree.hasten(unit)
+      return new Promise<void>((resolve, reject) => {
+        const waiters = this.#waiters.get(unit)
+        if (waiters === undefined) this.#waiters.set(unit, [{ resolve, reject }])
+        else waiters.push({ resolve, reject })
+      })
+    })
+    this.#wake.resolve()
+    await Promise.all(waits)
+  }
+
+  async #run(): Promise<void> {
+    const { tree, clock } = this.#options
+    while (!this.#stop.signal.aborted) {
+      this.#wake = Promise.withResolvers()
+      this.#launch()
+      const enough = new AbortController()
+      const nextMs = this.#hasRoom ? tree.nextMs() : undefined
+      const sleeps = nextMs === undefined ? [] : [clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), enough.signal)]
+      this.#wakesMs = nextMs ?? Infinity
+      await Promise.race([this.#wake.promise, ...sleeps.map((sleep) => sleep.catch(() => undefined))])
+      enough.abort()
+    }
+  }
+
+  get #hasRoom(): boolean {
+    return this.#batches < BATCHES_MAX && this.#singles < SINGLES_MAX
+  }
+
+  #launch(): void {
+    const { tree, clock, readJournal } = this.#options
+    while (this.#hasRoom) {
+      const units = tree.take(clock.monotonicMs(), BATCH_UNITS_MAX)
+      if (units.length === 0) return
+      if (!this.#announce(units)) return
+      let batch: { unit: PendingUnit; upload: SmallUpload }[] = []
+      let bytes = 0
+      for (const unit of units) {
+        let upload: SmallUpload | undefined
+        try {
+          upload = asSmall(unit, readJournal)
+        } catch (error) {
+          this.#later(unit, error)
+          continue
+        }
+        if (upload === undefined) {
+          void this.#sendSingle(unit)
+          continue
+        }
+        batch.push({ unit, upload })
+        bytes += upload.bytes?.length ?? 0
+        if (bytes < BATCH_BYTES_MAX) continue
+        void this.#sendBatch(batch)
+        batch = []
+        bytes = 0
+      }
+      if (batch.length > 0) void this.#sendBatch(batch)
+    }
+  }
+
+  /** Whoever reads the journal after this process has died must know what may have been done. */
+  #announce(units: readonly PendingUnit[]): boolean {
+    const fresh = units.filter((unit) => !this.#failures.has(unit))
+    try {
+      if (fresh.length > 0) this.#options.onSend(fresh)
+      return true
+    } catch (error) {
+      for (const unit of units) this.#later(unit, error)
+      return false
+    }
+  }
+
+  async #sendSingle(unit: PendingUnit): Promise<void> {
+    this.#singles += 1
+    try {
+      const sending = sendUnit(unit, this.#options)
+      // A file that is stored as a whole isn't known to the volume's own book.
+      const isStored = unit.kind === 'file' && unit.layer?.isWhole === true
+      this.#finish(unit, { entry: isStored ? await this.#owned('names', sending) : await sending, isLost: false })
+    } catch (error) {
+      await this.#refused(unit, error)
+    } finally {
+      this.#singles -= 1
+      this.#wake.resolve()
+    }
+  }
+
+  #owned(changed: 'names' | 'contents', sending: Promise<Attributes | undefined>): Promise<Attributes | undefined> {
+    return this.#options.own.make(changed, sending as Promise<Attributes>)
+  }
+
+  async #sendBatch(batch: readonly { readonly unit: PendingUnit; readonly upload: SmallUpload }[]): Promise<void> {
+    const { uploads, own } = this.#options
+    this.#batches += 1
+    try {
+      const sending = uploads.storeSmall(batch.map(({ upload }) => upload))
+      // The feed may tell of them before the answer does.
+      batch.forEach(({ upload }, index) => {
+        const result = sending.then((results) => results[index])
+        const book =
+          upload.kind === 'removal' ? own.remove(partsOf(upload.path), removed(result)) : own.make('names', entryOf(result))
+        book.catch(() => undefined)
+      })
+      const results = await sending
+      await Promise.all(
+        batch.map(async ({ unit }, index) => {
+          const result = results[index]
+          if (isShoalError(result)) await this.#refused(unit, result)
+          else this.#finish(unit, { entry: result, isLost: false })
+        }),
+      )
+    } catch (error) {
+      for (const { unit } of batch) this.#later(unit, error)
+    } finally {
+      this.#batches -= 1
+      this.#wake.resolve()
+    }
+  }
+
+  /** What the cluster says for good is settled otherwise; all else is tried again. */
+  async #refused(unit: PendingUnit, error: unknown): Promise<void> {
+    if (!isFinal(error)) return this.#later(unit, error)
+    try {
+      this.#finish(unit, await this.conflicts.settle(unit, error))
+    } catch (again) {
+      this.#later(unit, again)
+    }
+  }
+
+  #finish(unit: PendingUnit, settlement: Settlement): void {
+    const { tree, onDone } = this.#options
+    this.#failures.delete(unit)
+    this.#lastError = undefined
+    if (settlement.movedTo !== undefined) unit.node.movedTo = settlement.movedTo
+    onDone(unit, tree.done(unit, settlement.entry), settlement)
+    for (const { resolve } of this.#take(unit)) resolve()
+  }
+
+  #later(unit: PendingUnit, error: unknown): void {
+    const { tree, clock, log } = this.#options
+    const count = (this.#failures.get(unit) ?? 0) + 1
+    this.#failures.set(unit, count)
+    if (this.#lastError === undefined && !this.#stop.signal.aborted)
+      log.warn('The cluster does not take what is pending: it is tried again', { path: unit.path, error })
+    if (isShoalError(error)) this.#lastError = error
+    tree.retry(unit, clock.monotonicMs() + Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(10, count - 1)))
+    for (const { reject } of this.#take(unit)) reject(error)
+  }
+
+  #take(unit: PendingUnit): readonly Waiter[] {
+    const waiters = this.#waiters.get(unit) ?? []
+    this.#waiters.delete(unit)
+    return waiters
+  }
+}
+
+/** The cluster would say the same again: something else is there than was when the change was made. */
+function isFinal(error: unknown): boolean {
+  const codes = [
+    'PRECONDITION_FAILED',
+    'NOT_FOUND',
+    'ALREADY_EXISTS',
+    'NOT_A_DIRECTORY',
+    'IS_A_DIRECTORY',
+    'DIRECTORY_NOT_EMPTY',
+  ] as const
+  return codes.some((code) => isShoalError(error, code))
+}
+
+function partsOf(path: string): Path {
+  return path.split('/')
+}
+
+async function entryOf(result: Promise<UploadResult>): Promise<Attributes> {
+  const entry = await result
+  if (entry === undefined || isShoalError(entry)) throw entry ?? new Error('A batch gave no entry')
+  return entry
+}
+
+async function removed(result: Promise<UploadResult>): Promise<void> {
+  const refusal = await result
+  if (isShoalError(refusal)) throw refusal
+}

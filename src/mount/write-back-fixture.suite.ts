@@ -1,0 +1,218 @@
+// A mount that writes back to a volume in this process, whose connection and whose disk can fail. Only tests import it.
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { TestContext } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
+import { parsePath } from '#foundation/path.ts'
+import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import { type Attributes, entityTag } from '#metadata/attributes.ts'
+import type { Log } from '#observe/log.ts'
+import { silentLog } from '#observe/log.ts'
+import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
+import { nodeAppendFiles } from '#platform/node-append-files.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
+import type { Conditions, Volume } from '#volume/volume.ts'
+import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
+import type { SmallUpload, UploadResult, Uploads } from './remote-uploads.ts'
+
+export const caller = { principal: 'tester' }
+const other = { caller: { principal: 'other' } }
+
+/** A cluster that can be out of reach, or lose its answers. */
+export class FailingCluster {
+  readonly volume: Volume
+  isReachable = true
+  /** What is asked is done, and its answer lost. */
+  losesAnswers = false
+  requests = 0
+
+  constructor(volume: Volume) {
+    this.volume = volume
+  }
+
+  async ask<T>(call: () => Promise<T>): Promise<T> {
+    this.requests += 1
+    if (!this.isReachable) throw new ShoalError('UNAVAILABLE', 'Nobody there')
+    const answer = await call()
+    if (this.losesAnswers) throw new ShoalError('UNAVAILABLE', 'The connection broke')
+    return answer
+  }
+
+  get remote(): MountableVolume & { openKnown: (path: readonly string[], attributes: Attributes) => never } {
+    return new Proxy(this.volume, {
+      get: (volume, name) => {
+        const value: unknown = Reflect.get(volume, name)
+        if (name === 'openKnown') return (path: readonly string[], base: Attributes) => this.#openKnown(path, base)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => this.ask(() => Reflect.apply(value, volume, args) as Promise<unknown>)
+      },
+    }) as never
+  }
+
+  #openKnown(path: readonly string[], attributes: Attributes): unknown {
+    const read = async function* (this: FailingCluster, range: { offset: number; length: number }) {
+      const file = await this.ask(() => this.volume.openFile(path))
+      if (file === undefined || entityTag(file.attributes) !== entityTag(attributes))
+        throw new ShoalError('CONFLICT', 'It has changed')
+      yield* file.read(range)
+    }
+    return { attributes, bytes: undefined, read: read.bind(this), close: () => undefined }
+  }
+
+  get uploads(): Uploads {
+    const one = async (upload: SmallUpload): Promise<UploadResult> => {
+      try {
+        return await this.#store(upload)
+      } catch (error) {
+        return error as ShoalError
+      }
+    }
+    return {
+      storeSmall: (uploads) => this.ask(() => Promise.all(uploads.map(one))),
+      storeFile: (path, source, options) =>
+        this.ask(async () => {
+          const pieces: Uint8Array[] = []
+          for await (const piece of source.read(0, source.sizeBytes)) pieces.push(piece)
+          const bytes = Buffer.concat(pieces)
+          return (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
+        }),
+    }
+  }
+
+  async #store({
+    kind,
+    path: text,
+    bytes,
+    target,
+    attributes = {},
+    replaces,
+    inode,
+  }: SmallUpload): Promise<Attributes | undefined> {
+    const path = parsePath(text)
+    if (kind === 'directory') return this.volume.makeDirectory(path, { caller, attributes })
+    if (kind === 'symlink') return this.volume.makeSymlink(path, target as Buffer, { caller, attributes })
+    if (kind === 'removal') {
+      const there = await this.volume.stat(path)
+      if (there === undefined) throw new ShoalError('NOT_FOUND', 'It is gone')
+      if (there.inode !== inode) throw new ShoalError('PRECONDITION_FAILED', 'It is another one')
+      await this.volume.remove(path, { caller })
+      return undefined
+    }
+    const conditions: Conditions = replaces === 'absent' ? { ifNoneMatch: '*' } : { ifMatch: [replaces as string] }
+    return (await this.volume.writeFile(path, bytes as Buffer, { caller, attributes, conditions })).attributes
+  }
+}
+
+/** The files of a process that can be killed. */
+class MortalFiles implements AppendFiles {
+  readonly #open = new Set<AppendFile>()
+  #isDead = false
+
+  open(path: string): AppendFile {
+    this.#check()
+    const file = nodeAppendFiles.open(path)
+    this.#open.add(file)
+    const guarded = new Proxy(file, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name, target)
+        if (typeof value !== 'function') return value
+        return (...args: unknown[]) => {
+          if (name === 'close') this.#open.delete(file)
+          this.#check()
+          return Reflect.apply(value, target, args) as unknown
+        }
+      },
+    })
+    return guarded
+  }
+
+  list(folder: string): readonly string[] {
+    return nodeAppendFiles.list(folder)
+  }
+
+  remove(path: string): void {
+    this.#check()
+    nodeAppendFiles.remove(path)
+  }
+
+  kill(): void {
+    this.#isDead = true
+    for (const file of this.#open) file.close()
+    this.#open.clear()
+  }
+
+  #check(): void {
+    if (this.#isDead) throw new ShoalError('STORAGE_FAILED', 'The process is dead')
+  }
+}
+
+export interface Mount extends WriteBack {
+  readonly files: { kill(): void }
+  /** Inodes of which the kernel was told that they aren't what it was shown. */
+  readonly lost: number[]
+}
+
+export interface Bench {
+  readonly cluster: FailingCluster
+  readonly folder: string
+  mount(settings?: Partial<WriteBackSettings> & { readonly log?: Log; readonly identity?: string }): Promise<Mount>
+  /** What the cluster has at a path, as text; of directories and absent files words for them. */
+  stored(path: string): Promise<string>
+  names(): Promise<string[]>
+  /** Somebody else writes a file. */
+  others(path: string, text: string): Promise<void>
+}
+
+export async function openBench(t: TestContext): Promise<Bench> {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-write-back-'))
+  const { volume } = await openFixture({ clock: nodeClock as never })
+  const cluster = new FailingCluster(volume)
+  const mounts: Mount[] = []
+  t.after(async () => {
+    cluster.isReachable = true
+    for (const { files } of mounts) files.kill()
+    rmSync(folder, { recursive: true })
+  })
+  return {
+    cluster,
+    folder,
+    mount: async (settings = {}) => {
+      const files = new MortalFiles()
+      const lost: number[] = []
+      const opened = await openWriteBack({
+        remote: cluster.remote,
+        uploads: cluster.uploads,
+        identity: 'docs',
+        caller,
+        clock: nodeClock,
+        log: silentLog,
+        isTold: () => true,
+        isShown: () => true,
+        onLost: (inode) => lost.push(inode),
+        onSettled: () => undefined,
+        files,
+        folder: join(folder, 'journal'),
+        statusFile: join(folder, 'status'),
+        journalBytesMax: 1024 ** 3,
+        isSoft: false,
+        host: 'here',
+        ...settings,
+      })
+      const mount = { ...opened, files, lost }
+      mounts.push(mount)
+      return mount
+    },
+    stored: async (path) => {
+      const there = await volume.stat(parsePath(path))
+      if (there === undefined) return '(absent)'
+      if (there.type !== 'file') return `(${there.type})`
+      return (await readAll(await volume.openFile(parsePath(path)))).toString()
+    },
+    names: async () => (await volume.list([], { recursive: true })).entries.map(({ path }) => path.join('/')),
+    others: async (path, text) => {
+      await volume.writeFile(parsePath(path), Buffer.from(text), other)
+    },
+  }
+}

@@ -1,0 +1,217 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { formatPath, parsePath, type Path } from '#foundation/path.ts'
+import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { OpenFile, Volume } from '#volume/volume.ts'
+import type { Journal } from './journal.ts'
+import type { KnownNames } from './known-names.ts'
+import { clusterCursor, mergePage } from './merged-listing.ts'
+import { PendingFile } from './pending-file.ts'
+import { parentOf, type PendingNode } from './pending-unit.ts'
+import type { PendingTree } from './pending-tree.ts'
+import type { WriteBackState } from './write-back-state.ts'
+
+/** For so long a cluster that could not be reached isn't asked for what is remembered. */
+const UNREACHABLE_MS = 3_000
+
+type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
+type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
+
+export interface WriteBackReadsOptions {
+  /** The volume in the cluster. */
+  readonly volume: MountableVolume
+  /** Opens a file of the cluster whose attributes are known. */
+  readonly openKnown: (path: Path, attributes: Attributes) => OpenFile
+  readonly state: WriteBackState
+  readonly journal: Journal
+  readonly tree: PendingTree
+  readonly known: KnownNames
+  readonly clock: Clock
+  /** Whether each change of others is told. */
+  readonly isTold: () => boolean
+}
+
+/** Something that is there: as it is shown, and what the cluster has of it, unless it is pending. */
+export interface Found {
+  readonly shown: Attributes
+  readonly base: { readonly base?: Attributes }
+}
+
+type Stored =
+  | { readonly kind: 'node'; readonly node: PendingNode }
+  | { readonly kind: 'cluster'; readonly attributes: Attributes }
+
+/** Reads of a volume that is written back: what is pending over what the cluster has. */
+export class WriteBackReads {
+  readonly #options: WriteBackReadsOptions
+  #unreachableMs = -Infinity
+
+  constructor(options: WriteBackReadsOptions) {
+    this.#options = options
+  }
+
+  async stat(path: Path): Promise<Attributes | undefined> {
+    const text = formatPath(path)
+    const node = this.#options.tree.find(text)
+    if (node === 'absent') return undefined
+    if (node !== 'unknown') return this.#options.state.shownNode(text, node)
+    const there = await this.#stored(path)
+    if (there === undefined) return undefined
+    return there.kind === 'node'
+      ? this.#options.state.shownNode(text, there.node)
+      : this.#options.state.shown(text, there.attributes)
+  }
+
+  async list(...[path, options = {}]: Arguments<'list'>): Answer<'list'> {
+    const { tree, state, volume } = this.#options
+    const text = formatPath(path)
+    const { cursor, ...rest } = options
+    const node = tree.find(text)
+    if (node === 'absent') throw new ShoalError('NOT_FOUND', `There is no directory "/${text}"`)
+    const watch = state.watch(text)
+    try {
+      const isNew = node !== 'unknown' && node.base === undefined
+      const after = clusterCursor(cursor)
+      const page = isNew
+        ? { entries: [], next: undefined }
+        : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
+      const settled = watch.settled.filter((entry) => parentOf(entry.path) === text && !tree.changedIn(text).has(entry.path))
+      return mergePage({
+        page,
+        cursor,
+        changed: [...new Map(settled.map((entry) => [entry.path, entry])).values(), ...tree.changedIn(text).values()],
+        show: (name, attributes) => state.shown(text === '' ? name : `${text}/${name}`, attributes),
+        showPending: (entry) => (entry.node === undefined ? undefined : state.shownNode(entry.path, entry.node)),
+      })
+    } finally {
+      watch.end()
+    }
+  }
+
+  async openFile(path: Path): Promise<OpenFile | undefined> {
+    const { tree, state, volume, openKnown, journal } = this.#options
+    const text = formatPath(path)
+    for (;;) {
+      const node = tree.find(text)
+      if (node === 'absent') return undefined
+      if (node !== 'unknown') {
+        return new PendingFile({
+          node,
+          openKnown: (base) => openKnown(parsePath(node.storedAt), base),
+          openNow: (at) => volume.openFile(parsePath(at)),
+          readJournal: (place, length) => journal.read(place, length),
+        })
+      }
+      const watch = state.watch(text)
+      const opened = await this.#openStored(path).finally(() => watch.end())
+      if (watch.isTouched) {
+        opened?.close()
+        continue
+      }
+      if (opened === undefined) return undefined
+      this.#options.known.put(text, opened.attributes)
+      return {
+        attributes: state.shown(text, opened.attributes),
+        bytes: opened.bytes,
+        read: (range, signal) => opened.read(range, signal),
+        close: () => opened.close(),
+      }
+    }
+  }
+
+  /** What can't be asked for is as it was when it was last seen. */
+  async #openStored(path: Path): Promise<OpenFile | undefined> {
+    const { volume, known, openKnown, clock } = this.#options
+    const last = known.get(formatPath(path))
+    const isAway = clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
+    if (isAway && last?.type === 'file') return openKnown(path, last)
+    try {
+      return await volume.openFile(path)
+    } catch (error) {
+      if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
+      this.#unreachableMs = clock.monotonicMs()
+      if (last?.type !== 'file') throw error
+      return openKnown(path, last)
+    }
+  }
+
+  async readSymlink(path: Path): Promise<Buffer> {
+    const node = this.#options.tree.find(formatPath(path))
+    if (typeof node !== 'string' && node.target !== undefined) return node.target
+    return this.#options.volume.readSymlink(path)
+  }
+
+  async found(path: Path): Promise<Found | undefined> {
+    const text = formatPath(path)
+    const pending = this.at(text)
+    if (pending !== undefined || this.#options.tree.find(text) === 'absent') return pending
+    const there = await this.#stored(path)
+    if (there === undefined) return undefined
+    if (there.kind === 'node') return { shown: this.#options.state.shownNode(text, there.node), base: {} }
+    return { shown: this.#options.state.shown(text, there.attributes), base: { base: there.attributes } }
+  }
+
+  /** What is known to be at a path without asking. */
+  at(text: string): Found | undefined {
+    const { tree, state, known, isTold } = this.#options
+    const node = tree.find(text)
+    if (node === 'absent') return undefined
+    if (node !== 'unknown') return { shown: state.shownNode(text, node), base: {} }
+    const base = isTold() ? known.get(text) : undefined
+    return base === undefined ? undefined : { shown: state.shown(text, base), base: { base } }
+  }
+
+  /** What the cluster has at a path, unless something is pending there by the time that it answers. */
+  async #stored(path: Path): Promise<Stored | undefined> {
+    const { tree, state, known, volume, clock, isTold } = this.#options
+    const text = formatPath(path)
+    for (;;) {
+      const node = tree.find(text)
+      if (node === 'absent') return undefined
+      if (node !== 'unknown') return { kind: 'node', node }
+      const remembered = known.get(text)
+      const mayRemember = isTold() || clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
+      if (mayRemember && remembered !== undefined) return { kind: 'cluster', attributes: remembered }
+      if (mayRemember && known.isAbsent(text)) return undefined
+      const watch = state.watch(text)
+      try {
+        const attributes = await volume.stat(path)
+        if (watch.isTouched) continue
+        if (attributes !== undefined) known.put(text, attributes)
+        return attributes === undefined ? undefined : { kind: 'cluster', attributes }
+      } catch (error) {
+        if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
+        this.#unreachableMs = clock.monotonicMs()
+        const last = known.get(text)
+        if (last === undefined) throw error
+        return { kind: 'cluster', attributes: last }
+      } finally {
+        watch.end()
+      }
+    }
+  }
+
+  /** The cluster has nothing of it yet. */
+  isNew(path: Path): boolean {
+    const node = this.#options.tree.find(formatPath(path))
+    return typeof node !== 'string' && node.base === undefined
+  }
+
+  /** Whether a directory has nothing in it. */
+  async isEmpty(path: Path): Promise<boolean> {
+    const { tree, known, isTold } = this.#options
+    const text = formatPath(path)
+    if ([...tree.changedIn(text).values()].some(({ node }) => node !== undefined)) return false
+    if (this.isNew(path)) return true
+    const isEmpty = isTold() ? known.isEmpty(text) : undefined
+    if (isEmpty !== undefined) return isEmpty
+    let cursor: string | undefined
+    do {
+      const page = await this.list(path, cursor === undefined ? {} : { cursor })
+      if (page.entries.length > 0) return false
+      cursor = page.next
+    } while (cursor !== undefined)
+    return true
+  }
+}

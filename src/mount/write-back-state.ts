@@ -1,0 +1,171 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { Clock } from '#platform/clock.ts'
+import type { Journal } from './journal.ts'
+import type { JournalChange } from './journal-record.ts'
+import type { KnownNames } from './known-names.ts'
+import { parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
+import type { PendingTree } from './pending-tree.ts'
+import type { Settlement } from './conflicts.ts'
+
+/** What is kept in memory of each unit is about a kilobyte. */
+const UNITS_MAX = 100_000
+
+/** A question to the cluster, and what has happened meanwhile where it asks. */
+export interface Watch {
+  isTouched: boolean
+  /** What was pending, and the cluster has now. */
+  readonly settled: PendingEntry[]
+  end(): void
+}
+
+export interface WriteBackStateOptions {
+  readonly journal: Journal
+  readonly tree: PendingTree
+  readonly known: KnownNames
+  readonly clock: Clock
+  readonly journalBytesMax: number
+  /** Changes beyond the journal's bound fail instead of waiting. */
+  readonly isSoft: boolean
+  /** Whether the kernel knows an inode by the number under which it is shown. */
+  readonly isShown: (inode: InodeId) => boolean
+  /** What was shown of a node isn't what the cluster has. */
+  readonly onLost: (inode: InodeId) => void
+  /** A version that was shown is that of the cluster. */
+  readonly onSettled: (inode: InodeId, versions: { readonly shown: number; readonly stored: number }) => void
+}
+
+/** What changes and reads of a mount that writes back share: the journal and what it stands for, numbers of inodes, who waits for
+ *  room, and questions that are under way. */
+export class WriteBackState {
+  readonly #options: WriteBackStateOptions
+  readonly #watches = new Map<string, Set<Watch>>()
+  /** Numbers under which inodes of the cluster are shown, where these were made here. */
+  readonly #shownAs = new Map<InodeId, InodeId>()
+  readonly #storedAs = new Map<InodeId, InodeId>()
+  #room = Promise.withResolvers<void>()
+
+  constructor(options: WriteBackStateOptions) {
+    this.#options = options
+  }
+
+  /** Waits until the journal has room for `bytes` more. @throws NO_SPACE if it has none and shall not wait */
+  async room(bytes: number): Promise<void> {
+    const { journal, tree, journalBytesMax, isSoft } = this.#options
+    const isFull = (): boolean => tree.size > 0 && (journal.sizeBytes + bytes > journalBytesMax || tree.size >= UNITS_MAX)
+    while (isFull()) {
+      if (isSoft)
+        throw new ShoalError('NO_SPACE', 'The journal of the mount is full, and the cluster does not take what it holds')
+      await this.#room.promise
+    }
+  }
+
+  /** Takes a change into the journal, and shows it. @throws NO_SPACE, STORAGE_FAILED */
+  record(change: JournalChange, bytes?: Uint8Array): void {
+    const { journal, tree, clock } = this.#options
+    const { number, place } = journal.append(change, bytes)
+    const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
+    if (needless.length > 0) journal.settle(needless, change.inode, undefined)
+    this.touch(change.path)
+    if (change.op === 'rename') this.touch(change.to)
+  }
+
+  /** The cluster has a unit. */
+  done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost }: Settlement): void {
+    const { journal, known, onLost, isShown } = this.#options
+    const { node } = unit
+    if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
+    journal.settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
+    for (const entry of entries) {
+      this.touch(entry.path, entry)
+      if (entry.node !== undefined) this.#settled(entry.path, entry.node, isLost)
+    }
+    if (unit.kind === 'remove') known.forget(unit.path)
+    if (isLost) onLost(node.inode)
+    this.#room.resolve()
+    this.#room = Promise.withResolvers()
+  }
+
+  #settled(path: string, node: PendingNode, isLost: boolean): void {
+    const { known, isShown, onSettled, onLost } = this.#options
+    const { base, inode } = node
+    if (base === undefined || isLost || node.movedTo !== undefined) {
+      known.changed(path)
+      return
+    }
+    if (isShown(inode)) this.#alias(inode, base.inode)
+    // A default list of the directory may have changed it, and the feed has nothing to tell of what is done here.
+    if (base.mode !== node.attributes.mode) onLost(inode)
+    known.put(path, base)
+    // The directory's times and links have changed with it.
+    known.forget(parentOf(path))
+    onSettled(inode, { shown: node.attributes.version, stored: base.version })
+  }
+
+  #alias(shown: InodeId, stored: InodeId): void {
+    if (shown === stored) return
+    this.#shownAs.set(stored, shown)
+    this.#storedAs.set(shown, stored)
+  }
+
+  shownInode(inode: InodeId): InodeId {
+    return this.#shownAs.get(inode) ?? inode
+  }
+
+  storedInode(inode: InodeId): InodeId {
+    return this.#storedAs.get(inode) ?? inode
+  }
+
+  /** The kernel has let go of an inode. */
+  forgotten(shown: InodeId): void {
+    const stored = this.#storedAs.get(shown)
+    if (stored === undefined) return
+    this.#storedAs.delete(shown)
+    this.#shownAs.delete(stored)
+  }
+
+  /** What the cluster has, as the mount shows it: a directory with what is pending in it. */
+  shown(path: string, attributes: Attributes): Attributes {
+    const inode = this.shownInode(attributes.inode)
+    const same = inode === attributes.inode ? attributes : { ...attributes, inode }
+    return attributes.type === 'directory' ? this.#withPending(path, same) : same
+  }
+
+  shownNode(path: string, { attributes }: PendingNode): Attributes {
+    return attributes.type === 'directory' ? this.#withPending(path, attributes) : attributes
+  }
+
+  #withPending(path: string, directory: Attributes): Attributes {
+    const change = this.#options.tree.changeOf(path)
+    if (change === undefined) return directory
+    const mtimeNs = change.changedNs > directory.mtimeNs ? change.changedNs : directory.mtimeNs
+    return { ...directory, links: Math.max(2, directory.links + change.links), mtimeNs }
+  }
+
+  /** To be begun before the cluster is asked for what lies at `path`, or in it. */
+  watch(path: string): Watch {
+    const watches = this.#watches.get(path) ?? new Set()
+    this.#watches.set(path, watches)
+    const watch: Watch = {
+      isTouched: false,
+      settled: [],
+      end: () => {
+        watches.delete(watch)
+        if (watches.size === 0) this.#watches.delete(path)
+      },
+    }
+    watches.add(watch)
+    return watch
+  }
+
+  /** Something has changed at a path. */
+  touch(path: string, settled?: PendingEntry): void {
+    for (const at of [path, parentOf(path)]) {
+      for (const watch of this.#watches.get(at) ?? []) {
+        watch.isTouched = true
+        if (settled !== undefined) watch.settled.push(settled)
+      }
+    }
+  }
+}

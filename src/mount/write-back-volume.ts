@@ -1,0 +1,349 @@
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import { formatPath, type Path } from '#foundation/path.ts'
+import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { VolumeInfo } from '#metadata/policy.ts'
+import type { AttributeChanges, Change, OpenFile, Volume } from '#volume/volume.ts'
+import type { JournalChange } from './journal-record.ts'
+import { nameOf, parentOf, type PendingUnit } from './pending-unit.ts'
+import type { PendingTree } from './pending-tree.ts'
+import type { Uploader } from './uploader.ts'
+import { type Found, WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
+
+/** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
+const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
+
+type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
+type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
+type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }
+
+export interface WriteBackOptions extends WriteBackReadsOptions {
+  readonly uploader: Uploader
+}
+
+/** A volume whose changes are made as soon as they are in the journal, and sent afterwards. Reads show them at once. What can't be
+ *  told apart from what others do (directories that move, further names, ranges that are copied) waits until the cluster has what
+ *  was changed before, and is done there. */
+export class WriteBackVolume implements MountableVolume {
+  readonly #options: WriteBackOptions
+  readonly #reads: WriteBackReads
+
+  constructor(options: WriteBackOptions) {
+    this.#options = options
+    this.#reads = new WriteBackReads(options)
+  }
+
+  get info(): VolumeInfo {
+    return this.#options.volume.info
+  }
+
+  shownInode(inode: InodeId): InodeId {
+    return this.#options.state.shownInode(inode)
+  }
+
+  storedInode(inode: InodeId): InodeId {
+    return this.#options.state.storedInode(inode)
+  }
+
+  forgotten(inode: InodeId): void {
+    this.#options.state.forgotten(inode)
+  }
+
+  /** Others have changed something. */
+  changedByOthers({ path, from, type, kind }: Pick<Change, 'path' | 'from' | 'type' | 'kind'>): void {
+    const { known, state } = this.#options
+    for (const at of from === undefined ? [path] : [path, from]) {
+      const text = formatPath(at)
+      if (kind === 'write' || kind === 'attributes') known.rewritten(text)
+      else known.changed(text)
+      known.forget(parentOf(text))
+      state.touch(text)
+    }
+    // All that lay below it lies elsewhere.
+    if (kind === 'rename' && type !== 'file') known.clear()
+  }
+
+  /** What others have changed isn't known. */
+  lostTrack(): void {
+    this.#options.known.clear()
+  }
+
+  /** Resolves when the cluster has what was changed at a path before, and in it if it is a directory. @throws why it doesn't */
+  async sync(path: Path): Promise<void> {
+    const { tree, uploader } = this.#options
+    const text = formatPath(path)
+    await uploader.settled([...last(tree, text), ...tree.unitsIn(text)])
+  }
+
+  /** The same of all that is pending. */
+  async drain(): Promise<void> {
+    await this.#options.uploader.settled([...this.#options.tree.units])
+  }
+
+  stat(path: Path): Promise<Attributes | undefined> {
+    return this.#reads.stat(path)
+  }
+
+  list(...args: Arguments<'list'>): Answer<'list'> {
+    return this.#reads.list(...args)
+  }
+
+  openFile(path: Path): Promise<OpenFile | undefined> {
+    return this.#reads.openFile(path)
+  }
+
+  readSymlink(path: Path): Promise<Buffer> {
+    return this.#reads.readSymlink(path)
+  }
+
+  async writeFile(...[path, body, options]: Arguments<'writeFile'>): Answer<'writeFile'> {
+    if (!Buffer.isBuffer(body)) throw new ShoalError('UNSUPPORTED', 'A mount stores files of bytes at hand only')
+    const text = formatPath(path)
+    if (await this.#isThrough(path)) {
+      await this.#above(path)
+      const made = await this.#through([path], () => this.#options.volume.writeFile(path, body, options))
+      this.#options.known.added(text, false)
+      return { ...made, attributes: this.#options.state.shown(text, made.attributes) }
+    }
+    await this.#free(text, body.length, 'PRECONDITION_FAILED')
+    const { mode = 0o644, uid = 0, gid = 0 } = options.attributes ?? {}
+    const made = { ...this.#made(text), mode, uid, gid }
+    this.#record({ op: 'create', ...made })
+    const { path: at, inode, timeNs } = made
+    if (body.length > 0) this.#record({ op: 'write', path: at, inode, timeNs, offset: 0, length: body.length }, body)
+    return { attributes: this.#shownAt(text), created: true }
+  }
+
+  async writeAt(...[path, { offset, bytes }]: Arguments<'writeAt'>): Promise<Attributes> {
+    await this.#options.state.room(bytes.length)
+    const touched = await this.#touched(path)
+    this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes)
+    return this.#shownAt(formatPath(path))
+  }
+
+  async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
+    await this.#options.state.room(0)
+    this.#record({ op: 'truncate', ...(await this.#touched(path)), sizeBytes })
+    return this.#shownAt(formatPath(path))
+  }
+
+  async setAttributes(...[path, changes, caller]: Arguments<'setAttributes'>): Promise<Attributes> {
+    if (path.length === 0) return this.#options.volume.setAttributes(path, changes, caller)
+    await this.#options.state.room(0)
+    this.#record({ op: 'attributes', ...(await this.#touched(path)), changes: given(changes) })
+    return this.#shownAt(formatPath(path))
+  }
+
+  async makeDirectory(...[path, options]: Arguments<'makeDirectory'>): Promise<Attributes> {
+    const text = formatPath(path)
+    if (await this.#isThrough(path)) {
+      await this.#above(path)
+      const made = await this.#through([path], () => this.#options.volume.makeDirectory(path, options))
+      return this.#options.state.shown(text, made)
+    }
+    await this.#free(text, 0, 'ALREADY_EXISTS')
+    const { uid = 0, gid = 0 } = options.attributes ?? {}
+    this.#record({ op: 'mkdir', ...this.#made(text), mode: options.mode ?? 0o755, uid, gid })
+    return this.#shownAt(text)
+  }
+
+  async makeSymlink(...[path, target, options]: Arguments<'makeSymlink'>): Promise<Attributes> {
+    const text = formatPath(path)
+    await this.#free(text, 0, 'ALREADY_EXISTS')
+    const { uid = 0, gid = 0 } = options.attributes ?? {}
+    this.#record({ op: 'symlink', ...this.#made(text), mode: 0o777, uid, gid, target: target.toString('base64') })
+    return this.#shownAt(text)
+  }
+
+  async makeNode(...[path, node, caller]: Arguments<'makeNode'>): Promise<Attributes> {
+    if (node.type === 'file' && !(await this.#isThrough(path))) {
+      const text = formatPath(path)
+      await this.#free(text, 0, 'ALREADY_EXISTS')
+      this.#record({ op: 'create', ...this.#made(text), mode: node.mode, uid: 0, gid: 0 })
+      return this.#shownAt(text)
+    }
+    await this.#above(path)
+    return this.#changed(path, () => this.#options.volume.makeNode(path, node, caller))
+  }
+
+  async link(...[source, target, caller]: Arguments<'link'>): Promise<Attributes> {
+    await this.sync(source)
+    await this.#above(target)
+    const made = await this.#through([source, target], () => this.#options.volume.link(source, target, caller))
+    this.#options.known.added(formatPath(target), false)
+    return this.#options.state.shown(formatPath(target), made)
+  }
+
+  async rename(...[source, target, options]: Arguments<'rename'>): Promise<Attributes> {
+    const { mode = 'replace' } = options
+    const [from, to] = [formatPath(source), formatPath(target)]
+    await this.#options.state.room(0)
+    const there = mode === 'no-replace' ? this.#reads.at(to) : await this.#replaced(target)
+    if (mode === 'no-replace' && there !== undefined) throw new ShoalError('ALREADY_EXISTS', `There is a "/${to}" already`)
+    const touched = await this.#touched(source)
+    const moved = this.#shownAt(from, touched.base)
+    if (mode === 'exchange' || moved.type === 'directory' || there?.shown.type === 'directory') {
+      await this.drain()
+      this.#options.known.clear()
+      const renamed = await this.#through([source, target], () => this.#options.volume.rename(source, target, options))
+      return this.#options.state.shown(to, renamed)
+    }
+    if (there?.shown.inode === touched.inode) return moved
+    const replaces = there === undefined ? {} : { replaces: { inode: there.shown.inode, ...there.base } }
+    this.#record({ op: 'rename', ...touched, to, ...replaces })
+    return this.#shownAt(to)
+  }
+
+  /** What a renaming replaces. Where nobody can say, nothing: if it is there after all, that shows when the file is sent. */
+  async #replaced(target: Path): Promise<Found | undefined> {
+    try {
+      return await this.#reads.found(target)
+    } catch (error) {
+      if (isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')) return undefined
+      throw error
+    }
+  }
+
+  async remove(...[path]: Arguments<'remove'>): Promise<void> {
+    const text = formatPath(path)
+    await this.#options.state.room(0)
+    const touched = await this.#touched(path)
+    const { type } = this.#shownAt(text, touched.base)
+    if (type === 'directory' && !(await this.#reads.isEmpty(path)))
+      throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${text}" is not empty`)
+    this.#record({ op: 'remove', ...touched })
+  }
+
+  async punch(...[path, range, caller]: Arguments<'punch'>): Promise<Attributes> {
+    await this.sync(path)
+    return this.#changed(path, () => this.#options.volume.punch(path, range, caller))
+  }
+
+  async copyRange(...[copy, caller]: Arguments<'copyRange'>): Promise<Attributes> {
+    await this.sync(copy.source)
+    await this.sync(copy.target)
+    return this.#changed(copy.target, () => this.#options.volume.copyRange(copy, caller))
+  }
+
+  async locate(path: Path): Answer<'locate'> {
+    await this.sync(path)
+    const found = await this.#options.volume.locate(path)
+    return found && { ...found, attributes: this.#options.state.shown(formatPath(path), found.attributes) }
+  }
+
+  async listXattrs(path: Path): Promise<readonly string[]> {
+    if (this.#reads.isNew(path)) return []
+    await this.#itself(path)
+    return this.#options.volume.listXattrs(path)
+  }
+
+  async readXattr(path: Path, name: string): Promise<Buffer | undefined> {
+    if (this.#reads.isNew(path)) return undefined
+    await this.#itself(path)
+    return this.#options.volume.readXattr(path, name)
+  }
+
+  async writeXattr(...[path, xattr, caller]: Arguments<'writeXattr'>): Promise<void> {
+    await this.#itself(path)
+    await this.#through([path], () => this.#options.volume.writeXattr(path, xattr, caller))
+  }
+
+  async removeXattr(...[path, name, caller]: Arguments<'removeXattr'>): Promise<void> {
+    await this.#itself(path)
+    await this.#through([path], () => this.#options.volume.removeXattr(path, name, caller))
+  }
+
+  #record(change: JournalChange, bytes?: Uint8Array): void {
+    const { state, known, uploader } = this.#options
+    state.record(change, bytes)
+    const { op, path } = change
+    if (op === 'create' || op === 'mkdir' || op === 'symlink') known.added(path, op === 'mkdir')
+    else if (op === 'remove' || op === 'rename') known.removed(path)
+    else known.forget(path)
+    if (op === 'rename') known.added(change.to, false)
+    uploader.changed()
+  }
+
+  #made(path: string): { readonly path: string; readonly inode: InodeId; readonly timeNs: bigint } {
+    return { path, inode: this.#options.journal.newInode(), timeNs: this.#options.clock.nowNs() }
+  }
+
+  /** What is pending there, or was known to be. */
+  #shownAt(path: string, base?: Attributes): Attributes {
+    const { tree, state } = this.#options
+    const node = tree.find(path)
+    if (typeof node !== 'string') return state.shownNode(path, node)
+    if (base === undefined) throw new ShoalError('NOT_FOUND', `There is no "/${path}"`)
+    return state.shown(path, base)
+  }
+
+  /** What is about to be changed. @throws NOT_FOUND */
+  async #touched(path: Path): Promise<Touched> {
+    const found = await this.#reads.found(path)
+    if (found === undefined) throw new ShoalError('NOT_FOUND', `There is no "/${formatPath(path)}"`)
+    return { path: formatPath(path), inode: found.shown.inode, ...found.base, timeNs: this.#options.clock.nowNs() }
+  }
+
+  /** Waits for room, and refuses a name that is taken here. That nothing is there in the cluster the kernel has found out before. */
+  async #free(text: string, bytes: number, code: 'PRECONDITION_FAILED' | 'ALREADY_EXISTS'): Promise<void> {
+    await this.#options.state.room(bytes)
+    if (this.#reads.at(text) !== undefined) throw new ShoalError(code, `There is a "/${text}" already`)
+  }
+
+  /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */
+  async #isThrough(path: Path): Promise<boolean> {
+    const text = formatPath(path)
+    if (LOCK_NAME.test(nameOf(text))) return true
+    const { known, isTold } = this.#options
+    const above = path.slice(0, -1)
+    if (this.#reads.isNew(above)) return false
+    const remembered = isTold() ? known.hasXattrs(formatPath(above)) : undefined
+    if (remembered !== undefined) return remembered
+    try {
+      return (await this.#reads.stat(above))?.hasXattrs !== false
+    } catch (error) {
+      if (isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')) return false
+      throw error
+    }
+  }
+
+  /** The cluster has what was changed at a path itself. */
+  async #itself(path: Path): Promise<void> {
+    const { tree, uploader } = this.#options
+    await uploader.settled(last(tree, formatPath(path)))
+  }
+
+  /** The cluster has the directory above a path. */
+  async #above(path: Path): Promise<void> {
+    const { tree, uploader } = this.#options
+    const text = formatPath(path)
+    await uploader.settled([...last(tree, text), ...last(tree, parentOf(text))])
+  }
+
+  /** A change that the cluster makes at once. */
+  async #through<T>(paths: readonly Path[], change: () => Promise<T>): Promise<T> {
+    const { known, state } = this.#options
+    try {
+      return await change()
+    } finally {
+      for (const path of paths) {
+        known.changed(formatPath(path))
+        state.touch(formatPath(path))
+      }
+    }
+  }
+
+  async #changed(path: Path, change: () => Promise<Attributes>): Promise<Attributes> {
+    return this.#options.state.shown(formatPath(path), await this.#through([path], change))
+  }
+}
+
+function last(tree: PendingTree, path: string): readonly PendingUnit[] {
+  const unit = tree.lastAt(path)
+  return unit === undefined ? [] : [unit]
+}
+
+function given(changes: AttributeChanges): AttributeChanges {
+  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as AttributeChanges
+}

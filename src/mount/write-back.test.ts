@@ -1,0 +1,267 @@
+import assert from 'node:assert/strict'
+import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { parsePath as p } from '#foundation/path.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { readAll } from '#volume/volume-fixture.suite.ts'
+import { type Bench, caller, type Mount, openBench } from './write-back-fixture.suite.ts'
+
+async function create({ volume }: Mount, path: string, text = ''): Promise<void> {
+  const conditions = { ifNoneMatch: '*' } as const
+  await volume.writeFile(p(path), Buffer.alloc(0), { caller, conditions, attributes: { mode: 0o640, uid: 3, gid: 4 } })
+  if (text !== '') await volume.writeAt(p(path), { offset: 0, bytes: Buffer.from(text) }, caller)
+}
+
+async function shown({ volume }: Mount, path: string): Promise<string> {
+  const there = await volume.stat(p(path))
+  if (there?.type !== 'file') return there === undefined ? '(absent)' : `(${there.type})`
+  return (await readAll(await volume.openFile(p(path)))).toString()
+}
+
+const onlyName = async (bench: Bench, like: RegExp): Promise<string> => {
+  const found = (await bench.names()).filter((name) => like.test(name))
+  assert.equal(found.length, 1, found.join(' '))
+  return found[0] as string
+}
+
+test('changes show at once while the cluster is out of reach, and are there when it is back', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'old contents')
+  await bench.others('gone', 'x')
+  const mount = await bench.mount()
+  const { volume } = mount
+  for (const name of ['old', 'gone']) await volume.stat([name])
+  bench.cluster.isReachable = false
+  await volume.makeDirectory(['d'], { caller, mode: 0o700 })
+  await create(mount, 'd/new', 'hello')
+  await volume.rename(p('d/new'), p('d/final'), { caller, mode: 'no-replace' })
+  await volume.makeSymlink(['l'], Buffer.from('old'), { caller })
+  await volume.writeAt(['old'], { offset: 4, bytes: Buffer.from('CONTENTS and more') }, caller)
+  await volume.truncate(['old'], 8)
+  await volume.setAttributes(['old'], { mode: 0o600, mtimeNs: 1_000_000_007n }, caller)
+  await volume.remove(['gone'], { caller })
+  assert.deepEqual(
+    [await shown(mount, 'd'), await shown(mount, 'd/final'), await shown(mount, 'd/new'), await shown(mount, 'gone')],
+    ['(directory)', 'hello', '(absent)', '(absent)'],
+  )
+  assert.equal((await volume.readSymlink(['l'])).toString(), 'old')
+  assert.equal((await volume.stat(['old']))?.sizeBytes, 8)
+  assert.deepEqual(
+    (await volume.list(['d'])).entries.map(({ path }) => path),
+    [['final']],
+  )
+  await assert.rejects(volume.sync(['old']), { code: 'UNAVAILABLE' })
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['d', 'd/final', 'l', 'old'])
+  assert.deepEqual([await bench.stored('d/final'), await bench.stored('old')], ['hello', 'old CONT'])
+  const [made, old] = [await bench.cluster.volume.stat(p('d/final')), await bench.cluster.volume.stat(['old'])]
+  assert.deepEqual([made?.mode, made?.uid, made?.gid], [0o640, 3, 4])
+  assert.deepEqual([old?.mode, old?.mtimeNs], [0o600, 1_000_000_007n])
+  assert.deepEqual(
+    (await volume.list([])).entries.map(({ path }) => path.join('/')),
+    ['d', 'l', 'old'],
+  )
+})
+
+/** Until the cluster has all, which it may have been asked for in vain just before. */
+async function settled({ volume }: Mount): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await volume.drain()
+    } catch (error) {
+      if (tries === 100) throw error
+      await nodeClock.sleep(50)
+    }
+  }
+}
+
+test('a file that is made, written and given its times is one request, many files are one, and one that goes again is none', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await mount.volume.makeDirectory(['d'], { caller })
+  for (let at = 0; at < 200; at += 1) {
+    await create(mount, `d/${at}`, `contents ${at}`)
+    await mount.volume.setAttributes(p(`d/${at}`), { mode: 0o600, mtimeNs: 77n }, caller)
+    await create(mount, `temporary ${at}`, 'x')
+    await mount.volume.remove([`temporary ${at}`], { caller })
+  }
+  await settled(mount)
+  // The directory comes before what is in it.
+  assert.ok(bench.cluster.requests <= 12, String(bench.cluster.requests))
+  assert.equal(await bench.stored('d/199'), 'contents 199')
+  assert.equal((await bench.names()).length, 201)
+  // What this mount has made it knows.
+  const { requests } = bench.cluster
+  assert.equal(await mount.volume.stat(p('d/never')), undefined)
+  assert.equal((await mount.volume.stat(p('d/7')))?.sizeBytes, 10)
+  assert.equal(bench.cluster.requests, requests)
+})
+
+test('numbers of inodes stay as they were shown', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await create(mount, 'f', 'one')
+  const before = (await mount.volume.stat(['f']))?.inode
+  await settled(mount)
+  const stored = (await bench.cluster.volume.stat(['f']))?.inode
+  assert.notEqual(stored, before)
+  const listed = (await mount.volume.list([])).entries[0]?.attributes.inode
+  const opened = (await mount.volume.openFile(['f']))?.attributes.inode
+  assert.deepEqual([(await mount.volume.stat(['f']))?.inode, listed, opened], [before, before, before])
+  assert.equal(mount.volume.shownInode(stored as never), before)
+})
+
+test('what was changed survives the death of the mount, and what the cluster had got is not done twice', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', '0123456789')
+  let mount = await bench.mount()
+  await create(mount, 'sent', 'sent before')
+  await settled(mount)
+  bench.cluster.isReachable = false
+  await create(mount, 'a', 'first ')
+  await mount.volume.writeAt(['a'], { offset: 6, bytes: Buffer.from('second') }, caller)
+  await mount.volume.writeAt(['sent'], { offset: 0, bytes: Buffer.from('SENT') }, caller)
+  await mount.volume.rename(['a'], ['b'], { caller })
+  mount.files.kill()
+  mount = await bench.mount()
+  assert.equal(await shown(mount, 'b'), 'first second')
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.equal(await shown(mount, 'a'), '(absent)')
+  assert.deepEqual([await bench.stored('b'), await bench.stored('sent')], ['first second', 'SENT before'])
+  // Done, and the answer is lost with the process: the next one finds it as it wanted it.
+  await mount.volume.stat(['old'])
+  bench.cluster.losesAnswers = true
+  await create(mount, 'c', 'in doubt')
+  await mount.volume.writeAt(['old'], { offset: 0, bytes: Buffer.from('AB') }, caller)
+  await mount.volume.writeAt(['old'], { offset: 8, bytes: Buffer.from('CDEF') }, caller)
+  await mount.volume.rename(['sent'], ['moved'], { caller })
+  await mount.volume.remove(['b'], { caller })
+  await assert.rejects(mount.volume.drain(), { code: 'UNAVAILABLE' })
+  await create(mount, 'd', 'after')
+  await mount.volume.writeAt(['c'], { offset: 8, bytes: Buffer.from('!') }, caller)
+  mount.files.kill()
+  bench.cluster.losesAnswers = false
+  mount = await bench.mount()
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['c', 'd', 'moved', 'old'])
+  assert.deepEqual([await bench.stored('c'), await bench.stored('old')], ['in doubt!', 'AB234567CDEF'])
+  await mount.close()
+  assert.match(readFileSync(join(bench.folder, 'status'), 'utf8'), /"pending":0,"journalBytes":0,"conflicts":0/)
+})
+
+test('who comes second finds his version beside the first one, and nothing is lost', async (t) => {
+  const bench = await openBench(t)
+  for (const name of ['whole', 'part', 'removed', 'renamed over']) await bench.others(name, 'before before')
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const warnings: string[] = []
+  const log = { warn: (message: string) => warnings.push(message), error: () => undefined } as never
+  const mount = await bench.mount({ log })
+  const { volume } = mount
+  for (const name of ['whole', 'part', 'removed', 'renamed over', 'd']) await volume.stat([name])
+  bench.cluster.isReachable = false
+  await create(mount, 'new', 'mine')
+  await create(mount, 'same', 'the same')
+  await create(mount, 'd/in', 'homeless')
+  await volume.truncate(['whole'], 0)
+  await volume.writeAt(['whole'], { offset: 0, bytes: Buffer.from('mine') }, caller)
+  await volume.writeAt(['part'], { offset: 7, bytes: Buffer.from('MINE') }, caller)
+  await volume.writeAt(['removed'], { offset: 0, bytes: Buffer.from('mine') }, caller)
+  await create(mount, 'editing', 'mine')
+  await volume.rename(['editing'], ['renamed over'], { caller })
+  for (const name of ['new', 'whole', 'part', 'renamed over']) await bench.others(name, 'theirs theirs')
+  await bench.others('same', 'the same')
+  await bench.cluster.volume.remove(['removed'], { caller })
+  await bench.cluster.volume.remove(['d'], { caller })
+  bench.cluster.isReachable = true
+  await settled(mount)
+  for (const name of ['new', 'whole', 'part', 'renamed over']) {
+    assert.equal(await bench.stored(name), 'theirs theirs')
+    const mine = await bench.stored(await onlyName(bench, new RegExp(`^${name}.conflict-here-\\d{8}T\\d{6}Z$`)))
+    assert.equal(mine, name === 'part' ? 'theirs MINErs' : 'mine')
+  }
+  assert.match(await bench.stored(await onlyName(bench, /^removed.conflict/)), /^mine/)
+  assert.equal(await bench.stored(await onlyName(bench, /^in.conflict/)), 'homeless')
+  assert.equal((await bench.names()).filter((name) => name.startsWith('same')).length, 1)
+  assert.equal(warnings.filter((message) => message.startsWith('Somebody else was first')).length, 6)
+  assert.ok(mount.lost.length >= 6)
+  assert.equal(await shown(mount, 'whole'), 'theirs theirs')
+})
+
+test('several writes of which the cluster had some when the mount died go on, and are no conflict', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'x'.repeat(100))
+  let mount = await bench.mount()
+  await mount.volume.stat(['f'])
+  for (const offset of [10, 30, 50]) await mount.volume.writeAt(['f'], { offset, bytes: Buffer.from('AAA') }, caller)
+  bench.cluster.losesAnswers = true
+  await assert.rejects(mount.volume.drain(), { code: 'UNAVAILABLE' })
+  mount.files.kill()
+  bench.cluster.losesAnswers = false
+  assert.equal((await bench.stored('f')).replaceAll('x', ''), 'AAA')
+  mount = await bench.mount()
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['f'])
+  assert.equal((await bench.stored('f')).replaceAll(/x+/g, '-'), '-AAA-AAA-AAA-')
+})
+
+test('a lock file is made in the cluster at once, and refused where one is', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await create(mount, 'index.lock')
+  assert.equal(await bench.stored('index.lock'), '')
+  await bench.others('HEAD.lock', '')
+  await assert.rejects(create(mount, 'HEAD.lock'), { code: 'PRECONDITION_FAILED' })
+})
+
+test('a full journal lets changes wait until the cluster takes what it holds, or fail', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount({ journalBytesMax: 1024 * 1024 })
+  bench.cluster.isReachable = false
+  const megabyte = Buffer.alloc(1024 * 1024, 'm')
+  await create(mount, 'f')
+  await mount.volume.writeAt(['f'], { offset: 0, bytes: megabyte.subarray(1024) }, caller)
+  let isDone = false
+  const waiting = mount.volume.writeAt(['f'], { offset: megabyte.length, bytes: megabyte }, caller).then(() => (isDone = true))
+  await nodeClock.sleep(100)
+  assert.equal(isDone, false)
+  bench.cluster.isReachable = true
+  await waiting
+  await settled(mount)
+  assert.equal((await bench.stored('f')).length, 2 * megabyte.length)
+  await mount.close()
+  const soft = await bench.mount({ journalBytesMax: 1024 * 1024, isSoft: true })
+  bench.cluster.isReachable = false
+  await create(soft, 'g')
+  await soft.volume.writeAt(['g'], { offset: 0, bytes: megabyte.subarray(1024) }, caller)
+  await assert.rejects(soft.volume.writeAt(['g'], { offset: 0, bytes: megabyte }, caller), { code: 'NO_SPACE' })
+})
+
+test('a journal of a newer version, of another volume, in use or damaged is refused, and a torn end is cut off', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  bench.cluster.isReachable = false
+  await create(mount, 'kept', 'kept')
+  await create(mount, 'torn', 'torn')
+  const folder = join(bench.folder, 'journal')
+  const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.journal')) as string)
+  mount.files.kill()
+  const good = readFileSync(file)
+  await assert.rejects(bench.mount({ identity: 'others' }), { code: 'DATA_FORMAT', message: /changes to docs, not to others/ })
+  writeFileSync(file, good.toString('latin1').replace('"format":1', '"format":2'), 'latin1')
+  await assert.rejects(bench.mount(), { code: 'DATA_FORMAT', message: /has format 2, and this version reads 1/ })
+  const damaged = Buffer.from(good)
+  damaged[good.indexOf('"kept"') + 2] = 0x2e
+  writeFileSync(file, damaged)
+  await assert.rejects(bench.mount(), { code: 'CORRUPT', message: /damaged at byte \d+/ })
+  writeFileSync(file, good)
+  truncateSync(file, good.length - 2)
+  const again = await bench.mount()
+  assert.deepEqual([await shown(again, 'kept'), await shown(again, 'torn')], ['kept', ''])
+  again.files.kill()
+  appendFileSync(file, Buffer.from('trailing'))
+  const third = await bench.mount()
+  assert.equal(await shown(third, 'kept'), 'kept')
+})

@@ -1,0 +1,97 @@
+import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+import { tryLock } from 'fs-native-extensions'
+import type { AppendFile, AppendFiles } from './append-files.ts'
+import { systemErrorCode } from './files.ts'
+
+class NodeAppendFile implements AppendFile {
+  readonly #fd: number
+  #sizeBytes: number
+
+  constructor(fd: number) {
+    this.#fd = fd
+    this.#sizeBytes = fs.fstatSync(fd).size
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  append(pieces: readonly Uint8Array[]): number {
+    const start = this.#sizeBytes
+    try {
+      let left = pieces
+      for (let at = start; left.length > 0;) {
+        const written = fs.writevSync(this.#fd, left, at)
+        at += written
+        left = behind(left, written)
+        this.#sizeBytes = at
+      }
+    } catch (error) {
+      this.cut(start)
+      throw error
+    }
+    return start
+  }
+
+  read(target: Uint8Array, position: number): number {
+    let got = 0
+    while (got < target.length) {
+      const step = fs.readSync(this.#fd, target, got, target.length - got, position + got)
+      if (step === 0) break
+      got += step
+    }
+    return got
+  }
+
+  cut(sizeBytes: number): void {
+    fs.ftruncateSync(this.#fd, sizeBytes)
+    this.#sizeBytes = sizeBytes
+  }
+
+  datasync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.#fd, (error) => (error === null ? resolve() : reject(error)))
+    })
+  }
+
+  tryLock(): boolean {
+    return tryLock(this.#fd)
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd)
+  }
+}
+
+function behind(pieces: readonly Uint8Array[], written: number): readonly Uint8Array[] {
+  let skipped = written
+  let first = 0
+  for (let piece = pieces[first]; piece !== undefined && skipped >= piece.length; piece = pieces[first]) {
+    skipped -= piece.length
+    first += 1
+  }
+  const [head, ...rest] = pieces.slice(first)
+  return head === undefined ? [] : [head.subarray(skipped), ...rest]
+}
+
+export const nodeAppendFiles: AppendFiles = {
+  open(path) {
+    fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    const { O_RDWR, O_CREAT } = fs.constants
+    return new NodeAppendFile(fs.openSync(path, O_RDWR | O_CREAT, 0o600))
+  },
+
+  list(folder) {
+    try {
+      return fs.readdirSync(folder).toSorted()
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') return []
+      throw error
+    }
+  },
+
+  remove(path) {
+    fs.rmSync(path, { force: true })
+  },
+}
