@@ -4,9 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { ShoalClient } from '#client/shoal-client.ts'
 import type { NodeStatus } from '#client/wire.ts'
+import { nodeClock } from '#platform/node-clock.ts'
+import { nodeRandom } from '#platform/node-random.ts'
 import { Cli } from '../integration/cli-process.ts'
-import { AUTHORIZATION, freePort, startNodeProcess } from '../support/node-process.ts'
+import { ACCESS_KEY, AUTHORIZATION, freePort, SECRET_KEY, startNodeProcess } from '../support/node-process.ts'
 import type { NodeProcess } from '../support/node-process.ts'
 
 // Real nodes with their etcds in processes of their own, over TLS on loopback, to which one thing happens after the other.
@@ -71,6 +74,28 @@ async function idOf({ data }: Started): Promise<string> {
 
 async function etcdPidOf({ data }: Started): Promise<number> {
   return (JSON.parse(await readFile(join(data, 'etcd.pid'), 'utf8')) as { pid: number }).pid
+}
+
+/** A lock of a mount, taken at one node, and how it looks at another one later. */
+async function holdLock(node: Started): Promise<(later: Started) => Promise<void>> {
+  const clientOf = ({ node: { origin } }: Started): ShoalClient =>
+    new ShoalClient({ endpoint: origin, accessKey: ACCESS_KEY, secretKey: SECRET_KEY, clock: nodeClock, random: nodeRandom })
+  const client = clientOf(node)
+  const { inode } = await client.getEntry('docs', 'before')
+  const lock = { inode, family: 'posix', owner: 'a'.repeat(16), kind: 'write', start: 0n, end: 9n, pid: 1 } as const
+  const { session } = await client.sessions.begin('docs', { mount: 'ab'.repeat(16), about: 'test', leaseMs: 60_000 })
+  assert.equal((await client.sessions.change('docs', session, { lock })).state, 'done')
+  await client.close()
+  return async (later) => {
+    const there = clientOf(later)
+    const other = await there.sessions.begin('docs', { mount: 'cd'.repeat(16), about: 'test' })
+    assert.equal((await there.sessions.change('docs', other.session, { lock })).state, 'held')
+    await there.sessions.renew('docs', session)
+    const waiting = there.sessions.change('docs', other.session, { lock, wait: { ticket: '1', waitMs: 20_000 } })
+    await there.sessions.end('docs', session)
+    assert.equal((await waiting).state, 'done')
+    await there.close()
+  }
 }
 
 describe('a cluster whose metadata has no single point of failure', () => {
@@ -157,12 +182,14 @@ describe('a cluster whose metadata has no single point of failure', () => {
       }
     })
     await delay(300)
+    const lockIsHeld = await holdLock(others[0] as Started)
     const before = written.length
     await leader.node.kill()
     await until('clients go on', async () => written.length > before + 40)
     isOver = true
     await Promise.all(clients)
     assert.notEqual(await leaderAmong(others), leader)
+    await lockIsHeld(others[1] as Started)
     for (const [at, path] of ['before', ...written].entries())
       assert.ok((await read(others[at % 2] as Started, path)) === contentsOf(path), `${path} is what it was`)
     // With no flag: the folder knows.

@@ -19,6 +19,7 @@ import type {
   WriteOptions,
   WriteResult,
 } from '#volume/volume.ts'
+import { MemoryFileLocks } from './memory-file-locks.suite.ts'
 import { checkConditions, checkExpected, openNode, type Node } from './memory-nodes.suite.ts'
 
 interface Session {
@@ -36,6 +37,7 @@ export type Recorder = (change: {
 
 export class MemoryVolume implements Volume {
   info: VolumeInfo
+  readonly fileLocks: MemoryFileLocks
   readonly #record: Recorder
   readonly #nodes = new Map<string, Node>()
   readonly #uploads = new Map<string, Session>()
@@ -44,6 +46,11 @@ export class MemoryVolume implements Volume {
   constructor(info: VolumeInfo, record: Recorder) {
     this.info = info
     this.#record = record
+    this.fileLocks = new MemoryFileLocks((inode) => {
+      const found = [...this.#nodes.values()].find(({ attributes }) => attributes.inode === inode)
+      if (found === undefined) throw new ShoalError('NOT_FOUND', 'There is no such file')
+      return found.attributes
+    })
     this.#nodes.set('', this.#newNode('directory'))
   }
 
