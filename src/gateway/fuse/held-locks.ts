@@ -1,4 +1,5 @@
-import type { LockTerm, MountLock } from './file-lock-service.ts'
+import { changeRanges, type HeldRange } from '#volume/lock-ranges.ts'
+import type { LockTerm, MountLock, WantedLock } from './file-lock-service.ts'
 import type { MountedNode } from './inode-table.ts'
 
 /** One owner's locks of one file. */
@@ -6,6 +7,10 @@ export interface HeldLocks extends Pick<MountLock, 'inode' | 'family' | 'owner'>
   /** Through which handles they were asked for. */
   readonly handles: Set<number>
   readonly term: LockTerm
+  /** What was given. */
+  ranges: readonly HeldRange[]
+  /** Locks that were asked for, and of which nothing is known yet, or never will be. */
+  unsure: number
 }
 
 /** Which owners of this mount may have locks, so that those of a process that is gone are given up. What was asked for counts: whether
@@ -17,26 +22,60 @@ export class LocksHeld {
     return this.#byNode.size === 0
   }
 
-  /** Before the node is asked. True if the owner had nothing of the file before. */
+  /** Before the node is asked. */
   asked(
     node: MountedNode,
     lock: Pick<MountLock, 'family' | 'owner'>,
     at: { readonly handle: number; readonly term: LockTerm },
-  ): boolean {
+  ): void {
     let owners = this.#byNode.get(node)
     if (owners === undefined) this.#byNode.set(node, (owners = new Map()))
     const key = `${lock.family} ${lock.owner}`
     const held = owners.get(key)
     if (held === undefined) {
       const { family, owner } = lock
-      owners.set(key, { inode: node.inode, family, owner, handles: new Set([at.handle]), term: at.term })
-    } else held.handles.add(at.handle)
-    return held === undefined
+      owners.set(key, { inode: node.inode, family, owner, handles: new Set([at.handle]), term: at.term, ranges: [], unsure: 1 })
+    } else {
+      held.handles.add(at.handle)
+      held.unsure += 1
+    }
+  }
+
+  /** It is known not to have been given. */
+  refused(node: MountedNode, lock: WantedLock): void {
+    const held = this.#find(node, lock)
+    if (held === undefined) return
+    held.unsure -= 1
+    // flock(2) has given up the old lock before it was refused another kind.
+    if (lock.family === 'flock' && held.ranges[0]?.kind !== lock.kind) held.ranges = []
+    this.#drop(node, held)
+  }
+
+  given(node: MountedNode, lock: WantedLock): void {
+    const held = this.#find(node, lock)
+    if (held === undefined) return
+    held.unsure -= 1
+    held.ranges = changeRanges(lock.family === 'flock' ? [] : held.ranges, lock)
+  }
+
+  givenUp(node: MountedNode, lock: MountLock): void {
+    const held = this.#find(node, lock)
+    if (held === undefined) return
+    held.ranges = changeRanges(held.ranges, lock)
+    this.#drop(node, held)
+  }
+
+  #find(node: MountedNode, { family, owner }: Pick<MountLock, 'family' | 'owner'>): HeldLocks | undefined {
+    return this.#byNode.get(node)?.get(`${family} ${owner}`)
+  }
+
+  #drop(node: MountedNode, held: HeldLocks): void {
+    if (held.unsure === 0 && held.ranges.length === 0) this.dropped(node, held)
   }
 
   /** What a closing process has: its POSIX locks of a file go with any of its descriptors. */
   ofOwner(node: MountedNode, owner: string): HeldLocks | undefined {
-    return this.#byNode.get(node)?.get(`posix ${owner}`)
+    return this.#find(node, { family: 'posix', owner })
   }
 
   /** What was asked for through a handle that nobody has any more: all of it is gone, whichever kind it is. */

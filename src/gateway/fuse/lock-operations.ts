@@ -1,4 +1,5 @@
 import { isShoalError } from '#foundation/errors.ts'
+import { LOCK_END } from '#volume/lock-ranges.ts'
 import type { FileLockService, LockedFile, MountLock, WantedLock } from './file-lock-service.ts'
 import { type HeldLocks, LocksHeld } from './held-locks.ts'
 import type { MountedNode } from './inode-table.ts'
@@ -7,7 +8,6 @@ import { type FuseError, refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { LockRequest } from './protocol/requests.ts'
 
-const LOCK_END = 2n ** 63n - 1n
 /** The kernel drops pages that others have changed before a lock is given; a program that holds one up for longer gets none. */
 const DROPPING_MS_MAX = 10_000
 
@@ -44,27 +44,28 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     const lock = lockOf(node, request)
     if (held.isLost(node)) return refusal('EIO')
     if (!isWanted(lock)) return unlock(node, lock)
-    const isFirst = held.asked(node, lock, { handle: request.handle, term: service.term })
+    await mounted.sync(node)
+    held.asked(node, lock, { handle: request.handle, term: service.term })
+    let file: LockedFile | undefined
     try {
-      await mounted.sync(node)
-      const file = await take({ ...lock, inode: mounted.storedInode(node) })
-      if (file === undefined) {
-        if (isFirst) held.dropped(node, lock)
-        return refusal('EAGAIN')
-      }
-      await renew(mounted, node, file)
-      return undefined
+      file = await take({ ...lock, inode: mounted.storedInode(node) })
     } catch (error) {
       // The limits, and a session that ended just now.
       if (!NO_LOCKS.some((code) => isShoalError(error, code))) throw error
-      if (isFirst) held.dropped(node, lock)
+      held.refused(node, lock)
       return refusal('ENOLCK')
     }
+    if (file !== undefined) {
+      held.given(node, lock)
+      return renew(mounted, node, file)
+    }
+    held.refused(node, lock)
+    return refusal('EAGAIN')
   }
   const unlock = async (node: MountedNode, lock: MountLock): Promise<undefined> => {
     await mounted.sync(node)
     await service.change({ ...lock, inode: mounted.storedInode(node) })
-    if (lock.start === 0n && lock.end === LOCK_END) held.dropped(node, lock)
+    held.givenUp(node, lock)
     return undefined
   }
   return {
@@ -134,21 +135,27 @@ function isWanted(lock: MountLock): lock is WantedLock {
   return lock.kind !== 'unlock'
 }
 
-/** Lets the kernel drop what it has of another version of the file. @throws FuseError ENOLCK if it didn't in time */
-async function renew(mounted: MountedVolume, node: MountedNode, { version, ctimeNs }: LockedFile): Promise<void> {
-  if (node.keptVersion === version && node.toldNs === ctimeNs) return
+/** Lets the kernel drop what it has of another version of the file. ENOLCK if it doesn't in time: whoever closes the file gives up the
+ *  lock that was given. */
+async function renew(
+  mounted: MountedVolume,
+  node: MountedNode,
+  { version, ctimeNs }: LockedFile,
+): Promise<FuseError | undefined> {
+  if (node.keptVersion === version && node.toldNs === ctimeNs) return undefined
   const { notify, clock } = mounted
   const isOther = node.keptVersion !== version
   if (isOther) mounted.changed(node)
-  if (notify === undefined) return
+  if (notify === undefined) return undefined
   const enough = new AbortController()
   const late = clock.sleep(DROPPING_MS_MAX, enough.signal).then(
     () => 'late' as const,
     () => 'late' as const,
   )
   const dropped = notify({ kind: 'inode', nodeId: node.nodeId, ...(isOther ? { data: { offset: 0, length: 0 } } : {}) })
-  const end = await Promise.race([dropped, late])
+  const end = await Promise.race([dropped.catch(() => 'late' as const), late])
   enough.abort()
-  if (end === 'late') throw refusal('ENOLCK')
+  if (end === 'late') return refusal('ENOLCK')
   if (isOther) node.keptVersion = version
+  return undefined
 }
