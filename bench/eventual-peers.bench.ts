@@ -21,7 +21,7 @@ try {
   for (const peers of PEERS) {
     if (cluster.nodes.length <= peers) await cluster.grow(peers + 1 - cluster.nodes.length)
     for (const connections of [1, 16]) {
-      await untilQuiet()
+      if (peers > 0) await untilQuiet()
       await writes(peers, connections)
     }
     if (peers > 0) await rest(peers)

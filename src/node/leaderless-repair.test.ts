@@ -61,7 +61,7 @@ async function world(count: number) {
     return chunk
   }
   const repairAll = () =>
-    cluster.settle(Promise.all(repairs.map((repair, at) => (isUp(ids[at] as NodeId) ? repair.repairAll() : 0))))
+    cluster.settle(Promise.all(repairs.map(async (repair, at) => (isUp(ids[at] as NodeId) ? repair.repairAll() : 0))))
   const lacking = async (chunk: ChunkId) => {
     const holders = pair.next.holders(chunk).filter(isUp)
     const has = await Promise.all(holders.map((id) => cluster.node(id).has(chunk)))
