@@ -18,6 +18,9 @@ export interface Asked {
   readonly headers?: Record<string, string>
 }
 
+/** Nodes that are started together: each takes a core for some seconds, and has to be ready in time. */
+const AT_ONCE = 3
+
 export interface EventualNodesOptions {
   /** Of the node: a fault or several. */
   readonly faultsOf?: (at: number) => NodeFaults
@@ -49,7 +52,8 @@ export class EventualNodes {
   async grow(count: number): Promise<void> {
     const first = this.nodes.length
     const token = await this.token(count)
-    await Promise.all(Array.from({ length: count }, (_, at) => this.join(first + at, token)))
+    for (let from = 0; from < count; from += AT_ONCE)
+      await Promise.all(Array.from({ length: Math.min(AT_ONCE, count - from) }, (_, at) => this.join(first + from + at, token)))
   }
 
   /** A clock may be hours off from that of who shows it. */
