@@ -14,12 +14,14 @@ export function trackerMembers(
   const pairs = [...view.layouts.values()]
   const placed = new Set(pairs.flatMap(({ next }) => next.nodes.map(({ id }) => id)))
   if (!isSpread(view)) return []
-  const states = new Map<NodeId, MemberState>([...placed].map((id) => [id, 'silent']))
+  const found = new Map<NodeId, TrackerMember>([...placed].map((id) => [id, { id, state: 'silent' }]))
   for (const { id, liveness, facts } of cluster.members()) {
     if (!facts.roles.includes('store')) continue
-    states.set(id, stateOf({ liveness, isPlaced: placed.has(id), posture: (view.nodes.get(id) ?? DEFAULT_NODE_SETTING).state }))
+    const posture = (view.nodes.get(id) ?? DEFAULT_NODE_SETTING).state
+    const state = stateOf({ liveness, isPlaced: placed.has(id), posture })
+    found.set(id, { id, state, freeBytes: facts.capacityBytes - facts.usedBytes })
   }
-  return [...states].filter(([id]) => !cluster.removed.has(id)).map(([id, state]) => ({ id, state }))
+  return [...found.values()].filter(({ id }) => !cluster.removed.has(id))
 }
 
 function stateOf(node: {

@@ -15,6 +15,8 @@ export type MemberState = 'alive' | 'full' | 'readonly' | 'draining' | 'silent' 
 export interface TrackerMember {
   readonly id: NodeId
   readonly state: MemberState
+  /** Room on its disks, by its own word of a while ago; undefined where it tells of none. */
+  readonly freeBytes?: number
 }
 
 /** The layouts of each class, by the class's name. */

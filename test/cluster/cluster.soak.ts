@@ -54,7 +54,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ),
   replace: () => onCluster((cluster) => runReplace(cluster, say)),
   matrix: () => onCluster(async (cluster) => ({ copies: await runMatrix(cluster, say) })),
-  partitions: () => apart('test/cluster/partitions.child.ts'),
+  partitions: () => apart('test/cluster/partitions.child.ts', String(Math.max(nodes, 5))),
   eventual: () => apart('test/cluster/eventual.child.ts', String(nodes), values.seconds),
   full: () => runFullDisk(say),
   bitflip: () => onCluster((cluster) => runBitFlips(cluster, say)),

@@ -36,6 +36,9 @@ export async function runFullDisk(say: (line: string) => void): Promise<FullDisk
     const dataOf = (at: number, folder: string): string => join(at === SMALL ? disk : folder, `node-${at}`)
     cluster = await ProcessCluster.start({ nodes: 3, mode: 'cluster', dataOf })
     return await fill(cluster, disk, say)
+  } catch (error) {
+    for (const at of cluster?.running ?? []) say(`the end of the log of node ${at}:\n${cluster?.logOf(at).slice(-4_000)}`)
+    throw error
   } finally {
     await cluster?.dispose()
     await run('umount', [disk])

@@ -1,4 +1,5 @@
-// Cuts five nodes apart, with a majority and without. To be run as root in a network namespace of its own: `npm run cluster -- partitions`.
+// [NODES]: cuts nodes apart, with a majority of votes and without. To be run as root in a network namespace of its own:
+// `npm run cluster -- partitions`.
 
 import assert from 'node:assert/strict'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -7,7 +8,7 @@ import { AUTHORIZATION } from '../support/node-process.ts'
 import { SplitNetwork } from './network.ts'
 import { ProcessCluster, until } from './process-cluster.ts'
 
-const NODES = 5
+const NODES = Number(process.argv[2] ?? 5)
 const VOLUME = 'cut'
 /** Leases pass, another leader is elected, and the minority finds out. */
 const SETTLE_MS = 20_000
@@ -48,7 +49,7 @@ async function withMajority(): Promise<void> {
     return Math.round(performance.now() - beganMs)
   }
   const afterMs = await Promise.all(majority.map(goesOn))
-  console.log(`cut off from the node that led, three of five go on after ${afterMs.join(', ')} ms`)
+  console.log(`cut off from the node that led, ${majority.length} of ${NODES} go on after ${afterMs.join(', ')} ms`)
   await put(majority[0] as number, 'shared', 'after')
   for (const at of minority) await refuses(at)
   // What it might still answer is the newest, or nothing.
@@ -59,9 +60,12 @@ async function withMajority(): Promise<void> {
   await healAndCheck()
 }
 
-/** Two, two and one. */
+/** In three, none of which has more than two of the five votes. */
 async function withoutMajority(): Promise<void> {
-  await network.split([[0, 1], [2, 3], [4]])
+  const voters = await cluster.voters()
+  assert.equal(voters.length, 5)
+  const inOrder = [...voters, ...cluster.running.filter((at) => !voters.includes(at))]
+  await network.split([0, 1, 2].map((group) => inOrder.filter((_, place) => place % 3 === group)))
   await delay(5_000)
   for (const at of cluster.running) await refuses(at)
   console.log('without a majority anywhere, all nodes refuse writes')
