@@ -14,8 +14,8 @@ import type { NodeProcess } from '../support/node-process.ts'
 
 export interface ProcessClusterOptions {
   readonly nodes: number
-  /** Whether they agree on their metadata by an etcd of their own, or the first one is its home. */
-  readonly mode: 'cluster' | 'home'
+  /** Whether they agree on their metadata by an etcd that they run, by one that somebody else runs, or the first one is its home. */
+  readonly mode: 'cluster' | 'home' | { readonly etcd: string }
   /** Where the data of one node lies; in a folder of the cluster's own unless given. */
   readonly dataOf?: (at: number, folder: string) => string
   /** Where each listens; on a free port of loopback unless given. */
@@ -123,7 +123,7 @@ export class ProcessCluster {
   async join(flags: readonly string[] = []): Promise<number> {
     const { token } = await this.#ask((client) => client.cluster.createToken())
     const at = await this.#add()
-    await this.#launch(at, flags, token)
+    await this.#launch(at, flags, { token })
     return at
   }
 
@@ -146,9 +146,9 @@ export class ProcessCluster {
     return performance.now() - beganMs
   }
 
-  /** On the data that it has, with no flag of its first start. */
-  async restart(at: number): Promise<void> {
-    await this.#launch(at, [])
+  /** On the data that it has, with no flag of its first start but those that every start needs, unless `isBare`. */
+  async restart(at: number, { isBare = false }: { readonly isBare?: boolean } = {}): Promise<void> {
+    await this.#launch(at, [], { isBare })
   }
 
   pause(at: number): void {
@@ -196,7 +196,7 @@ export class ProcessCluster {
       withinMs,
     )
     await until('new chunks have their copies', () => this.#hasCopies(running.length), withinMs)
-    if (mode === 'home') return
+    if (mode !== 'cluster') return
     const hasVotes = async (): Promise<boolean> => {
       const { metadata } = await this.client(running[0] as number).status()
       const members = metadata.members ?? []
@@ -243,7 +243,13 @@ export class ProcessCluster {
     return at
   }
 
-  async #launch(at: number, flags: readonly string[], token?: string): Promise<void> {
+  async #launch(
+    at: number,
+    flags: readonly string[],
+    { token, isBare = false }: { readonly token?: string; readonly isBare?: boolean } = {},
+  ): Promise<void> {
+    const { mode } = this.#options
+    const always = typeof mode === 'string' || isBare ? [] : ['--etcd', mode.etcd]
     const place = this.#place(at)
     const isFounder = at === 0
     const environment = {
@@ -253,7 +259,7 @@ export class ProcessCluster {
     const { data } = place
     const { host, port, through } = place.at
     const where = host === '127.0.0.1' ? { port } : { port, host, through }
-    place.process = await startNodeProcess({ data, ...where, flags: ['--zone', `zone-${at}`, ...flags], environment })
+    place.process = await startNodeProcess({ data, ...where, flags: ['--zone', `zone-${at}`, ...always, ...flags], environment })
   }
 
   async #ask<T>(ask: (client: ShoalClient) => Promise<T>): Promise<T> {
