@@ -94,7 +94,7 @@ export class Maintenance {
   async collect(): Promise<CollectResult> {
     const uploads = await this.#reapUploads()
     await reapExpiredLocks(this.#options.metadata)
-    await this.#remembered.sweep()
+    await this.#remembered.sweep(this.#stop.signal)
     const { metadata, clock, pins, graceMs } = this.#options
     const isOpen = (prefix: Buffer, what: Buffer) => what.length === 8 && pins.has(contentPin(prefix, what))
     for (let more = true; more && !this.#stop.signal.aborted;) {

@@ -28,14 +28,15 @@ export class RememberedSweep {
     for (const origin of MARK_ORIGINS) this.#turnedAtMs[origin] = this.#clock.monotonicMs()
   }
 
-  async sweep(): Promise<void> {
+  /** What an aborted one leaves goes with the next. */
+  async sweep(signal: AbortSignal): Promise<void> {
     const nowMs = this.#clock.monotonicMs()
     for (const origin of MARK_ORIGINS) {
       if (nowMs - this.#turnedAtMs[origin] < KEPT_MS[origin]) continue
       this.#turnedAtMs[origin] = nowMs
       if (!(await this.#metadata.readSystem((snapshot) => hasResults(snapshot, origin)))) continue
       await this.#metadata.transactSystem((tx) => nextGeneration(tx, origin), { frees: true })
-      for (let forgotten = ROWS_PER_STEP; forgotten === ROWS_PER_STEP;)
+      for (let forgotten = ROWS_PER_STEP; forgotten === ROWS_PER_STEP && !signal.aborted;)
         forgotten = await this.#metadata.transactSystem((tx) => forgetOldResults(tx, origin, ROWS_PER_STEP), { frees: true })
     }
   }
