@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { after, before, test } from 'node:test'
 import { request } from 'undici'
 import { openFixture, p } from '#volume/volume-fixture.suite.ts'
@@ -131,6 +132,15 @@ test('a request that has failed stays failed, although it could be done by now',
   assert.deepEqual(await send(ask, key), first)
   assert.notEqual(await fixture.volume.stat(p('missing')), undefined)
   assert.equal((await send(ask, newKey())).status, 200)
+})
+
+test('a request whose body did not come as it was sent may come again by its key', async () => {
+  const key = newKey()
+  const digest = { 'x-content-sha256': createHash('sha256').update('right').digest('hex') }
+  assert.equal((await send(put('digested', 'wrong', digest), key)).status, 400)
+  const first = await send(put('digested', 'right', digest), key)
+  assert.equal(first.status, 201)
+  assert.deepEqual(await send(put('digested', 'right', digest), key), first)
 })
 
 test('a key that was used for another request is refused, and one that can not be one', async () => {

@@ -55,7 +55,7 @@ export class RestDoor implements Door {
       await handling
     } catch (error) {
       const { request } = callerOnce(exchange)
-      if (!isShoalError(error) || request === undefined || exchange.response.headersSent) throw error
+      if (!isShoalError(error) || request === undefined || exchange.response.headersSent || exchange.aborted) throw error
       throw (await this.#context.settleRequest?.(volumeName(exchange), request, error)) ?? error
     }
   }

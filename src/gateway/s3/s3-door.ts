@@ -73,7 +73,7 @@ export class S3Door implements Door {
     } catch (error) {
       const told = await access.hideAbsence(error, operation, address)
       const { request } = call.caller
-      if (request?.isRepeat !== true || !isShoalError(told) || exchange.response.headersSent) throw told
+      if (request?.isRepeat !== true || !isShoalError(told) || exchange.response.headersSent || exchange.aborted) throw told
       throw (await services.settleRequest?.(address.bucket, request, told)) ?? told
     } finally {
       call.close()
