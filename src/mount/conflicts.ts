@@ -70,7 +70,8 @@ export class Conflicts {
           return { entry: await this.#goOn(unit, there), isLost: false }
         if (there !== undefined && (await this.#isDone(unit, there)))
           return { entry: await this.#finished(unit, there), isLost: false }
-        if (unit.isMaking && unit.layer.sizeBytes === 0 && there?.type === 'file') return { entry: there, isLost: true }
+        if (unit.isMaking && unit.layer.sizeBytes === 0 && unit.node.pending === 1 && there?.type === 'file')
+          return { entry: there, isLost: true }
         return this.#keep(unit, there)
     }
   }

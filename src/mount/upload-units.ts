@@ -39,14 +39,12 @@ export async function sendUnit(unit: PendingUnit, target: UnitTarget): Promise<A
   const { volume, caller } = target
   const { node, kind, layer, changes } = unit
   const path = parsePath(node.movedTo ?? unit.path)
+  // What could not be made isn't there, whatever else lies at its place.
+  if (!unit.isMaking && node.base === undefined) throw new ShoalError('NOT_FOUND', `"${unit.path}" isn't in the cluster`)
   if (kind === 'rename') {
     const conditions: Conditions =
       unit.replaces?.base === undefined ? { ifNoneMatch: '*' } : { ifMatch: [entityTag(unit.replaces.base)] }
     return volume.rename(path, parsePath(unit.to as string), { caller, conditions })
-  }
-  if (kind === 'remove') {
-    await volume.remove(path, { caller })
-    return undefined
   }
   if (layer === undefined) return volume.setAttributes(path, changes, caller)
   if (layer.isWhole) {
@@ -65,8 +63,7 @@ async function sendPart(
   { node, layer, changes }: { readonly node: PendingNode; readonly layer: ContentLayer; readonly changes: AttributeChanges },
   { volume, caller, readJournal }: UnitTarget,
 ): Promise<Attributes> {
-  if (node.base === undefined) throw new ShoalError('NOT_FOUND', `"${path.join('/')}" isn't in the cluster`)
-  let there = node.base
+  let there = node.base as Attributes
   const still = (): Conditions => ({ ifMatch: [entityTag(there)] })
   if (layer.shownBytes < there.sizeBytes) there = await volume.truncate(path, layer.shownBytes, caller, still())
   for (const { offset, pieces } of stretches(layer)) {

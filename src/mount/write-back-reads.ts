@@ -10,6 +10,7 @@ import { clusterCursor, mergePage } from './merged-listing.ts'
 import { PendingFile } from './pending-file.ts'
 import { parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
+import type { Uploader } from './uploader.ts'
 import type { WriteBackState } from './write-back-state.ts'
 
 /** For so long a cluster that could not be reached isn't asked for what is remembered. */
@@ -30,6 +31,7 @@ export interface WriteBackReadsOptions {
   readonly clock: Clock
   /** Whether each change of others is told. */
   readonly isTold: () => boolean
+  readonly uploader: Pick<Uploader, 'settled'>
 }
 
 /** Something that is there: as it is shown, and what the cluster has of it, unless it is pending. */
@@ -110,6 +112,7 @@ export class WriteBackReads {
         continue
       }
       if (opened === undefined) return undefined
+      if (await this.#otherNames(opened.attributes)) continue
       this.#options.known.put(text, opened.attributes)
       return {
         attributes: state.shown(text, opened.attributes),
@@ -178,6 +181,7 @@ export class WriteBackReads {
       try {
         const attributes = await volume.stat(path)
         if (watch.isTouched) continue
+        if (attributes !== undefined && (await this.#otherNames(attributes))) continue
         if (attributes !== undefined) known.put(text, attributes)
         return attributes === undefined ? undefined : { kind: 'cluster', attributes }
       } catch (error) {
@@ -190,6 +194,15 @@ export class WriteBackReads {
         watch.end()
       }
     }
+  }
+
+  /** What is pending of a file under another of its names is sent before it is looked at under this one. Whether there was something. */
+  async #otherNames({ inode, links, type }: Attributes): Promise<boolean> {
+    if (type !== 'file' || links < 2) return false
+    const { tree, uploader } = this.#options
+    const units = [...tree.units].filter(({ node }) => node.base?.inode === inode)
+    await uploader.settled(units)
+    return units.length > 0
   }
 
   /** The cluster has nothing of it yet. */

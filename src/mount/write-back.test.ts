@@ -207,6 +207,39 @@ test('several writes of which the cluster had some when the mount died go on, an
   assert.equal((await bench.stored('f')).replaceAll(/x+/g, '-'), '-AAA-AAA-AAA-')
 })
 
+test('what was written under one name of a file is read under another', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'before')
+  await bench.cluster.volume.link(['f'], ['g'], caller)
+  const mount = await bench.mount()
+  await mount.volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('AFTER!') }, caller)
+  assert.equal(await shown(mount, 'g'), 'AFTER!')
+  await mount.volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('one') }, caller)
+  await mount.volume.writeAt(['g'], { offset: 3, bytes: Buffer.from('two') }, caller)
+  await settled(mount)
+  assert.equal(await bench.stored('f'), 'onetwo')
+  assert.deepEqual(await bench.names(), ['f', 'g'])
+})
+
+test('what could not be made touches nothing that others have made in its place', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  bench.cluster.isReachable = false
+  await mount.volume.makeDirectory(['d'], { caller })
+  await create(mount, 'd/f', 'mine')
+  await create(mount, 'e')
+  await bench.others('d', 'theirs')
+  await bench.others('e', 'theirs')
+  await assert.rejects(mount.volume.drain(), { code: 'UNAVAILABLE' })
+  await mount.volume.writeAt(['e'], { offset: 0, bytes: Buffer.from('mine') }, caller)
+  await mount.volume.remove(p('d/f'), { caller })
+  await mount.volume.remove(['d'], { caller })
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.deepEqual([await bench.stored('d'), await bench.stored('e')], ['theirs', 'theirs'])
+  assert.equal(await bench.stored(await onlyName(bench, /^e.conflict/)), 'mine')
+})
+
 test('a lock file is made in the cluster at once, and refused where one is', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()
