@@ -78,16 +78,21 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
         if (own !== undefined) held.dropped(node, own)
         return refusal('EIO')
       }
+      if (own === undefined) return inner.flush(request, caller)
       try {
-        return await inner.flush(request, caller)
+        const answer = await inner.flush(request, caller)
+        await mounted.sync(node)
+        return answer
       } finally {
-        if (own !== undefined) await giveUp(node, own)
+        await giveUp(node, own)
       }
     },
     release: async (request, caller) => {
       const node = table.get(caller.nodeId)
       const gone = held.ofHandle(node, request.handle)
       if (held.isLost(node)) mounted.contents(node).written.discard()
+      // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
+      else if (gone.length > 0) await mounted.sync(node).catch(() => undefined)
       try {
         return await inner.release(request, caller)
       } finally {
