@@ -4,7 +4,7 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { EventualNodes } from '../test/support/eventual-nodes.ts'
-import { AUTHORIZATION } from '../test/support/node-process.ts'
+import { AUTHORIZATION, freePort } from '../test/support/node-process.ts'
 import { measureHttpLoad } from './support/http-load.ts'
 
 const PEERS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 2, 6]
@@ -15,7 +15,15 @@ const TRAFFIC = /^shoal_(?:wire_(?:sent|received)_bytes_total|gossip_bytes_total
 
 const ANSWERED = /^shoal_http_requests_total\{[^}]*method="PUT"[^}]*\} ([\d.e+]+)$/gm
 
-const cluster = await EventualNodes.found()
+/** Peers give way to the node that is asked, as if they had cores of their own; the disk is shared. */
+const ports = new Map<number, number>()
+for (let at = 1; at <= Math.max(...PEERS); at += 1) ports.set(at, await freePort())
+const cluster = await EventualNodes.found({
+  placeOf: (at) => {
+    const port = ports.get(at)
+    return port === undefined ? undefined : { host: '127.0.0.1', port, through: ['nice', '-n', '19'] }
+  },
+})
 try {
   await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
   for (const peers of PEERS) {

@@ -25,7 +25,7 @@ export interface EventualNodesOptions {
   /** Of the node: a fault or several. */
   readonly faultsOf?: (at: number) => NodeFaults
   /** Where each listens; on a free port of loopback unless given. */
-  readonly placeOf?: (at: number) => NodePlace
+  readonly placeOf?: (at: number) => NodePlace | undefined
 }
 
 export class EventualNodes {
