@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { request } from 'undici'
 import { ERROR_STATUS } from '#gateway/http/error-status.ts'
+import { batchRecord as record } from './batch-record.suite.ts'
 import { restCalls } from './rest-calls.suite.ts'
 import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
@@ -191,52 +192,6 @@ test('a batch stores each record by itself and answers in their order', async ()
   assert.equal((await call('POST', '/api/v1/volumes/docs/batch/none', { body: '' })).text, '')
   assert.equal((await call('POST', '/api/v1/volumes/docs/batch/x', { body: 'nonsense' })).json['code'], 'INVALID_ARGUMENT')
 })
-
-test('records of a batch have conditions, remove what they name, and are answered with the entry', async () => {
-  const send = async (headers: readonly object[]) => {
-    const body = Buffer.concat(headers.map((header) => record(header, '')))
-    const { text } = await call('POST', '/api/v1/volumes/docs/batch/cond', { body })
-    return text
-      .trim()
-      .split('\n')
-      .map((line) => JSON.parse(line) as { status: number; code?: string; entry?: { inode: number; etag: string; mode: string } })
-  }
-  const file = { path: 'f', size: 0, mode: '0640', ifNoneMatch: '*', entry: true }
-  const [lost] = await send([{ ...file, parents: false }])
-  assert.equal(lost?.code, 'NOT_FOUND')
-  const [made] = await send([file])
-  assert.deepEqual([made?.status, made?.entry?.mode], [201, '0640'])
-  const { inode = 0, etag = '' } = made?.entry ?? {}
-  const answers = await send([
-    file,
-    { path: 'f', size: 0, ifMatch: '"0-0"' },
-    { path: 'f', size: 0, ifMatch: etag },
-    { path: 'f', type: 'removal', inode: inode + 1000 },
-  ])
-  assert.deepEqual(
-    answers.map(({ status, code }) => code ?? status),
-    ['PRECONDITION_FAILED', 'PRECONDITION_FAILED', 200, 'PRECONDITION_FAILED'],
-  )
-  const removed = await send([{ path: 'f', type: 'removal', inode }])
-  assert.deepEqual(removed, [{ status: 204 }])
-  assert.equal((await send([{ path: 'f', type: 'removal', inode }]))[0]?.code, 'NOT_FOUND')
-})
-
-test('a batch of a thousand records keeps their order', async () => {
-  const records = Array.from({ length: 1000 }, (_, index) =>
-    record({ path: `many/${index}`, size: 4 }, String(index).padStart(4, '0')),
-  )
-  const answer = await call('POST', '/api/v1/volumes/docs/batch/', { body: Buffer.concat(records) })
-  assert.equal(answer.text.trim().split('\n').length, 1000)
-  assert.equal((await get('many/777')).text, '0777')
-})
-
-function record(header: unknown, body: string): Buffer {
-  const json = Buffer.from(JSON.stringify(header))
-  const length = Buffer.alloc(4)
-  length.writeUInt32BE(json.length)
-  return Buffer.concat([length, json, Buffer.from(body)])
-}
 
 test('changes come as lines, as events, and from a cursor', async () => {
   const status = (await call('GET', '/api/v1/status')).json
