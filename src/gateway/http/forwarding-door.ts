@@ -125,7 +125,8 @@ export class ForwardingDoor implements Door {
   /** Whether another node may be able to answer it, or say what became of it: whoever has sent it on asks that one. */
   #isForNextLeader(exchange: Exchange, error: ShoalError): boolean {
     const { change } = exchange
-    if (error.code !== 'UNAVAILABLE' || !(isSafe(exchange) || change !== undefined)) return false
+    if (error.code !== 'UNAVAILABLE' || error instanceof NotRemembered || !(isSafe(exchange) || change !== undefined))
+      return false
     const isUnknown = error.details['ambiguous'] === true && change?.isQuestion !== true
     return isUnknown || this.#options.forwarding.decide(exchange) !== 'here'
   }
@@ -133,7 +134,7 @@ export class ForwardingDoor implements Door {
   #serve(exchange: Exchange): void | Promise<void> {
     const { door, servedHere } = this.#options
     // A node of another release may think otherwise of it.
-    if (exchange.change?.isRepeat === true && door.remembers?.(exchange) !== true) throw lost(exchange)
+    if (exchange.change?.isRepeat === true && door.remembers?.(exchange) !== true) throw new NotRemembered()
     const serving = door.handle(exchange)
     const over = serving === undefined ? undefined : servedHere?.begin()
     if (over !== undefined) void serving?.then(over, over)
@@ -279,6 +280,13 @@ interface Try extends WatchedTry {
 class NotHere extends ShoalError {
   constructor() {
     super('UNAVAILABLE', 'Another node serves this request, and it was sent on once already', { details: NOTHING_BEGUN })
+  }
+}
+
+/** Asking again would give the same. */
+class NotRemembered extends ShoalError {
+  constructor() {
+    super('UNAVAILABLE', LOST_CHANGE, { details: { ambiguous: true } })
   }
 }
 
