@@ -73,6 +73,11 @@ export class LocksHeld {
     if (held.unsure === 0 && held.ranges.length === 0) this.dropped(node, held)
   }
 
+  /** Whether the owner may have locked some of the file. */
+  has(node: MountedNode, lock: Pick<MountLock, 'family' | 'owner'>): boolean {
+    return this.#find(node, lock) !== undefined
+  }
+
   /** What a closing process has: its POSIX locks of a file go with any of its descriptors. */
   ofOwner(node: MountedNode, owner: string): HeldLocks | undefined {
     return this.#find(node, { family: 'posix', owner })

@@ -44,7 +44,8 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     const lock = lockOf(node, request)
     if (held.isLost(node)) return refusal('EIO')
     if (!isWanted(lock)) return unlock(node, lock)
-    await mounted.sync(node)
+    // A write lock that becomes a read lock lets others in.
+    await (held.has(node, lock) ? mounted.syncAll(node) : mounted.sync(node))
     held.asked(node, lock, { handle: request.handle, term: service.term })
     let file: LockedFile | undefined
     try {
@@ -63,7 +64,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     return refusal('EAGAIN')
   }
   const unlock = async (node: MountedNode, lock: MountLock): Promise<undefined> => {
-    await mounted.sync(node)
+    if (held.has(node, lock)) await mounted.syncAll(node)
     await service.change({ ...lock, inode: mounted.storedInode(node) })
     held.givenUp(node, lock)
     return undefined
@@ -81,7 +82,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
       if (own === undefined) return inner.flush(request, caller)
       try {
         const answer = await inner.flush(request, caller)
-        await mounted.sync(node)
+        await mounted.syncAll(node)
         return answer
       } finally {
         await giveUp(node, own)
@@ -92,7 +93,7 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
       const gone = held.ofHandle(node, request.handle)
       if (held.isLost(node)) mounted.contents(node).written.discard()
       // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
-      else if (gone.length > 0) await mounted.sync(node).catch(() => undefined)
+      else if (gone.length > 0) await mounted.syncAll(node).catch(() => undefined)
       try {
         return await inner.release(request, caller)
       } finally {

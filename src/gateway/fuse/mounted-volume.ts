@@ -36,6 +36,8 @@ export interface WritesBack {
   lostTrack(): void
   /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
   sync(path: Path): Promise<void>
+  /** The same of all that is pending. */
+  drain(): Promise<void>
 }
 
 export interface MountedVolumeOptions {
@@ -207,6 +209,14 @@ export class MountedVolume {
   async sync(node: MountedNode): Promise<void> {
     await this.flush(node)
     await this.back?.sync(this.table.path(node))
+  }
+
+  /** Resolves when the cluster has whatever was changed through this mount before: who hears of it by way of a lock looks at more than
+   *  the file that was locked. @throws why it doesn't have what was written to `node` */
+  async syncAll(node: MountedNode): Promise<void> {
+    await Promise.allSettled([...this.#contents.keys()].map((other) => this.flush(other)))
+    await this.flush(node)
+    await this.back?.drain()
   }
 
   /** Which inode of the cluster a node is, once that has it. */

@@ -8,6 +8,7 @@ import { batchRecord as record } from './batch-record.suite.ts'
 import { restCalls } from './rest-calls.suite.ts'
 import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
+import { seeSessions } from './sessions.suite.ts'
 
 const calls = restCalls({ all: true })
 const { agent, call, put, get, op } = calls
@@ -229,38 +230,7 @@ test('a follower sees a change when it happens', async () => {
   response.body.destroy()
 })
 
-test('a session locks a file, is asked about it, and takes its lock along', async () => {
-  const { inode, etag } = (await put('locked', 'x')).json as { inode: number; etag: string }
-  const sessions = '/api/v1/volumes/docs/sessions'
-  const begun = async () => (await call('POST', sessions, { body: JSON.stringify({ mount: 'ab'.repeat(16) }) })).json['session']
-  const [one, other] = [`${sessions}/${await begun()}`, `${sessions}/${await begun()}`]
-  const asked = { inode, family: 'posix', owner: 'c'.repeat(16), kind: 'write', start: '0', end: '9223372036854775807' }
-  const lock = (at: string, more: object = {}) =>
-    call('POST', `${at}/locks`, { body: JSON.stringify({ ...asked, pid: 7, ...more }) })
-  const done = await lock(one)
-  assert.deepEqual([done.json['state'], done.json['etag']], ['done', etag])
-  const by = { kind: 'write', start: '0', end: asked.end, pid: 7, isOwnSession: false }
-  assert.deepEqual((await lock(other)).json, { state: 'held', by })
-  assert.deepEqual((await lock(other, { ticket: '1', waitMs: 0 })).json, { state: 'waiting' })
-  const query = new URLSearchParams({ ...asked, inode: String(inode) }).toString()
-  assert.deepEqual((await call('GET', `${other}/locks?${query}`)).json, { lock: by })
-  const cancel = { body: JSON.stringify({ ...asked, ticket: '1' }) }
-  assert.deepEqual((await call('POST', `${other}/locks/cancel`, cancel)).json, { isHeld: false })
-  assert.equal((await call('PUT', one)).status, 204)
-  for (const wrong of [
-    { start: '9', end: '8' },
-    { end: '9223372036854775808' },
-    { owner: 'c' },
-    { waitMs: 60_000 },
-    { start: 1 },
-  ])
-    assert.equal((await lock(one, wrong)).status, 400, JSON.stringify(wrong))
-  assert.equal((await call('DELETE', one)).status, 204)
-  assert.equal((await call('PUT', one)).json['code'], 'PRECONDITION_FAILED')
-  assert.equal((await call('PUT', `${sessions}/none`)).status, 412)
-  assert.equal((await lock(other)).json['state'], 'done')
-  assert.equal((await lock(other, { kind: 'unlock' })).json['state'], 'done')
-})
+test('a session locks a file, is asked about it, and takes its lock along', () => seeSessions(calls))
 
 test('the check of what is stored reports line by line', async () => {
   const answer = await call('POST', '/api/v1/fsck', { body: '{"repair":true}' })
