@@ -288,3 +288,12 @@ test('any bytes at all are decoded or refused, and never read past their end', (
     }),
   )
 })
+
+test('a range of a file that is beyond any length is too large, as fallocate(2) says it', () => {
+  const body = Buffer.alloc(72)
+  body.writeBigUInt64LE(2n ** 62n, 48)
+  assert.throws(() => decode.decodeFallocate(body), { message: 'EFBIG' })
+  body.writeBigUInt64LE(0n, 48)
+  body.writeBigUInt64LE(2n ** 53n, 56)
+  assert.throws(() => decode.decodeFallocate(body), { message: 'EFBIG' })
+})

@@ -1,6 +1,6 @@
 // The bodies of requests. Offsets count from the start of the message, header included.
 import { decodeName } from '#foundation/name.ts'
-import { FuseError } from './errno.ts'
+import { FuseError, refusal } from './errno.ts'
 import { readI64, readU64 } from './numbers.ts'
 import { SETATTR_VALID } from './opcodes.ts'
 import type * as requests from './requests.ts'
@@ -231,13 +231,22 @@ export function decodeInterrupt(body: Body): { readonly low: number; readonly hi
   return { low: body.readUInt32LE(40), high: body.readUInt32LE(44) }
 }
 
+/** @throws FuseError EFBIG for a range that no file here can have */
 export function decodeFallocate(body: Body): requests.FallocateRequest {
   need(body, 72)
   return {
     handle: readU64(body, 40),
-    offset: readU64(body, 48),
-    lengthBytes: readU64(body, 56),
+    offset: positionAt(body, 48),
+    lengthBytes: positionAt(body, 56),
     mode: body.readUInt32LE(64),
+  }
+}
+
+function positionAt(body: Body, at: number): number {
+  try {
+    return readU64(body, at)
+  } catch {
+    throw refusal('EFBIG')
   }
 }
 
