@@ -82,17 +82,21 @@ async function exitCode(child: ChildProcess): Promise<number | null> {
 // What takes a thousand files is seen on a volume in memory.
 const SEEN_HERE = MOUNT_PROMISES.filter(({ promise }) => !promise.includes('thousand'))
 
-test("on a node's volume programs find what they find on a disk, and nothing is left of them", onKernel, async (t) => {
-  const mounted = await mountVolume(t, 'tools')
-  for (const { promise, see } of SEEN_HERE) {
-    await t.test(promise, async () => {
-      await see(mounted)
-    })
-  }
-  assert.equal(await exitCode(shoal(['unmount', mounted.directory])), 0)
-  assert.equal(await exitCode(mounted.child), 0)
-  assert.deepEqual((await client.listPage('tools', '')).entries, [])
-})
+test(
+  "on a node's volume programs find what they find on a disk, and nothing is left of them",
+  { ...onKernel, timeout: 120_000 },
+  async (t) => {
+    const mounted = await mountVolume(t, 'tools')
+    for (const { promise, see } of SEEN_HERE) {
+      await t.test(promise, async () => {
+        await see(mounted)
+      })
+    }
+    assert.equal(await exitCode(shoal(['unmount', mounted.directory])), 0)
+    assert.equal(await exitCode(mounted.child), 0)
+    assert.deepEqual((await client.listPage('tools', '')).entries, [])
+  },
+)
 
 test('two mounts of one volume see what the other has closed', onKernel, async (t) => {
   const flags = ['--write-mode', 'through']
