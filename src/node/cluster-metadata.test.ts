@@ -9,7 +9,7 @@ import { nodeFiles } from '#platform/node-files.ts'
 import { NodeProcesses } from '#platform/node-processes.ts'
 import { startEtcdProcess } from '../../test/support/etcd-process.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
-import { readMetadataMode } from './metadata-mode.ts'
+import { modeForJoining, readMetadataMode } from './metadata-mode.ts'
 import { MetadataNodes, openMetadataNode } from './metadata-node.suite.ts'
 import type { MetadataNode, MetadataNodeConfig } from './metadata-node.suite.ts'
 
@@ -83,6 +83,11 @@ describe('the metadata of a cluster', () => {
     await home.transact((tx) => tx.put(bytes('before'), bytes('the cluster')))
     await home.close()
     const { metadata } = await start(config)
+    // Whoever joins now is told whom to ask for the members, before anybody has seen one.
+    const endpoint = `https://127.0.0.1:${config.nodePort + 2}`
+    assert.deepEqual(modeForJoining(await readMetadataMode(nodeFiles, config.dataPath)), {
+      ...{ kind: 'managed', endpoints: [endpoint], isFounder: false },
+    })
     await until(() => metadata.leadership.isLeading, 'the founder leads')
     assert.equal(await get(metadata, 'before'), 'the cluster')
     await put(nodes, 'first', 'change')

@@ -172,6 +172,7 @@ function startEtcd(
     ...options,
     ...mode,
     isLeading: () => log.isLeading(),
+    onFounding: (endpoints) => publishMetadataMode(files, dataPath, { ...mode, endpoints }),
     onVoters: async (endpoints) => {
       log.useEndpoints(endpoints)
       await publishMetadataMode(files, dataPath, { kind: 'managed', endpoints, isFounder: false })

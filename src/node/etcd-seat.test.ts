@@ -4,7 +4,9 @@ import type { EtcdPlace } from '#etcd/etcd-flags.ts'
 import { peerUrlOf } from '#etcd/etcd-flags.ts'
 import type { EtcdMember } from '#etcd/etcd-member.ts'
 import type { EtcdState } from '#etcd/etcd-supervisor.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
+import type { Log } from '#observe/log.ts'
 import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { EtcdSeat } from './etcd-seat.ts'
@@ -27,11 +29,15 @@ async function settled(): Promise<void> {
 class Fixture {
   readonly clock = new ManualClock()
   readonly done: string[] = []
-  members: readonly EtcdMember[]
+  /** What it warned of. */
+  readonly warnings: string[] = []
+  readonly log = { ...silentLog, warn: (message: string) => this.warnings.push(message) } as unknown as Log
+  /** `undefined` while etcd doesn't answer. */
+  members: readonly EtcdMember[] | undefined
   state: EtcdState = { kind: 'stopped' }
   hasData: boolean
 
-  constructor({ members, hasData }: { members: readonly EtcdMember[]; hasData: boolean }) {
+  constructor({ members, hasData }: { members: readonly EtcdMember[] | undefined; hasData: boolean }) {
     this.members = members
     this.hasData = hasData
   }
@@ -39,8 +45,11 @@ class Fixture {
   async start(): Promise<EtcdSeat> {
     const state = (): EtcdState => this.state
     const seat = new EtcdSeat({
-      ...{ place: PLACE, clock: this.clock, log: silentLog, isFounder: false },
-      members: { list: async () => this.members, update: async () => {} },
+      ...{ place: PLACE, clock: this.clock, log: this.log, isFounder: false },
+      members: {
+        list: async () => this.members ?? Promise.reject(new ShoalError('UNAVAILABLE', 'It is silent')),
+        update: async () => {},
+      },
       onVoters: async () => {},
       supervisor: {
         get state() {
@@ -115,5 +124,18 @@ test('a newcomer that ended once and is slow to say its name keeps what it has, 
   it.members = [OTHER, { ...NEWCOMER, id: '4' }]
   await it.pass(8)
   assert.deepEqual(it.done, ['join', 'forget', 'join'])
+  await it.end(seat)
+})
+
+test('an etcd that does not answer is told of once, after half a minute', async () => {
+  const it = new Fixture({ members: undefined, hasData: false })
+  const seat = await it.start()
+  await it.pass(25)
+  assert.deepEqual(it.warnings, [])
+  await it.pass(40)
+  assert.equal(it.warnings.length, 1)
+  it.members = [OTHER, NEWCOMER]
+  await it.pass(2)
+  assert.deepEqual(it.done, ['join'])
   await it.end(seat)
 })

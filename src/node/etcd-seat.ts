@@ -11,6 +11,8 @@ import type { Clock } from '#platform/clock.ts'
 const LOOK_MS = 1_000
 /** A member that lags behind may not list this one yet; one that was removed is listed by nobody, and ends by itself. */
 const ABSENT_LOOKS = 5
+/** Nobody is told of an etcd that doesn't answer before so many looks in a row: it may be electing, or not have begun. */
+const SILENT_LOOKS = 30
 
 export interface EtcdSeatOptions {
   readonly place: EtcdPlace
@@ -32,6 +34,7 @@ export class EtcdSeat {
   #isFounder: boolean
   #voters: readonly string[] = []
   #absentLooks = 0
+  #silentLooks = 0
   /** The member that joined here with nothing. */
   #joinedAs: string | undefined
   #complaint: string | undefined
@@ -80,9 +83,11 @@ export class EtcdSeat {
   async #look(): Promise<void> {
     const { place, members } = this.#options
     const found = await members.list().catch((error: unknown) => {
-      if (isShoalError(error, 'UNAVAILABLE')) return undefined
+      this.#silentLooks += 1
+      if (isShoalError(error, 'UNAVAILABLE') && this.#silentLooks < SILENT_LOOKS) return undefined
       throw error
     })
+    if (found !== undefined) this.#silentLooks = 0
     if (found === undefined || this.#stopping.signal.aborted) return
     const own = found.find(({ name, peerUrls }) => name === place.nodeId || (name === '' && peerUrls.includes(peerUrlOf(place))))
     await this.#tellVoters(found)

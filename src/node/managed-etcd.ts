@@ -49,6 +49,8 @@ export interface ManagedEtcdOptions {
   readonly isFounder: boolean
   /** Of members, as last known. */
   readonly endpoints: readonly string[]
+  /** Told of this node's own client URL before it begins the etcd, since whoever joins before the members were looked at has to ask somebody. */
+  readonly onFounding: (endpoints: readonly string[]) => Promise<void>
   /** Told of the voters' client URLs when they are others. */
   readonly onVoters: (endpoints: readonly string[]) => Promise<void>
   /** Members of the cluster that are able to run etcd, this node too. */
@@ -81,6 +83,7 @@ export class ManagedEtcd {
     const certificates = await EtcdCertificates.open({ dataPath, identity, places, files, clock, random, log })
     const etcd = new ManagedEtcd(options, certificates)
     try {
+      if (options.isFounder) await options.onFounding(etcd.endpoints)
       await etcd.#seat.start()
     } catch (error) {
       await etcd.stop()
@@ -212,6 +215,7 @@ function placeOf(
   return { ...identity.name, listenHost, host, ...ports, tls: files }
 }
 
-function endpointsOf({ endpoints }: ManagedEtcdOptions, place: EtcdPlace): readonly string[] {
-  return endpoints.length > 0 ? endpoints : [clientUrlOf(place)]
+/** The founder asks itself: before its etcd has run there is nobody else, and it may have moved since. */
+function endpointsOf({ endpoints, isFounder }: ManagedEtcdOptions, place: EtcdPlace): readonly string[] {
+  return isFounder || endpoints.length === 0 ? [clientUrlOf(place)] : endpoints
 }

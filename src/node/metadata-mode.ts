@@ -6,8 +6,8 @@ import type { Files } from '#platform/files.ts'
 /** Where the metadata of strong volumes is agreed on. Once a data folder has one that isn't `home` it stays with it.
  *
  *  - `home`: on this node alone.
- *  - `managed`: in the cluster, by etcds that the nodes run. `endpoints`: client URLs of members, as last known; none before the founder's has
- *    run. `isFounder`: this node is to begin that etcd, and hasn't seen it run yet.
+ *  - `managed`: in the cluster, by etcds that the nodes run. `endpoints`: client URLs of members, as last known; the founder's own before its
+ *    etcd has run. `isFounder`: this node is to begin that etcd, and hasn't seen it run yet.
  *  - `external`: by an etcd that somebody else runs, whose endpoints are in the configuration. */
 export type MetadataMode =
   | { readonly kind: 'home' }
