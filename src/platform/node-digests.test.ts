@@ -31,3 +31,9 @@ test('checksums of blocks are the same beside the event loop as on it', async ()
   // From RFC 3720, appendix B.4: 32 bytes of zeros.
   assert.equal((await nodeDigests.crc32c(Buffer.alloc(32), 65_536)).readUInt32LE(), 0x8a9136aa)
 })
+
+test('what a thread answers brings no more memory along than its bytes', async () => {
+  const buffer = nodeDigests.allocate(3_000_000)
+  for (const digest of [await nodeDigests.crc32c(buffer, 65_536), await nodeDigests.sha256(buffer)])
+    assert.equal(digest.buffer.byteLength, digest.length)
+})

@@ -2,7 +2,7 @@ import * as fs from 'node:fs'
 import { tryLock } from 'fs-native-extensions'
 import { systemErrorCode } from './files.ts'
 import type { FileFacts, Files, MediumSpace, OpenFile, OpenMode, PublishOptions } from './files.ts'
-import { type Job, sharedBytes } from './node-worker-jobs.ts'
+import { type Job, sharedBytes, unpooled } from './node-worker-jobs.ts'
 import { nodeWorkers } from './node-worker-pool.ts'
 import { FLAGS, MAX_WRITE_BYTES } from './node-sync-files.ts'
 import { makeFolderThrough, publishThrough } from './publish.ts'
@@ -217,7 +217,7 @@ class NodeFiles implements Files {
 /** The publication as one job of a worker thread, if its bytes needn't be copied for that. */
 function workerJob(path: string, pieces: Iterable<Uint8Array>, options: PublishOptions): Job | undefined {
   if (!Array.isArray(pieces)) return undefined
-  const list = (pieces as Uint8Array[]).map((piece) => (piece.length < SHARED_BYTES_MIN ? piece : sharedBytes(piece)))
+  const list = (pieces as Uint8Array[]).map((piece) => (piece.length < SHARED_BYTES_MIN ? unpooled(piece) : sharedBytes(piece)))
   const isLarge = list.some((piece) => piece !== undefined && !(piece instanceof Uint8Array))
   if (!isLarge || !list.every((piece) => piece !== undefined)) return undefined
   return { kind: 'publish', path, pieces: list, options }

@@ -5,7 +5,7 @@ import { parentPort } from 'node:worker_threads'
 import { blockChecksums } from './block-checksums.ts'
 import { systemErrorCode } from './files.ts'
 import { nodeSyncFiles } from './node-sync-files.ts'
-import type { Answer, Job, SharedBytes } from './node-worker-jobs.ts'
+import { type Answer, type Job, type SharedBytes, unpooled } from './node-worker-jobs.ts'
 import { publishThrough } from './publish.ts'
 
 parentPort?.on('message', (job: Job) => {
@@ -23,7 +23,7 @@ async function run(job: Job): Promise<Uint8Array | undefined> {
     case 'sha256':
       return hash('sha256', view(job.bytes), 'buffer')
     case 'crc32c':
-      return blockChecksums(view(job.bytes), job.blockBytes)
+      return unpooled(blockChecksums(view(job.bytes), job.blockBytes))
     case 'publish':
       await publishThrough(nodeSyncFiles, job.path, job.pieces.map(view), job.options)
       return undefined
