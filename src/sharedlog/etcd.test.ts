@@ -111,6 +111,50 @@ test('when a connection is dead without a word, the next call takes another one'
   assert.deepEqual(await log.bounds(), { first: 1, last: 0 })
 })
 
+test('a reader whose member falls silent without a word reads on from another one within some seconds', async (t) => {
+  let isSilent = false
+  const sockets: Socket[] = []
+  const proxy = createTcpServer((socket) => {
+    const onward = connectTcp(Number(new URL(etcd.endpoint).port), '127.0.0.1')
+    for (const [from, to] of [
+      [socket, onward],
+      [onward, socket],
+    ] as const) {
+      sockets.push(from.on('error', () => {}))
+      from.on('data', (bytes) => {
+        if (!isSilent) to.write(bytes)
+      })
+    }
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const { port } = proxy.address() as AddressInfo
+  const prefix = freshPrefix()
+  const [writer, reader] = [connect(prefix), connect(prefix, { endpoints: [`http://127.0.0.1:${port}`, etcd.endpoint] })]
+  const stop = new AbortController()
+  t.after(async () => {
+    stop.abort()
+    await Promise.all([writer.close(), reader.close()])
+    for (const socket of sockets) socket.destroy()
+    proxy.close()
+  })
+  const { epoch } = await writer.lead({ id: 'a', address: 'a' }, NEVER)
+  await writer.append({ epoch, index: 1, bytes: Buffer.from('before') })
+  const seen: string[] = []
+  const beganAtMs = performance.now()
+  const reading = (async () => {
+    for await (const entries of reader.read(1, stop.signal)) {
+      seen.push(...entries.map(({ bytes }) => bytes.toString()))
+      if (seen.length === 1) {
+        isSilent = true
+        await writer.append({ epoch, index: 2, bytes: Buffer.from('after') })
+      } else break
+    }
+  })()
+  await reading
+  assert.deepEqual(seen, ['before', 'after'])
+  assert.ok(performance.now() - beganAtMs < 8_000)
+})
+
 test('with users, the right password opens the log, also when etcd has forgotten its tokens, and a wrong one is refused', async (t) => {
   const guarded = await startEtcdProcess()
   t.after(() => guarded.dispose())
