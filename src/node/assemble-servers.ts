@@ -35,6 +35,7 @@ import type { WirePeers } from '#wire/peers.ts'
 import { assembleWebdav } from './assemble-webdav.ts'
 import { noTraffic, SheddingDoor } from './connection-shares.ts'
 import type { Traffic } from './connection-shares.ts'
+import { LeaderAnswers } from './leader-answers.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
 import { isOfEventual, isVolumeList } from './eventual-requests.ts'
 import type { Leadership } from './leadership.ts'
@@ -88,10 +89,8 @@ export function assembleServers(parts: ServerParts): Servers {
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
   const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: forwarded(place.door) }))
-  const hasLeader = () => {
-    const leader = leadership.leader()
-    return leadership.isLeading || (leader !== undefined && parts.isRunning?.(leader.nodeId) !== false)
-  }
+  const leader = new LeaderAnswers({ leadership, peers, isRunning: parts.isRunning, clock: parts.ports.clock })
+  const hasLeader = () => leader.isThere()
   const listed = new ListingDoor({ here: restDoor, elsewhere: forwarded(restDoor), isListing: isVolumeList, hasLeader })
   const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: listed }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))

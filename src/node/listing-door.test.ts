@@ -24,7 +24,7 @@ function doors({ hasLeader, failure }: { readonly hasLeader: boolean; readonly f
     here: door('here'),
     elsewhere: door('elsewhere', failure),
     isListing: ({ path }) => path === '/list',
-    hasLeader: () => hasLeader,
+    hasLeader: async () => hasLeader,
   })
   const ask = async (asked: Partial<Asked> = {}) =>
     listing.handle({ path: '/list', response: { headersSent: false }, ...asked } as unknown as Exchange)

@@ -9,8 +9,8 @@ export interface ListingDoorOptions {
   /** Sends requests to whoever knows everything. */
   readonly elsewhere: Door
   isListing(exchange: Exchange): boolean
-  /** Whether anybody is known who leads and runs. */
-  hasLeader(): boolean
+  /** Whether anybody leads and answers. Asked for listings alone. */
+  hasLeader(): Promise<boolean>
 }
 
 /** Serves the listings of volumes here when nobody can be reached who knows all of them: a list that says what is missing is worth more than
@@ -25,17 +25,17 @@ export class ListingDoor implements Door {
   }
 
   handle(exchange: Exchange): void | Promise<void> {
-    const { here, elsewhere, isListing, hasLeader } = this.#options
-    if (!isListing(exchange)) return elsewhere.handle(exchange)
-    return hasLeader() ? this.#tryElsewhere(exchange) : here.handle(exchange)
+    const { elsewhere, isListing } = this.#options
+    return isListing(exchange) ? this.#list(exchange) : elsewhere.handle(exchange)
   }
 
   fail(exchange: Exchange, error: ShoalError): void {
     this.#options.elsewhere.fail(exchange, error)
   }
 
-  async #tryElsewhere(exchange: Exchange): Promise<void> {
-    const { here, elsewhere } = this.#options
+  async #list(exchange: Exchange): Promise<void> {
+    const { here, elsewhere, hasLeader } = this.#options
+    if (!(await hasLeader())) return here.handle(exchange)
     try {
       await elsewhere.handle(exchange)
     } catch (error) {
