@@ -17,9 +17,11 @@ export class ClusterCalls {
     return (await this.#send<{ nodes: RemoteNode[] }>({ method: 'GET', path: '/nodes' })).nodes
   }
 
-  /** Takes its id away for good. @throws NOT_PERMITTED for the home of the volumes */
-  async remove(id: string): Promise<void> {
-    await this.#send<undefined>({ method: 'POST', path: `/nodes/${encodeURIComponent(id)}/remove`, idempotent: false })
+  /** Takes its id away for good. `lost` says that it has taken along for good what it alone had. @throws NOT_PERMITTED for the home of the volumes
+   *  unless it is lost, and doesn't run */
+  async remove(id: string, { lost = false }: { readonly lost?: boolean } = {}): Promise<void> {
+    const path = `/nodes/${encodeURIComponent(id)}/remove${lost ? '?lost' : ''}`
+    await this.#send<undefined>({ method: 'POST', path, idempotent: false })
   }
 
   drain(id: string): Promise<RemoteNode> {

@@ -1,5 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Snapshot } from '#kv/store.ts'
+import { usedLately } from './chunk-uses.ts'
+import { areSameVersions } from './entry-table.ts'
 import { type HybridTime, NO_TIME } from './hybrid-clock.ts'
 import { hashOfPlace, indexKey, type Place, readIndexRow } from './keys.ts'
 import { type Body, type Message, ROWS_MAX, SWAP_MAX, type TransferredState } from './message.ts'
@@ -30,7 +32,7 @@ async function answerBody(replica: Replica, message: Message): Promise<Answer> {
   const { body, floor, from } = message
   switch (body.kind) {
     case 'rumours':
-      return { body: { kind: 'heard', news: await replica.mergeAll(body.entries, floor, from) } }
+      return { body: { kind: 'heard', news: await replica.mergeAll(body.entries, floor, { from, by: 'rumour' }) } }
     case 'begin':
       return begin(replica, message, body)
     case 'compare':
@@ -46,12 +48,15 @@ async function answerBody(replica: Replica, message: Message): Promise<Answer> {
         await replica.raiseFloor(floor)
       }
       return { body: { kind: 'done' } }
+    case 'uses':
+      return { body: { kind: 'used', used: await usedLately(replica, body.chunks) } }
     case 'heard':
     case 'begun':
     case 'compared':
     case 'listed':
     case 'swapped':
     case 'done':
+    case 'used':
       throw new ShoalError('INVALID_ARGUMENT', `"${body.kind}" is an answer, and nothing was asked`)
   }
 }
@@ -111,7 +116,7 @@ async function swap(
   { floor, from }: Message,
   { wants, entries }: Extract<Body, { kind: 'swap' }>,
 ): Promise<Answer> {
-  await replica.mergeAll(entries, floor, from)
+  await replica.mergeAll(entries, floor, { from, by: 'exchange' })
   return replica.store.read((snapshot) => {
     const page = new PageFiller(SWAP_MAX)
     const given = new Set<string>()
@@ -126,9 +131,9 @@ async function swap(
     }
     // What was sent and is other here now, or is nothing any more: its sender has to know.
     for (const entry of entries) {
-      if (given.has(hashOfPlace(entry).toString('hex'))) continue
       const mine = replica.transferred(snapshot, entry)
-      if (!replica.digest(mine).equals(replica.digest(entry))) page.add(mine)
+      if (areSameVersions(mine.state, entry.state)) continue
+      if (!given.has(hashOfPlace(entry).toString('hex'))) page.add(mine)
     }
     return { floor: replica.table.floor(snapshot), body: { kind: 'swapped', served, entries: page.entries } }
   })

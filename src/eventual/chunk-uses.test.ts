@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { ChunkId } from '#foundation/ids.ts'
-import { usedChunks } from './chunk-uses.ts'
+import { usedChunks, usedLately } from './chunk-uses.ts'
 import type { EntryValue } from './entry.ts'
 import { connect, openReplica } from './fixture.suite.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
+import { settleLeft } from './settle-left.ts'
 import { EventualVolumes } from './volumes.ts'
 import { definitionValue, DEFAULT_EVENTUAL_POLICY } from './volume-definition.ts'
 
@@ -16,24 +17,36 @@ function withChunks(...chunks: ChunkId[]): EntryValue {
 }
 
 test('a chunk is used as long as a version has it, with the class of its volume', async () => {
-  const replica = await openReplica()
+  const clock = new ManualClock()
+  const replica = await openReplica({ clock })
   const volumes = new EventualVolumes(replica)
   await volumes.create('docs', { class: 'thrice' }, { timeNs: 1n })
   const docs = await volumes.open('docs')
   await docs.put('one', withChunks(chunk('a'), chunk('b')))
   await docs.put('two', withChunks(chunk('b')))
   const used = async () => [...(await usedChunks(replica, ['a', 'b', 'c'].map(chunk)))]
+  const settle = async () => {
+    clock.advance(3_600_000)
+    await settleLeft(replica, { peers: { running: () => [], call: () => assert.fail('there is nobody to be asked') } })
+  }
   assert.deepEqual(await used(), [
     [chunk('a'), ['thrice']],
     [chunk('b'), ['thrice']],
   ])
   await docs.put('one', withChunks(chunk('c')))
+  assert.deepEqual(await used(), [
+    [chunk('a'), ['thrice']],
+    [chunk('b'), ['thrice']],
+    [chunk('c'), ['thrice']],
+  ])
+  await settle()
   assert.deepEqual(
     (await used()).map(([id]) => id),
     [chunk('b'), chunk('c')],
   )
   await docs.remove('one')
   await docs.remove('two')
+  await settle()
   assert.deepEqual(await used(), [])
 })
 
@@ -52,5 +65,6 @@ test('a version that lost keeps its chunks, until it is dropped', async () => {
   for (const replica of replicas) assert.equal((await usedChunks(replica, [chunk('a'), chunk('b')])).size, 2)
   const [, lost] = await (await here!.open('docs')).versions('file')
   await (await here!.open('docs')).drop('file', lost!)
-  assert.deepEqual([...(await usedChunks(replicas[0]!, [chunk('a'), chunk('b')])).keys()], [chunk('b')])
+  clock.advance(3_600_000)
+  assert.deepEqual(await usedLately(replicas[0]!, [chunk('a'), chunk('b')]), [false, true])
 })

@@ -8,7 +8,9 @@ import { compareVersions, type Content, type EntryState, type EntryValue, format
 import type { HybridTime } from './hybrid-clock.ts'
 import { decodeReport, encodeReport } from './knowledge.ts'
 import type { Body, Message } from './message.ts'
-import { decodeMessage, encodeMessage } from './message-codec.ts'
+import { FieldWriter } from './field-writer.ts'
+import { decodeMessage, encodeMessage, writeEntry } from './message-codec.ts'
+import { entryBytesMax } from './page-filler.ts'
 
 const RUNS = { numRuns: 500 }
 const hex = (digits: number) =>
@@ -76,6 +78,8 @@ const body: fc.Arbitrary<Body> = fc.oneof(
   record({ kind: fc.constant('swapped' as const), served: fc.nat(256), entries }),
   record({ kind: fc.constant('finish' as const), report: optionalReport }),
   record({ kind: fc.constant('done' as const) }),
+  record({ kind: fc.constant('uses' as const), chunks: fc.array(hex(64) as fc.Arbitrary<ChunkId>) }),
+  record({ kind: fc.constant('used' as const), used: fc.array(fc.boolean()) }),
 )
 const message: fc.Arbitrary<Message> = record({ from: node, now: time, floor: time, body })
 
@@ -100,6 +104,18 @@ test('states, reports and messages come back as they were', () => {
   )
   fc.assert(
     fc.property(message, (it) => assert.deepEqual(decodeMessage(encodeMessage(it)), it)),
+    RUNS,
+  )
+})
+
+test('what an entry takes in a message is never more than is reckoned with', () => {
+  fc.assert(
+    fc.property(state, (it) => {
+      const entry = { volume: 'docs', path: 'a/\u00ff', state: it }
+      const writer = new FieldWriter()
+      writeEntry(writer, entry)
+      assert.ok(writer.length <= entryBytesMax(entry), `${writer.length} and ${entryBytesMax(entry)}`)
+    }),
     RUNS,
   )
 })

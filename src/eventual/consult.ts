@@ -55,7 +55,7 @@ async function ask(
     const { from, now, floor, body } = await peers.call(id, request, signal)
     if (from !== id || body.kind !== 'swapped') return false
     replica.clock.observe(now, id)
-    await replica.mergeAll(body.entries, floor, id)
+    await replica.mergeAll(body.entries, floor, { from: id, by: 'exchange' })
     return true
   } catch (error) {
     if (!isShoalError(error)) throw error

@@ -15,6 +15,8 @@ import {
   hashOfPlace,
   indexKey,
   indexValue,
+  leftKey,
+  leftValue,
   manifestKey,
   PATH_BYTES_MAX,
   type Place,
@@ -30,6 +32,8 @@ export interface EntryTableOptions {
   readonly clock: HybridClock
   readonly tree: DigestTree
   readonly rumours: Pick<RumourPool, 'hasRoom'>
+  /** The machine's clock. */
+  readonly nowMs: () => number
 }
 
 /** How far ahead of the last write the clock's ceiling is put: so often a write is one more row, and so far a restart may come out
@@ -50,13 +54,15 @@ export class EntryTable {
   readonly #node: NodeId
   readonly #clock: HybridClock
   readonly #rumours: Pick<RumourPool, 'hasRoom'>
+  readonly #nowMs: () => number
   readonly tree: DigestTree
 
-  constructor({ node, clock, tree, rumours }: EntryTableOptions) {
+  constructor({ node, clock, tree, rumours, nowMs }: EntryTableOptions) {
     this.#node = node
     this.#clock = clock
     this.#rumours = rumours
     this.tree = tree
+    this.#nowMs = nowMs
   }
 
   read(snapshot: Snapshot, place: Place): EntryState {
@@ -167,7 +173,7 @@ export class EntryTable {
     else if (before.versions.length > 0) transaction.delete(indexKey(placeHash))
     if (after.versions.length > 1) transaction.put(conflictKey(place), Buffer.alloc(0))
     else if (before.versions.length > 1) transaction.delete(conflictKey(place))
-    this.#noteChunks(transaction, placeHash, { before: chunksOf(before), after: chunksOf(after) })
+    this.#noteChunks(transaction, { place, placeHash }, { before: chunksOf(before), after: chunksOf(after) })
     noteManifests(transaction, place, { before, after })
     const [endedBefore, endsAfter] = [forgettableFrom(before), forgettableFrom(after)]
     if (endedBefore === endsAfter) return
@@ -175,14 +181,23 @@ export class EntryTable {
     if (endsAfter !== undefined) transaction.put(tombstoneKey(endsAfter, place), Buffer.alloc(0))
   }
 
-  #noteChunks(transaction: Transaction, placeHash: Buffer, { before, after }: Record<'before' | 'after', Set<ChunkId>>): void {
-    for (const chunk of before) if (!after.has(chunk)) transaction.delete(chunkUseKey(chunk, placeHash))
+  #noteChunks(
+    transaction: Transaction,
+    { place, placeHash }: { readonly place: Place; readonly placeHash: Buffer },
+    { before, after }: Record<'before' | 'after', ReadonlySet<ChunkId>>,
+  ): void {
+    for (const chunk of before) {
+      if (after.has(chunk)) continue
+      transaction.delete(chunkUseKey(chunk, placeHash))
+      transaction.put(leftKey(chunk), leftValue(this.#nowMs(), place.volume))
+    }
     for (const chunk of after) if (!before.has(chunk)) transaction.put(chunkUseKey(chunk, placeHash), Buffer.alloc(0))
   }
 }
 
 /** Of all versions, those that lost too. */
-function chunksOf({ versions }: EntryState): Set<ChunkId> {
+function chunksOf({ versions }: EntryState): ReadonlySet<ChunkId> {
+  if (versions.every(({ value }) => value === undefined || value.content.kind === 'inline')) return NONE
   const chunks = new Set<ChunkId>()
   for (const { value } of versions)
     if (value !== undefined && value.content.kind !== 'inline') for (const { chunk } of value.content.extents) chunks.add(chunk)
@@ -216,9 +231,14 @@ function forgettableFrom(state: EntryState): HybridTime | undefined {
 /** A dot stands for its version. */
 export function isSameState(a: EntryState, b: EntryState): boolean {
   if (a === b) return true
-  if (a.versions.length !== b.versions.length || a.context.size !== b.context.size) return false
-  const sameVersions = a.versions.every(({ time, node }, at) => b.versions[at]?.time === time && b.versions[at]?.node === node)
-  return sameVersions && [...a.context].every(([node, time]) => b.context.get(node) === time)
+  if (a.context.size !== b.context.size || !areSameVersions(a, b)) return false
+  return [...a.context].every(([node, time]) => b.context.get(node) === time)
+}
+
+/** Whether both have the same digest. */
+export function areSameVersions(a: EntryState, b: EntryState): boolean {
+  if (a.versions.length !== b.versions.length) return false
+  return a.versions.every(({ time, node }, at) => b.versions[at]?.time === time && b.versions[at]?.node === node)
 }
 
 export function encodeTime(time: HybridTime): Buffer {

@@ -5,9 +5,11 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { answerMessage } from './answer.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
+import type { Place } from './keys.ts'
 import { type Kind, type Message, type Peers, RUMOURS_MAX } from './message.ts'
 import { PageFiller } from './page-filler.ts'
 import type { Replica } from './replica.ts'
+import type { Telling } from './rumour-pool.ts'
 import { tidyReplica } from './tidy.ts'
 
 export interface EventualTiming {
@@ -70,7 +72,7 @@ export class EventualNode {
     entriesReceived: 0,
     entriesSent: 0,
   }
-  /** By peer, when the last whole exchange with it ended, by the machine's clock. */
+  /** By peer, when the last whole exchange with it ended, whoever began it, by the machine's clock. */
   readonly lastExchangeMs = new Map<NodeId, number>()
   readonly #replica: Replica
   readonly #peers: Peers
@@ -113,7 +115,10 @@ export class EventualNode {
     this.#answering += 1
     try {
       if (OF_MANY_ENTRIES.has(message.body.kind)) await this.#giveWay()
-      return await answerMessage(this.#replica, message)
+      const answer = await answerMessage(this.#replica, message)
+      // It has compared everything with this node, and each has what the other had.
+      if (message.body.kind === 'finish') this.lastExchangeMs.set(message.from, this.#clock.nowMs())
+      return answer
     } finally {
       this.#answering -= 1
     }
@@ -121,24 +126,28 @@ export class EventualNode {
 
   /** Tells a random few what is new, once. */
   async tellRumours(): Promise<void> {
+    if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return
+    const others = this.#others()
+    const dead = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll({ target, others })))
+    await this.#replica.buryRumours(dead.flat())
+  }
+
+  /** @returns the places of those that have died of it */
+  async #tellAll(telling: Telling): Promise<Place[]> {
     const { rumours, store, node, clock, table } = this.#replica
-    if (rumours.size === 0 || !this.#replica.isAdmitted) return
-    const targets = this.#pick(this.#timing.fanOut)
-    if (targets.length === 0) return
-    const places = rumours.take(this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
+    const taken = rumours.take(telling.target, this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
+    if (taken.length === 0) return []
     const { entries, floor } = await store.read((snapshot) => {
       const page = new PageFiller(RUMOURS_MAX)
-      for (const place of places) if (!page.isFull) page.add(this.#replica.transferred(snapshot, place))
+      for (const { place } of taken) if (!page.isFull) page.add(this.#replica.transferred(snapshot, place))
       return { entries: page.entries, floor: table.floor(snapshot) }
     })
-    const answers = await Promise.all(
-      targets.map((target) => this.#tell(target, { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } })),
-    )
-    const dead = entries.filter((entry, at) => {
-      const heard = answers.map((news) => rumours.told(entry, news === undefined ? 'none' : news[at] === true ? 'news' : 'known'))
-      return heard.includes(true)
-    })
-    await this.#replica.buryRumours(dead)
+    const message: Message = { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } }
+    const news = await this.#tell(telling.target, message)
+    const told = taken.slice(0, entries.length)
+    return told
+      .filter((rumour, at) => rumours.told(rumour, news === undefined ? 'none' : news[at] === true ? 'news' : 'known', telling))
+      .map(({ place }) => place)
   }
 
   /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */
@@ -183,7 +192,7 @@ export class EventualNode {
   }
 
   async #exchangeWithSomebody(): Promise<void> {
-    const [peer] = this.#pick(1)
+    const [peer] = this.#pick(1, this.#others())
     if (peer === undefined) return
     try {
       await this.exchangeWith(peer)
@@ -194,9 +203,13 @@ export class EventualNode {
     }
   }
 
-  /** Up to `count` different ones of those that run, by chance. */
-  #pick(count: number): NodeId[] {
-    const left = this.#peers.running().filter((id) => !this.#replica.knowledge.isRemoved(id))
+  #others(): NodeId[] {
+    return this.#peers.running().filter((id) => !this.#replica.knowledge.isRemoved(id))
+  }
+
+  /** Up to `count` different ones of `others`, by chance. */
+  #pick(count: number, others: readonly NodeId[]): NodeId[] {
+    const left = [...others]
     const picked: NodeId[] = []
     while (picked.length < count && left.length > 0) {
       const at = Math.floor(this.#random.fraction() * left.length)

@@ -141,7 +141,7 @@ export class Exchange {
       wantsAt += Math.min(body.served, asked.length)
       this.#sent += entries.length
       this.#received += body.entries.length
-      await replica.mergeAll(body.entries, theirFloor, this.#options.peer)
+      await replica.mergeAll(body.entries, theirFloor, { from: this.#options.peer, by: 'exchange' })
     }
   }
 

@@ -73,7 +73,7 @@ export interface PlaceRange {
 }
 
 /** Rows of a kind. */
-export function kindRange(letter: 'c' | 'k' | 'n' | 'r' | 's' | 't' | 'u' | 'w' | 'x'): KeyRange {
+export function kindRange(letter: 'c' | 'k' | 'l' | 'n' | 'r' | 's' | 't' | 'u' | 'w' | 'x'): KeyRange {
   const start = single(letter)
   return { start, end: behind(start) }
 }
@@ -154,6 +154,24 @@ export const chunkOfUse = (key: Buffer): ChunkId => key.toString('hex', 2, 34) a
 
 export function placeHashOfChunkUse(key: Buffer): Buffer {
   return key.subarray(-PLACE_HASH_BYTES)
+}
+
+/** Of a chunk that a version has had, and may be the last one here. */
+export function leftKey(chunk: ChunkId): Buffer {
+  return Buffer.concat([single('l'), Buffer.from(chunk, 'hex')])
+}
+
+export const readLeftKey = (key: Buffer): ChunkId => key.toString('hex', 2) as ChunkId
+
+/** When it was left, by this machine's clock in milliseconds since 1970, and of which volume it was. */
+export function leftValue(atMs: number, volume: string): Buffer {
+  const time = Buffer.alloc(8)
+  time.writeBigUInt64BE(BigInt(Math.max(0, Math.floor(atMs))))
+  return Buffer.concat([time, Buffer.from(volume, 'latin1')])
+}
+
+export function readLeftValue(value: Buffer): { readonly atMs: number; readonly volume: string } {
+  return { atMs: Number(value.readBigUInt64BE()), volume: value.toString('latin1', 8) }
 }
 
 /** That a list of chunks has the chunk. The value is the list's own chunk. */

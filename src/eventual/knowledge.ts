@@ -64,6 +64,13 @@ export class Knowledge {
     return this.#members.get(id)
   }
 
+  /** This node has everything that each of the others had then. */
+  leastSeen(): HybridTime {
+    let least = Number.MAX_SAFE_INTEGER
+    for (const [id, { seen }] of this.#members) if (id !== this.#self) least = Math.min(least, seen)
+    return least as HybridTime
+  }
+
   /** A node that has come to this one. False if it can't be let in. */
   admit(id: NodeId): boolean {
     if (this.#removed.has(id)) return false

@@ -1,6 +1,6 @@
 // The bytes of messages: docs/formats/eventual-messages.md.
 
-import type { NodeId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { DIGEST_BYTES } from './digest-tree.ts'
 import { readState, writeState } from './entry-codec.ts'
 import { FieldReader, malformed } from './field-reader.ts'
@@ -10,6 +10,7 @@ import { PATH_BYTES_MAX, PLACE_HASH_BYTES } from './keys.ts'
 import { type KnowledgeReport, readReport, writeReport } from './knowledge.ts'
 import {
   type Body,
+  CHUNKS_MAX,
   type Kind,
   type Message,
   MESSAGE_BYTES_MAX,
@@ -34,6 +35,8 @@ const KINDS: readonly Kind[] = [
   'swapped',
   'finish',
   'done',
+  'uses',
+  'used',
 ]
 const VOLUME_BYTES_MAX = 63
 const DEPTH_MAX = 4
@@ -96,6 +99,10 @@ function writeBody(writer: FieldWriter, body: Body): void {
       return writeEntries(writer, body.entries)
     case 'finish':
       return writeOptionalReport(writer, body.report)
+    case 'uses':
+      return writeList(writer, body.chunks, (chunk) => writer.hex(chunk))
+    case 'used':
+      return writeList(writer, body.used, (isUsed) => writer.byte(isUsed ? 1 : 0))
     case 'done':
   }
 }
@@ -126,6 +133,10 @@ function readBody(reader: FieldReader, kind: Kind): Body {
       return { kind, served: reader.number(SWAP_MAX), entries: readEntries(reader, SWAP_MAX * 2) }
     case 'finish':
       return { kind, report: readOptionalReport(reader) }
+    case 'uses':
+      return { kind, chunks: reader.list(CHUNKS_MAX, () => reader.hex(64) as ChunkId) }
+    case 'used':
+      return { kind, used: reader.list(CHUNKS_MAX, () => reader.byte(1) === 1) }
     case 'done':
       return { kind }
   }

@@ -1,4 +1,4 @@
-import type { NodeId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { EntryState } from './entry.ts'
 import type { HybridTime } from './hybrid-clock.ts'
 import type { Place } from './keys.ts'
@@ -9,6 +9,7 @@ export const RUMOURS_MAX = 256
 export const PATHS_MAX = 128
 export const ROWS_MAX = 2048
 export const SWAP_MAX = 256
+export const CHUNKS_MAX = 1024
 export const MESSAGE_BYTES_MAX = 1024 * 1024
 /** States are added to a message until it is that long; one state has less than the rest (`STATE_BYTES_MAX`). */
 export const FILL_BYTES = 256 * 1024
@@ -40,6 +41,9 @@ export type Body =
   | { readonly kind: 'swapped'; readonly served: number; readonly entries: readonly TransferredState[] }
   | { readonly kind: 'finish'; readonly report: KnowledgeReport | undefined }
   | { readonly kind: 'done' }
+  | { readonly kind: 'uses'; readonly chunks: readonly ChunkId[] }
+  /** For each whether anything there has the chunk, or had it a while ago. */
+  | { readonly kind: 'used'; readonly used: readonly boolean[] }
 
 export type Kind = Body['kind']
 

@@ -1,26 +1,16 @@
 import { ShoalError } from '#foundation/errors.ts'
-import type { NodeId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import type { KeyValueStore, Snapshot, Transaction } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
-import { DigestTree, digestOfState } from './digest-tree.ts'
-import { decodeTime, encodeTime, EntryTable } from './entry-table.ts'
+import { DigestTree } from './digest-tree.ts'
+import { areSameVersions, decodeTime, encodeTime, EntryTable } from './entry-table.ts'
 import { latestTime } from './entry.ts'
-import { HybridClock, type HybridTime, hybridTimeOf, NO_TIME } from './hybrid-clock.ts'
-import {
-  CEILING_KEY,
-  DEFINITIONS,
-  FLOOR_KEY,
-  hashOfPlace,
-  KNOWLEDGE_KEY,
-  kindRange,
-  type Place,
-  readRumourKey,
-  rumourKey,
-} from './keys.ts'
+import { HybridClock, type HybridTime, hybridTimeOf, msOf, NO_TIME } from './hybrid-clock.ts'
+import { CEILING_KEY, DEFINITIONS, FLOOR_KEY, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
 import type { TransferredState } from './message.ts'
 import { LoadWindow } from './load-window.ts'
-import { RumourPool } from './rumour-pool.ts'
+import { type CameBy, RumourPool } from './rumour-pool.ts'
 
 export interface ReplicaOptions {
   readonly node: NodeId
@@ -33,7 +23,15 @@ export interface ReplicaOptions {
   readonly rumourKnownMax?: number | undefined
   /** The node is the first of its cluster. Any other takes writes only once it has spoken with a member. */
   readonly isFounder?: boolean | undefined
+  /** How long a chunk that was left here may still be on its way to become used: longer than any message lives, and any question to all members takes. */
+  readonly leftMs?: number | undefined
+  /** Whether this node is writing the chunk. */
+  readonly isPinned?: ((chunk: ChunkId) => boolean) | undefined
 }
+
+const LEFT_MS = 3_600_000
+/** Those of an earlier life that are told again, as far as there is room. */
+const KEPT_RUMOURS_MAX = 10_000
 
 /** Deletions of rumours in one transaction. */
 const DEAD_RUMOURS_MAX = 1000
@@ -49,6 +47,9 @@ export class Replica {
   readonly #floorStep: HybridTime
   readonly #listeners = new Set<() => void>()
   readonly #load: LoadWindow
+  readonly #leftMs: number
+  readonly #nowMs: () => number
+  readonly isPinned: (chunk: ChunkId) => boolean
   /** Versions refused because they come from too far in the future. */
   refusedFuture = 0
 
@@ -61,7 +62,11 @@ export class Replica {
       ...(driftMsMax === undefined ? {} : { driftMsMax }),
     })
     this.rumours = new RumourPool(rumourKnownMax)
-    this.table = new EntryTable({ node, clock: this.clock, tree: new DigestTree(depth), rumours: this.rumours })
+    this.#leftMs = options.leftMs ?? LEFT_MS
+    this.#nowMs = () => clock.nowMs()
+    this.isPinned = options.isPinned ?? (() => false)
+    const shared = { clock: this.clock, rumours: this.rumours, nowMs: this.#nowMs }
+    this.table = new EntryTable({ node, tree: new DigestTree(depth), ...shared })
     this.#load = new LoadWindow(clock)
     this.knowledge = new Knowledge(node, { isFounder, report: start.report })
     this.#floorStep = hybridTimeOf(floorStepMs)
@@ -74,7 +79,8 @@ export class Replica {
       report: snapshot.getDecoded(KNOWLEDGE_KEY, decodeReport),
     }))
     const replica = new Replica(options, start)
-    for await (const { key } of store.range({ ...kindRange('r'), limit: 10_000 })) replica.rumours.add(readRumourKey(key))
+    for await (const { key } of store.range({ ...kindRange('r'), limit: KEPT_RUMOURS_MAX }))
+      replica.rumours.add(readRumourKey(key))
     return replica
   }
 
@@ -88,6 +94,17 @@ export class Replica {
     return this.#load.isHigh
   }
 
+  /** Whether what was left then may still be on its way to become used. A clock that was set back makes it so for longer. */
+  wasLately(atMs: number): boolean {
+    return this.#nowMs() - atMs < this.#leftMs
+  }
+
+  /** Whether it has lately been told what every member knows, and so of every member that there was a while ago. */
+  get isInTouch(): boolean {
+    const sinceMs = msOf(this.clock.now()) - msOf(this.knowledge.leastSeen())
+    return this.isAdmitted && sinceMs < this.#leftMs / 2
+  }
+
   /** Runs a change of the node's own, and tells of `places` that it gives once it is durable.
    *  @throws UNAVAILABLE before the node is a member */
   async change<T>(fn: (transaction: Transaction, tell: (place: Place) => void) => T): Promise<T> {
@@ -95,7 +112,7 @@ export class Replica {
     this.#load.count()
     const told: Place[] = []
     const result = await this.store.transact((transaction) => fn(transaction, (place) => told.push(place)))
-    this.#heard(told)
+    this.#heard(told.map((place) => ({ place })))
     return result
   }
 
@@ -104,20 +121,26 @@ export class Replica {
     this.#listeners.add(listener)
   }
 
-  /** Takes in what `from` has. @returns what was news, by index @throws UNAVAILABLE when some of it is too far in the future; the rest is taken */
-  async mergeAll(entries: readonly TransferredState[], floor: HybridTime, from: NodeId): Promise<boolean[]> {
+  /** Takes in what `from` has, and has told as `by` says. @returns what was news, by index @throws UNAVAILABLE when some of it is too far in the future; the rest is taken */
+  async mergeAll(
+    entries: readonly TransferredState[],
+    floor: HybridTime,
+    { from, by }: { readonly from: NodeId; readonly by: CameBy },
+  ): Promise<boolean[]> {
     const tooFar = entries.find(({ state }) => this.clock.isBeyond(latestTime(state)))
     const taken = tooFar === undefined ? entries : entries.filter(({ state }) => !this.clock.isBeyond(latestTime(state)))
-    const told: Place[] = []
+    const told: { readonly place: Place; readonly from?: NodeId }[] = []
     const news = await this.store.transact((transaction) =>
       taken.map((entry) => {
-        const { isNews, written } = this.table.merge(transaction, entry, { state: entry.state, floor })
-        if (isNews) told.push({ volume: entry.volume, path: entry.path })
-        told.push(...written)
+        const { isNews, state, written } = this.table.merge(transaction, entry, { state: entry.state, floor })
+        const place = { volume: entry.volume, path: entry.path }
+        // Two who each had something else have both not heard of what it became.
+        if (isNews) told.push(areSameVersions(state, entry.state) ? { place, from } : { place })
+        for (const beside of written) told.push({ place: beside })
         return isNews
       }),
     )
-    this.#heard(told)
+    this.#heard(told, by)
     if (tooFar !== undefined) {
       this.refusedFuture += entries.length - taken.length
       this.clock.observe(latestTime(tooFar.state), from)
@@ -172,10 +195,6 @@ export class Replica {
     return { volume, path, state: this.table.read(snapshot, { volume, path }) }
   }
 
-  digest(entry: TransferredState): Buffer {
-    return digestOfState(hashOfPlace(entry), entry.state)
-  }
-
   /** Rumours that have died need not be told again after a restart. */
   async buryRumours(places: readonly Place[]): Promise<void> {
     const dead = places.filter((place) => !this.rumours.has(place))
@@ -187,9 +206,9 @@ export class Replica {
     }
   }
 
-  #heard(places: readonly Place[]): void {
-    for (const place of places) this.rumours.add(place)
-    if (places.some(({ volume }) => volume === DEFINITIONS)) for (const listener of this.#listeners) listener()
+  #heard(news: readonly { readonly place: Place; readonly from?: NodeId }[], by?: CameBy): void {
+    for (const { place, from } of news) this.rumours.add(place, from, by)
+    if (news.some(({ place }) => place.volume === DEFINITIONS)) for (const listener of this.#listeners) listener()
   }
 
   #checkAdmitted(): void {

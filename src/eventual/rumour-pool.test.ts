@@ -1,17 +1,28 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { RumourPool } from './rumour-pool.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import { type Rumour, RumourPool } from './rumour-pool.ts'
 
 const place = (path: string) => ({ volume: 'docs', path })
+const node = (number: number) => `${number}`.padStart(32, '0') as NodeId
+const others = Array.from({ length: 100 }, (_, at) => node(at))
+
+/** The one rumour, on its way to a node. */
+const take = (pool: RumourPool, target: NodeId): Rumour => pool.take(target, 1)[0]!
+const tell = (pool: RumourPool, answers: readonly ('known' | 'news' | 'none')[]) =>
+  answers.map((answer, at) => pool.told(take(pool, node(at)), answer, { target: node(at), others }))
 
 test('a rumour dies when three have known it already, and lives on while it is news', () => {
   const pool = new RumourPool()
   pool.add(place('a'))
-  for (let times = 0; times < 20; times += 1) assert.equal(pool.told(place('a'), 'news'), false)
-  assert.deepEqual(
-    ['known', 'known', 'known'].map((answer) => pool.told(place('a'), answer as 'known')),
-    [false, false, true],
+  assert.ok(
+    tell(
+      pool,
+      Array.from({ length: 20 }, () => 'news'),
+    ).every((isDead) => !isDead),
   )
+  const dead = [20, 21, 22].map((at) => pool.told(take(pool, node(at)), 'known', { target: node(at), others }))
+  assert.deepEqual(dead, [false, false, true])
   assert.equal(pool.size, 0)
 })
 
@@ -19,23 +30,36 @@ test('a rumour that nobody answers to dies, too', () => {
   const pool = new RumourPool()
   pool.add(place('a'))
   let tellings = 1
-  while (!pool.told(place('a'), 'none')) tellings += 1
+  while (!pool.told(take(pool, node(1)), 'none', { target: node(1), others })) tellings += 1
   assert.equal(tellings, 40)
+})
+
+test('nobody is told what it has said itself, or has heard; a rumour that all have heard dies', () => {
+  const pool = new RumourPool()
+  pool.add(place('a'), node(1))
+  const three = { others: [node(1), node(2), node(3)] }
+  assert.deepEqual(pool.take(node(1), 9), [])
+  assert.equal(pool.told(take(pool, node(2)), 'news', { target: node(2), ...three }), false)
+  assert.deepEqual(pool.take(node(2), 9), [])
+  assert.equal(pool.told(take(pool, node(3)), 'none', { target: node(3), ...three }), false)
+  assert.equal(pool.told(take(pool, node(3)), 'known', { target: node(3), ...three }), true)
 })
 
 test('news at a path that is being told of is one rumour, told from the beginning', () => {
   const pool = new RumourPool(2)
   pool.add(place('a'))
-  assert.equal(pool.told(place('a'), 'known'), false)
+  const before = take(pool, node(1))
   pool.add(place('a'))
   assert.equal(pool.size, 1)
-  assert.deepEqual([pool.told(place('a'), 'known'), pool.told(place('a'), 'known')], [false, true])
+  // Who has heard of it before has not heard of what is there now.
+  assert.equal(pool.told(before, 'known', { target: node(1), others: [node(1)] }), false)
+  assert.deepEqual(tell(pool, ['news', 'known', 'known']), [false, false, true])
 })
 
-test('each has its turn, and beyond ten thousand rumours none is taken up', () => {
+test('each has its turn, and beyond some thousand rumours none is taken up; of what came by anti-entropy only some hundred', () => {
   const pool = new RumourPool()
   for (const path of ['a', 'b', 'c']) pool.add(place(path))
-  const paths = (count: number) => pool.take(count).map(({ path }) => path)
+  const paths = (count: number) => pool.take(node(1), count).map((rumour) => rumour.place.path)
   assert.deepEqual(
     [paths(2), paths(2), paths(9)],
     [
@@ -44,6 +68,8 @@ test('each has its turn, and beyond ten thousand rumours none is taken up', () =
       ['b', 'c', 'a'],
     ],
   )
-  for (let at = 0; at < 10_000; at += 1) pool.add(place(`${at}`))
-  assert.deepEqual([pool.size, pool.refused], [10_000, 3])
+  for (let at = 0; at < 1_000; at += 1) pool.add(place(`x${at}`), node(1), 'exchange')
+  assert.deepEqual([pool.size, pool.refused], [256, 747])
+  for (let at = 0; at < 2_000; at += 1) pool.add(place(`${at}`))
+  assert.deepEqual([pool.size, pool.refused], [2_048, 747 + 208])
 })

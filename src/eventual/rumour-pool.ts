@@ -1,3 +1,4 @@
+import type { NodeId } from '#foundation/ids.ts'
 import type { Place } from './keys.ts'
 
 /** What was heard often enough to be told no more, unless told otherwise: with feedback and a counter of 3 some 1 % of the nodes
@@ -6,17 +7,24 @@ import type { Place } from './keys.ts'
 export const KNOWN_MAX = 3
 /** Tellings of a rumour in all, also those that nobody answered: a node that is cut off stops, too. */
 const TELLINGS_MAX = 40
-/** Beyond it a rumour isn't taken up; anti-entropy brings it. */
-const RUMOURS_MAX = 10_000
+/** Beyond it a rumour isn't taken up; anti-entropy brings it. So much is told in some seconds, and what waits for longer has been brought before. */
+const RUMOURS_MAX = 2_048
+/** Beyond it nothing is taken up that came by anti-entropy: who catches up with a lot would tell it to those who do the same. */
+const CAUGHT_UP_MAX = 256
 
-interface Rumour {
+export interface Rumour {
   readonly place: Place
   known: number
   tellings: number
+  /** Who is known to have heard it. */
+  readonly heardBy: Set<NodeId>
 }
 
+/** How news came to a node. */
+export type CameBy = 'rumour' | 'exchange'
+
 /** What this node tells others about, the least recently told first: rumour mongering by push with feedback and a counter (Demers
- *  1987, section 1.4). It holds places, never states: what is told is what is there then. */
+ *  1987, section 1.4), to nobody who is known to have heard it. It holds places, never states: what is told is what is there then. */
 export class RumourPool {
   readonly #rumours = new Map<string, Rumour>()
   readonly #knownMax: number
@@ -39,41 +47,52 @@ export class RumourPool {
     return this.#rumours.has(nameOf(place))
   }
 
-  /** There is news at a place. */
-  add(place: Place): void {
+  /** There is news at a place. @param from who is known to have it */
+  add(place: Place, from?: NodeId, by: CameBy = 'rumour'): void {
     const name = nameOf(place)
-    if (this.#rumours.size >= RUMOURS_MAX && !this.#rumours.has(name)) {
+    if (this.#rumours.size >= (by === 'rumour' ? RUMOURS_MAX : CAUGHT_UP_MAX) && !this.#rumours.has(name)) {
       this.refused += 1
       return
     }
     this.#rumours.delete(name)
-    this.#rumours.set(name, { place, known: 0, tellings: 0 })
+    this.#rumours.set(name, { place, known: 0, tellings: 0, heardBy: new Set(from === undefined ? [] : [from]) })
   }
 
-  /** Up to `count` rumours, to be told to somebody now. */
-  take(count: number): Place[] {
-    const taken: Place[] = []
-    for (const [name, rumour] of this.#rumours) {
+  /** Up to `count` rumours that `target` isn't known to have heard, to be told to it now. */
+  take(target: NodeId, count: number): Rumour[] {
+    const taken: Rumour[] = []
+    for (const rumour of this.#rumours.values()) {
       if (taken.length === count) break
-      taken.push(rumour.place)
-      // To the end of the order; the walk doesn't come to it again before the others.
+      if (!rumour.heardBy.has(target)) taken.push(rumour)
+    }
+    // To the end of the order.
+    for (const rumour of taken) {
+      const name = nameOf(rumour.place)
       this.#rumours.delete(name)
       this.#rumours.set(name, rumour)
-      if (taken.length === this.#rumours.size) break
     }
     return taken
   }
 
-  /** Somebody was told: `known`, `news`, or there was no answer. @returns whether the rumour has died of it */
-  told(place: Place, answer: 'known' | 'news' | 'none'): boolean {
-    const rumour = this.#rumours.get(nameOf(place))
-    if (rumour === undefined) return false
+  /** `target` was told: `known`, `news`, or there was no answer. What has become news again since is another rumour.
+   *  @param others whom there is to be told @returns whether the rumour has died of it */
+  told(rumour: Rumour, answer: 'known' | 'news' | 'none', { target, others }: Telling): boolean {
+    const name = nameOf(rumour.place)
+    if (this.#rumours.get(name) !== rumour) return false
     rumour.tellings += 1
     if (answer === 'known') rumour.known += 1
-    if (rumour.known < this.#knownMax && rumour.tellings < TELLINGS_MAX) return false
-    this.#rumours.delete(nameOf(place))
+    if (answer !== 'none') rumour.heardBy.add(target)
+    const { known, tellings, heardBy } = rumour
+    const haveAllHeard = heardBy.size >= others.length && others.every((id) => heardBy.has(id))
+    if (!haveAllHeard && known < this.#knownMax && tellings < TELLINGS_MAX) return false
+    this.#rumours.delete(name)
     return true
   }
+}
+
+export interface Telling {
+  readonly target: NodeId
+  readonly others: readonly NodeId[]
 }
 
 function nameOf({ volume, path }: Place): string {

@@ -12,7 +12,7 @@ import { decodeState } from './entry-codec.ts'
 import { EventualNode, type EventualTiming } from './eventual-node.ts'
 import { entryKey, kindRange, placeRange } from './keys.ts'
 import type { KnowledgeReport, MemberKnowledge } from './knowledge.ts'
-import type { Message } from './message.ts'
+import type { Message, Peers } from './message.ts'
 import { decodeMessage, encodeMessage } from './message-codec.ts'
 import { NO_TIME } from './hybrid-clock.ts'
 import { Replica } from './replica.ts'
@@ -23,6 +23,8 @@ export interface SimulationOptions {
   /** The share of requests, and of answers, that is lost. */
   readonly loss?: number
   readonly delayMsMax?: number
+  /** How long a message is waited for that is lost; two seconds unless given. */
+  readonly timeoutMs?: number
   /** Clocks are wrong by up to so much, either way. */
   readonly clockErrorMs?: number
   /** How long a commit takes, at most. */
@@ -31,6 +33,9 @@ export interface SimulationOptions {
   readonly depth?: 2 | 4
   readonly floorStepMs?: number
   readonly rumourKnownMax?: number
+  readonly leftMs?: number
+  /** Whether `from` takes `to` for one that runs; all do unless given. */
+  readonly running?: (from: number, to: number) => boolean
   /** Changes what nodes send, to plant a defect. */
   readonly plant?: (message: Message, to: NodeId) => Message
 }
@@ -101,19 +106,16 @@ export class Simulation {
   /** @param report whom it knows from the start, as only the first nodes of a cluster do */
   async boot(index: number, report?: KnowledgeReport): Promise<void> {
     const it = this.nodes[index]!
-    const { commitMsMax = 0, depth = 2, timing = {}, floorStepMs = 5000, rumourKnownMax } = this.#options
+    const { commitMsMax = 0, depth = 2, timing = {}, floorStepMs = 5000, rumourKnownMax, leftMs } = this.#options
     const clock = this.#clockOf(it)
     const store = openMemoryStore({
       disk: it.disk,
       ...(commitMsMax === 0 ? {} : { beforeCommit: () => clock.sleep(this.random.below(commitMsMax + 1)) }),
     })
     const isFounder = report !== undefined
-    const replica = await Replica.open({ node: it.id, store, clock, depth, floorStepMs, rumourKnownMax, isFounder })
+    const replica = await Replica.open({ node: it.id, store, clock, depth, floorStepMs, rumourKnownMax, leftMs, isFounder })
     if (report !== undefined) await this.#finish(replica.learn(report))
-    const peers = {
-      running: () => this.nodes.flatMap(({ id }) => (id === it.id ? [] : [id])),
-      call: (to: NodeId, message: Message) => this.#call(index, to, message),
-    }
+    const peers = this.peersOf(index)
     const node = new EventualNode({
       replica,
       peers,
@@ -124,6 +126,16 @@ export class Simulation {
     })
     it.life = { replica, node }
     node.start()
+  }
+
+  /** How a node reaches the others. */
+  peersOf(index: number): Peers {
+    const it = this.nodes[index]!
+    const { running } = this.#options
+    return {
+      running: () => this.nodes.flatMap(({ id }, other) => (id === it.id || running?.(index, other) === false ? [] : [id])),
+      call: (to: NodeId, message: Message) => this.#call(index, to, message),
+    }
   }
 
   /** The process ends in the middle of whatever it does; the disk stays as it is. */
@@ -223,7 +235,7 @@ export class Simulation {
     this.bytes += bytes.length
     this.bytesMax = Math.max(this.bytesMax, bytes.length)
     if (this.cuts(from, to) || this.random.chance(this.#options.loss ?? 0)) {
-      await this.clock.sleep(TIMEOUT_MS)
+      await this.clock.sleep(this.#options.timeoutMs ?? TIMEOUT_MS)
       throw new ShoalError('TIMEOUT', 'No answer came')
     }
     await this.clock.sleep(1 + this.random.below(this.#options.delayMsMax ?? 10))

@@ -11,11 +11,13 @@ import type { SystemView } from '#system/system-view.ts'
 import { EventualVolumes } from '#volume/eventual-volumes.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ChunkCluster } from './chunk-cluster.ts'
+import type { ClusterNode } from './cluster-node.ts'
 import { EventualChunks } from './eventual-chunks.ts'
 import type { EventualCluster } from './eventual-cluster.ts'
 import { EventualUpkeep } from './eventual-upkeep.ts'
 import { FetchedChunks } from './fetched-chunks.ts'
 import { KeepEverywhere } from './keep-everywhere.ts'
+import { LeaderlessCollection } from './leaderless-collection.ts'
 import { LeaderlessRepair } from './leaderless-repair.ts'
 import type { Leadership } from './leadership.ts'
 
@@ -29,12 +31,12 @@ export interface EventualParts {
 
 export function assembleEventual(parts: {
   readonly eventual: EventualCluster
-  readonly cluster: { readonly leadership: Pick<Leadership, 'isLeading' | 'leader'> }
+  readonly cluster: Pick<ClusterNode, 'isHomeGone'> & { readonly leadership: Pick<Leadership, 'isLeading' | 'leader'> }
   readonly chunks: Pick<ChunkCluster, 'classes' | 'peers' | 'records'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly config: Pick<Config, 'limits' | 'uploads'>
+  readonly config: Pick<Config, 'limits' | 'uploads' | 'gc'>
 }): EventualParts {
   const { eventual, chunks, clock, random, config } = parts
   const { replica, definitions, chunks: local, peers } = eventual
@@ -86,7 +88,17 @@ export function assembleEventual(parts: {
     clock,
     log,
   })
-  const upkeep = new EventualUpkeep({ replica, volumes, chunks: shared, clock, log })
+  const collection = new LeaderlessCollection({
+    replica,
+    chunks: local,
+    referenced: (ids) => eventual.referenced(ids),
+    isForGood: () => parts.cluster.isHomeGone,
+    graceMs: config.uploads.expiryMs + config.gc.graceMs,
+    intervalMs: config.gc.sweepIntervalMs,
+    clock,
+    log,
+  })
+  const upkeep = new EventualUpkeep({ replica, peers, volumes, chunks: shared, clock, log })
   return {
     volumes,
     async start() {
@@ -96,8 +108,10 @@ export function assembleEventual(parts: {
       keeper.start()
       upkeep.start()
       repair.start()
+      collection.start()
     },
     async stop() {
+      await collection.stop()
       await repair.stop()
       await upkeep.stop()
       await keeper.stop()

@@ -37,13 +37,22 @@ export class NodeClusterAdmin implements ClusterAdmin {
     return members.map((member) => this.#describe(member))
   }
 
-  async removeNode(id: string): Promise<void> {
+  async removeNode(id: string, { isLost = false }: { readonly isLost?: boolean } = {}): Promise<void> {
+    if (isLost && this.#cluster.isHomeOfAll(id as NodeId)) return this.#removeHome(id as NodeId)
     this.#requireLead()
     if (id === this.#cluster.id)
       throw new ShoalError('NOT_PERMITTED', `Node ${id} can't be removed: the volumes are served from it`)
     if (!this.#cluster.knows(id as NodeId)) throw noSuchNode(id)
     await this.#cluster.remove(id as NodeId)
     await this.#chunks.settings.forget(id as NodeId)
+  }
+
+  /** Nobody leads any more then, and nobody has strong volumes: the operator has said that these are lost. */
+  async #removeHome(id: NodeId): Promise<void> {
+    const liveness = this.#cluster.members().find((member) => member.id === id)?.liveness
+    if (liveness === 'alive' || liveness === 'suspect' || id === this.#cluster.id)
+      throw new ShoalError('NOT_PERMITTED', `Node ${id} runs, and has all strong volumes: it is not lost`)
+    await this.#cluster.remove(id)
   }
 
   async setNode(id: string, { posture, weight }: { posture?: NodePosture; weight?: number }): Promise<NodeDocument> {

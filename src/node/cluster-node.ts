@@ -120,6 +120,17 @@ export class ClusterNode {
     return this.#options.known.home === this.id
   }
 
+  /** Whether the node has all strong volumes, and nobody leads without it. */
+  isHomeOfAll(id: NodeId): boolean {
+    return this.leadership === this.#home && this.#options.known.home === id
+  }
+
+  /** Whether that node was removed: nobody leads any more then, for good. */
+  get isHomeGone(): boolean {
+    const { home, removed } = this.#options.known
+    return this.isHomeOfAll(home) && removed.has(home)
+  }
+
   /** Where others reach this node. @throws UNAVAILABLE before `listen` */
   get address(): SocketAddress {
     const { host, nodePort } = this.#membership.self.facts

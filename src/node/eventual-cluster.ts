@@ -2,12 +2,13 @@ import type { Config } from '#config/settings.ts'
 import type { ChunkStore } from '#chunk/store.ts'
 import { usedChunks } from '#eventual/chunk-uses.ts'
 import { EventualNode } from '#eventual/eventual-node.ts'
+import type { EventualTiming } from '#eventual/eventual-node.ts'
 import { CLUSTER_KEY, EVENTUAL_ROWS } from '#eventual/keys.ts'
 import type { Peers } from '#eventual/message.ts'
 import { readStatus } from '#eventual/status.ts'
 import { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
-import type { ChunkId } from '#foundation/ids.ts'
+import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
 import type { KeyValueStore } from '#kv/store.ts'
@@ -33,6 +34,12 @@ export interface EventualClusterOptions {
   readonly config: Pick<Config, 'fanout'>
   /** What messages to other nodes pass through. */
   readonly throughPeers?: ((peers: Peers) => Peers) | undefined
+  readonly figures?: EventualFigures | undefined
+}
+
+export interface EventualFigures {
+  readonly timing?: Partial<EventualTiming>
+  readonly floorStepMs?: number
 }
 
 /** How often a node that has spoken with nobody yet tries to, and the members are looked at for those that were removed. */
@@ -58,7 +65,7 @@ export class EventualCluster {
   readonly chunks: ChunkStore
   readonly node: EventualNode
   /** Chunks that are being written here for eventual volumes. */
-  readonly pins = new Pins()
+  readonly pins: Pins
   readonly #options: EventualClusterOptions
   readonly #stopping = new AbortController()
   #tasks: Promise<void>[] = []
@@ -67,10 +74,11 @@ export class EventualCluster {
     removals: 0,
   }
 
-  private constructor(replica: Replica, options: EventualClusterOptions) {
+  private constructor(replica: Replica, pins: Pins, options: EventualClusterOptions) {
     const { storage, cluster, clock, random } = options
     const log = options.log.child({ part: 'eventual' })
     this.replica = replica
+    this.pins = pins
     this.#options = { ...options, log }
     this.definitions = new Definitions(replica)
     const wired = new WireEventualPeers({
@@ -80,7 +88,7 @@ export class EventualCluster {
       removed: cluster.removed,
     })
     this.peers = options.throughPeers?.(wired) ?? wired
-    const timing = { fanOut: options.config.fanout, giveWayMs: GIVE_WAY_MS }
+    const timing = { fanOut: options.config.fanout, giveWayMs: GIVE_WAY_MS, ...options.figures?.timing }
     this.node = new EventualNode({ replica, peers: this.peers, clock, random, log, timing })
     this.methods = eventualMethods(this.node)
     this.#measure(options.metrics)
@@ -89,11 +97,15 @@ export class EventualCluster {
   }
 
   static async open(options: EventualClusterOptions): Promise<EventualCluster> {
-    const { storage, cluster, clock } = options
+    const { storage, cluster, clock, figures } = options
     const store = storage.eventualKv
     await dropRowsOfOthers(store, storage.folder.clusterId)
-    const replica = await Replica.open({ node: cluster.id, store, clock, isFounder: cluster.isFounder })
-    return new EventualCluster(replica, options)
+    const pins = new Pins()
+    const isPinned = (chunk: ChunkId) => pins.has(chunk)
+    const { isFounder } = cluster
+    const { floorStepMs } = figures ?? {}
+    const replica = await Replica.open({ node: cluster.id, store, clock, isFounder, isPinned, floorStepMs })
+    return new EventualCluster(replica, pins, options)
   }
 
   async isUsed(id: ChunkId): Promise<boolean> {
@@ -119,13 +131,31 @@ export class EventualCluster {
       removals,
       ...(oldestMs === 0 ? {} : { oldestDifferenceSeconds: Math.max(0, clock.nowMs() - oldestMs) / 1_000 }),
       lastExchanges: Object.fromEntries(
-        [...this.node.lastExchangeMs].map(([id, atMs]) => [id, formatTimestamp(BigInt(atMs) * 1_000_000n)]),
+        this.#lastExchanges().map(([id, atMs]) => [id, formatTimestamp(BigInt(atMs) * 1_000_000n)]),
       ),
     }
   }
 
+  /** By member, when everything was last compared with it. */
+  #lastExchanges(): [NodeId, number][] {
+    return [...this.node.lastExchangeMs].filter(([id]) => this.replica.knowledge.of(id) !== undefined)
+  }
+
   #measure(metrics: Metrics): void {
     const { replica, node } = this
+    const { clock } = this.#options
+    metrics.gauge(
+      {
+        name: 'shoal_eventual_last_exchange_age_seconds',
+        help: 'How long ago everything was last compared with a node',
+        labels: ['node'],
+      },
+      () =>
+        this.#lastExchanges().map(([id, atMs]) => ({
+          labels: { node: id },
+          value: Math.max(0, clock.nowMs() - atMs) / 1_000,
+        })),
+    )
     const gauge = (name: string, help: string, read: () => number) =>
       metrics.gauge({ name: `shoal_eventual_${name}`, help }, read)
     gauge('rumours_waiting', 'News of eventual volumes that this node still tells', () => replica.rumours.size)

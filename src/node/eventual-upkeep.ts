@@ -1,5 +1,7 @@
 import { indexManifests, tidyManifests } from '#eventual/manifest-index.ts'
+import type { Peers } from '#eventual/message.ts'
 import type { Replica } from '#eventual/replica.ts'
+import { settleLeft } from '#eventual/settle-left.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -9,6 +11,7 @@ import { repeat } from './repeat.ts'
 
 export interface EventualUpkeepOptions {
   readonly replica: Replica
+  readonly peers: Peers
   readonly volumes: Pick<EventualVolumes, 'reapUploads'>
   readonly chunks: Pick<EventualChunks, 'read'>
   readonly clock: Clock
@@ -17,10 +20,11 @@ export interface EventualUpkeepOptions {
 
 const MANIFESTS_MS = 1_000
 const UPLOADS_MS = 60_000
+const SETTLE_MS = 300_000
 const TIDY_MS = 3_600_000
 
 /** What a node does for its eventual volumes by itself, whoever leads: looks up which chunks long files have, and lets go of uploads that have
- *  expired. */
+ *  expired, and of chunks that nobody has any more. */
 export class EventualUpkeep {
   readonly #options: EventualUpkeepOptions
   readonly #stopping = new AbortController()
@@ -31,11 +35,14 @@ export class EventualUpkeep {
   }
 
   start(): void {
-    const { replica, volumes, clock, log } = this.#options
+    const { replica, peers, volumes, clock, log } = this.#options
     const each = { clock, log, signal: this.#stopping.signal }
     this.#tasks = [
       repeat({ ...each, intervalMs: MANIFESTS_MS }, () => this.#indexManifests()),
       repeat({ ...each, intervalMs: UPLOADS_MS }, () => volumes.reapUploads()),
+      repeat({ ...each, intervalMs: SETTLE_MS }, async () => {
+        if (!replica.isBusy) await settleLeft(replica, { peers, signal: this.#stopping.signal })
+      }),
       repeat({ ...each, intervalMs: TIDY_MS }, () => tidyManifests(replica)),
     ]
   }

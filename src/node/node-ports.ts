@@ -6,6 +6,7 @@ import type { Datagrams } from '#platform/datagrams.ts'
 import type { Files } from '#platform/files.ts'
 import type { Random } from '#platform/random.ts'
 import type { Threads } from '#platform/threads.ts'
+import type { EventualFigures } from './eventual-cluster.ts'
 
 /** What a node needs from outside; the machine's own clock, random and files unless given. */
 export interface NodePorts {
@@ -20,4 +21,6 @@ export interface NodePorts {
   readonly datagrams?: Datagrams
   /** What messages about eventual volumes pass through on their way to other nodes. */
   readonly eventualPeers?: (peers: Peers) => Peers
+  /** Other figures of eventual volumes than their own: for tests in which things happen often. */
+  readonly eventualFigures?: EventualFigures
 }

@@ -7,13 +7,17 @@ const OWN_PATHS: ReadonlySet<string> = new Set(['/healthz', '/readyz', '/metrics
 const OWN_VIEWS = /^\/api\/v1\/(status|nodes(\/[^/]+)?)$/
 /** A join token is taken by the node that made it, and who asks a node for one is told to join there. */
 const TOKENS = '/api/v1/cluster/tokens'
+/** Whoever leads can't be asked to remove itself when it is lost. */
+const REMOVAL = /^\/api\/v1\/nodes\/[^/]+\/remove$/
+const LOST = /(^|&)lost(=|&|$)/
 
-type Asked = Pick<Exchange, 'method' | 'path'> & { readonly headers: Pick<Exchange['headers'], 'authorization'> }
+type Asked = Pick<Exchange, 'method' | 'path' | 'query'> & { readonly headers: Pick<Exchange['headers'], 'authorization'> }
 
 /** Whether a node that doesn't lead answers a request on the base port itself: so that it can be looked at while the leader is away, and
  *  lets others in. */
-export function isOwnView({ method, path, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
+export function isOwnView({ method, path, query, headers }: Asked, authenticator: Pick<BasicAuthenticator, 'verify'>): boolean {
   if (OWN_PATHS.has(path)) return true
-  const isView = (method === 'GET' && OWN_VIEWS.test(path)) || (method === 'POST' && path === TOKENS)
+  const isChange = method === 'POST' && (path === TOKENS || (REMOVAL.test(path) && LOST.test(query)))
+  const isView = isChange || (method === 'GET' && OWN_VIEWS.test(path))
   return isView && authenticator.verify(headers.authorization) !== undefined
 }

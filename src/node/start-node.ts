@@ -99,7 +99,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
       datagrams: ports.datagrams,
       ...shared,
     })
-    const own = { config, cluster, throughPeers: ports.eventualPeers }
+    const own = { config, cluster, throughPeers: ports.eventualPeers, figures: ports.eventualFigures }
     const eventual = await EventualCluster.open({ ...shared, ...own, storage: { ...stores, folder } })
     const storage = { ...stores, folder, chunks: eventual.chunks }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)

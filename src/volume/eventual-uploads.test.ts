@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { usedChunks } from '#eventual/chunk-uses.ts'
 import { indexManifests, tidyManifests } from '#eventual/manifest-index.ts'
+import type { Message } from '#eventual/message.ts'
+import { settleLeft } from '#eventual/settle-left.ts'
 import { isShoalError, type ErrorCode } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { eventualFixture } from './eventual-fixture.suite.ts'
@@ -78,7 +80,7 @@ test('chunks of an upload are used until it ends, and one that has expired ends'
 })
 
 test('a file of more chunks than a version has room for is read whole and in ranges on every node, and keeps all of them', async () => {
-  const { volume, volumes, replicas, chunks, settle } = await open({ chunkSizeBytes: MIB }, 2)
+  const { volume, volumes, replicas, nodes, chunks, clock, settle } = await open({ chunkSizeBytes: MIB }, 2)
   const count = 259
   // Two kinds of chunks, so that the store keeps little.
   const blocks = [pattern(MIB, 1), pattern(MIB, 2)] as const
@@ -122,6 +124,14 @@ test('a file of more chunks than a version has room for is read whole and in ran
     assert.deepEqual(await classes(), [['default'], ['default'], undefined])
   }
   await there.remove(p('long'), { caller })
+  await settle()
+  // What was left stays until no member can have it any more.
+  await tidyManifests(replicas[1]!)
+  assert.equal((await usedChunks(replicas[1]!, ids)).size, 2)
+  clock.advance(3_600_000)
+  await settle()
+  const peers = { running: () => [replicas[0]!.node], call: (_: unknown, message: Message) => nodes[0]!.answer(message) }
+  assert.ok((await settleLeft(replicas[1]!, { peers })) > 0)
   await tidyManifests(replicas[1]!)
   assert.deepEqual([...(await usedChunks(replicas[1]!, ids))], [])
   const rows = await Array.fromAsync(

@@ -6,17 +6,18 @@ export const nodeRemove: Command = {
   usage: ['NODE...'],
   description: [
     'For a node that is gone for good, or that shall leave. If it runs, it stops; its id never comes back. The machine can join again with an empty data folder. The node that leads can not be removed: one that is stopped, or is to go, is removed by another.',
+    'Without --cluster and --etcd one node has all strong volumes. If that one is lost for good, and they with it, --lost says so at any other node: eventual volumes go on without it, forget removals again, and give back the space of what was overwritten.',
     'A node is named by its id, by the beginning of it, or by its host.',
   ],
-  options: [],
+  options: [{ name: 'lost', description: 'the node that has all strong volumes is lost for good, and they with it' }],
   connects: true,
   operands: { min: 1, max: Infinity },
   examples: [{ command: 'shoal node remove c0a8012e', explains: 'refused from now on' }],
-  async run({ operands, output, connect }) {
+  async run({ operands, options, output, connect }) {
     const client = connect()
     for (const named of operands) {
       const { id } = await findNode(client, named)
-      await client.cluster.remove(id)
+      await client.cluster.remove(id, { lost: options.has('lost') })
       await (output.json ? output.value({ id, removed: true }) : output.line(`Removed node ${id}`))
     }
     return EXIT.ok

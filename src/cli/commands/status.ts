@@ -45,10 +45,21 @@ function describeMetadata({ mode, leader = 'nobody at the moment', position = 0,
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
 }
 
-function describeEventual({ volumes, rumours, conflicts, removals, oldestDifferenceSeconds }: EventualStatus): string {
+function describeEventual(status: EventualStatus): string {
+  const { volumes, rumours, conflicts, removals, oldestDifferenceSeconds } = status
   const apart =
     oldestDifferenceSeconds === undefined
       ? 'not compared with every node yet'
       : `has what was written ${humanDuration(oldestDifferenceSeconds * 1_000)} ago`
-  return `${plural(volumes, 'volume')}, ${apart}, ${rumours} news to tell, ${plural(conflicts, 'conflict')}, ${plural(removals, 'removal')} remembered`
+  const kept = `${plural(conflicts, 'conflict')}, ${plural(removals, 'removal')} remembered`
+  return `${plural(volumes, 'volume')}, ${apart}, ${describeExchanges(status)}${rumours} news to tell, ${kept}`
+}
+
+/** When everything was compared last with the one of the others with which that is longest ago. */
+function describeExchanges({ members, lastExchanges }: EventualStatus): string {
+  const times = Object.values(lastExchanges).map((time) => Date.parse(time))
+  if (members < 2) return ''
+  const others = plural(members - 1, 'other')
+  if (times.length < members - 1) return `compared with ${times.length} of ${others} so far, `
+  return `compared with each of ${others} since ${new Date(Math.min(...times)).toISOString()}, `
 }
