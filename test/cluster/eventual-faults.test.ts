@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import { EventualNodes } from '../support/eventual-nodes.ts'
 import type { EventualNodesOptions } from '../support/eventual-nodes.ts'
+import { runCollectionKills, runOldDisk } from './eventual-collection.ts'
 import { makeVolume, runClocks, runWrites, Writers } from './eventual-scenarios.ts'
 
 const quietly = (): void => {}
@@ -35,5 +36,13 @@ test('nodes whose clocks are an hour ahead, an hour behind and right agree, and 
   await onNodes(3, { faultsOf: (at) => ({ clockAheadMs: (hours[at] as number) * 3_600_000 }) }, async (cluster) => {
     await runClocks(cluster, quietly)
     assert.equal(cluster.nodes.length, 3)
+  })
+})
+
+test('nodes that are killed while they forget removals lose nothing and raise nothing; nor does one that comes back with a disk of before', async () => {
+  await onNodes(3, { faultsOf: () => ({ isBusy: true }) }, async (cluster) => {
+    const writers = new Writers(cluster, new SeededRandom(11))
+    await runCollectionKills(cluster, writers, { kills: 4, say: quietly })
+    await runOldDisk(cluster, writers, quietly)
   })
 })

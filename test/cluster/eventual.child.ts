@@ -8,6 +8,7 @@ import { SeededRandom } from '#platform/seeded-random.ts'
 import { EventualNodes } from '../support/eventual-nodes.ts'
 import type { EventualNodesOptions } from '../support/eventual-nodes.ts'
 import { AUTHORIZATION } from '../support/node-process.ts'
+import { runCollectionKills, runOldDisk } from './eventual-collection.ts'
 import { makeVolume, runClocks, runKills, runPartition, runWipe, runWrites, Writers } from './eventual-scenarios.ts'
 import { SplitNetwork } from './network.ts'
 import { ProcessCluster, until } from './process-cluster.ts'
@@ -48,12 +49,27 @@ function loss(share: number): () => Promise<void> {
     )
 }
 
-async function partitions(): Promise<void> {
-  await onNodes({}, async (cluster, network) => {
-    const common = { forMs: PARTITION_MS, say }
-    await runPartition(cluster, network, { ...common, name: 'two-and-the-rest', groups: [all.slice(0, 2), all.slice(2)] })
-    await runPartition(cluster, network, { ...common, name: 'one-and-the-rest', groups: [all.slice(-1), all.slice(0, -1)] })
-    await runPartition(cluster, network, { ...common, name: 'each-alone', groups: all.map((at) => [at]) })
+const GROUPS: Readonly<Record<string, readonly (readonly number[])[]>> = {
+  'two-and-the-rest': [all.slice(0, 2), all.slice(2)],
+  'one-and-the-rest': [all.slice(-1), all.slice(0, -1)],
+  'each-alone': all.map((at) => [at]),
+}
+
+/** One after another on the same nodes. */
+function partitions(...names: readonly string[]): () => Promise<void> {
+  return () =>
+    onNodes({}, async (cluster, network) => {
+      for (const name of names)
+        await runPartition(cluster, network, { name, groups: GROUPS[name] ?? [], forMs: PARTITION_MS, say })
+    })
+}
+
+/** Kills among collections that run all the time, and a disk of before them. */
+async function collection(): Promise<void> {
+  await onNodes({ faultsOf: () => ({ isBusy: true }) }, async (cluster) => {
+    const writers = new Writers(cluster, new SeededRandom(3))
+    await runCollectionKills(cluster, writers, { kills: Math.ceil(PARTITION_MS / 500), say })
+    await runOldDisk(cluster, writers, say)
   })
 }
 
@@ -149,15 +165,17 @@ const SCENARIOS: Readonly<Record<string, () => Promise<void>>> = {
   'loss-5': loss(0.05),
   'loss-20': loss(0.2),
   'loss-40': loss(0.4),
-  partitions,
+  partitions: partitions(...Object.keys(GROUPS)),
   kills,
+  collection,
   clocks,
   beside,
 }
 
 for (const name of chosen.length === 0 ? Object.keys(SCENARIOS) : chosen) {
   console.log(name)
-  const run = SCENARIOS[name]
+  // One of the partitions can be named, too.
+  const run = SCENARIOS[name] ?? (name in GROUPS ? partitions(name) : undefined)
   assert.ok(run !== undefined, `Scenarios: ${Object.keys(SCENARIOS).join(', ')}`)
   const beganMs = performance.now()
   await run()

@@ -121,3 +121,38 @@ test('four nodes that take writes at random have the same names and contents onc
   await cluster.start(3)
   await cluster.agree(30_000)
 })
+
+test('a list of volumes does not wait for a leader that has gone silent: it says what is missing, a second later at most', async () => {
+  const [first] = cluster.nodes.map(({ child }) => child)
+  first!.kill('SIGSTOP')
+  try {
+    for (const mostMs of [3_000, 2_000]) {
+      const beganMs = performance.now()
+      const listed = (await (await cluster.call(1, '/volumes')).json()) as { volumes: { name: string }[]; missing?: string }
+      const tookMs = performance.now() - beganMs
+      assert.deepEqual([listed.volumes.map(({ name }) => name), listed.missing], [['shared'], 'strong'])
+      assert.ok(tookMs < mostMs, `after ${Math.round(tookMs)} ms`)
+    }
+  } finally {
+    first!.kill('SIGCONT')
+  }
+  await until('it leads again', async () => {
+    const { missing } = (await (await cluster.call(1, '/volumes')).json()) as { missing?: string }
+    return missing === undefined
+  })
+})
+
+test('the home that is lost for good is removed by an operator’s word at any other node, and not before it is gone', async () => {
+  const { nodes } = (await (await cluster.call(1, '/nodes')).json()) as { nodes: { id: string; home: boolean }[] }
+  const home = nodes.find((node) => node.home)!.id
+  const remove = () => cluster.call(1, `/nodes/${home}/remove?lost`, { method: 'POST' })
+  assert.equal((await remove()).status, 403)
+  await cluster.nodes[0]!.kill()
+  await until('gossip has noticed', async () => (await remove()).status === 204, 60_000)
+  await until('nobody waits for it any more', async () => {
+    const { eventual } = (await (await cluster.call(1, '/status')).json()) as { eventual: { members: number } }
+    return eventual.members === 3
+  })
+  await cluster.put(1, 'without-home.txt', 'goes on')
+  assert.equal(await cluster.text(1, 'without-home.txt'), 'goes on')
+})

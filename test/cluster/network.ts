@@ -10,6 +10,9 @@ const run = promisify(execFile)
 const SUBNET = '198.51.100'
 const SELF = `${SUBNET}.1`
 const PORT = 7400
+/** Of this machine on every switch, so that nodes that go from one to another find it at once. By themselves switches have an address each, and the
+ *  nodes went on answering to that of the switch they were on before, for up to a minute (ARP's reachable time, and TCP's retransmissions behind it). */
+const SWITCH_MAC = '02:00:5e:00:53:01'
 
 const ip = (...words: string[]): Promise<unknown> => run('ip', words)
 
@@ -23,6 +26,7 @@ export class SplitNetwork {
     await ip('link', 'set', 'lo', 'up')
     for (let at = 0; at < switches; at += 1) {
       await ip('link', 'add', `switch${at}`, 'type', 'bridge')
+      await ip('link', 'set', `switch${at}`, 'address', SWITCH_MAC)
       await ip('link', 'set', `switch${at}`, 'up')
       await ip('address', 'add', `${SELF}/32`, 'dev', `switch${at}`)
     }

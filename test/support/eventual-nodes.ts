@@ -106,8 +106,8 @@ export class EventualNodes {
     return answer.status === 200 ? body : undefined
   }
 
-  /** Of all names with their entity tags, and of all contents, as a node has them. */
-  async digest(at: number): Promise<string> {
+  /** Of all names with their entity tags, and with `contents` of all contents, as a node has them. Reading these takes seconds. */
+  async digest(at: number, { contents = true }: { readonly contents?: boolean } = {}): Promise<string> {
     const hash = createHash('sha256')
     for (let cursor: string | undefined; ;) {
       const answer = await this.call(
@@ -118,7 +118,7 @@ export class EventualNodes {
       const page = (await answer.json()) as { entries: { path: string; type: string; etag: string }[]; next?: string }
       for (const { path, type, etag } of page.entries) {
         hash.update(`${path} ${type} ${etag}\n`)
-        if (type !== 'file') continue
+        if (type !== 'file' || !contents) continue
         const file = await this.call(at, `/volumes/shared/files/${path.split('/').map(encodeURIComponent).join('/')}`)
         hash.update(`${file.status}`).update(Buffer.from(await file.arrayBuffer()))
       }
@@ -127,12 +127,15 @@ export class EventualNodes {
     }
   }
 
-  async agree(withinMs = 20_000): Promise<void> {
-    await until(
-      'all nodes have the same',
-      async () => new Set(await Promise.all(this.nodes.map((_, at) => this.digest(at)))).size === 1,
-      withinMs,
-    )
+  /** Waits until all nodes have the same names with the same entity tags, and then the same contents. @returns how long they took for the names */
+  async agree(withinMs = 20_000): Promise<number> {
+    const beganMs = performance.now()
+    const areSame = async (contents: boolean): Promise<boolean> =>
+      new Set(await Promise.all(this.nodes.map((_, at) => this.digest(at, { contents })))).size === 1
+    await until('all nodes have the same names', () => areSame(false), withinMs)
+    const tookMs = performance.now() - beganMs
+    await until('all nodes have the same contents', () => areSame(true), withinMs)
+    return tookMs
   }
 
   async stop(): Promise<void> {

@@ -7,6 +7,7 @@ import { loadConfig } from '#config/load-config.ts'
 import type { Message, Peers } from '#eventual/message.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
+import type { EventualFigures } from '#node/eventual-cluster.ts'
 import { startNode } from '#node/start-node.ts'
 import { stopOnSignals } from '#node/stop-on-signals.ts'
 import { createPinoLog } from '#observe/pino-log.ts'
@@ -21,6 +22,14 @@ export interface NodeFaults {
   readonly loss?: number
   /** How far its clock is ahead. */
   readonly clockAheadMs?: number
+  /** Everything that eventual volumes do by themselves is done as often as it can be. */
+  readonly isBusy?: boolean
+}
+
+/** Removals are forgotten some hundred milliseconds after everybody has heard of them, by collections that run all the time. */
+const BUSY: EventualFigures = {
+  timing: { exchangeIntervalMs: 200, tidyIntervalMs: 20, reportIntervalMsPerMember: 0, rumourIntervalMs: 50 },
+  floorStepMs: 1,
 }
 
 function flagsOf(words: readonly string[]): Record<string, string | boolean> {
@@ -69,10 +78,13 @@ function ahead(aheadMs: number): Clock {
 }
 
 if (import.meta.main) {
-  const { loss = 0, clockAheadMs = 0 } = JSON.parse(process.env['FAULTS'] ?? '{}') as NodeFaults
+  const { loss = 0, clockAheadMs = 0, isBusy = false } = JSON.parse(process.env['FAULTS'] ?? '{}') as NodeFaults
   const files = { read: readOptionalFile }
   const { config } = await loadConfig({ flags: flagsOf(process.argv.slice(2)), env: process.env, cwd: process.cwd(), files })
   const clock = ahead(clockAheadMs)
   const log = createPinoLog({ level: config.log.level, format: 'json', clock, write: (line) => process.stderr.write(line) })
-  await stopOnSignals(await startNode(config, { log, version: '0.0.0', clock, ...losing(loss) }), log)
+  await stopOnSignals(
+    await startNode(config, { log, version: '0.0.0', clock, ...losing(loss), ...(isBusy ? { eventualFigures: BUSY } : {}) }),
+    log,
+  )
 }
