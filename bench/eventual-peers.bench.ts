@@ -1,28 +1,45 @@
-// npm run bench eventual-peers [PEERS …]: what peers cost a node that takes writes of an eventual volume, and what nodes say to each other at rest.
-// Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to one node, and then a while of quiet.
+// npm run bench eventual-peers -- [--share HOW] [--rounds N] [--bytes N] [--rest] [PEERS …]: what peers cost a node that takes writes of an eventual volume, and with
+// --rest what nodes say to each other at rest. Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to
+// one node. HOW the processor is shared: `nice` (unless told): peers give way, as if they had cores of their own; `equal`: all have the same priority;
+// `apart`: the node and its client have the first core, also when the node is alone, and the peers have the second.
 
+import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
 import { EventualNodes } from '../test/support/eventual-nodes.ts'
 import { AUTHORIZATION, freePort } from '../test/support/node-process.ts'
 import { measureHttpLoad } from './support/http-load.ts'
 
-const PEERS = process.argv.length > 2 ? process.argv.slice(2).map(Number) : [0, 2, 6]
-const ROUNDS = 2
+const { values, positionals } = parseArgs({
+  options: {
+    share: { type: 'string', default: 'nice' },
+    rounds: { type: 'string', default: '2' },
+    rest: { type: 'boolean', default: false },
+    bytes: { type: 'string', default: '100' },
+  },
+  allowPositionals: true,
+})
+const PEERS = positionals.length > 0 ? positionals.map(Number) : [0, 2, 6]
+const ROUNDS = Number(values.rounds)
+const THROUGH: Readonly<Record<string, { readonly node: readonly string[]; readonly peer: readonly string[] }>> = {
+  nice: { node: [], peer: ['nice', '-n', '19'] },
+  equal: { node: [], peer: [] },
+  apart: { node: ['taskset', '-c', '0'], peer: ['taskset', '-c', '1'] },
+}
+const through = THROUGH[values.share]
+if (through === undefined) throw new Error(`--share is one of ${Object.keys(THROUGH).join(', ')}`)
+if (values.share === 'apart') execFileSync('taskset', ['-a', '-c', '-p', '0', String(process.pid)])
 const QUIET_MS = 10_000
 const REST_MS = 20_000
 const TRAFFIC = /^shoal_(?:wire_(?:sent|received)_bytes_total|gossip_bytes_total)(?:\{[^}]*\})? ([\d.e+]+)$/gm
 
 const ANSWERED = /^shoal_http_requests_total\{[^}]*method="PUT"[^}]*\} ([\d.e+]+)$/gm
 
-/** Peers give way to the node that is asked, as if they had cores of their own; the disk is shared. */
-const ports = new Map<number, number>()
-for (let at = 1; at <= Math.max(...PEERS); at += 1) ports.set(at, await freePort())
+const ports: number[] = []
+for (let at = 0; at <= Math.max(...PEERS); at += 1) ports.push(await freePort())
 const cluster = await EventualNodes.found({
-  placeOf: (at) => {
-    const port = ports.get(at)
-    return port === undefined ? undefined : { host: '127.0.0.1', port, through: ['nice', '-n', '19'] }
-  },
+  placeOf: (at) => ({ host: '127.0.0.1', port: ports[at] as number, through: at === 0 ? through.node : through.peer }),
 })
 try {
   await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
@@ -32,7 +49,7 @@ try {
       if (peers > 0) await untilQuiet()
       await writes(peers, connections)
     }
-    if (peers > 0) await rest(peers)
+    if (peers > 0 && values.rest) await rest(peers)
   }
 } finally {
   await cluster.stop()
@@ -41,8 +58,10 @@ try {
 async function writes(peers: number, connections: number): Promise<void> {
   const rates: number[] = []
   const costs: number[] = []
+  const totals: number[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
     const [beforeMs, before] = [cpuMs(0), await writesOf(0)]
+    const allBeforeMs = cpuOfAllMs()
     rates.push(
       await measureHttpLoad({
         port: cluster.nodes[0]?.port ?? 0,
@@ -52,18 +71,35 @@ async function writes(peers: number, connections: number): Promise<void> {
         connections,
         warmUpMs: 500,
         measureMs: 2_000,
-        bodyBytes: 100,
+        bodyBytes: Number(values.bytes),
         authorization: AUTHORIZATION,
       }),
     )
-    costs.push(((cpuMs(0) - beforeMs) * 1_000) / ((await writesOf(0)) - before))
+    const count = (await writesOf(0)) - before
+    costs.push(((cpuMs(0) - beforeMs) * 1_000) / count)
+    await untilCaughtUp(peers)
+    totals.push(((cpuOfAllMs() - allBeforeMs) * 1_000) / count)
     await delay(500)
   }
   const shown = rates.map((rate) => Math.round(rate).toLocaleString('en'))
-  const cost = costs.map((us) => Math.round(us))
+  const [cost, total] = [costs, totals].map((all) => all.map((us) => Math.round(us)).join(', '))
   console.log(
-    `${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s; ${cost.join(', ')} µs of processor time of the node a write`,
+    `${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s; processor time a write: ${cost} µs of the node, ${total} µs of all until all had everything`,
   )
+}
+
+/** Until each peer has everything that was written before, as it says itself. */
+async function untilCaughtUp(peers: number): Promise<void> {
+  const doneMs = performance.now()
+  const isBehind = async (at: number): Promise<boolean> => {
+    const { eventual } = (await (await cluster.call(at, '/status')).json()) as { eventual: { oldestDifferenceSeconds?: number } }
+    return (eventual.oldestDifferenceSeconds ?? Number.POSITIVE_INFINITY) * 1_000 > performance.now() - doneMs
+  }
+  for (let at = 1; at <= peers; at += 1) while (await isBehind(at)) await delay(500)
+}
+
+function cpuOfAllMs(): number {
+  return [...cluster.nodes.keys()].reduce((sum, at) => sum + cpuMs(at), 0)
 }
 
 /** Of all threads of a node's process, user and system together (proc(5): fields 14 and 15, in ticks of 10 ms). */
