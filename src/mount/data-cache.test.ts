@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
+import type { LocalFile } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
+import { nodeClock } from '#platform/node-clock.ts'
 import { pattern } from '#volume/volume-fixture.suite.ts'
 import type { OpenFile } from '#volume/volume.ts'
-import { BLOCK_BYTES, DataCache } from './data-cache.ts'
+import { DataCache } from './data-cache.ts'
+import { BLOCK_BYTES } from './whole-files.ts'
 
 function bench(t: TestContext, contents: Buffer, version = 1) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-cache-'))
@@ -34,7 +37,16 @@ function bench(t: TestContext, contents: Buffer, version = 1) {
   }
   const log = { warn: (message: string) => warnings.push(message) } as never
   const open = (options: { bytesMax?: number; files?: AppendFiles } = {}) =>
-    new DataCache({ files: nodeAppendFiles, folder, bytesMax: 100 * BLOCK_BYTES, identity: 'docs', log, ...options })
+    new DataCache({
+      files: nodeAppendFiles,
+      folder,
+      bytesMax: 100 * BLOCK_BYTES,
+      identity: 'docs',
+      keepsWholes: true,
+      clock: nodeClock,
+      log,
+      ...options,
+    })
   const blocks = () =>
     readdirSync(folder, { recursive: true, withFileTypes: true })
       .filter((entry) => entry.isFile())
@@ -126,4 +138,113 @@ test('a full disk costs speed and nothing else', async (t) => {
   assert.ok((await read(file, 0, contents.length)).equals(contents))
   assert.ok((await read(file, 0, contents.length)).equals(contents))
   assert.equal(warnings.length, 1)
+})
+
+/** The file that has all, once it is there. */
+async function wholeOf(file: LocalFile): Promise<string> {
+  for (let tries = 0; tries < 200; tries += 1) {
+    const path = file.local?.whole()
+    if (path !== undefined) return path
+    await nodeClock.sleep(10)
+  }
+  throw new Error('It never was put together')
+}
+
+test('contents of which all is here become one file, which the next process looks through before it trusts it', async (t) => {
+  const contents = pattern(3 * BLOCK_BYTES + 77)
+  const { open, remote, blocks, warnings } = bench(t, contents)
+  const cache = open()
+  const file = cache.open(remote.file())
+  assert.equal(file.local?.whole(), undefined)
+  await read(file, 0, BLOCK_BYTES)
+  assert.equal(file.local?.whole(), undefined)
+  await read(file, 0, contents.length)
+  const path = await wholeOf(file)
+  assert.ok(readFileSync(path).equals(contents))
+  assert.equal(blocks().length, 2, 'It and its checksums are all that is kept')
+  assert.equal(cache.sizeBytes, contents.length)
+  remote.isReachable = false
+  const next = open()
+  const again = next.open(remote.file())
+  assert.equal(again.local?.whole(), undefined, 'It may have been damaged meanwhile')
+  assert.equal(await wholeOf(again), path)
+  assert.ok((await read(open().open(remote.file()), 5, contents.length - 5)).equals(contents.subarray(5)))
+  const damaged = readFileSync(path)
+  damaged[BLOCK_BYTES + 5] = (damaged[BLOCK_BYTES + 5] as number) ^ 1
+  writeFileSync(path, damaged)
+  const last = open()
+  const third = last.open(remote.file())
+  third.local?.whole()
+  while (last.sizeBytes > 0) await nodeClock.sleep(5)
+  assert.match(warnings.join(), /damaged/)
+  assert.equal(third.local?.whole(), undefined)
+  await assert.rejects(read(third, 0, contents.length), { code: 'UNAVAILABLE' })
+  remote.isReachable = true
+  assert.ok((await read(third, 0, contents.length)).equals(contents))
+})
+
+test('files that are whole take half of the room, and go when they are not used, or no longer what they were', async (t) => {
+  const contents = pattern(2 * BLOCK_BYTES)
+  const { open, remote } = bench(t, contents)
+  const cache = open({ bytesMax: 8 * BLOCK_BYTES })
+  const paths: string[] = []
+  for (let version = 1; version <= 3; version += 1) {
+    remote.version = version
+    const file = cache.open(remote.file())
+    await read(file, 0, contents.length)
+    paths.push(await wholeOf(file))
+    assert.ok(cache.sizeBytes <= 8 * BLOCK_BYTES)
+  }
+  assert.deepEqual(
+    paths.map((path) => existsSync(path)),
+    [false, true, true],
+  )
+  cache.open(remote.file()).local?.release()
+  assert.equal(existsSync(paths[2] as string), false)
+  assert.equal(
+    cache.open({ ...remote.file(), attributes: { ...remote.file().attributes, sizeBytes: 5 * BLOCK_BYTES } }).local,
+    undefined,
+  )
+})
+
+test('what was left half made is no file, and a file without room is none', async (t) => {
+  const contents = pattern(2 * BLOCK_BYTES)
+  const { open, remote, blocks } = bench(t, contents)
+  const first = open().open(remote.file())
+  await read(first, 0, contents.length)
+  const path = await wholeOf(first)
+  rmSync(`${path}.sums`)
+  const next = open()
+  assert.equal(next.sizeBytes, 0)
+  assert.deepEqual(blocks(), [])
+  const full: AppendFiles = {
+    ...nodeAppendFiles,
+    open: (at) => {
+      if (at.includes('/whole/')) throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
+      return nodeAppendFiles.open(at)
+    },
+  }
+  const file = open({ files: full }).open(remote.file())
+  await read(file, 0, contents.length)
+  for (let tries = 0; tries < 5; tries += 1) {
+    assert.equal(file.local?.whole(), undefined)
+    await nodeClock.sleep(5)
+  }
+  assert.ok((await read(file, 0, contents.length)).equals(contents))
+})
+
+test('what was stored is read without asking, by the next process too, if it is short', async (t) => {
+  const contents = pattern(3000)
+  const { open, remote, blocks } = bench(t, contents)
+  const cache = open()
+  cache.keep(remote.file().attributes, contents)
+  for (const here of [cache, open()]) {
+    assert.ok(here.open(remote.file()).bytes?.equals(contents))
+    assert.ok((await read(here.open(remote.file()), 7, 2000)).equals(contents.subarray(7, 2007)))
+  }
+  remote.version = 2
+  assert.equal(cache.open(remote.file()).bytes, undefined)
+  cache.keep({ ...remote.file().attributes, sizeBytes: 2999 }, contents)
+  assert.equal(blocks().length, 1)
+  assert.deepEqual(remote.asked, [])
 })

@@ -1,13 +1,19 @@
-import { entityTag } from '#metadata/attributes.ts'
+import type { LocalContents, LocalFile } from '#gateway/fuse/own-volume.ts'
+import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { checksumOf } from '#platform/block-checksums.ts'
+import type { Clock } from '#platform/clock.ts'
 import type { OpenFile } from '#volume/volume.ts'
+import { SmallFiles } from './small-files.ts'
+import { BLOCK_BYTES, WholeFiles } from './whole-files.ts'
 
-export const BLOCK_BYTES = 1024 * 1024
 const CHECKSUM_BYTES = 4
-/** Blocks that are kept in memory, since the kernel asks for parts of them one after another. */
-const MEMORY_BLOCKS_MAX = 32
+/** Blocks that are kept in memory, since the kernel asks for parts of them one after another: so much, and so many short ones. */
+const MEMORY_BYTES_MAX = 32 * 1024 * 1024
+const MEMORY_BLOCKS_MAX = 20_000
+/** Contents that are at hand as a whole, and lie with others in one file. */
+const AT_HAND_BYTES_MAX = 128 * 1024
 /** Blocks that are fetched at once, over all files. */
 const FETCHES_MAX = 16
 /** How far a file that is read in its order is read ahead. */
@@ -24,6 +30,9 @@ export interface DataCacheOptions {
   readonly bytesMax: number
   /** Which volume of which cluster: one folder may have been of another. */
   readonly identity: string
+  /** Contents of which all is here are put together, for the kernel to read them by itself. */
+  readonly keepsWholes: boolean
+  readonly clock: Pick<Clock, 'sleep'>
   readonly log: Log
 }
 
@@ -33,6 +42,38 @@ interface Block {
   readonly length: number
 }
 
+interface Cached {
+  readonly bytes: () => Buffer | undefined
+  readonly read: OpenFile['read']
+  readonly local: LocalContents | undefined
+}
+
+class CachedFile implements LocalFile {
+  readonly read: OpenFile['read']
+  readonly local: LocalContents | undefined
+  readonly #file: OpenFile
+  readonly #bytes: () => Buffer | undefined
+
+  constructor(file: OpenFile, { bytes, read, local }: Cached) {
+    this.#file = file
+    this.#bytes = bytes
+    this.read = read
+    this.local = local
+  }
+
+  get attributes(): Attributes {
+    return this.#file.attributes
+  }
+
+  get bytes(): Buffer | undefined {
+    return this.#file.bytes ?? this.#bytes()
+  }
+
+  close(): void {
+    this.#file.close()
+  }
+}
+
 /** Contents of files on the local disk, in blocks of 1 MiB under the version that they are of: what is there never gets old. The
  *  least recently used go first. It outlives the process; what was damaged meanwhile is fetched again. */
 export class DataCache {
@@ -40,6 +81,11 @@ export class DataCache {
   /** Lengths by name, the least recently used first. */
   readonly #stored = new Map<string, number>()
   readonly #memory = new Map<string, Buffer>()
+  #memoryBytes = 0
+  readonly #wholes: WholeFiles | undefined
+  readonly #small: SmallFiles
+  /** By file, a block that wasn't here when all were looked for. */
+  readonly #lacking = new Map<string, string>()
   readonly #fetches = new Map<string, Promise<Buffer>>()
   /** By file, where the last read ended, and how many blocks were read ahead of it. */
   readonly #reads = new Map<string, { end: number; ahead: number }>()
@@ -53,6 +99,10 @@ export class DataCache {
     this.#prefix = checksumOf([Buffer.from(options.identity)])
       .toString(16)
       .padStart(8, '0')
+    const { files, folder, bytesMax, keepsWholes, clock, log } = options
+    const wholes = { files, folder: `${folder}/whole`, bytesMax: bytesMax / 2, clock, log }
+    if (keepsWholes) this.#wholes = new WholeFiles(wholes)
+    this.#small = new SmallFiles({ files, folder: `${folder}/small`, bytesMax: bytesMax / 4, log })
     for (const name of this.#listed()) {
       const length = Number(name.slice(name.lastIndexOf('-') + 1))
       this.#stored.set(name, length)
@@ -62,17 +112,74 @@ export class DataCache {
   }
 
   get sizeBytes(): number {
-    return this.#storedBytes
+    return this.#storedBytes + this.#small.sizeBytes + (this.#wholes?.sizeBytes ?? 0)
   }
 
   /** A file of which the cluster is asked for what isn't here. */
-  open(file: OpenFile): OpenFile {
-    return {
-      attributes: file.attributes,
-      bytes: file.bytes,
+  open(file: OpenFile): LocalFile {
+    return new CachedFile(file, {
+      bytes: () => this.#atHand(file.attributes),
       read: (range, signal) => this.#read(file, range, signal),
-      close: () => file.close(),
+      local: this.#local(file.attributes),
+    })
+  }
+
+  /** Keeps what was stored in the cluster: who writes a small file often reads it soon. */
+  keep(attributes: Attributes, bytes: Buffer): void {
+    if (bytes.length === 0 || bytes.length > AT_HAND_BYTES_MAX || bytes.length !== attributes.sizeBytes) return
+    this.#small.put(this.#blockAt(attributes, 0).name, bytes)
+  }
+
+  #atHand(attributes: Attributes): Buffer | undefined {
+    if (attributes.sizeBytes > AT_HAND_BYTES_MAX) return undefined
+    const block = this.#blockAt(attributes, 0)
+    const bytes = this.#memory.get(block.name) ?? this.#small.get(block.name)
+    if (bytes !== undefined) this.#remember(block.name, bytes)
+    return bytes
+  }
+
+  #local(attributes: Attributes): LocalContents | undefined {
+    const wholes = this.#wholes
+    if (wholes === undefined || attributes.sizeBytes <= AT_HAND_BYTES_MAX) return undefined
+    if (attributes.sizeBytes > this.#options.bytesMax / 2) return undefined
+    const name = this.#wholeName(attributes)
+    return {
+      whole: () => {
+        const path = wholes.pathOf(name)
+        if (path === undefined && !wholes.has(name) && this.#hasAll(attributes)) void this.#gather(wholes, attributes)
+        return path
+      },
+      release: () => wholes.drop(name),
     }
+  }
+
+  #hasAll(attributes: Attributes): boolean {
+    const tag = entityTag(attributes)
+    const lacking = this.#lacking.get(tag)
+    if (lacking !== undefined && !this.#stored.has(lacking)) return false
+    this.#lacking.delete(tag)
+    for (let at = 0; at < attributes.sizeBytes; at += BLOCK_BYTES) {
+      const { name } = this.#blockAt(attributes, at)
+      if (this.#stored.has(name)) continue
+      this.#lacking.set(tag, name)
+      if (this.#lacking.size > READS_MAX) this.#lacking.delete(this.#lacking.keys().next().value as string)
+      return false
+    }
+    return true
+  }
+
+  async #gather(wholes: WholeFiles, attributes: Attributes): Promise<void> {
+    const { sizeBytes } = attributes
+    const block = (index: number): Block => this.#blockAt(attributes, index * BLOCK_BYTES)
+    const making = wholes.make(this.#wholeName(attributes), sizeBytes, (index) => this.#load(block(index)))
+    // There has to be room for both.
+    this.#evict()
+    if (!(await making)) return
+    for (let index = 0; index * BLOCK_BYTES < sizeBytes; index += 1) {
+      const { name } = block(index)
+      if (this.#stored.has(name)) this.#drop(name)
+    }
+    this.#evict()
   }
 
   async *#read(
@@ -82,7 +189,8 @@ export class DataCache {
   ): AsyncGenerator<Buffer, void, undefined> {
     const end = Math.min(offset + length, file.attributes.sizeBytes)
     const blocks: Block[] = []
-    for (let at = offset; at < end; at = (Math.floor(at / BLOCK_BYTES) + 1) * BLOCK_BYTES) blocks.push(this.#blockAt(file, at))
+    for (let at = offset; at < end; at = (Math.floor(at / BLOCK_BYTES) + 1) * BLOCK_BYTES)
+      blocks.push(this.#blockAt(file.attributes, at))
     // All of the range is asked for at once, and what is likely to come next.
     const found = blocks.map((block) => this.#block(file, block))
     for (const one of found) if (one instanceof Promise) one.catch(() => undefined)
@@ -104,14 +212,15 @@ export class DataCache {
     for (let step = 1; step <= ahead && this.#fetches.size < FETCHES_MAX; step += 1) {
       const at = end - 1 + step * BLOCK_BYTES
       if (at >= Math.ceil(file.attributes.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES) return
-      const block = this.#blockAt(file, Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES)
+      const block = this.#blockAt(file.attributes, Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES)
       if (this.#memory.has(block.name) || this.#stored.has(block.name)) continue
+      if (this.#wholes?.has(this.#wholeName(file.attributes)) === true) return
       void Promise.resolve(this.#block(file, block)).catch(() => undefined)
     }
   }
 
   #block(file: OpenFile, block: Block): Buffer | Promise<Buffer> {
-    const here = this.#memory.get(block.name) ?? this.#load(block)
+    const here = this.#memory.get(block.name) ?? this.#small.get(block.name) ?? this.#load(block) ?? this.#ofWhole(file, block)
     if (here !== undefined) {
       this.#remember(block.name, here)
       return here
@@ -130,14 +239,24 @@ export class DataCache {
     for await (const piece of file.read({ offset, length })) got += piece.copy(bytes, got)
     const whole = got === length ? bytes : bytes.subarray(0, got)
     this.#remember(name, whole)
-    if (got === length) this.#store(name, whole)
+    if (got === length && file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, whole)
+    else if (got === length) this.#store(name, whole)
     return whole
   }
 
+  #ofWhole({ attributes }: OpenFile, { offset }: Block): Buffer | undefined {
+    return this.#wholes?.block(this.#wholeName(attributes), offset / BLOCK_BYTES)
+  }
+
   #remember(name: string, bytes: Buffer): void {
+    this.#memoryBytes += bytes.length - (this.#memory.get(name)?.length ?? 0)
     this.#memory.delete(name)
     this.#memory.set(name, bytes)
-    if (this.#memory.size > MEMORY_BLOCKS_MAX) this.#memory.delete(this.#memory.keys().next().value as string)
+    for (const [oldest, { length }] of this.#memory) {
+      if (this.#memoryBytes <= MEMORY_BYTES_MAX && this.#memory.size <= MEMORY_BLOCKS_MAX) return
+      this.#memory.delete(oldest)
+      this.#memoryBytes -= length
+    }
   }
 
   /** What the disk has, if it is what was written to it. */
@@ -187,7 +306,7 @@ export class DataCache {
 
   #evict(): void {
     for (const [name] of this.#stored) {
-      if (this.#storedBytes <= this.#options.bytesMax && this.#stored.size <= BLOCKS_MAX) return
+      if (this.sizeBytes <= this.#options.bytesMax && this.#stored.size <= BLOCKS_MAX) return
       this.#drop(name)
     }
   }
@@ -227,11 +346,15 @@ export class DataCache {
   }
 
   /** The block in which `at` lies. Its name says which version of which file, which block, and how long it is. */
-  #blockAt({ attributes }: OpenFile, at: number): Block {
+  #blockAt(attributes: Attributes, at: number): Block {
     const index = Math.floor(at / BLOCK_BYTES)
     const offset = index * BLOCK_BYTES
     const length = Math.min(BLOCK_BYTES, attributes.sizeBytes - offset)
     return { name: `${this.#prefix}-${entityTag(attributes).slice(1, -1)}-${index}-${length}`, offset, length }
+  }
+
+  #wholeName(attributes: Attributes): string {
+    return `${this.#prefix}-${entityTag(attributes).slice(1, -1)}-${attributes.sizeBytes}`
   }
 
   #pathOf(name: string): string {

@@ -5,18 +5,38 @@ import { nameOf, parentOf } from './pending-unit.ts'
 const ENTRIES_MAX = 50_000
 const NAMES_MAX = 500_000
 
+interface Known {
+  readonly attributes: Attributes
+  /** When it was heard, counted in `doubt`s. */
+  readonly round: number
+}
+
 /** What the cluster was last heard to have, by path: right as long as each change of others is told. Pure. */
 export class KnownNames {
   /** The oldest first. */
-  readonly #entries = new Map<string, Attributes>()
-  /** Directories of which all names are known, since this mount has made them. */
+  readonly #entries = new Map<string, Known>()
+  /** Where the oldest are: a Map that is asked for its first key looks at all that were deleted before it. */
+  #oldest = this.#entries.keys()
   /** Directories of which it is known whether they have extended attributes, which what is made in them may inherit. */
   readonly #xattrs = new Map<string, boolean>()
+  /** Directories of which all names are known, since this mount has made them. */
   readonly #whole = new Map<string, Set<string>>()
   #names = 0
+  #round = 0
 
   get(path: string): Attributes | undefined {
-    return this.#entries.get(path)
+    return this.#entries.get(path)?.attributes
+  }
+
+  /** The same, of what was heard since the last `doubt`. */
+  getSure(path: string): Attributes | undefined {
+    const known = this.#entries.get(path)
+    return known?.round === this.#round ? known.attributes : undefined
+  }
+
+  /** Something has happened by which a program may know of changes before they are told. */
+  doubt(): void {
+    this.#round += 1
   }
 
   /** Whether nothing lies there, as far as is known. */
@@ -35,10 +55,12 @@ export class KnownNames {
     this.#entries.delete(path)
     if (attributes.type === 'directory') this.#noteXattrs(path, attributes.hasXattrs !== false)
     if (attributes.type === 'file' && attributes.links > 1) return
-    this.#entries.set(path, attributes)
-    if (this.#entries.size <= ENTRIES_MAX) return
-    const [oldest] = this.#entries.keys()
-    this.#entries.delete(oldest as string)
+    this.#entries.set(path, { attributes, round: this.#round })
+    while (this.#entries.size > ENTRIES_MAX) {
+      const { value, done } = this.#oldest.next()
+      if (done === true) this.#oldest = this.#entries.keys()
+      else this.#entries.delete(value)
+    }
   }
 
   forget(path: string): void {

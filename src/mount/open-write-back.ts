@@ -1,6 +1,7 @@
 import { isShoalError } from '#foundation/errors.ts'
 import { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import { type MountableVolume, OwnVolume } from '#gateway/fuse/own-volume.ts'
+import type { Attributes } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -33,6 +34,8 @@ export interface WriteBackSettings {
   readonly statusFile: string
   readonly journalBytesMax: number
   readonly isSoft: boolean
+  /** Whoever opens a file asks the cluster for it, also while changes are told. */
+  readonly asksOnOpen: boolean
   /** Named in the names of files that lost against others. */
   readonly host: string
 }
@@ -46,6 +49,8 @@ export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackS
   readonly clock: Clock
   readonly log: Log
   readonly isTold: () => boolean
+  /** The cluster has these bytes as the contents of a file. */
+  readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
 }
 
 /** What a mount has not sent yet, as it is written for others to read. */
@@ -68,7 +73,7 @@ export interface WriteBack {
 /** Takes up the journal of a mount, with what an earlier one has left in it, and goes on sending.
  *  @throws DATA_IN_USE, DATA_FORMAT, CORRUPT, NO_SPACE, STORAGE_FAILED */
 export async function openWriteBack(options: OpenWriteBackOptions): Promise<WriteBack> {
-  const { remote, clock, log, isTold } = options
+  const { remote, clock, log, isTold, asksOnOpen } = options
   const { journal, pending } = await openJournal(options)
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
@@ -92,7 +97,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   keeper.start()
   return {
     volume: new WriteBackVolume({
-      ...{ volume, state, journal, tree, known, clock, isTold, uploader },
+      ...{ volume, state, journal, tree, known, clock, isTold, asksOnOpen, uploader },
       openKnown: (path, attributes) => remote.openKnown(path, attributes),
     }),
     own,

@@ -5,7 +5,7 @@ import type { TenantId, VolumeId } from '#foundation/ids.ts'
 import { decodeName, encodeName } from '#foundation/name.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
 import { formatTimestamp, parseTimestamp } from '#foundation/timestamp.ts'
-import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -71,13 +71,13 @@ export class RemoteVolume implements MountableVolume {
   }
 
   /** What is read is compared with what was opened: CONFLICT if the file has changed since. */
-  async openFile(path: Path): Promise<OpenFile | undefined> {
+  async openFile(path: Path): Promise<LocalFile | undefined> {
     const attributes = await this.stat(path)
     return attributes === undefined ? undefined : this.openKnown(path, attributes)
   }
 
   /** Opens what the caller knows to be there, without asking. */
-  openKnown(path: Path, attributes: Attributes): OpenFile {
+  openKnown(path: Path, attributes: Attributes): LocalFile {
     const file: OpenFile = {
       attributes,
       bytes: attributes.sizeBytes === 0 ? Buffer.alloc(0) : undefined,

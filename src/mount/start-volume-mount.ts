@@ -31,7 +31,7 @@ export interface VolumeMountOptions {
   /** Changes are made when they are in a journal on this machine; without it, when the cluster has them. */
   readonly writeBack: WriteBackSettings | undefined
   /** Contents that were read are kept on this machine. */
-  readonly cache: Omit<DataCacheOptions, 'identity' | 'log'> | undefined
+  readonly cache: Omit<DataCacheOptions, 'identity' | 'keepsWholes' | 'clock' | 'log'> | undefined
   readonly mounts: FuseMounts
   /** By which other mounts know this one: a host and a directory. */
   readonly about: string
@@ -57,13 +57,15 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
   const remote = await RemoteVolume.open(client, volume, clock)
   const identity = `volume ${remote.info.id} (${volume}) of ${(await client.status()).clusterId}`
-  if (options.cache !== undefined) remote.keepIn(new DataCache({ ...options.cache, identity, log: options.log }))
+  const cache =
+    options.cache && new DataCache({ ...options.cache, identity, keepsWholes: mounts.handsOver, clock, log: options.log })
+  if (cache !== undefined) remote.keepIn(cache)
   const mountId = random.bytes(16).toString('hex')
   const locks = await LockSession.begin({ ...options, sessions: client.sessions, mountId })
   let mounted: MountedVolume | undefined
   let back: WriteBack | undefined
   try {
-    back = await openBack(options, { remote, identity }, () => mounted)
+    back = await openBack(options, { remote, identity, cache }, () => mounted)
     const parts = back === undefined ? { volume: remote } : { volume: back.volume, back: back.volume, own: back.own }
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log })
     return await serve(options, { mounted, back, locks })
@@ -92,10 +94,16 @@ async function serve(
     defaultPermissions: true,
     operations: volumeOperations(mounted, { keepsXattrs, keepsAcls, locks }),
     // Without them the kernel keeps locks among the programs of this machine.
-    features: ['CACHE_SYMLINKS', ...(locks === undefined ? [] : LOCK_FEATURES), ...(keepsAcls ? ACL_FEATURES : [])],
+    features: [
+      'CACHE_SYMLINKS',
+      ...(options.mounts.handsOver ? (['PASSTHROUGH'] as const) : []),
+      ...(locks === undefined ? [] : LOCK_FEATURES),
+      ...(keepsAcls ? ACL_FEATURES : []),
+    ],
   })
   const notify: Notify = (notification) => mount.notify(notification)
   mounted.notify = notify
+  mounted.passed.openBacking = (path) => mount.openBacking(path)
   mounted.coherence.dropsNames = await knowsEpochs(notify)
   const changes = new RemoteChanges(mounted, notify)
   const follower = new ChangeFollower({ client, volume, coherence: mounted.coherence, changes, clock, log })
@@ -113,7 +121,11 @@ async function serve(
 /** Eventual volumes have no versions to compare with: they are written through. */
 async function openBack(
   { client, volume, writeBack, clock, log }: VolumeMountOptions,
-  { remote, identity }: { readonly remote: RemoteVolume; readonly identity: string },
+  {
+    remote,
+    identity,
+    cache,
+  }: { readonly remote: RemoteVolume; readonly identity: string; readonly cache: DataCache | undefined },
   mounted: () => MountedVolume | undefined,
 ): Promise<WriteBack | undefined> {
   if (writeBack === undefined || remote.info.policy.consistency === 'eventual') return undefined
@@ -129,6 +141,7 @@ async function openBack(
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
     onLost: (inode) => mounted()?.lost(inode),
     onSettled: (inode, versions) => mounted()?.settled(inode, versions),
+    onStored: (attributes, bytes) => cache?.keep(attributes, bytes),
   })
 }
 

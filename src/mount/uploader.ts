@@ -24,6 +24,8 @@ export interface UploaderOptions extends ConflictsOptions {
   readonly onSend: (units: readonly PendingUnit[]) => void
   /** The cluster has a unit; `entries` are those of which nothing is pending any more. */
   readonly onDone: (unit: PendingUnit, entries: readonly PendingEntry[], settlement: Settlement) => void
+  /** The cluster has these bytes as the contents of a file. */
+  readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
 }
 
 interface Waiter {
@@ -179,10 +181,11 @@ export class Uploader {
       })
       const results = await sending
       await Promise.all(
-        batch.map(async ({ unit }, index) => {
+        batch.map(async ({ unit, upload: { bytes } }, index) => {
           const result = results[index]
           if (isShoalError(result)) await this.#refused(unit, result)
           else this.#finish(unit, { entry: result, isLost: false })
+          if (bytes !== undefined && result !== undefined && !isShoalError(result)) this.#options.onStored?.(result, bytes)
         }),
       )
     } catch (error) {

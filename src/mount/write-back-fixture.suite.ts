@@ -197,6 +197,7 @@ export async function openBench(t: TestContext): Promise<Bench> {
         statusFile: join(folder, 'status'),
         journalBytesMax: 1024 ** 3,
         isSoft: false,
+        asksOnOpen: false,
         host: 'here',
         ...settings,
       })

@@ -1,9 +1,9 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { formatPath, parsePath, type Path } from '#foundation/path.ts'
-import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { OpenFile, Volume } from '#volume/volume.ts'
+import type { Entry, Volume } from '#volume/volume.ts'
 import type { Journal } from './journal.ts'
 import type { KnownNames } from './known-names.ts'
 import { clusterCursor, mergePage } from './merged-listing.ts'
@@ -23,7 +23,7 @@ export interface WriteBackReadsOptions {
   /** The volume in the cluster. */
   readonly volume: MountableVolume
   /** Opens a file of the cluster whose attributes are known. */
-  readonly openKnown: (path: Path, attributes: Attributes) => OpenFile
+  readonly openKnown: (path: Path, attributes: Attributes) => LocalFile
   readonly state: WriteBackState
   readonly journal: Journal
   readonly tree: PendingTree
@@ -31,6 +31,8 @@ export interface WriteBackReadsOptions {
   readonly clock: Clock
   /** Whether each change of others is told. */
   readonly isTold: () => boolean
+  /** Whoever opens a file asks the cluster for it, whatever is told. */
+  readonly asksOnOpen: boolean
   readonly uploader: Pick<Uploader, 'settled'>
 }
 
@@ -78,6 +80,7 @@ export class WriteBackReads {
       const page = isNew
         ? { entries: [], next: undefined }
         : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
+      if (!watch.isTouched) this.#learn(text, page.entries)
       const settled = watch.settled.filter((entry) => parentOf(entry.path) === text && !tree.changedIn(text).has(entry.path))
       return mergePage({
         page,
@@ -91,7 +94,16 @@ export class WriteBackReads {
     }
   }
 
-  async openFile(path: Path): Promise<OpenFile | undefined> {
+  /** What lies in a directory of the cluster. */
+  #learn(folder: string, entries: readonly Entry[]): void {
+    const { known } = this.#options
+    for (const { path, attributes } of entries) {
+      const name = path.at(-1) as string
+      known.put(folder === '' ? name : `${folder}/${name}`, attributes)
+    }
+  }
+
+  async openFile(path: Path): Promise<LocalFile | undefined> {
     const { tree, state, volume, openKnown, journal } = this.#options
     const text = formatPath(path)
     for (;;) {
@@ -105,6 +117,8 @@ export class WriteBackReads {
           readJournal: (place, length) => journal.read(place, length),
         })
       }
+      const sure = this.#openSure(path)
+      if (sure !== undefined) return sure
       const watch = state.watch(text)
       const opened = await this.#openStored(path).finally(() => watch.end())
       if (watch.isTouched) {
@@ -114,17 +128,22 @@ export class WriteBackReads {
       if (opened === undefined) return undefined
       if (await this.#otherNames(opened.attributes)) continue
       this.#options.known.put(text, opened.attributes)
-      return {
-        attributes: state.shown(text, opened.attributes),
-        bytes: opened.bytes,
-        read: (range, signal) => opened.read(range, signal),
-        close: () => opened.close(),
-      }
+      return shownFile(opened, { attributes: state.shown(text, opened.attributes) })
     }
   }
 
+  /** While changes are told nobody has to ask. Contents that are of another version by now are looked for anew. */
+  #openSure(path: Path): LocalFile | undefined {
+    const { known, isTold, asksOnOpen, openKnown, state } = this.#options
+    const text = formatPath(path)
+    const sure = isTold() && !asksOnOpen ? known.getSure(text) : undefined
+    if (sure?.type !== 'file') return undefined
+    const onRefused = (): void => known.forget(text)
+    return shownFile(openKnown(path, sure), { attributes: state.shown(text, sure), onRefused })
+  }
+
   /** What can't be asked for is as it was when it was last seen. */
-  async #openStored(path: Path): Promise<OpenFile | undefined> {
+  async #openStored(path: Path): Promise<LocalFile | undefined> {
     const { volume, known, openKnown, clock } = this.#options
     const last = known.get(formatPath(path))
     const isAway = clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
@@ -226,5 +245,29 @@ export class WriteBackReads {
       cursor = page.next
     } while (cursor !== undefined)
     return true
+  }
+}
+
+/** A file of the cluster as the mount shows it. `onRefused` hears that it isn't there as it was. */
+function shownFile(
+  file: LocalFile,
+  { attributes, onRefused }: { readonly attributes: Attributes; readonly onRefused?: () => void },
+): LocalFile {
+  const read = async function* (...args: Parameters<LocalFile['read']>): AsyncGenerator<Buffer, void, undefined> {
+    try {
+      yield* file.read(...args)
+    } catch (error) {
+      if (isShoalError(error, 'CONFLICT') || isShoalError(error, 'NOT_FOUND')) onRefused?.()
+      throw error
+    }
+  }
+  return {
+    attributes,
+    get bytes() {
+      return file.bytes
+    },
+    read,
+    close: () => file.close(),
+    local: file.local,
   }
 }

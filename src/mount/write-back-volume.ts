@@ -1,10 +1,10 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { formatPath, type Path } from '#foundation/path.ts'
-import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
+import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { AttributeChanges, Change, OpenFile, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, Change, Volume } from '#volume/volume.ts'
 import type { JournalChange } from './journal-record.ts'
 import { nameOf, parentOf, type PendingUnit } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
@@ -64,6 +64,13 @@ export class WriteBackVolume implements MountableVolume {
     if (kind === 'rename' && type !== 'file') known.clear()
   }
 
+  /** A program here may know of what others have changed before it is told: whoever opens a file asks for it, each once. */
+  doubt(path?: Path): void {
+    const { known } = this.#options
+    if (path === undefined) known.doubt()
+    else known.forget(formatPath(path))
+  }
+
   /** What others have changed isn't known. */
   lostTrack(): void {
     this.#options.known.clear()
@@ -89,7 +96,7 @@ export class WriteBackVolume implements MountableVolume {
     return this.#reads.list(...args)
   }
 
-  openFile(path: Path): Promise<OpenFile | undefined> {
+  openFile(path: Path): Promise<LocalFile | undefined> {
     return this.#reads.openFile(path)
   }
 
@@ -327,6 +334,8 @@ export class WriteBackVolume implements MountableVolume {
     try {
       return await change()
     } finally {
+      // It may be with such a change that programs of several machines keep each other out.
+      known.doubt()
       for (const path of paths) {
         known.changed(formatPath(path))
         state.touch(formatPath(path))

@@ -1,3 +1,14 @@
+/** A file of the local disk that the kernel reads by itself in the place of one of the mount. */
+export interface BackingFile {
+  /** For answers to OPEN. */
+  readonly id: number
+  /** Changes it for everybody who has it open. @throws STORAGE_FAILED, NO_SPACE */
+  write(offset: number, bytes: Uint8Array): void
+  cut(sizeBytes: number): void
+  /** Once, and not before an answer that names it was given. Who has it open goes on. */
+  close(): void
+}
+
 /** Linux' `/dev/fuse`, opened for one mount: requests out of it, answers into it. */
 export interface FuseDevice {
   /** Calls `onReadable` whenever a request waits, again and again until it has been read. @throws if it is watched already */
@@ -9,6 +20,8 @@ export interface FuseDevice {
   /** Reads one request, whole, into `buffer`, which must have 80 bytes more than the longest WRITE and 8,192 at least. Its length;
    *  0 when none waits; `undefined` when the file system has been unmounted. @throws STORAGE_FAILED, with the system's error */
   read(buffer: Buffer): number | undefined
+  /** Calls when what is under way has gone on as far as it can. */
+  soon(call: () => void): void
   /** Gives one answer, whole. False if the kernel doesn't wait for it (any more). @throws STORAGE_FAILED */
   write(head: Buffer, data?: Uint8Array): boolean
 
@@ -18,10 +31,9 @@ export interface FuseDevice {
    *  @throws BUSY when 65,536 wait; UNAVAILABLE once unmounted; STORAGE_FAILED */
   notify(message: Buffer): Promise<'taken' | 'not-cached'>
 
-  /** Makes the open file `fd` one that the kernel reads and writes by itself: its id, for answers to OPEN. Needs root.
-   *  @throws NOT_PERMITTED, STORAGE_FAILED */
-  openBacking(fd: number): number
-  closeBacking(id: number): void
+  /** Has the kernel take a file, by its absolute path, in the place of one of the mount. Needs root.
+   *  @throws NOT_PERMITTED; UNSUPPORTED by the file system on which it lies; NOT_FOUND; STORAGE_FAILED */
+  openBacking(path: string): BackingFile
 
   /** Lets go of it: without another holder the mount is dead from then on. Notifications that wait are refused. */
   close(): Promise<void>
@@ -48,6 +60,8 @@ export type MountPoint =
 
 /** The mounting of FUSE file systems. */
 export interface FuseMounts {
+  /** Whether the kernel may read files of the local disk in the place of those of its mounts (`FuseDevice.openBacking`). */
+  readonly handsOver: boolean
   /** Mounts, as root by mount(2), else by fusermount3. The session's first request waits on return.
    *  @throws UNSUPPORTED: no /dev/fuse or no fusermount3, with what to install; NOT_PERMITTED; NOT_FOUND, NOT_A_DIRECTORY */
   mount(options: MountOptions): Promise<FuseDevice>

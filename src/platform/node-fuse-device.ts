@@ -1,7 +1,8 @@
-import { closeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { ShoalError } from '#foundation/errors.ts'
-import type { FuseDevice } from './fuse-device.ts'
+import { storageError } from './files.ts'
+import type { BackingFile, FuseDevice } from './fuse-device.ts'
 import { ioctl, poll, read, write, writeBoth } from './node-libc.ts'
 
 const NOTIFICATIONS_MAX = 65_536
@@ -57,6 +58,10 @@ export class NodeFuseDevice implements FuseDevice {
     }
   }
 
+  soon(call: () => void): void {
+    setImmediate(call)
+  }
+
   write(head: Buffer, data?: Uint8Array): boolean {
     const written = data === undefined ? write(this.#fd, head) : writeBoth(this.#fd, head, data)
     if (typeof written === 'number') return true
@@ -75,16 +80,27 @@ export class NodeFuseDevice implements FuseDevice {
     })
   }
 
-  openBacking(fd: number): number {
+  openBacking(path: string): BackingFile {
+    let fd: number
+    try {
+      fd = openSync(path, 'r+')
+    } catch (error) {
+      throw storageError(error, 'open the contents of a file')
+    }
     const map = Buffer.alloc(16)
     map.writeInt32LE(fd, 0)
     const id = ioctl(this.#fd, BACKING_OPEN, map)
+    if (typeof id === 'number') return new NodeBackingFile({ fd, id, release: () => this.#closeBacking(id) })
+    closeSync(fd)
     if (id === 'EPERM') throw new ShoalError('NOT_PERMITTED', 'Only root may let the kernel read a file by itself')
-    if (typeof id === 'string') throw failure('hand a file over to', id)
-    return id
+    // What lies over other file systems already, and what has no files to read.
+    if (id === 'ELOOP' || id === 'EOPNOTSUPP' || id === 'ENOTTY')
+      throw new ShoalError('UNSUPPORTED', `The kernel can't read "${path}" in the place of a file of the mount: ${id}`)
+    throw failure('hand a file over to', id)
   }
 
-  closeBacking(id: number): void {
+  #closeBacking(id: number): void {
+    if (this.#isClosed) return
     const argument = Buffer.alloc(4)
     argument.writeUInt32LE(id, 0)
     const result = ioctl(this.#fd, BACKING_CLOSE, argument)
@@ -131,6 +147,43 @@ export class NodeFuseDevice implements FuseDevice {
       this.#notifier = undefined
     })
     return worker
+  }
+}
+
+/** A file that the kernel has been handed, and that this process can still change. */
+class NodeBackingFile implements BackingFile {
+  readonly id: number
+  readonly #fd: number
+  readonly #release: () => void
+
+  constructor({ fd, id, release }: { readonly fd: number; readonly id: number; readonly release: () => void }) {
+    this.#fd = fd
+    this.id = id
+    this.#release = release
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    try {
+      for (let done = 0; done < bytes.length;) done += writeSync(this.#fd, bytes, done, bytes.length - done, offset + done)
+    } catch (error) {
+      throw storageError(error, 'change the contents of a file')
+    }
+  }
+
+  cut(sizeBytes: number): void {
+    try {
+      ftruncateSync(this.#fd, sizeBytes)
+    } catch (error) {
+      throw storageError(error, 'cut the contents of a file')
+    }
+  }
+
+  close(): void {
+    try {
+      this.#release()
+    } finally {
+      closeSync(this.#fd)
+    }
   }
 }
 

@@ -30,6 +30,10 @@ export class NodeFuseMounts implements FuseMounts {
     this.#device = device
   }
 
+  get handsOver(): boolean {
+    return this.#isRoot
+  }
+
   async mount(options: MountOptions): Promise<FuseDevice> {
     return new NodeFuseDevice(this.#isRoot ? await mountAsRoot(options, this.#device) : await mountAsUser(options))
   }

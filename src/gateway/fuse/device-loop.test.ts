@@ -6,6 +6,7 @@ import type { FuseDevice } from '#platform/fuse-device.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { DeviceLoop } from './device-loop.ts'
 import { initMessage, kernelMessage } from './protocol/kernel-messages.suite.ts'
+import { refusal } from './protocol/errno.ts'
 import { FuseSession } from './protocol/session.ts'
 
 /** A device whose kernel is an array. */
@@ -13,6 +14,10 @@ class ArrayDevice implements FuseDevice {
   readonly requests: (Buffer | 'gone' | 'failed')[] = []
   readonly answered: bigint[] = []
   isPaused = false
+  later: (() => void)[] = []
+  /** How often it was read from. */
+  reads = 0
+  onRead = (): void => undefined
   #onReadable: (() => void) | undefined
 
   watch(onReadable: () => void): void {
@@ -25,17 +30,21 @@ class ArrayDevice implements FuseDevice {
     this.isPaused = false
   }
   read(buffer: Buffer): number | undefined {
+    this.reads += 1
+    this.onRead()
     const request = this.requests.shift()
     if (request === 'failed') throw new ShoalError('STORAGE_FAILED', 'Broken')
     return request === 'gone' ? undefined : (request?.copy(buffer) ?? 0)
+  }
+  soon(call: () => void): void {
+    this.later.push(call)
   }
   write(head: Buffer): boolean {
     this.answered.push(head.readBigUInt64LE(8))
     return true
   }
   notify = () => Promise.resolve('taken' as const)
-  openBacking = () => 1
-  closeBacking(): void {}
+  openBacking = () => assert.fail('Nothing is passed through')
   close = () => Promise.resolve()
 
   /** One turn of the event loop. */
@@ -92,6 +101,27 @@ test('a session that is full stops the reading, and an answer takes it up again'
   assert.ok(!device.isPaused)
   device.turn()
   assert.equal(device.requests.length, left - 1)
+})
+
+test('who was answered is expected to ask again for a moment, and after some times in vain only now and then', () => {
+  const { device } = loopWith(() => refusal('ENOENT') as never)
+  device.turn()
+  device.requests.push(lookup(2))
+  device.turn()
+  device.reads = 0
+  device.onRead = () => {
+    if (device.reads === 3) device.requests.push(lookup(4))
+  }
+  device.later.shift()?.()
+  assert.equal(device.answered.at(-1), 4n)
+  let looked = 0
+  for (let at = 3; at < 200; at += 1) {
+    for (const call of device.later.splice(0)) call()
+    device.requests.push(lookup(at * 2))
+    device.turn()
+    looked += device.later.length
+  }
+  assert.ok(looked > 8 && looked < 30, String(looked))
 })
 
 test('an unmounted device ends the session, a broken one rejects', async () => {

@@ -12,6 +12,13 @@ const ALLOCATION_HEADER_BYTES = 16
 /** One turn of the event loop answers so many, then others get their turn: the device calls again at once. */
 const REQUESTS_PER_TURN = 16
 const EXPIRY_INTERVAL_MS = 1000
+/** A program that has its answer asks for the next thing within some microseconds, and a processor that has gone idle takes fifty to
+ *  wake up: for so long it pays to look again instead of going to sleep. */
+const LINGER_MS = 0.06
+const LOOKS_MAX = 1_000
+/** After so many times in vain it is tried now and then only. */
+const LUCK_MAX = 8
+const TRY_EACH = 32
 
 export interface DeviceLoopOptions {
   readonly device: FuseDevice
@@ -27,6 +34,11 @@ export class DeviceLoop {
   readonly #ended = Promise.withResolvers<void>()
   readonly #stop = new AbortController()
   #isPaused = false
+  /** How often, lately, a request came while it was waited for. */
+  #luck = LUCK_MAX
+  #turns = 0
+  #isTurning = false
+  #isExpecting = false
 
   constructor(options: DeviceLoopOptions) {
     this.#options = options
@@ -53,25 +65,31 @@ export class DeviceLoop {
 
   /** An answer was given: a session that was full may have room again. */
   answered(): void {
-    if (!this.#isPaused || this.#options.session.isFull || this.#stop.signal.aborted) return
-    this.#isPaused = false
-    this.#options.device.resume()
+    if (this.#stop.signal.aborted) return
+    if (!this.#isPaused) this.#expect()
+    else if (!this.#options.session.isFull) {
+      this.#isPaused = false
+      this.#options.device.resume()
+    }
   }
 
-  #turn(): void {
+  /** Whether there was a request. */
+  #turn(): boolean {
     const { device, session } = this.#options
+    let count = 0
+    this.#isTurning = true
     try {
-      for (let count = 0; count < REQUESTS_PER_TURN; count += 1) {
+      for (; count < REQUESTS_PER_TURN; count += 1) {
         if (session.isFull) {
           this.#isPaused = true
           device.pause()
-          return
+          break
         }
         const length = device.read(this.#buffer)
-        if (length === 0) return
+        if (length === 0) break
         if (length === undefined) {
           this.stop()
-          return
+          break
         }
         session.receive(this.#buffer.subarray(0, length))
       }
@@ -80,6 +98,32 @@ export class DeviceLoop {
       this.#ended.reject(error)
       this.stop()
     }
+    this.#isTurning = false
+    if (count > 0) this.#expect()
+    return count > 0
+  }
+
+  /** Looks for the next request before going to sleep, if all have been answered. */
+  #expect(): void {
+    if (this.#isTurning || this.#isExpecting || this.#options.session.pending > 0) return
+    this.#turns += 1
+    if (this.#luck === 0 && this.#turns % TRY_EACH !== 0) return
+    this.#isExpecting = true
+    this.#options.device.soon(() => {
+      this.#isExpecting = false
+      if (this.#options.session.pending === 0 && !this.#isPaused) this.#look()
+    })
+  }
+
+  #look(): void {
+    const { clock } = this.#options
+    const untilMs = clock.monotonicMs() + LINGER_MS
+    for (let looks = 0; looks < LOOKS_MAX && clock.monotonicMs() < untilMs && !this.#stop.signal.aborted; looks += 1) {
+      if (!this.#turn()) continue
+      this.#luck = Math.min(LUCK_MAX, this.#luck + 2)
+      return
+    }
+    this.#luck = Math.max(0, this.#luck - 1)
   }
 
   async #expireNowAndThen(): Promise<void> {

@@ -3,13 +3,17 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { checkLength, type MountedVolume } from './mounted-volume.ts'
+import type { LocalFile } from './own-volume.ts'
 import { ownerIn, privilegesIn } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
 import { OPEN_FLAGS } from './protocol/opcodes.ts'
-import type { FuseOperations } from './protocol/operations.ts'
+import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { OpenReply } from './protocol/replies.ts'
+import type { ReadRequest } from './protocol/requests.ts'
 import { modeIn } from './xattr-operations.ts'
 
+const O_ACCMODE = 0o3
+const O_RDONLY = 0
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const PERMISSIONS = 0o7777
@@ -24,28 +28,41 @@ type FileOperations = Pick<
 export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
   const { volume, caller: by, table } = mounted
   let lastHandle = 0
-  const opened = (node: MountedNode, attributes: Attributes): OpenReply => {
+  const opened = (node: MountedNode, attributes: Attributes, reader?: LocalFile): OpenReply => {
+    const passed = mounted.passed.of(node)
+    // The kernel reads all of its handles by itself, or none.
+    if (passed !== undefined && (reader === undefined || passed.version !== attributes.version)) throw mounted.part(node)
+    const canPass = reader !== undefined && node.opens === 0
+    const backingId = passed?.id ?? (canPass ? mounted.passed.open(node, reader) : undefined)
     node.opens += 1
     lastHandle += 1
     const isKept = node.keptVersion === attributes.version
     // From here on: what the kernel has of another version it drops when it hears of this one.
     node.keptVersion = attributes.version
-    return { handle: lastHandle, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
+    if (backingId === undefined) return { handle: lastHandle, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
+    // The kernel refuses any other flag with it.
+    return { handle: lastHandle, flags: OPEN_FLAGS.PASSTHROUGH, backingId }
   }
   const emptied = async (node: MountedNode): Promise<Attributes> => {
     await mounted.flush(node)
     const attributes = await volume.truncate(table.path(node), 0, by)
-    mounted.stored(node, attributes)
+    mounted.cut(node, attributes)
     return attributes
   }
   return {
     open: async ({ flags, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
+      const isRead = (flags & (O_ACCMODE | O_TRUNC)) === O_RDONLY
+      if (!isRead && mounted.passed.of(node) !== undefined) return mounted.part(node)
       if (killPrivileges) await killPrivilegesOf(mounted, node)
       if ((flags & O_TRUNC) !== 0) return opened(node, await emptied(node))
+      // Who writes to what others have changed has a conflict.
+      if (!isRead) mounted.back?.doubt(table.path(node))
       const attributes = await mounted.latest(node)
       await mounted.tellAttributes(node, attributes)
-      return opened(node, attributes)
+      if (!isRead) return opened(node, attributes)
+      const reader = await mounted.reader(node)
+      return opened(node, reader.attributes, reader)
     },
     create: async ({ name, flags, ...asked }, caller) => {
       checkLength(name)
@@ -93,16 +110,12 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         ...opened(node, attributes),
       }
     },
-    read: async (request, { nodeId, signal }) => {
-      const node = table.get(nodeId)
-      try {
-        return await readRange(mounted, { node, signal, ...request })
-      } catch (error) {
-        // Somebody else changed the file since it was opened: what it is now is as good.
-        if (!isShoalError(error, 'CONFLICT')) throw error
-        mounted.changed(node)
-        return readRange(mounted, { node, signal, ...request })
-      }
+    // What needs no waiting is answered in the same turn.
+    read: (request, caller) => {
+      const node = table.get(caller.nodeId)
+      const bytes = mounted.atHand(node)
+      if (bytes !== undefined) return bytes.subarray(request.offset, request.offset + request.sizeBytes)
+      return readRenewed(mounted, { node, request, caller })
     },
     write: ({ offset, data, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
@@ -110,6 +123,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
       if (!mustKill && written.hasRoom(data.length)) {
         written.write(offset, data)
+        mounted.passed.wrote(node.inode, offset, data)
         return data.length
       }
       const copy = Buffer.from(data)
@@ -117,15 +131,19 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         if (mustKill) await killPrivilegesOf(mounted, node)
         if (!written.hasRoom(copy.length)) await mounted.flush(node)
         written.write(offset, copy)
+        mounted.passed.wrote(node.inode, offset, copy)
         return copy.length
       })()
     },
-    flush: (_, { nodeId }) => mounted.flush(table.get(nodeId)),
+    flush: (_, { nodeId }) => {
+      const node = table.get(nodeId)
+      return mounted.isClean(node) ? undefined : mounted.flush(node)
+    },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
-    release: async (_, { nodeId }) => {
+    release: (_, { nodeId }) => {
       const node = table.get(nodeId)
       node.opens -= 1
-      if (node.opens === 0) await mounted.closed(node)
+      return node.opens === 0 ? mounted.closed(node) : undefined
     },
     copyFileRange: async ({ offset, targetNodeId, targetOffset, lengthBytes }, { nodeId }) => {
       const [source, target] = [table.get(nodeId), table.get(targetNodeId)]
@@ -135,9 +153,27 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const length = Math.min(lengthBytes, sizeBytes - offset)
       if (length <= 0) return 0
       const paths = { source: table.path(source), target: table.path(target) }
-      mounted.stored(target, await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by))
+      await mounted.rewritten(target, await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by))
       return length
     },
+  }
+}
+
+async function readRenewed(
+  mounted: MountedVolume,
+  {
+    node,
+    request,
+    caller: { signal },
+  }: { readonly node: MountedNode; readonly request: ReadRequest; readonly caller: Pick<Caller, 'signal'> },
+): Promise<Uint8Array> {
+  try {
+    return await readRange(mounted, { node, signal, ...request })
+  } catch (error) {
+    // Somebody else changed the file since it was opened: what it is now is as good.
+    if (!isShoalError(error, 'CONFLICT')) throw error
+    mounted.changed(node)
+    return readRange(mounted, { node, signal, ...request })
   }
 }
 

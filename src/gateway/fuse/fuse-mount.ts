@@ -1,6 +1,7 @@
+import { ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { FuseDevice, FuseMounts, MountOptions } from '#platform/fuse-device.ts'
+import type { BackingFile, FuseDevice, FuseMounts, MountOptions } from '#platform/fuse-device.ts'
 import { DeviceLoop } from './device-loop.ts'
 import { type Wishes, WRITE_BYTES_MAX } from './protocol/negotiate.ts'
 import { encodeNotification, type Notification } from './protocol/notifications.ts'
@@ -73,6 +74,14 @@ export class FuseMount {
   /** Tells the kernel of a change. @throws BUSY, UNAVAILABLE, STORAGE_FAILED */
   notify(notification: Notification): Promise<'taken' | 'not-cached'> {
     return this.#device.notify(encodeNotification(notification))
+  }
+
+  /** Has the kernel take a file of the local disk in the place of one of the mount.
+   *  @throws UNSUPPORTED if the kernel didn't agree to it, and what `FuseDevice.openBacking` throws */
+  openBacking(path: string): BackingFile {
+    if (this.#session.terms?.features.has('PASSTHROUGH') !== true)
+      throw new ShoalError('UNSUPPORTED', 'This kernel reads no files in the place of those of a mount')
+    return this.#device.openBacking(path)
   }
 
   /** Serves until nobody uses it. With `lazy` it is gone from the tree at once, and who has files open may finish.

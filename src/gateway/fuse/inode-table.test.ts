@@ -69,6 +69,22 @@ test('an exchange changes two places at once, also where only one was known', ()
   assert.equal(table.at(root, 'a'), undefined)
 })
 
+test('a node that is parted keeps its number and its path, and the inode gets another number', () => {
+  const { table, root } = tableWith()
+  const old = table.put(root, 'f', seen(10))
+  table.lookedUp(old)
+  old.opens = 1
+  table.part(old)
+  assert.deepEqual([table.find(old.inode), table.at(root, 'f')], [undefined, undefined])
+  const young = table.put(root, 'f', seen(10))
+  table.lookedUp(young)
+  assert.notEqual(young.nodeId, old.nodeId)
+  assert.deepEqual([table.path(old), table.path(young), table.get(old.nodeId)], [['f'], ['f'], old])
+  old.opens = 0
+  table.forget(old.nodeId, 1)
+  assert.deepEqual([table.find(young.inode), table.at(root, 'f'), table.size], [young, young, 2])
+})
+
 test('a node lives as long as the kernel remembers it or a handle is open, and its number is not used again', () => {
   const { table, root } = tableWith()
   const file = table.put(root, 'f', seen(10))

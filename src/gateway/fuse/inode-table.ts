@@ -16,6 +16,8 @@ export interface MountedNode {
   opens: number
   /** Its known places, by the key of each; the one seen last is the last. */
   readonly places: Map<string, Place>
+  /** Others take up the inode under another number: this one is for those who had it open before. */
+  isApart: boolean
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
   hiddenAs: Path | undefined
   /** Of which version of the contents the kernel has pages, if of one. */
@@ -151,14 +153,24 @@ export class InodeTable {
     this.drop(node)
   }
 
+  /** Whoever looks the inode up from now on gets it under a number of its own. */
+  part(node: MountedNode): void {
+    if (node.isApart || node.nodeId === ROOT_NODE) return
+    node.isApart = true
+    this.#byInode.delete(node.inode)
+    for (const key of node.places.keys()) this.#byPlace.delete(key)
+  }
+
   /** Lets go of a node that neither the kernel nor a handle needs. */
   drop(node: MountedNode): void {
     if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
     this.#byNode.delete(node.nodeId)
-    this.#byInode.delete(node.inode)
-    for (const key of node.places.keys()) this.#byPlace.delete(key)
+    if (!node.isApart) {
+      this.#byInode.delete(node.inode)
+      for (const key of node.places.keys()) this.#byPlace.delete(key)
+    }
     node.places.clear()
-    this.#onDrop(node.inode)
+    if (!this.#byInode.has(node.inode)) this.#onDrop(node.inode)
   }
 
   #add(node: MountedNode): void {
@@ -186,8 +198,9 @@ export class InodeTable {
   }
 }
 
-function nothingKnown(): Pick<MountedNode, 'places' | 'hiddenAs' | 'keptVersion' | 'toldNs' | 'bareUntilMs'> {
-  return { places: new Map(), hiddenAs: undefined, keptVersion: undefined, toldNs: undefined, bareUntilMs: 0 }
+function nothingKnown(): Omit<MountedNode, 'nodeId' | 'inode' | 'mode' | 'gid' | 'lookups' | 'opens'> {
+  const nothing = { hiddenAs: undefined, keptVersion: undefined, toldNs: undefined, bareUntilMs: 0 }
+  return { places: new Map(), isApart: false, ...nothing }
 }
 
 function placeKey(parent: InodeId, name: string): string {

@@ -6,7 +6,7 @@ import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { type FuseError, refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
-import type { LockRequest } from './protocol/requests.ts'
+import type { FlushRequest, LockRequest, ReleaseRequest } from './protocol/requests.ts'
 
 /** The kernel drops pages that others have changed before a lock is given; a program that holds one up for longer gets none. */
 const DROPPING_MS_MAX = 10_000
@@ -58,6 +58,8 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     }
     if (file !== undefined) {
       held.given(node, lock)
+      // Whoever had it before may have changed other files.
+      mounted.back?.doubt()
       return renew(mounted, node, file)
     }
     held.refused(node, lock)
@@ -69,37 +71,39 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
     held.givenUp(node, lock)
     return undefined
   }
+  const flush = async (request: FlushRequest, caller: Caller): Promise<void | FuseError> => {
+    const node = table.get(caller.nodeId)
+    const own = held.ofOwner(node, ownerOf(request.lockOwner))
+    if (held.isLost(node)) {
+      mounted.contents(node).written.discard()
+      if (own !== undefined) held.dropped(node, own)
+      return refusal('EIO')
+    }
+    if (own === undefined) return inner.flush(request, caller)
+    try {
+      const answer = await inner.flush(request, caller)
+      await mounted.syncAll(node)
+      return answer
+    } finally {
+      await giveUp(node, own)
+    }
+  }
+  const release = async (request: ReleaseRequest, caller: Caller): Promise<void | FuseError> => {
+    const node = table.get(caller.nodeId)
+    const gone = held.ofHandle(node, request.handle)
+    if (held.isLost(node)) mounted.contents(node).written.discard()
+    // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
+    else if (gone.length > 0) await mounted.syncAll(node).catch(() => undefined)
+    try {
+      return await inner.release(request, caller)
+    } finally {
+      await Promise.all(gone.map((locks) => giveUp(node, locks)))
+    }
+  }
   return {
     ...guarded(unlessLost, inner),
-    flush: async (request, caller) => {
-      const node = table.get(caller.nodeId)
-      const own = held.ofOwner(node, ownerOf(request.lockOwner))
-      if (held.isLost(node)) {
-        mounted.contents(node).written.discard()
-        if (own !== undefined) held.dropped(node, own)
-        return refusal('EIO')
-      }
-      if (own === undefined) return inner.flush(request, caller)
-      try {
-        const answer = await inner.flush(request, caller)
-        await mounted.syncAll(node)
-        return answer
-      } finally {
-        await giveUp(node, own)
-      }
-    },
-    release: async (request, caller) => {
-      const node = table.get(caller.nodeId)
-      const gone = held.ofHandle(node, request.handle)
-      if (held.isLost(node)) mounted.contents(node).written.discard()
-      // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
-      else if (gone.length > 0) await mounted.syncAll(node).catch(() => undefined)
-      try {
-        return await inner.release(request, caller)
-      } finally {
-        await Promise.all(gone.map((locks) => giveUp(node, locks)))
-      }
-    },
+    flush: (request, caller) => (held.isEmpty ? inner.flush(request, caller) : flush(request, caller)),
+    release: (request, caller) => (held.isEmpty ? inner.release(request, caller) : release(request, caller)),
     getlk: async (request, caller) => {
       const node = table.get(caller.nodeId)
       const lock = lockOf(node, request)
@@ -151,7 +155,10 @@ async function renew(
   if (node.keptVersion === version && node.toldNs === ctimeNs) return undefined
   const { notify, clock } = mounted
   const isOther = node.keptVersion !== version
-  if (isOther) mounted.changed(node)
+  if (isOther) {
+    mounted.changed(node)
+    await mounted.renewPassed(node)
+  }
   if (notify === undefined) return undefined
   const enough = new AbortController()
   const late = clock.sleep(DROPPING_MS_MAX, enough.signal).then(

@@ -7,14 +7,15 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { HIDDEN_PREFIX } from '#volume/hidden-names.ts'
-import type { Caller, Change, OpenFile } from '#volume/volume.ts'
+import type { Caller, Change } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { Listings } from './listings.ts'
 import { OwnChanges } from './own-changes.ts'
-import { type MountableVolume, OwnVolume } from './own-volume.ts'
-import { refusal } from './protocol/errno.ts'
+import { type LocalFile, type MountableVolume, OwnVolume } from './own-volume.ts'
+import { PassedThrough } from './passed-through.ts'
+import { type FuseError, refusal } from './protocol/errno.ts'
 import type { AttributesReply, EntryReply } from './protocol/replies.ts'
 import type { Notify } from './remote-changes.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
@@ -32,6 +33,8 @@ export interface WritesBack {
   /** The kernel has let go of an inode that was shown. */
   forgotten(inode: InodeId): void
   changedByOthers(change: Change): void
+  /** What is known of a file, or of all, may not be what others have stored: whoever opens it asks. */
+  doubt(path?: Path): void
   /** What others have changed isn't known. */
   lostTrack(): void
   /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
@@ -64,7 +67,7 @@ interface Found {
 interface Contents {
   readonly written: WrittenFile
   /** What the volume had when it was last looked at; `undefined` after a change. */
-  reader: OpenFile | undefined
+  reader: LocalFile | undefined
   /** Grows with each change. */
   changes: number
 }
@@ -78,6 +81,7 @@ export class MountedVolume {
   readonly own: OwnChanges
   readonly coherence = new Coherence()
   readonly listings = new Listings()
+  readonly passed: PassedThrough
   /** Tells the kernel; there once it is mounted. */
   notify: Notify | undefined
   readonly table: InodeTable
@@ -94,6 +98,7 @@ export class MountedVolume {
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log
+    this.passed = new PassedThrough(options.log)
     this.#random = options.random
     this.#hiddenPrefix = options.mountId === undefined ? HIDDEN_PREFIX : `${HIDDEN_PREFIX}${options.mountId}-`
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => this.back?.forgotten(inode))
@@ -144,7 +149,8 @@ export class MountedVolume {
     node.mode = modeOf(attributes)
     node.gid = attributes.gid
     node.toldNs = attributes.ctimeNs
-    const validMs = this.coherence.validMs(mark, node.inode)
+    // Of one that is apart nobody is told.
+    const validMs = node.isApart ? 0 : this.coherence.validMs(mark, node.inode)
     this.#seeXattrs(node, attributes, validMs)
     return { attributes: this.#shown(node, attributes), validMs }
   }
@@ -196,6 +202,42 @@ export class MountedVolume {
     contents.changes += 1
   }
 
+  /** An inode has got another length. */
+  cut(node: MountedNode, attributes: Attributes): void {
+    this.stored(node, attributes)
+    this.passed.cut(node.inode, attributes.sizeBytes)
+  }
+
+  /** Contents were changed without being sent through this mount. */
+  async rewritten(node: MountedNode, attributes: Attributes): Promise<void> {
+    this.stored(node, attributes)
+    await this.renewPassed(node)
+  }
+
+  /** Those who read a node without asking see what the volume has of it now. */
+  async renewPassed(node: MountedNode): Promise<void> {
+    if (this.passed.isRead(node.inode)) await this.passed.renew(node.inode, await this.reader(node))
+  }
+
+  /** A node that the kernel reads by itself stays what it is to those who have it open; everybody else looks for the name again, and gets
+   *  a node of its own. */
+  part(node: MountedNode): FuseError {
+    this.table.part(node)
+    this.notify?.({ kind: 'inode', nodeId: node.nodeId }).catch(() => undefined)
+    return refusal('ESTALE')
+  }
+
+  /** Nothing was written to the node that isn't stored. */
+  isClean(node: MountedNode): boolean {
+    return this.#contents.get(node)?.written.isClean !== false
+  }
+
+  /** The whole contents of a node that is open, if they can be had at once. */
+  atHand(node: MountedNode): Buffer | undefined {
+    const contents = this.#contents.get(node)
+    return contents?.written.isClean === true ? contents.reader?.bytes : undefined
+  }
+
   /** Stores what was written to the node. @throws FuseError ESTALE if it is gone */
   async flush(node: MountedNode): Promise<void> {
     const written = this.#contents.get(node)?.written
@@ -241,7 +283,7 @@ export class MountedVolume {
   }
 
   /** The volume's contents as they are, kept until something changes them. */
-  async reader(node: MountedNode): Promise<OpenFile> {
+  async reader(node: MountedNode): Promise<LocalFile> {
     const contents = this.contents(node)
     for (let tries = 0; tries < READ_TRIES; tries += 1) {
       if (contents.reader !== undefined) return contents.reader
@@ -288,8 +330,14 @@ export class MountedVolume {
   }
 
   /** The last handle of a node was closed. What it had written and could not be stored is lost: FLUSH has told so. */
-  async closed(node: MountedNode): Promise<void> {
-    const contents = this.#contents.get(node)
+  closed(node: MountedNode): Promise<void> | undefined {
+    if (!this.isClean(node) || node.hiddenAs !== undefined) return this.#end(node)
+    this.#letGo(node)
+    this.table.drop(node)
+    return undefined
+  }
+
+  async #end(node: MountedNode): Promise<void> {
     try {
       await this.flush(node)
     } catch (error) {
@@ -297,11 +345,10 @@ export class MountedVolume {
         inode: node.inode,
         error,
       })
-      contents?.written.discard()
+      this.#contents.get(node)?.written.discard()
     }
     if (node.opens > 0) return
-    contents?.reader?.close()
-    this.#contents.delete(node)
+    this.#letGo(node)
     const { hiddenAs } = node
     if (hiddenAs !== undefined) {
       await this.#removeHidden(hiddenAs)
@@ -310,6 +357,15 @@ export class MountedVolume {
       this.table.remove(this.table.get(ROOT_NODE), hiddenAs[0] as string)
     }
     this.table.drop(node)
+  }
+
+  #letGo(node: MountedNode): void {
+    this.passed.closed(node)
+    const reader = this.#contents.get(node)?.reader
+    // Who reads it next may have all of it here.
+    reader?.local?.whole()
+    reader?.close()
+    this.#contents.delete(node)
   }
 
   async #removeHidden(path: Path): Promise<void> {
@@ -321,7 +377,8 @@ export class MountedVolume {
   }
 
   #shown(node: MountedNode, attributes: Attributes): EntryReply['attributes'] {
-    const end = this.#contents.get(node)?.written.end ?? 0
+    const writers = node.isApart ? (this.table.find(node.inode) ?? node) : node
+    const end = this.#contents.get(writers)?.written.end ?? 0
     return toFuseAttributes(attributes, {
       sizeBytes: attributes.type === 'file' ? Math.max(attributes.sizeBytes, end) : attributes.sizeBytes,
       links: attributes.links - (node.hiddenAs === undefined ? 0 : 1),

@@ -72,7 +72,7 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       let attributes = await mounted.stat(node)
       if (request.sizeBytes !== undefined) {
         attributes = await volume.truncate(path, request.sizeBytes, by)
-        mounted.stored(node, attributes)
+        mounted.cut(node, attributes)
       }
       const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
       if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)

@@ -1,15 +1,28 @@
 import type { Path } from '#foundation/path.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { Volume } from '#volume/volume.ts'
+import type { OpenFile, Volume } from '#volume/volume.ts'
 import type { OwnChanges } from './own-changes.ts'
 
+/** Contents that are kept on the local disk. */
+export interface LocalContents {
+  /** The file there that is the same, byte for byte. `undefined` if there is none, or nobody has looked whether it is undamaged: it is
+   *  made and looked through in the background, if all of the contents is there. */
+  whole(): string | undefined
+  /** That file isn't the same any more: it belongs to those who have it open. */
+  release(): void
+}
+
+/** A file of a volume, of which the local disk may have something. */
+export interface LocalFile extends OpenFile {
+  readonly local?: LocalContents | undefined
+}
+
 /** What a mount needs of a volume. */
-export type MountableVolume = Pick<
+export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefined> } & Pick<
   Volume,
   | 'info'
   | 'stat'
   | 'list'
-  | 'openFile'
   | 'writeFile'
   | 'writeAt'
   | 'truncate'
@@ -55,8 +68,8 @@ export class OwnVolume implements MountableVolume {
     return this.#inner.list(...args)
   }
 
-  openFile(...args: Arguments<'openFile'>): Answer<'openFile'> {
-    return this.#inner.openFile(...args)
+  openFile(path: Path): Promise<LocalFile | undefined> {
+    return this.#inner.openFile(path)
   }
 
   locate(path: Path): Answer<'locate'> {

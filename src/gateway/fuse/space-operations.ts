@@ -18,7 +18,7 @@ export function spaceOperations(mounted: MountedVolume): Required<SpaceOperation
   const { volume, table, caller: by } = mounted
   const extend = async (node: MountedNode, end: number): Promise<void> => {
     const { sizeBytes } = await mounted.stat(node)
-    if (end > sizeBytes) mounted.stored(node, await volume.truncate(table.path(node), end, by))
+    if (end > sizeBytes) mounted.cut(node, await volume.truncate(table.path(node), end, by))
   }
   return {
     fallocate: async ({ offset, lengthBytes, mode }, { nodeId }) => {
@@ -26,7 +26,7 @@ export function spaceOperations(mounted: MountedVolume): Required<SpaceOperation
       if (change !== 0 && change !== PUNCH_HOLE && change !== ZERO_RANGE) return refusal('EOPNOTSUPP')
       const node = table.get(nodeId)
       await mounted.flush(node)
-      if (change !== 0) mounted.stored(node, await volume.punch(table.path(node), { offset, length: lengthBytes }, by))
+      if (change !== 0) await mounted.rewritten(node, await volume.punch(table.path(node), { offset, length: lengthBytes }, by))
       if ((mode & KEEP_SIZE) === 0) await extend(node, offset + lengthBytes)
       return undefined
     },

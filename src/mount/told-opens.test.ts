@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readAll } from '#volume/volume-fixture.suite.ts'
+import { type Bench, caller, type Mount, openBench } from './write-back-fixture.suite.ts'
+
+/** How long the file is that an open gives, and how many requests that took. */
+async function opened({ cluster }: Bench, { volume }: Mount, path: string): Promise<[number | undefined, number]> {
+  const before = cluster.requests
+  const file = await volume.openFile(path.split('/'))
+  return [file?.attributes.sizeBytes, cluster.requests - before]
+}
+
+test('while changes are told, what was looked at or listed is opened without asking, as it was told last', async (t) => {
+  const bench = await openBench(t)
+  for (const name of ['f', 'g']) await bench.others(name, 'first')
+  const mount = await bench.mount()
+  assert.deepEqual(await opened(bench, mount, 'f'), [5, 1])
+  assert.deepEqual(await opened(bench, mount, 'f'), [5, 0])
+  await mount.volume.list([])
+  assert.deepEqual(await opened(bench, mount, 'g'), [5, 0])
+  await bench.others('f', 'second')
+  mount.volume.changedByOthers({ kind: 'write', path: ['f'], from: undefined, type: 'file' })
+  assert.deepEqual(await opened(bench, mount, 'f'), [6, 1])
+  assert.deepEqual(await opened(bench, mount, 'g'), [5, 0])
+})
+
+test('what turns out to be of another version when it is read is asked for', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'first')
+  const mount = await bench.mount()
+  await opened(bench, mount, 'f')
+  await bench.others('f', 'second')
+  await assert.rejects(readAll(await mount.volume.openFile(['f'])), { code: 'CONFLICT' })
+  assert.equal((await readAll(await mount.volume.openFile(['f']))).toString(), 'second')
+})
+
+test('after a lock, a lock file or a further name each file is asked for once, and one that is about to be written each time', async (t) => {
+  const bench = await openBench(t)
+  for (const name of ['f', 'g']) await bench.others(name, 'first')
+  const mount = await bench.mount()
+  const { volume } = mount
+  const conditions = { ifNoneMatch: '*' } as const
+  const occasions = [
+    async () => volume.doubt(),
+    () => volume.writeFile(['index.lock'], Buffer.alloc(0), { caller, conditions }),
+    () => volume.link(['g'], ['h'], caller),
+  ]
+  for (const [round, occasion] of occasions.entries()) {
+    await opened(bench, mount, 'f')
+    assert.deepEqual(await opened(bench, mount, 'f'), [round + 5, 0])
+    await bench.others('f', 'first!!!!'.slice(0, round + 6))
+    await occasion()
+    assert.deepEqual(await opened(bench, mount, 'f'), [round + 6, 1])
+    assert.deepEqual(await opened(bench, mount, 'f'), [round + 6, 0])
+  }
+  volume.doubt(['f'])
+  assert.deepEqual(await opened(bench, mount, 'f'), [8, 1])
+})
+
+test('where it is wanted, each open asks', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'first')
+  const mount = await bench.mount({ asksOnOpen: true })
+  for (let times = 0; times < 3; times += 1) assert.deepEqual(await opened(bench, mount, 'f'), [5, 1])
+})
