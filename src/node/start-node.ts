@@ -242,6 +242,8 @@ class Node implements RunningNode {
     metadata?.leadership.prepare(async () => this.volumes.forgetOpened())
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
+    // Whoever takes no writes must not keep others from taking them.
+    this.#parts.storage.latch.onFailure(() => void this.#handOver())
     try {
       const answers = {
         ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }, { underWay: this.#forwarded }),

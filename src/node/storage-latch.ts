@@ -8,6 +8,7 @@ import { withTransact, withWrite } from './wrapped-stores.ts'
  *  writes any more, until the node is started again. A full medium is no such failure. */
 export class StorageLatch {
   readonly #log: Log
+  readonly #listeners: (() => void)[] = []
   #failure: ShoalError | undefined
 
   constructor(log: Log) {
@@ -16,6 +17,11 @@ export class StorageLatch {
 
   get failed(): boolean {
     return this.#failure !== undefined
+  }
+
+  /** Calls `tell` once, when storage fails. */
+  onFailure(tell: () => void): void {
+    this.#listeners.push(tell)
   }
 
   /** The same store, watched. */
@@ -38,6 +44,7 @@ export class StorageLatch {
       if (this.#failure !== undefined || !isShoalError(error, 'STORAGE_FAILED')) return
       this.#failure = error
       this.#log.error('storage has failed: the node takes no more writes', { error })
+      for (const tell of this.#listeners) tell()
     })
     return promise
   }
