@@ -1,3 +1,4 @@
+import { assert } from '#foundation/assert.ts'
 import type { Exchange } from './exchange.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -24,8 +25,9 @@ export class ReplayableBody {
     this.#exchange = exchange
   }
 
+  /** Whether nothing of it is gone. */
   get isReplayable(): boolean {
-    return this.#keptBytes <= KEPT_BYTES_MAX
+    return this.#dropped === 0
   }
 
   /** One more try; the one before is over. With `waits` it gives nothing before `begin`. */
@@ -37,21 +39,23 @@ export class ReplayableBody {
   async takeBack(): Promise<boolean> {
     // What was asked for in vain would be missing.
     await this.#pulling?.catch(() => undefined)
-    if (!this.isReplayable || this.#dropped > 0) return false
+    if (!this.isReplayable) return false
     if (this.#source !== undefined) this.#exchange.unread(this.#kept)
     return true
   }
 
-  /** For the tries: a piece by its number. @throws as the body of the request */
-  async piece(index: number): Promise<IteratorResult<Buffer, undefined>> {
+  /** For the tries: a piece by its number, or none for one that is over. @throws as the body of the request */
+  async piece(index: number, attempt: { readonly isOver: boolean }): Promise<IteratorResult<Buffer, undefined>> {
     for (;;) {
+      // What a try has asked for that was given up meanwhile is the next one's.
+      if (attempt.isOver) return DONE
+      assert(index >= this.#dropped, 'A body was to be sent again of which a part is gone')
       const value = this.#kept[index - this.#dropped]
       if (value !== undefined) {
-        if (!this.isReplayable) this.#drop(index + 1)
+        if (this.#keptBytes > KEPT_BYTES_MAX) this.#drop(index + 1)
         return { done: false, value }
       }
       if (this.#isDone) return DONE
-      // A try that was given up may have left one under way: its piece is the next one's.
       await (this.#pulling ??= this.#pull())
     }
   }
@@ -92,6 +96,10 @@ export class BodyAttempt implements AsyncIterableIterator<Buffer> {
     if (!waits) this.#begun.resolve()
   }
 
+  get isOver(): boolean {
+    return this.#isOver
+  }
+
   /** Whoever it is for wants it. */
   begin(): void {
     this.#begun.resolve()
@@ -102,7 +110,7 @@ export class BodyAttempt implements AsyncIterableIterator<Buffer> {
     if (this.#isOver) return DONE
     const index = this.#next
     this.#next += 1
-    return this.#body.piece(index)
+    return this.#body.piece(index, this)
   }
 
   /** What was read stays for the next try. */
