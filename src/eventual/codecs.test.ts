@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { decodeState, encodeState } from './entry-codec.ts'
@@ -8,7 +9,6 @@ import { compareVersions, type Content, type EntryState, type EntryValue, format
 import type { HybridTime } from './hybrid-clock.ts'
 import { decodeReport, encodeReport } from './knowledge.ts'
 import type { Body, Message } from './message.ts'
-import { FieldWriter } from './field-writer.ts'
 import { decodeMessage, encodeMessage, writeEntry } from './message-codec.ts'
 import { entryBytesMax } from './page-filler.ts'
 
@@ -112,7 +112,7 @@ test('what an entry takes in a message is never more than is reckoned with', () 
   fc.assert(
     fc.property(state, (it) => {
       const entry = { volume: 'docs', path: 'a/\u00ff', state: it }
-      const writer = new FieldWriter()
+      const writer = new ByteWriter()
       writeEntry(writer, entry)
       assert.ok(writer.length <= entryBytesMax(entry), `${writer.length} and ${entryBytesMax(entry)}`)
     }),

@@ -1,5 +1,7 @@
 // The bytes of what is known of a path, in rows and in messages: docs/formats/eventual.md.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import {
   type Content,
@@ -13,8 +15,7 @@ import {
   TAGS_MAX,
   type Version,
 } from './entry.ts'
-import { FieldReader, malformed } from './field-reader.ts'
-import { FieldWriter } from './field-writer.ts'
+import { eventualReader, malformed } from './eventual-reader.ts'
 import type { HybridTime } from './hybrid-clock.ts'
 
 const FORMAT = 1
@@ -30,20 +31,20 @@ const MODE_MAX = 0o7777
 const ID_MAX = 0xffff_ffff
 
 export function encodeState(state: EntryState): Buffer {
-  const writer = new FieldWriter()
+  const writer = new ByteWriter()
   writeState(writer, state)
   return writer.finish()
 }
 
 /** @throws INVALID_ARGUMENT */
 export function decodeState(bytes: Buffer): EntryState {
-  const reader = new FieldReader(bytes)
+  const reader = eventualReader(bytes)
   const state = readState(reader)
   reader.end()
   return state
 }
 
-export function writeState(writer: FieldWriter, { versions, context }: EntryState): void {
+export function writeState(writer: ByteWriter, { versions, context }: EntryState): void {
   writer.byte(FORMAT)
   writer.number(versions.length)
   for (const version of versions) writeVersion(writer, version)
@@ -54,7 +55,7 @@ export function writeState(writer: FieldWriter, { versions, context }: EntryStat
   }
 }
 
-export function readState(reader: FieldReader): EntryState {
+export function readState(reader: ByteReader): EntryState {
   if (reader.byte() !== FORMAT) throw malformed('its format is not known')
   const versions = reader.list(VERSIONS_MAX, () => readVersion(reader))
   for (const [at, version] of versions.entries()) {
@@ -71,14 +72,14 @@ export function readState(reader: FieldReader): EntryState {
   return { versions, context: new Map(context) }
 }
 
-function writeVersion(writer: FieldWriter, { time, node, yields, value }: Version): void {
+function writeVersion(writer: ByteWriter, { time, node, yields, value }: Version): void {
   writer.number(time)
   writer.hex(node)
   writer.byte((yields ? YIELDS : 0) | (value === undefined ? 0 : HAS_VALUE) | (value?.sha256 === undefined ? 0 : HAS_DIGEST))
   if (value !== undefined) writeValue(writer, value)
 }
 
-function readVersion(reader: FieldReader): Version {
+function readVersion(reader: ByteReader): Version {
   const time = reader.number() as HybridTime
   const node = reader.hex(32) as NodeId
   const flags = reader.byte(YIELDS | HAS_VALUE | HAS_DIGEST)
@@ -88,7 +89,7 @@ function readVersion(reader: FieldReader): Version {
   return { time, node, yields, value: hasValue ? readValue(reader, (flags & HAS_DIGEST) !== 0) : undefined }
 }
 
-export function writeValue(writer: FieldWriter, value: EntryValue): void {
+export function writeValue(writer: ByteWriter, value: EntryValue): void {
   writer.byte(ENTRY_TYPES.indexOf(value.type))
   writer.number(value.sizeBytes)
   if (value.sha256 !== undefined) writer.raw(value.sha256)
@@ -105,7 +106,7 @@ export function writeValue(writer: FieldWriter, value: EntryValue): void {
   writeContent(writer, value.content)
 }
 
-function readValue(reader: FieldReader, hasDigest: boolean): EntryValue {
+function readValue(reader: ByteReader, hasDigest: boolean): EntryValue {
   const type = ENTRY_TYPES[reader.byte()]
   if (type === undefined) throw malformed('a type is not known')
   const sizeBytes = reader.number()
@@ -119,7 +120,7 @@ function readValue(reader: FieldReader, hasDigest: boolean): EntryValue {
   return { type, sizeBytes, sha256, mode, uid, gid, mtimeNs, btimeNs, tags, content: readContent(reader) }
 }
 
-function readTags(reader: FieldReader): Map<string, Buffer> {
+function readTags(reader: ByteReader): Map<string, Buffer> {
   let room = TAG_BYTES_MAX
   const tags = reader.list(TAGS_MAX, () => {
     const name = reader.bytes(room)
@@ -131,7 +132,7 @@ function readTags(reader: FieldReader): Map<string, Buffer> {
   return new Map(tags)
 }
 
-function writeContent(writer: FieldWriter, content: Content): void {
+function writeContent(writer: ByteWriter, content: Content): void {
   writer.byte(CONTENT_KINDS.indexOf(content.kind))
   if (content.kind === 'inline') {
     writer.bytes(content.bytes)
@@ -144,7 +145,7 @@ function writeContent(writer: FieldWriter, content: Content): void {
   }
 }
 
-function readContent(reader: FieldReader): Content {
+function readContent(reader: ByteReader): Content {
   const kind = CONTENT_KINDS[reader.byte()]
   if (kind === undefined) throw malformed('a kind of content is not known')
   if (kind === 'inline') return { kind, bytes: reader.bytes(INLINE_BYTES_MAX) }

@@ -1,9 +1,10 @@
 // Who is a member, what each of them has, and so which removals nobody needs any more: timestamped anti-entropy (Golding 1992), over
 // whole states instead of logs. docs/adr/0018-eventual-volumes.md says why it holds.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import { FieldReader } from './field-reader.ts'
-import { FieldWriter } from './field-writer.ts'
+import { eventualReader } from './eventual-reader.ts'
 import { type HybridTime, NO_TIME } from './hybrid-clock.ts'
 
 export const MEMBERS_MAX = 1000
@@ -154,7 +155,7 @@ function laterRemovals(a: MemberKnowledge, b: MemberKnowledge): MemberKnowledge 
   return a.removedSince > b.removedSince ? a : b
 }
 
-export function writeReport(writer: FieldWriter, { members, removed }: KnowledgeReport): void {
+export function writeReport(writer: ByteWriter, { members, removed }: KnowledgeReport): void {
   writer.number(members.size)
   for (const [id, { seen, acknowledged, removedCount, removedSince }] of members) {
     writer.hex(id)
@@ -167,7 +168,7 @@ export function writeReport(writer: FieldWriter, { members, removed }: Knowledge
   for (const id of removed) writer.hex(id)
 }
 
-export function readReport(reader: FieldReader): KnowledgeReport {
+export function readReport(reader: ByteReader): KnowledgeReport {
   const members = reader.list(MEMBERS_MAX, () => {
     const id = reader.hex(32) as NodeId
     const [seen, acknowledged] = [reader.number() as HybridTime, reader.number() as HybridTime]
@@ -181,14 +182,14 @@ export function readReport(reader: FieldReader): KnowledgeReport {
 }
 
 export function encodeReport(report: KnowledgeReport): Buffer {
-  const writer = new FieldWriter()
+  const writer = new ByteWriter()
   writeReport(writer, report)
   return writer.finish()
 }
 
 /** @throws INVALID_ARGUMENT */
 export function decodeReport(bytes: Buffer): KnowledgeReport {
-  const reader = new FieldReader(bytes)
+  const reader = eventualReader(bytes)
   const report = readReport(reader)
   reader.end()
   return report

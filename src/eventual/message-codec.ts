@@ -1,10 +1,11 @@
 // The bytes of messages: docs/formats/eventual-messages.md.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { DIGEST_BYTES } from './digest-tree.ts'
 import { readState, writeState } from './entry-codec.ts'
-import { FieldReader, malformed } from './field-reader.ts'
-import { FieldWriter } from './field-writer.ts'
+import { eventualReader, malformed } from './eventual-reader.ts'
 import type { HybridTime } from './hybrid-clock.ts'
 import { PATH_BYTES_MAX, PLACE_HASH_BYTES } from './keys.ts'
 import { type KnowledgeReport, readReport, writeReport } from './knowledge.ts'
@@ -42,7 +43,7 @@ const VOLUME_BYTES_MAX = 63
 const DEPTH_MAX = 4
 
 export function encodeMessage({ from, now, floor, body }: Message): Buffer {
-  const writer = new FieldWriter(1024)
+  const writer = new ByteWriter(1024)
   writer.byte(VERSION)
   writer.byte(KINDS.indexOf(body.kind))
   writer.hex(from)
@@ -55,7 +56,7 @@ export function encodeMessage({ from, now, floor, body }: Message): Buffer {
 /** @throws INVALID_ARGUMENT */
 export function decodeMessage(bytes: Buffer): Message {
   if (bytes.length > MESSAGE_BYTES_MAX) throw malformed(`a message has more than ${MESSAGE_BYTES_MAX} bytes`)
-  const reader = new FieldReader(bytes)
+  const reader = eventualReader(bytes)
   if (reader.byte() !== VERSION) throw malformed('a message is of another version')
   const kind = KINDS[reader.byte()]
   if (kind === undefined) throw malformed('a kind of message is not known')
@@ -66,7 +67,7 @@ export function decodeMessage(bytes: Buffer): Message {
   return { from, now, floor, body }
 }
 
-function writeBody(writer: FieldWriter, body: Body): void {
+function writeBody(writer: ByteWriter, body: Body): void {
   switch (body.kind) {
     case 'rumours':
       return writeEntries(writer, body.entries)
@@ -107,7 +108,7 @@ function writeBody(writer: FieldWriter, body: Body): void {
   }
 }
 
-function readBody(reader: FieldReader, kind: Kind): Body {
+function readBody(reader: ByteReader, kind: Kind): Body {
   switch (kind) {
     case 'rumours':
       return { kind, entries: readEntries(reader, RUMOURS_MAX) }
@@ -142,22 +143,22 @@ function readBody(reader: FieldReader, kind: Kind): Body {
   }
 }
 
-function writeList<T>(writer: FieldWriter, items: readonly T[], write: (item: T) => void): void {
+function writeList<T>(writer: ByteWriter, items: readonly T[], write: (item: T) => void): void {
   writer.number(items.length)
   for (const item of items) write(item)
 }
 
-export function writeEntry(writer: FieldWriter, { volume, path, state }: TransferredState): void {
+export function writeEntry(writer: ByteWriter, { volume, path, state }: TransferredState): void {
   writer.bytes(Buffer.from(volume, 'latin1'))
   writer.bytes(Buffer.from(path, 'latin1'))
   writeState(writer, state)
 }
 
-function writeEntries(writer: FieldWriter, entries: readonly TransferredState[]): void {
+function writeEntries(writer: ByteWriter, entries: readonly TransferredState[]): void {
   writeList(writer, entries, (entry) => writeEntry(writer, entry))
 }
 
-function readEntries(reader: FieldReader, max: number): TransferredState[] {
+function readEntries(reader: ByteReader, max: number): TransferredState[] {
   return reader.list(max, () => {
     const volume = reader.bytes(VOLUME_BYTES_MAX).toString('latin1')
     if (!/^[a-z0-9.-]*$/.test(volume)) throw malformed('a volume has a name that none can have')
@@ -168,35 +169,35 @@ function readEntries(reader: FieldReader, max: number): TransferredState[] {
 }
 
 /** Up to four nibbles, a byte each. */
-function writePath(writer: FieldWriter, path: string): void {
+function writePath(writer: ByteWriter, path: string): void {
   writer.byte(path.length)
   for (const nibble of path) writer.byte(Number.parseInt(nibble, 16))
 }
 
-function readPath(reader: FieldReader): string {
+function readPath(reader: ByteReader): string {
   let path = ''
   for (let left = reader.byte(DEPTH_MAX); left > 0; left -= 1) path += reader.byte(15).toString(16)
   return path
 }
 
-function readAfter(reader: FieldReader): Buffer | undefined {
+function readAfter(reader: ByteReader): Buffer | undefined {
   const after = reader.bytes(PLACE_HASH_BYTES)
   if (after.length === 0) return undefined
   if (after.length !== PLACE_HASH_BYTES) throw malformed('a hash is too short')
   return after
 }
 
-function readDepth(reader: FieldReader): number {
+function readDepth(reader: ByteReader): number {
   const depth = reader.byte(DEPTH_MAX)
   if (depth !== 2 && depth !== 4) throw malformed('a tree of digests has another depth')
   return depth
 }
 
-function writeOptionalReport(writer: FieldWriter, report: KnowledgeReport | undefined): void {
+function writeOptionalReport(writer: ByteWriter, report: KnowledgeReport | undefined): void {
   writer.byte(report === undefined ? 0 : 1)
   if (report !== undefined) writeReport(writer, report)
 }
 
-function readOptionalReport(reader: FieldReader): KnowledgeReport | undefined {
+function readOptionalReport(reader: ByteReader): KnowledgeReport | undefined {
   return reader.byte(1) === 1 ? readReport(reader) : undefined
 }

@@ -1,11 +1,11 @@
 // Uploads in parts, of this node alone: nothing of them is told to others before they are a file. docs/formats/eventual.md has the rows.
 
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, UploadId } from '#foundation/ids.ts'
 import type { Snapshot, Transaction } from '#kv/store.ts'
 import type { Extent } from './entry.ts'
-import { FieldReader } from './field-reader.ts'
-import { FieldWriter } from './field-writer.ts'
+import { eventualReader } from './eventual-reader.ts'
 import { kindRange, partKey, partRange, readPartKey, readUploadKey, uploadKey, uploadUseKey } from './keys.ts'
 import type { Replica } from './replica.ts'
 
@@ -177,7 +177,7 @@ function decodeUpload(id: UploadId, row: Buffer): Upload {
 }
 
 function encodePart({ sizeBytes, details, extents }: UploadPart): Buffer {
-  const writer = new FieldWriter()
+  const writer = new ByteWriter()
   writer.number(sizeBytes)
   writer.bytes(Buffer.from(details, 'utf8'))
   writer.number(extents.length)
@@ -189,7 +189,7 @@ function encodePart({ sizeBytes, details, extents }: UploadPart): Buffer {
 }
 
 function decodePart(number: number, row: Buffer): UploadPart {
-  const reader = new FieldReader(row)
+  const reader = eventualReader(row)
   const sizeBytes = reader.number()
   const details = reader.bytes(DETAILS_BYTES_MAX).toString('utf8')
   const extents = reader.list(EXTENTS_PER_PART_MAX, () => ({ chunk: reader.hex(64) as ChunkId, lengthBytes: reader.number() }))

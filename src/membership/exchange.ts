@@ -1,8 +1,9 @@
 // The whole state of a node, as two nodes exchange it over TCP, and its bytes: docs/formats/gossip.md.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import { ByteReader, malformed } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import { gossipReader, malformed, readId } from './gossip-reader.ts'
 import type { NodeFacts } from './facts.ts'
 import { INCARNATION_MAX, LIVENESS, type Liveness, readFacts, writeFacts } from './update.ts'
 
@@ -34,10 +35,10 @@ const HAS_FACTS = 0x10
 
 export function encodeExchange({ sender, members, removed }: ExchangedState): Buffer {
   const writer = new ByteWriter(64 + members.length * 128 + removed.length * 16)
-  writer.id(sender)
+  writer.hex(sender)
   writer.number(members.length)
   for (const { id, incarnation, liveness, goneForMs, facts, factsIncarnation } of members) {
-    writer.id(id)
+    writer.hex(id)
     writer.byte(LIVENESS.indexOf(liveness) | (facts === undefined ? 0 : HAS_FACTS))
     writer.number(incarnation)
     writer.number(goneForMs)
@@ -46,27 +47,27 @@ export function encodeExchange({ sender, members, removed }: ExchangedState): Bu
     writeFacts(writer, facts)
   }
   writer.number(removed.length)
-  for (const id of removed) writer.id(id)
+  for (const id of removed) writer.hex(id)
   return writer.finish()
 }
 
 /** @throws INVALID_ARGUMENT */
 export function decodeExchange(bytes: Buffer): ExchangedState {
-  const reader = new ByteReader(bytes)
-  const sender = reader.id()
+  const reader = gossipReader(bytes)
+  const sender = readId(reader)
   const members = Array.from({ length: reader.number(MEMBERS_MAX) }, () => readMember(reader))
-  const removed = Array.from({ length: reader.number(REMOVED_MAX) }, () => reader.id())
+  const removed = Array.from({ length: reader.number(REMOVED_MAX) }, () => readId(reader))
   reader.end()
   return { sender, members, removed }
 }
 
 /** Whose state it is. @throws INVALID_ARGUMENT */
 export function senderOf(bytes: Buffer): NodeId {
-  return new ByteReader(bytes).id()
+  return readId(gossipReader(bytes))
 }
 
 function readMember(reader: ByteReader): MemberState {
-  const id = reader.id()
+  const id = readId(reader)
   const flags = reader.byte()
   const liveness = LIVENESS[flags & ~HAS_FACTS]
   if (liveness === undefined) throw malformed('a state is not known')

@@ -1,9 +1,10 @@
 // The plain contents of a packet, and its bytes: docs/formats/gossip.md.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { Address } from '#platform/datagrams.ts'
-import { ByteReader, malformed } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import { gossipReader, malformed, readId } from './gossip-reader.ts'
 import { readUpdate, type Update } from './update.ts'
 
 /** Below what every path on the internet carries in one piece (1,500 bytes of Ethernet less headers, tunnels included). */
@@ -32,23 +33,23 @@ const KINDS = ['ping', 'ping-request', 'ack', 'nack', 'gossip'] as const
 export function encodePacket(sender: NodeId, message: Message, updatesFor: (headBytes: number) => readonly Uint8Array[]): Buffer {
   const writer = new ByteWriter(PACKET_BYTES_MAX)
   writer.byte(KINDS.indexOf(message.kind))
-  writer.id(sender)
+  writer.hex(sender)
   if (message.kind !== 'gossip') writer.number(message.sequence)
-  if (message.kind === 'ping' || message.kind === 'ping-request') writer.id(message.target)
+  if (message.kind === 'ping' || message.kind === 'ping-request') writer.hex(message.target)
   if (message.kind === 'ping-request') {
     writer.text(message.address.host)
     writer.number(message.address.port)
   }
-  for (const update of updatesFor(writer.length)) writer.bytes(update)
+  for (const update of updatesFor(writer.length)) writer.raw(update)
   return writer.finish()
 }
 
 /** @throws INVALID_ARGUMENT */
 export function decodePacket(bytes: Buffer): Packet {
-  const reader = new ByteReader(bytes)
+  const reader = gossipReader(bytes)
   const kind = KINDS[reader.byte()]
   if (kind === undefined) throw malformed('a message is of no known kind')
-  const sender = reader.id()
+  const sender = readId(reader)
   const message = readMessage(reader, kind)
   const updates: Update[] = []
   while (!reader.isAtEnd) updates.push(readUpdate(reader))
@@ -59,7 +60,7 @@ function readMessage(reader: ByteReader, kind: Message['kind']): Message {
   if (kind === 'gossip') return { kind }
   const sequence = reader.number(SEQUENCE_LIMIT - 1)
   if (kind === 'ack' || kind === 'nack') return { kind, sequence }
-  const target = reader.id()
+  const target = readId(reader)
   if (kind === 'ping') return { kind, sequence, target }
   const host = reader.text()
   const port = reader.number(65_535)

@@ -1,9 +1,9 @@
 // What nodes tell each other about nodes, and its bytes: docs/formats/gossip.md.
 
+import type { ByteReader } from '#foundation/byte-reader.ts'
+import { ByteWriter } from '#foundation/byte-writer.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import type { ByteReader } from './byte-reader.ts'
-import { malformed } from './byte-reader.ts'
-import { ByteWriter } from './byte-writer.ts'
+import { malformed, readId } from './gossip-reader.ts'
 import { checkFacts, NODE_MODES, NODE_ROLES, type NodeFacts, PROTOCOL_MAX, WEIGHT_PERCENT_MAX } from './facts.ts'
 
 /** As milliseconds since 1970 this is the year 10889. A node's first incarnation is the time of its start. */
@@ -27,10 +27,10 @@ const KINDS = ['alive', 'suspect', 'dead', 'left', 'removed'] as const
 export function encodeUpdate(update: Update): Buffer {
   const writer = new ByteWriter(128)
   writer.byte(KINDS.indexOf(update.kind))
-  writer.id(update.id)
+  writer.hex(update.id)
   if (update.kind !== 'removed') writer.number(update.incarnation)
   if (update.kind === 'alive') writeFacts(writer, update.facts)
-  if (update.kind === 'suspect') writer.id(update.from)
+  if (update.kind === 'suspect') writer.hex(update.from)
   return writer.finish()
 }
 
@@ -38,11 +38,11 @@ export function encodeUpdate(update: Update): Buffer {
 export function readUpdate(reader: ByteReader): Update {
   const kind = KINDS[reader.byte()]
   if (kind === undefined) throw malformed('an update is of no known kind')
-  const id = reader.id()
+  const id = readId(reader)
   if (kind === 'removed') return { kind, id }
   const incarnation = reader.number(INCARNATION_MAX)
   if (kind === 'alive') return { kind, id, incarnation, facts: readFacts(reader) }
-  if (kind === 'suspect') return { kind, id, incarnation, from: reader.id() }
+  if (kind === 'suspect') return { kind, id, incarnation, from: readId(reader) }
   return { kind, id, incarnation }
 }
 

@@ -1,6 +1,5 @@
-import type { NodeId } from '#foundation/ids.ts'
-
-/** Appends numbers, names and bytes to a buffer that grows. The formats are those of docs/formats/gossip.md. */
+/** Appends numbers, names and bytes to a buffer that grows: the values of docs/formats/gossip.md and
+ *  docs/formats/eventual-messages.md. */
 export class ByteWriter {
   #buffer: Buffer
   #length = 0
@@ -32,6 +31,25 @@ export class ByteWriter {
     this.#length += 1
   }
 
+  /** 64 bits with a sign, big-endian. */
+  signed64(value: bigint): void {
+    this.#reserve(8)
+    this.#length = this.#buffer.writeBigInt64BE(value, this.#length)
+  }
+
+  /** Bytes whose number the reader knows. */
+  raw(value: Uint8Array): void {
+    this.#reserve(value.length)
+    this.#buffer.set(value, this.#length)
+    this.#length += value.length
+  }
+
+  /** Their number, then the bytes. */
+  bytes(value: Uint8Array): void {
+    this.number(value.length)
+    this.raw(value)
+  }
+
   /** At most 255 characters of ASCII, their number first. */
   text(value: string): void {
     this.#reserve(1 + value.length)
@@ -39,15 +57,10 @@ export class ByteWriter {
     this.#length += 1 + this.#buffer.write(value, this.#length + 1, 'latin1')
   }
 
-  id(value: NodeId): void {
-    this.#reserve(16)
-    this.#length += this.#buffer.write(value, this.#length, 16, 'hex')
-  }
-
-  bytes(value: Uint8Array): void {
-    this.#reserve(value.length)
-    this.#buffer.set(value, this.#length)
-    this.#length += value.length
+  /** An even number of hexadecimal digits, which the reader knows. */
+  hex(value: string): void {
+    this.#reserve(value.length / 2)
+    this.#length += this.#buffer.write(value, this.#length, 'hex')
   }
 
   /** What was written. The writer must not be used afterwards. */
