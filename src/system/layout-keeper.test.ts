@@ -213,6 +213,23 @@ test('a class that gets other copies is read where its chunks are, and keeps mos
   assert.ok(all > 1.9 * next.partitions, `${all} copies stay`)
 })
 
+test('a layout that no class has any more is without the nodes that are gone, too, and then gone itself', async () => {
+  const members = [1, 2, 3, 4].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  await world.records.change((view) => updateClass(view, 'default', { copies: 2 }))
+  await world.keeper.look()
+  world.remove(4)
+  await world.keeper.look()
+  for (const name of ['3/1', '2/1'] as const) {
+    assert.ok(!world.holds(name, 4), `${name} is without it`)
+    assert.ok(world.pair(name).isChanging)
+  }
+  await world.settle()
+  await world.keeper.look()
+  assert.deepEqual([...world.records.view.layouts.keys()], ['2/1'])
+})
+
 test('it looks by itself until it is stopped, also after a failure', async () => {
   let isBroken = true
   const members = () => {

@@ -32,7 +32,8 @@ export function planLayouts(
   const classes = grown(view, able.length)
   const needed = new Set([...view.classes.values()].map((record) => layoutName(classes.get(record.name) ?? record)))
   const layouts = new Map<LayoutName, LayoutPair | undefined>()
-  for (const name of needed) {
+  // Those of no class too, as long as they are there: a node that is gone would be waited for, and what moves never settle.
+  for (const name of new Set([...needed, ...view.layouts.keys()])) {
     const pair = nextPair(view, name, { able, kept, ...options })
     if (pair !== undefined) layouts.set(name, pair)
   }
