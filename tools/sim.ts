@@ -1,4 +1,4 @@
-// npm run sim -- --seeds 10000 [--from 1] [--steps 500], or --seed 17 for one of them with its trace.
+// npm run sim -- --seeds 10000 [--from 1] [--steps 500], or --seed 17 [--log] for one of them with its trace, and what its nodes log.
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { simulateApart } from '../test/simulation/seeds-apart.ts'
@@ -16,28 +16,31 @@ async function main(): Promise<void> {
       from: { type: 'string', default: '1' },
       seed: { type: 'string' },
       steps: { type: 'string' },
+      log: { type: 'boolean', default: false },
     },
   })
   const steps = values.steps === undefined ? undefined : positive('steps', values.steps)
   if (values.seed === undefined) await runMany(positive('from', values.from), positive('seeds', values.seeds), steps)
-  else await runOne(positive('seed', values.seed), steps)
+  else await runOne(positive('seed', values.seed), steps, values.log)
 }
 
-async function runOne(seed: number, steps: number | undefined): Promise<void> {
-  const { trace, problems, counts, terms } = await simulate({ seed, ...(steps === undefined ? {} : { steps }) })
+async function runOne(seed: number, steps: number | undefined, isDetailed: boolean): Promise<void> {
+  const { form, trace, problems, counts, terms } = await simulate({ seed, isDetailed, ...(steps === undefined ? {} : { steps }) })
   for (const line of [...trace, ...problems]) console.log(line)
-  console.log(`seed ${seed}: ${JSON.stringify(counts)}, ${terms} terms, ${problems.length} problems`)
+  console.log(`seed ${seed} (${form}): ${JSON.stringify(counts)}, ${terms} terms, ${problems.length} problems`)
   if (problems.length > 0) process.exitCode = 1
 }
 
 async function runMany(from: number, count: number, steps: number | undefined): Promise<void> {
   const every = Math.min(availableParallelism(), count)
   const sums = { done: 0, acknowledged: 0, unknown: 0, terms: 0 }
+  const forms = new Map<string, number>()
   const failed: number[] = []
   const beganMs = performance.now()
   let toldMs = beganMs
-  const note = ({ seed, problems, counts, terms }: Report): void => {
+  const note = ({ seed, form, problems, counts, terms }: Report): void => {
     sums.done += 1
+    forms.set(form ?? 'broken off', (forms.get(form ?? 'broken off') ?? 0) + 1)
     sums.acknowledged += counts.acknowledged
     sums.unknown += counts.unknown
     sums.terms += terms
@@ -57,7 +60,7 @@ async function runMany(from: number, count: number, steps: number | undefined): 
   )
   const seconds = Math.round((performance.now() - beganMs) / 1_000)
   console.log(
-    `${sums.done} seeds in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.unknown} without an answer, ${sums.terms} terms, ${failed.length} failed`,
+    `${sums.done} seeds (${[...forms].map(([form, count]) => `${form} ${count}`).join(', ')}) in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.unknown} without an answer, ${sums.terms} terms, ${failed.length} failed`,
   )
   if (failed.length > 0) console.log(`One of them with its trace: npm run sim -- --seed ${failed[0]}`)
   if (failed.length > 0 || sums.done < count) process.exitCode = 1

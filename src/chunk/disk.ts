@@ -175,7 +175,7 @@ class DiskStore implements DiskChunkStore {
     this.#checkOpen()
     const firstByte = from === undefined ? 0 : Number.parseInt(from.slice(0, 2), 16)
     for (let byte = firstByte; byte < 256; byte += 1) {
-      const inFiles = await translated(this.#chunkFiles.idsIn(byte), 'list the chunks')
+      const inFiles = this.#chunkFiles.mayHave(byte) ? await translated(this.#chunkFiles.idsIn(byte), 'list the chunks') : []
       const packed = this.#packs.index.idsIn(byte)
       const ids = inFiles.length === 0 ? packed : [...packed, ...inFiles].toSorted()
       for (const id of ids) {

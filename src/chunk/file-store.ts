@@ -35,6 +35,9 @@ export class FileStore {
   readonly #reader: ChunkFileReader
   readonly #census = new FileCensus()
   readonly #counted: Promise<void>
+  /** Once all files were counted: the outer folders that have held one since the store was opened, by number. */
+  readonly #used = new Uint8Array(256)
+  #isCounted = false
   /** Inner folders, by the number that their four characters are, that this process has made durable. */
   readonly #durable = new Uint8Array(65_536)
   #incoming = 0
@@ -129,6 +132,11 @@ export class FileStore {
     return this.#reader.read(id, range, into)
   }
 
+  /** False if there surely is no id that begins with this byte: large chunks are few in most stores, and to look for them in all folders takes long. */
+  mayHave(firstByte: number): boolean {
+    return !this.#isCounted || this.#used[firstByte] === 1
+  }
+
   /** The ids that begin with this byte, in ascending order. */
   async idsIn(firstByte: number): Promise<ChunkId[]> {
     const outer = hex(firstByte)
@@ -165,6 +173,7 @@ export class FileStore {
 
   async #publish(id: ChunkId, pieces: Uint8Array[], modifiedMs: number): Promise<void> {
     const { files, incoming } = this.#options
+    this.#used[Number.parseInt(id.slice(0, 2), 16)] = 1
     const path = this.#pathOf(id)
     const inner = dirname(path)
     const temporaryPath = join(incoming, `${(this.#incoming += 1)}`)
@@ -193,6 +202,7 @@ export class FileStore {
         if (this.#closing) return
         this.#census.beginFolder(outer + inner)
         for (const id of await this.#idsInFolder(outer, inner)) {
+          this.#used[Number.parseInt(outer, 16)] = 1
           await turns.run(id, async () => {
             const facts = await files.facts(this.#pathOf(id))
             if (facts !== undefined) this.#census.count(id, payloadBytesOf(facts.sizeBytes) ?? 0, facts.sizeBytes)
@@ -201,6 +211,7 @@ export class FileStore {
       }
     }
     this.#census.finish()
+    this.#isCounted = true
   }
 }
 

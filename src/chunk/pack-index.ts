@@ -62,7 +62,9 @@ export class PackIndex {
 
   /** The ids that begin with this byte, in ascending order. */
   idsIn(firstByte: number): ChunkId[] {
-    return [...this.#shard(firstByte).ids()].toSorted()
+    const shard = this.#shard(firstByte)
+    // Of many lists of a small store most are of nothing.
+    return shard.size === 0 ? [] : [...shard.ids()].toSorted()
   }
 
   /** Entries of the ids that begin with this byte, as a checkpoint keeps them. */

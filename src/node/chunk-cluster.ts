@@ -3,6 +3,7 @@ import type { MemberView } from '#membership/member.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { chunkMethods } from '#replication/chunk-methods.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
@@ -34,6 +35,8 @@ export interface ChunkClusterOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
+  /** In threads of their own unless given. */
+  readonly digests?: Digests
   readonly figures?: ChunkFigures
 }
 
@@ -65,7 +68,7 @@ export class ChunkCluster {
   #work: LedWork[] = []
 
   constructor(options: ChunkClusterOptions) {
-    const { storage, cluster, clock, metrics } = options
+    const { storage, cluster, clock, metrics, digests = nodeDigests } = options
     const log = options.log.child({ part: 'chunks' })
     this.#log = log
     this.#leadership = cluster.leadership
@@ -79,7 +82,7 @@ export class ChunkCluster {
     this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log, ...layouts })
     const store = storage.chunks
     this.peers = chunkPeers(options, this.records)
-    const shared = { peers: this.peers, clock, digests: nodeDigests }
+    const shared = { peers: this.peers, clock, digests }
     const own = { self: cluster.id, local: store, records: this.records }
     this.chunks = new ReplicatedChunks({ ...shared, ...own, log, metrics, ...(limits === undefined ? {} : { limits }) })
     this.#reporter = new RepairReporter({
@@ -169,7 +172,7 @@ class NewestRecords implements SystemSource {
   }
 }
 
-function chunkPeers({ storage, cluster }: ChunkClusterOptions, records: SystemSource): ChunkPeers {
+function chunkPeers({ storage, cluster, digests = nodeDigests }: ChunkClusterOptions, records: SystemSource): ChunkPeers {
   let known: ReadonlyMap<NodeId, MemberView> | undefined
   cluster.onChange(() => (known = undefined))
   const find = (id: NodeId): MemberView | undefined => {
@@ -189,7 +192,7 @@ function chunkPeers({ storage, cluster }: ChunkClusterOptions, records: SystemSo
     store: storage.chunks,
     isHealthy: (id) => find(id)?.liveness === 'alive',
     takesChunks: (id) => records.view.nodes.get(id)?.state !== 'readonly',
-    digests: nodeDigests,
+    digests,
   })
 }
 

@@ -3,6 +3,7 @@ import type { ChunkStore } from '#chunk/store.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import type { Digests } from '#platform/digests.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import type { Random } from '#platform/random.ts'
 import type { SharedStamp } from '#platform/shared-stamp.ts'
@@ -27,6 +28,8 @@ export function assembleVolumes(
     readonly clock: Clock
     readonly random: Random
     readonly log: Log
+    /** In threads of their own unless given. */
+    readonly digests?: Digests
     readonly contentKeys?: ContentKeys
     /** The chunks of the cluster; this node's own unless given. */
     readonly cluster?: Pick<ChunkCluster, 'chunks' | 'classes'>
@@ -40,8 +43,8 @@ export function assembleVolumes(
 ): StrongVolumes {
   const { cluster, ...rest } = ports
   return new StrongVolumes({
-    ...rest,
     digests: nodeDigests,
+    ...rest,
     kv: storage.kv,
     chunks: cluster?.chunks.all ?? storage.chunks,
     classes: cluster?.classes,

@@ -8,8 +8,8 @@ const WAITING_BYTES_HIGH = 512 * 1024
 export interface MemoryNetworkOptions {
   readonly clock: Clock
   readonly random: SeededRandom
-  /** How long bytes are on their way, from a minimum to a maximum; 0 unless given. */
-  readonly delayMs?: readonly [min: number, max: number]
+  /** How long bytes are on their way, from a minimum to a maximum; 0 unless given. Asked each time. */
+  readonly delayMs?: () => readonly [min: number, max: number]
 }
 
 /** What a host shows to whoever it connects with. */
@@ -100,7 +100,7 @@ export class MemoryNetwork {
   }
 
   async delay(signal?: AbortSignal): Promise<void> {
-    const [min, max] = this.#options.delayMs ?? [0, 0]
+    const [min, max] = this.#options.delayMs?.() ?? [0, 0]
     if (max === 0) return
     await this.#options.clock.sleep(min + this.#options.random.fraction() * (max - min), signal)
   }

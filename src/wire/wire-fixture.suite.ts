@@ -60,7 +60,7 @@ export async function simulatePair(methods: WireMethods, options: SimulatedOptio
   const clock = new ManualClock()
   const random = new SeededRandom(options.seed ?? 1)
   const { delayMs, limits = {} } = options
-  const network = new MemoryNetwork({ clock, random, ...(delayMs === undefined ? {} : { delayMs }) })
+  const network = new MemoryNetwork({ clock, random, ...(delayMs === undefined ? {} : { delayMs: () => delayMs }) })
   const server = await WireServer.listen(
     { host: 'atlantic', port: 7402 },
     {

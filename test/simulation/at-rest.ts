@@ -2,10 +2,10 @@ import type { ChunkId } from '#foundation/ids.ts'
 import { parsePath } from '#foundation/path.ts'
 import { layoutName, classOf } from '#system/system-view.ts'
 import type { Volume } from '#volume/volume.ts'
-import { VOLUME } from './clients.ts'
 import type { SimulatedNode } from './simulated-node.ts'
+import { VOLUME } from './steps.ts'
 
-/** What is not yet as it has to be once nothing goes wrong any more: each chunk that files refer to lies at the nodes that the layout of its class names,
+/** What is not yet as it has to be once nothing goes wrong any more: each chunk that files refer to lies at the nodes that the layouts of its classes name,
  *  whole, and nowhere else; and no node has anything besides. Empty once all is well.
  *  @throws what the leader says while it can't answer */
 export async function unrest(
@@ -17,12 +17,21 @@ export async function unrest(
   const left: string[] = []
   for (const [name, pair] of view.layouts) if (pair.isChanging) left.push(`the layout ${name} changes`)
   const volume = await leader.volumes.open(VOLUME)
-  const { next } = view.layouts.get(layoutName(classOf(view, volume.info.policy.class))) ?? {}
-  if (next === undefined) return { left: ['there is no layout'], chunks: 0 }
   const wanted = await wantedChunks(volume)
   const missing = new Set<string>()
   const placed: (() => Promise<void>)[] = []
-  for (const chunk of wanted) for (const holder of next.holders(chunk)) missing.add(`${holder} ${chunk}`)
+  const referenced = await leader.volumes.referenced([...wanted])
+  for (const chunk of wanted) {
+    const classes = referenced.get(chunk) ?? []
+    // What is used twice keeps the classes that it had, too.
+    if (!classes.includes(volume.info.policy.class))
+      left.push(`${chunk} is of the classes ${classes.join()}, without the volume's`)
+    for (const name of classes) {
+      const holders = view.layouts.get(layoutName(classOf(view, name)))?.next.holders(chunk)
+      if (holders === undefined) left.push(`the class ${name} has no layout`)
+      for (const holder of holders ?? []) missing.add(`${holder} ${chunk}`)
+    }
+  }
   for (const { id, host, life } of nodes) {
     if (life === undefined) continue
     for await (const { id: chunk } of life.disk.list()) {

@@ -52,3 +52,16 @@ test('canary: results of changes that are forgotten are found', async () => {
 test('canary: a change that is sent again after a broken connection is found', async () => {
   assert.ok(await isFound({ isRepeated: true }))
 })
+
+test('canary: a log that is trimmed before anybody has what is in it on a disk is found', async () => {
+  const trimming = replacingAppend((log) => async (entry) => {
+    const outcome = await log.append(entry)
+    if (outcome === 'appended') void log.trim(entry.index).catch(() => {})
+    return outcome
+  })
+  assert.ok(await isFound(trimming))
+})
+
+test('canary: writes that one copy is enough for, where two are promised, are found', async () => {
+  assert.ok(await isFound({ isHasty: true }))
+})

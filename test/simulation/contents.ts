@@ -4,12 +4,24 @@ import { patched } from './file-group.ts'
 // A file is its value again and again; what is written over its beginning is a head.
 
 export const HEAD_BYTES = 16
-/** Small enough to be kept with the metadata, or so large that it is a chunk. */
+/** Small enough to be kept with the metadata. */
 const INLINE_BYTES = 500
-const CHUNK_BYTES = 6_000
+/** A chunk in a pack, among others. */
+const PACKED_BYTES = 6_000
+/** A chunk with a file of its own. */
+const FILED_BYTES = 300_000
+/** Of the volume. */
+export const CHUNK_SIZE_BYTES = 1024 * 1024
 
 export function contentOf(value: string, random: SeededRandom): Buffer {
-  return Buffer.alloc(random.chance(0.4) ? INLINE_BYTES : CHUNK_BYTES + random.below(CHUNK_BYTES), `${value}.`)
+  return Buffer.alloc(sizeOf(random), `${value}.`)
+}
+
+function sizeOf(random: SeededRandom): number {
+  const dice = random.fraction()
+  if (dice < 0.4) return INLINE_BYTES
+  if (dice < 0.97) return PACKED_BYTES + random.below(PACKED_BYTES)
+  return dice < 0.99 ? FILED_BYTES : CHUNK_SIZE_BYTES + FILED_BYTES
 }
 
 export function headOf(value: string): Buffer {

@@ -1,5 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { SeededRandom } from '#platform/seeded-random.ts'
+import type { Form } from './form.ts'
 import type { NodeTime } from './node-time.ts'
 import { GRACE_MS } from './settings.ts'
 import type { SimulatedNode } from './simulated-node.ts'
@@ -11,7 +12,9 @@ export interface FaultTargets {
   cut(from: SimulatedNode, to: SimulatedNode): void
   /** The node and the log don't reach each other. */
   cutLog(node: SimulatedNode): void
-  /** All of them reach each other, and the log. */
+  /** What is sent takes longer from now on, or as usual. */
+  slowDown(isSlow: boolean): void
+  /** All of them reach each other, and the log, as fast as usual. */
   mend(): void
   /** The process stands still, or goes on. */
   stand(node: SimulatedNode, isStill: boolean): void
@@ -32,16 +35,18 @@ const STILL_MS_MAX = 3_000
 export class Faults {
   readonly #targets: FaultTargets
   readonly #random: SeededRandom
-  /** The one whose disk loses bits: copies of the others are whole. */
-  readonly #rotten: SimulatedNode
+  readonly #form: Form
+  /** The one whose disk loses bits, or whose machine is lost: copies of the others are whole. */
+  readonly #doomed: SimulatedNode
   readonly #away = new Set<SimulatedNode>()
   readonly #still = new Set<SimulatedNode>()
   readonly #known = new Set<SimulatedNode>()
 
-  constructor(targets: FaultTargets, random: SeededRandom) {
+  constructor(targets: FaultTargets, options: { readonly random: SeededRandom; readonly form: Form }) {
     this.#targets = targets
-    this.#random = random
-    this.#rotten = this.#pick()
+    this.#random = options.random
+    this.#form = options.form
+    this.#doomed = this.#pick()
   }
 
   /** One step: mostly nothing. */
@@ -54,14 +59,17 @@ export class Faults {
     if (dice < 0.01) this.#crash(node)
     else if (dice < 0.014) this.#restart(node)
     else if (dice < 0.02) this.#pause(node)
-    else if (dice < 0.03) this.#isolate(node)
-    else if (dice < 0.04) this.#cutOneWay(node)
-    else if (dice < 0.047) this.#cutFromLog(node)
-    else if (dice < 0.07) this.#mend()
-    else if (dice < 0.076) this.#jump(node)
-    else if (dice < 0.082) this.#slowDown(node)
-    else if (dice < 0.088) this.#fill(node)
-    else if (dice < 0.096) await this.#rot()
+    else if (dice < 0.027) this.#isolate(node)
+    else if (dice < 0.037) this.#cutOneWay(node)
+    else if (dice < 0.044) this.#cutFromLog(node)
+    else if (dice < 0.048) this.#cutInTwo()
+    else if (dice < 0.052) this.#slowDownNetwork()
+    else if (dice < 0.075) this.#mend()
+    else if (dice < 0.081) this.#jump(node)
+    else if (dice < 0.087) this.#slowDown(node)
+    else if (dice < 0.093) this.#fill(node)
+    else if (dice < 0.096) this.#break(node)
+    else if (dice < 0.104) await this.#doom()
   }
 
   /** All lose their power at once, and everything is well again. */
@@ -72,8 +80,8 @@ export class Faults {
     for (const node of nodes) if (node.state === 'up' || node.state === 'starting') node.crash()
     this.#mend()
     for (const node of nodes) {
-      node.diskDelayMs = 0
-      node.diskFault = () => undefined
+      node.disks.delayMs = 0
+      node.disks.state = 'well'
       if (this.isKnown(node) && node.state === 'down') this.start(node)
     }
   }
@@ -95,7 +103,7 @@ export class Faults {
       await node.start()
       if (node.state !== 'up') return
       tell(`${node.host} starts`)
-      if (!this.#still.has(node)) this.#away.delete(node)
+      if (!this.#still.has(node) && node.disks.state !== 'broken') this.#away.delete(node)
     } catch (error) {
       if (!isShoalError(error)) throw error
       tell(`${node.host} can't start: ${error.message}`)
@@ -158,6 +166,26 @@ export class Faults {
     }
   }
 
+  /** Some reach each other, and the others each other. All reach the log: it may be in either part, or between them. */
+  #cutInTwo(): void {
+    const { nodes, cut, tell } = this.#targets
+    const away = nodes.filter((node) => node.state === 'up' && !this.#away.has(node)).slice(0, AWAY_MAX - this.#away.size)
+    if (away.length === 0) return
+    tell(`${away.map(({ host }) => host).join(' and ')} are cut off from the others`)
+    for (const node of away) this.#away.add(node)
+    const parts = [away, nodes.filter((node) => !away.includes(node))] as const
+    for (const one of parts[0])
+      for (const other of parts[1]) {
+        cut(one, other)
+        cut(other, one)
+      }
+  }
+
+  #slowDownNetwork(): void {
+    this.#targets.tell('the network is slow')
+    this.#targets.slowDown(true)
+  }
+
   #cutFromLog(node: SimulatedNode): void {
     if (!this.#mayGo(node)) return
     this.#targets.tell(`${node.host} doesn't reach the log`)
@@ -176,7 +204,8 @@ export class Faults {
   #mend(): void {
     this.#targets.tell('the network is whole')
     this.#targets.mend()
-    for (const node of this.#away) if (node.state === 'up' && !this.#still.has(node)) this.#away.delete(node)
+    for (const node of this.#away)
+      if (node.state === 'up' && !this.#still.has(node) && node.disks.state !== 'broken') this.#away.delete(node)
   }
 
   #jump(node: SimulatedNode): void {
@@ -186,18 +215,41 @@ export class Faults {
   }
 
   #slowDown(node: SimulatedNode): void {
-    node.diskDelayMs = node.diskDelayMs === 0 ? 1 + this.#random.below(150) : 0
-    this.#targets.tell(`calls to the disk of ${node.host} take up to ${node.diskDelayMs} ms`)
+    const { disks } = node
+    disks.delayMs = disks.delayMs === 0 ? 1 + this.#random.below(150) : 0
+    this.#targets.tell(`calls to the disk of ${node.host} take up to ${disks.delayMs} ms`)
   }
 
   #fill(node: SimulatedNode): void {
+    if (node.disks.state === 'broken') return
     const isFull = this.#random.chance(0.5)
     this.#targets.tell(`the disk of ${node.host} ${isFull ? 'is full' : 'has room'}`)
-    node.diskFault = (operation) => (isFull && operation === 'write' && this.#random.chance(0.5) ? 'no-space' : undefined)
+    node.disks.state = isFull ? 'full' : 'well'
+  }
+
+  /** It can't be written until the machine is switched off and on. */
+  #break(node: SimulatedNode): void {
+    if (!this.#mayGo(node)) return
+    this.#targets.tell(`the disk of ${node.host} fails`)
+    this.#away.add(node)
+    node.disks.state = 'broken'
+  }
+
+  async #doom(): Promise<void> {
+    if (this.#form === 'rot') await this.#rot()
+    else if (this.#form === 'loss') this.#lose()
   }
 
   async #rot(): Promise<void> {
-    this.#targets.tell(`${this.#rotten.host} loses a bit`)
-    await this.#rotten.damageChunks(this.#random)
+    this.#targets.tell(`${this.#doomed.host} loses a bit`)
+    await this.#doomed.damageChunks(this.#random)
+  }
+
+  #lose(): void {
+    const node = this.#doomed
+    if (node.state !== 'up' || !this.#mayGo(node)) return
+    this.#targets.tell(`${node.host} is lost for good`)
+    this.#away.add(node)
+    node.lose()
   }
 }

@@ -16,6 +16,15 @@ export type FileCall =
       readonly isNew: boolean
       readonly isKnown: boolean
     }
+  | {
+      readonly kind: 'replace'
+      readonly name: FileName
+      readonly value: string
+      /** What was there when the tag was read that it asks for. */
+      readonly seen: string
+      readonly isMatched: boolean
+      readonly isKnown: boolean
+    }
   | (Found & { readonly kind: 'patch'; readonly name: FileName; readonly value: string })
   | (Found & { readonly kind: 'remove'; readonly name: FileName })
   | (Found & { readonly kind: 'rename' | 'copy'; readonly name: FileName })
@@ -38,6 +47,7 @@ export const fileGroup: Model<Files, FileCall> = {
     if (call.kind === 'read') return state[call.name] === call.seen ? state : undefined
     if (call.kind === 'list') return call.seen.join() === namesIn(state).join() ? state : undefined
     if (call.kind === 'create') return created(state, call)
+    if (call.kind === 'replace') return replaced(state, call)
     const { name, isFound, isKnown } = call
     const value = state[name]
     if (isKnown && isFound !== (value !== null)) return undefined
@@ -55,6 +65,16 @@ function created(state: Files, { name, value, isNew, isKnown }: Extract<FileCall
   const isFree = state[name] === null
   if (isKnown && isNew !== isFree) return undefined
   return isFree ? { ...state, [name]: value } : state
+}
+
+/** Only where there was what was seen. A refusal says less: the same value may be there again, under another tag. */
+function replaced(
+  state: Files,
+  { name, value, seen, isMatched, isKnown }: Extract<FileCall, { kind: 'replace' }>,
+): Files | undefined {
+  if (isKnown && !isMatched) return state
+  if (state[name] === seen) return { ...state, [name]: value }
+  return isKnown ? undefined : state
 }
 
 /** A file whose beginning was overwritten: `value+head`. */

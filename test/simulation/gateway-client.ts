@@ -7,45 +7,33 @@ import type { Clock } from '#platform/clock.ts'
 import type { MemoryNetwork } from '#platform/memory-sockets.ts'
 import type { SeededRandom } from '#platform/seeded-random.ts'
 import { WirePeers } from '#wire/peers.ts'
-import { ROOT_KEY } from './settings.ts'
-import { CLIENT_PORT, CLUSTER_ID } from './simulated-node.ts'
+import type { Answer, Request } from './requests.ts'
+import { restHead, restMeaning } from './rest-requests.ts'
+import { S3Requests } from './s3-requests.ts'
 import type { SimulatedNode } from './simulated-node.ts'
+import { CLIENT_PORT, CLUSTER_ID } from './simulated-process.ts'
 
 export const CLIENT_HOST = '10.1.0.1'
 const CLIENT_ID = 'cc'.repeat(16) as NodeId
-const AUTHORIZATION = `Basic ${Buffer.from(`${ROOT_KEY.accessKey}:${ROOT_KEY.secretKey}`).toString('base64')}`
 /** A client doesn't wait for ever. */
 const PATIENCE_MS = 8_000
 const TRIES = 6
 const RETRY_MS = 200
 
-export interface Request {
-  readonly method: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
-  /** Below `/api/v1/`. */
-  readonly target: string
-  readonly content?: Buffer
+interface Exchanged {
+  readonly status: number
   /** Names and values in turn. */
-  readonly headers?: readonly string[]
-  /** By which it is known when it is sent again: as long as nobody knows whether it was done, it is. */
-  readonly key?: string
+  readonly headers: readonly string[]
+  readonly content: Buffer
 }
 
-/** What a client was told. `unknown`: nobody can say whether it was done. `refused`: it certainly wasn't. */
-export type Answer =
-  | { readonly kind: 'done'; readonly content: Buffer }
-  | { readonly kind: 'failed'; readonly code: string; readonly message: string }
-  | { readonly kind: 'refused' }
-  | { readonly kind: 'unknown' }
-
-/** What a node may say when it can't, and has changed nothing unless it says `ambiguous`. */
-const REFUSALS: ReadonlySet<string> = new Set(['UNAVAILABLE', 'TIMEOUT', 'BUSY', 'NO_SPACE', 'STORAGE_FAILED', 'CANCELLED'])
-
-/** Sends requests to the REST doors of nodes, the way their clients do, over a connection that can break. */
+/** Sends requests to the doors of nodes, the way their clients do, over a connection that can break. */
 export class GatewayClient {
   readonly #clock: Clock
   readonly #peers: WirePeers
   readonly #repeats: boolean
   readonly #pick: () => SimulatedNode
+  readonly #s3: S3Requests
   #requests = 0
 
   constructor(parts: {
@@ -59,6 +47,7 @@ export class GatewayClient {
     this.#pick = pick
     this.#clock = clock
     this.#repeats = repeats
+    this.#s3 = new S3Requests(clock)
     const uris = [nodeUri({ clusterId: CLUSTER_ID, nodeId: CLIENT_ID })]
     const connector = network.host(CLIENT_HOST, { kind: 'proven', uris })
     const identity = { clusterId: CLUSTER_ID, nodeId: CLIENT_ID, software: 'client' }
@@ -94,8 +83,7 @@ export class GatewayClient {
       () => {},
     )
     try {
-      const { status, content } = await this.#exchange(node, request, over.signal)
-      return answerOf(status, content)
+      return answerOf(request, await this.#exchange(node, request, over.signal))
     } catch (error) {
       if (!isShoalError(error) && !over.signal.aborted) throw error
       return { kind: isNothingBegun(error) ? 'refused' : 'unknown' }
@@ -104,40 +92,36 @@ export class GatewayClient {
     }
   }
 
-  async #exchange(
-    node: SimulatedNode,
-    { method, target, content = Buffer.alloc(0), headers = [], key }: Request,
-    signal: AbortSignal,
-  ): Promise<{ status: number; content: Buffer }> {
+  async #exchange(node: SimulatedNode, request: Request, signal: AbortSignal): Promise<Exchanged> {
     this.#requests += 1
-    const rawHeaders = ['Host', node.host, 'Authorization', AUTHORIZATION, 'Content-Length', String(content.length), ...headers]
-    if (key !== undefined) rawHeaders.push('Idempotency-Key', key)
+    const head = request.door === 's3' ? this.#s3.head(node.host, request) : restHead(node.host, request)
     const to = new ForwardOverWire(this.#peers, { host: node.host, port: CLIENT_PORT, nodeId: node.id })
     const answer = await to.send({
       head: {
-        server: 'base',
+        ...head,
         id: `request-${this.#requests}`,
         remoteAddress: CLIENT_HOST,
         isSecure: false,
         expectsContinue: false,
         httpVersion: '1.1',
-        method,
-        target: `/api/v1/${target}`,
-        rawHeaders,
+        method: request.method,
       },
-      content,
+      content: request.content ?? Buffer.alloc(0),
       body: undefined,
       signal,
     })
     const pieces = [answer.content]
     for await (const piece of answer.body) pieces.push(piece)
-    return { status: answer.status, content: Buffer.concat(pieces) }
+    return { status: answer.status, headers: answer.headers, content: Buffer.concat(pieces) }
   }
 }
 
-function answerOf(status: number, content: Buffer): Answer {
-  if (status < 300) return { kind: 'done', content }
-  const { code, detail, ambiguous } = JSON.parse(content.toString()) as { code: string; detail: string; ambiguous?: boolean }
-  if (!REFUSALS.has(code)) return { kind: 'failed', code, message: detail }
-  return { kind: ambiguous === true ? 'unknown' : 'refused' }
+function answerOf(request: Request, { status, headers, content }: Exchanged): Answer {
+  if (status < 300) return { kind: 'done', content, etag: headerOf(headers, 'ETag') }
+  return request.door === 's3' ? S3Requests.meaning(request, content) : restMeaning(content)
+}
+
+function headerOf(headers: readonly string[], wanted: string): string | undefined {
+  const at = headers.findIndex((name, index) => index % 2 === 0 && name.toLowerCase() === wanted.toLowerCase())
+  return at === -1 ? undefined : headers[at + 1]
 }

@@ -8,8 +8,6 @@ import type { Connector, Listeners, SocketKeys } from '#platform/sockets.ts'
 const WAITING_DATAGRAMS_MAX = 256
 const DELAY_MS_MAX = 400
 
-const NEVER = new Promise<never>(() => {})
-
 /** What one process has of the world: its timers, its sockets, and the answers of its disk. It may stand still for a while, as
  *  under SIGSTOP or on a machine that swaps, and it ends: then nothing that it has begun goes on, whatever it still waits for. */
 export class ProcessPorts {
@@ -60,7 +58,8 @@ export class ProcessPorts {
 
   /** Resolves when the process may go on: at once, unless it stands still; and never once it is over. */
   turn(): Promise<void> {
-    if (this.#isOver) return NEVER
+    // One of its own for each: whatever waits for one that all share would be kept for as long as that.
+    if (this.#isOver) return new Promise(() => {})
     return this.#going?.promise ?? Promise.resolve()
   }
 

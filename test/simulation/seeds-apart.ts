@@ -9,7 +9,9 @@ export interface Batch {
 
 export type Report = SimulationResult & { readonly seed: number }
 
-const BATCH = 10
+const BATCH = 50
+/** Nearly all of what a seed leaves behind is garbage by the time that so much has come together. */
+const YOUNG_MB = 64
 
 /** Simulates the seeds, a few in a thread and one thread after the other. @throws what ended a thread */
 export async function simulateApart(seeds: readonly number[], steps: number | undefined, onReport: (report: Report) => void) {
@@ -18,7 +20,10 @@ export async function simulateApart(seeds: readonly number[], steps: number | un
 
 function runBatch(batch: Batch, onReport: (report: Report) => void): Promise<void> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(new URL('seeds.worker.ts', import.meta.url), { workerData: batch })
+    const worker = new Worker(new URL('seeds.worker.ts', import.meta.url), {
+      workerData: batch,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     worker.on('message', onReport)
     worker.on('error', reject)
     worker.on('exit', () => resolve())

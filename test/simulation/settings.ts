@@ -12,10 +12,13 @@ export const ROOT_KEY: PrincipalKey = {
 /** For how long garbage is kept: longer than clocks are apart, and a write takes. */
 export const GRACE_MS = 2_000
 
+/** For how long an upload in parts may take. */
+export const UPLOAD_MS = 4_000
+
 /** Shorter than a node's own times, in the same proportions: a run lasts seconds. */
 export const TIMING = {
   limits: { replaceAfterMs: 500, writeMs: 3_000, readMs: 2_000, callMs: 1_000 },
-  layouts: { graceMs: 2_000, partitionBits: 8 },
+  layouts: { graceMs: 2_000, partitionBits: 6 },
   tracker: {
     pollMs: 200,
     retryMs: 500,
@@ -40,7 +43,7 @@ export async function simulatedConfig(): Promise<Config> {
       ...config,
       capacity: 1e12,
       changes: { ...config.changes, ringEntries: 10_000 },
-      uploads: { ...config.uploads, expiryMs: 4_000 },
+      uploads: { ...config.uploads, expiryMs: UPLOAD_MS },
       gc: { ...config.gc, graceMs: GRACE_MS, intervalMs: 1_000, sweepIntervalMs: 5_000 },
       limits: { ...config.limits, writeBufferBytes: 16 * 1024 * 1024 },
     }),

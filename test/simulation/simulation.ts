@@ -14,18 +14,23 @@ import { MemoryLog } from '#sharedlog/memory.ts'
 import type { Fault } from '#sharedlog/memory.ts'
 import { Administrator } from './administrator.ts'
 import { unrest } from './at-rest.ts'
-import { Clients, VOLUME } from './clients.ts'
+import { Clients } from './clients.ts'
 import { Connections } from './connections.ts'
+import { CHUNK_SIZE_BYTES } from './contents.ts'
 import type { Defects } from './defects.ts'
 import { Faults } from './faults.ts'
 import type { FileCall } from './file-group.ts'
 import { fileGroup } from './file-group.ts'
+import { formOf } from './form.ts'
+import type { Form } from './form.ts'
 import { CLIENT_HOST, GatewayClient } from './gateway-client.ts'
 import { isLinearizable } from './linearizability.ts'
 import { NodeTime } from './node-time.ts'
 import { simulatedConfig } from './settings.ts'
 import { SimulatedNode } from './simulated-node.ts'
-import type { World } from './simulated-node.ts'
+import type { Life, World } from './simulated-process.ts'
+import { VOLUME } from './steps.ts'
+import type { ProcessPorts } from './process-ports.ts'
 
 /** The last one is added on the way. */
 const NODES = 6
@@ -36,14 +41,20 @@ const STEPS = 400
 /** How long everything may take to be well once nothing goes wrong any more. */
 const CALM_MS = 180_000
 const LEASE_MS = 800
+/** How long what is sent takes, from a minimum to a maximum. */
+const DELAY_MS = [0, 10] as const
+const SLOW_DELAY_MS = [20, 250] as const
 
 export interface SimulationOptions {
   readonly seed: number
   readonly steps?: number
   readonly defects?: Defects
+  /** The trace has what the nodes log, too. */
+  readonly isDetailed?: boolean
 }
 
 export interface SimulationResult {
+  readonly form: Form | undefined
   /** What contradicts the promises. */
   readonly problems: readonly string[]
   readonly trace: readonly string[]
@@ -67,16 +78,19 @@ class Simulation {
   readonly #nodes: SimulatedNode[] = []
   readonly #times: NodeTime[] = []
   readonly #connections: Connections
-  readonly #cutLogs = new Set<SimulatedNode>()
+  /** Hosts that don't reach the log. */
+  readonly #cutLogs = new Set<string>()
   readonly #gateway: GatewayClient
   readonly #clients: Clients
   readonly #administrator: Administrator
   readonly #faults: Faults
+  readonly #form: Form
   readonly #trace: string[] = []
   readonly #problems: string[] = []
   readonly #underWay = new Set<Promise<void>>()
   #moment = 0
   #isCalm = false
+  #delayMs: readonly [min: number, max: number] = DELAY_MS
 
   constructor(options: SimulationOptions, config: Config) {
     const { seed, defects = {} } = options
@@ -84,17 +98,18 @@ class Simulation {
     this.#options = options
     const random = new SeededRandom(seed)
     this.#random = random
+    this.#form = formOf(random)
     this.#log = new MemoryLog({ clock, leaseMs: LEASE_MS })
-    const network = new MemoryNetwork({ clock, random, delayMs: [0, 10] })
+    const network = new MemoryNetwork({ clock, random, delayMs: () => this.#delayMs })
     const world: World = {
       clock,
       network,
       datagrams: this.#datagrams,
       config,
-      log: this.#report(silentLog),
+      log: this.#report(options.isDetailed === true ? this.#detailed() : silentLog),
       defects,
-      openLog: (node, time) => this.#log.client({ clock: time, fault: () => this.#logFault(node) }),
-      others: (of) => this.#nodes.filter((node) => node !== of),
+      openLog: (host, ports) => this.#log.client({ clock: ports.clock, fault: () => this.#logFault(host, ports) }),
+      hosts: () => this.#nodes.map(({ host }) => host),
     }
     for (let at = 0; at < NODES; at += 1) {
       const time = new NodeTime(clock, random.below(21) - 10)
@@ -104,9 +119,11 @@ class Simulation {
     this.#connections = new Connections(network, [CLIENT_HOST, ...this.#nodes.map(({ host }) => host)])
     this.#datagrams.loses = (from, to) => this.#connections.isCut(from.host, to.host) || (!this.#isCalm && random.chance(0.05))
     this.#gateway = new GatewayClient({ clock, network, random, repeats: defects.isRepeated === true, pick: () => this.#pick() })
-    this.#clients = new Clients({ random, now: () => this.#tick(), gateway: this.#gateway })
-    this.#faults = new Faults(this.#faultTargets(), random)
+    this.#clients = new Clients({ random, clock, now: () => this.#tick(), gateway: this.#gateway })
+    this.#faults = new Faults(this.#faultTargets(), { random, form: this.#form })
     this.#administrator = new Administrator({
+      form: this.#form,
+      isHasty: defects.isHasty === true,
       nodes: this.#nodes,
       spare: this.#nodes[NODES - 1] as SimulatedNode,
       gateway: this.#gateway,
@@ -137,17 +154,20 @@ class Simulation {
     for (const node of this.#nodes) if (node.state === 'up') node.crash()
     const { counts, wrong } = this.#clients
     const endMs = this.#clock.monotonicMs()
-    return { problems: [...wrong, ...this.#problems], trace: this.#trace, counts, terms, chunks, endMs }
+    const form = this.#form
+    return { form, problems: [...wrong, ...this.#problems], trace: this.#trace, counts, terms, chunks, endMs }
   }
 
   /** What nodes say that somebody listens to. */
-  #report(silent: Log): Log {
+  #report(told: Log): Log {
     const report: Log = {
-      ...silent,
-      info: (message, { node } = {}) => {
-        if (message.startsWith('nothing that a node holds is needed')) this.#administrator.hearDrained(String(node))
+      ...told,
+      info: (message, fields) => {
+        told.info(message, fields)
+        if (message.startsWith('nothing that a node holds is needed')) this.#administrator.hearDrained(String(fields?.['node']))
       },
       error: (message, fields) => {
+        told.error(message, fields)
         const error = fields?.['error']
         if (error instanceof Error && !isShoalError(error)) this.#problems.push(`a node reports: ${message}: ${error.stack}`)
       },
@@ -156,10 +176,18 @@ class Simulation {
     return report
   }
 
-  async #logFault(node: SimulatedNode): Promise<Fault | undefined> {
+  /** All that nodes say. */
+  #detailed(): Log {
+    const shown = (_: string, value: unknown): unknown => (value instanceof Error ? value.message : value)
+    const tell = (message: string, fields?: object): void => this.#tell(`  ${message} ${JSON.stringify(fields ?? {}, shown)}`)
+    const log: Log = { debug: tell, info: tell, warn: tell, error: tell, child: () => log }
+    return log
+  }
+
+  async #logFault(host: string, ports: ProcessPorts): Promise<Fault | undefined> {
     await this.#clock.sleep(this.#random.below(15))
-    await node.life?.ports.turn()
-    if (this.#cutLogs.has(node)) return 'request-lost'
+    await ports.turn()
+    if (this.#cutLogs.has(host)) return 'request-lost'
     if (this.#isCalm || !this.#random.chance(0.02)) return undefined
     return (['request-lost', 'answer-lost', 'request-late'] as const)[this.#random.below(3)]
   }
@@ -169,9 +197,11 @@ class Simulation {
       nodes: this.#nodes,
       times: this.#times,
       cut: (from, to) => this.#connections.cut(from.host, to.host),
-      cutLog: (node) => void this.#cutLogs.add(node),
+      cutLog: ({ host }) => void this.#cutLogs.add(host),
+      slowDown: (isSlow) => (this.#delayMs = isSlow ? SLOW_DELAY_MS : DELAY_MS),
       mend: () => {
         this.#cutLogs.clear()
+        this.#delayMs = DELAY_MS
         this.#connections.mend()
       },
       stand: (node, isStill) => {
@@ -197,7 +227,10 @@ class Simulation {
       if (leader !== undefined && pair?.next.nodes.length === NODES - 1 && !pair.isChanging) break
       await this.#clock.sleep(100)
     }
-    await this.#persistently(({ volumes }) => volumes.create(VOLUME, {}, { principal: 'founder' }).then(() => {}))
+    await this.#persistently(({ volumes }) =>
+      volumes.create(VOLUME, { chunkSizeBytes: CHUNK_SIZE_BYTES }, { principal: 'founder' }).then(() => {}),
+    )
+    await this.#administrator.prepare()
   }
 
   async #client(name: string): Promise<void> {
@@ -218,7 +251,7 @@ class Simulation {
   }
 
   /** A volume that counts as opened is as it was last changed, whoever changed it. */
-  async #compareOpened({ volumes }: NonNullable<SimulatedNode['life']>): Promise<void> {
+  async #compareOpened({ volumes }: Life): Promise<void> {
     const before = await volumes.find(VOLUME)
     const opened = (await volumes.open(VOLUME)).info
     const after = await volumes.find(VOLUME)
@@ -256,13 +289,13 @@ class Simulation {
 
   async #check(): Promise<void> {
     for (const node of this.#nodes)
-      if (this.#faults.isKnown(node) && node.state !== 'up' && node.state !== 'removed')
+      if (this.#faults.isKnown(node) && node.state !== 'up' && node.state !== 'removed' && node.state !== 'lost')
         this.#problems.push(`${node.host} is ${node.state}`)
     for (const node of this.#nodes.filter(({ state }) => state === 'up')) {
       for (let at = 0; at < GROUPS; at += 1)
         for (const name of ['a', 'b'] as const)
           await this.#surely(`group-${at}/${name} can't be read at ${node.host}`, () =>
-            this.#clients.read({ client: 'last', group: `group-${at}`, name, node }),
+            this.#clients.read({ client: 'last', group: `group-${at}`, name, node }, 'rest'),
           )
       await this.#surely(`the setting can't be read at ${node.host}`, () => this.#clients.readSetting({ client: 'last', node }))
     }
@@ -283,12 +316,12 @@ class Simulation {
     this.#problems.push(otherwise)
   }
 
-  #leader(): SimulatedNode['leads'] {
+  #leader(): Life | undefined {
     return this.#nodes.find((node) => node.leads !== undefined)?.leads
   }
 
   /** With whoever leads, again and again until it is done. */
-  async #persistently(run: (life: NonNullable<SimulatedNode['leads']>) => Promise<void>): Promise<void> {
+  async #persistently(run: (life: Life) => Promise<void>): Promise<void> {
     for (;;) {
       const leader = this.#leader()
       try {

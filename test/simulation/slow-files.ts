@@ -1,23 +1,64 @@
 import type { Files, OpenFile } from '#platform/files.ts'
-
-const SLOW: ReadonlySet<string> = new Set(['read', 'write', 'datasync', 'writeThrough', 'open', 'rename', 'remove', 'syncFolder'])
+import { publishThrough } from '#platform/publish.ts'
 
 /** Files on a medium that takes its time. */
 export function slowFiles(files: Files, delay: () => Promise<void>): Files {
-  return slowed(files, delay, (opened) => slowed(opened as OpenFile, delay))
+  const slow: Files = {
+    async open(...how) {
+      await delay()
+      return slowFile(await files.open(...how), delay)
+    },
+    async read(path) {
+      await delay()
+      return files.read(path)
+    },
+    publish: (...what) => publishThrough(slow, ...what),
+    async rename(from, to) {
+      await delay()
+      return files.rename(from, to)
+    },
+    async remove(path) {
+      await delay()
+      return files.remove(path)
+    },
+    list: (path) => files.list(path),
+    facts: (path) => files.facts(path),
+    setModified: (path, modifiedMs) => files.setModified(path, modifiedMs),
+    createFolder: (path, mode) => files.createFolder(path, mode),
+    makeFolder: (path, mode) => files.makeFolder(path, mode),
+    async syncFolder(path) {
+      await delay()
+      return files.syncFolder(path)
+    },
+    space: (path) => files.space(path),
+  }
+  return slow
 }
 
-function slowed<T extends object>(slow: T, delay: () => Promise<void>, opened?: (file: unknown) => unknown): T {
-  return new Proxy(slow, {
-    get: (target, name) => {
-      const value: unknown = Reflect.get(target, name)
-      if (typeof value !== 'function') return value
-      if (!SLOW.has(String(name))) return value.bind(target) as unknown
-      return async (...given: unknown[]): Promise<unknown> => {
-        await delay()
-        const result: unknown = await Reflect.apply(value, target, given)
-        return name === 'open' && opened !== undefined ? opened(result) : result
-      }
+function slowFile(file: OpenFile, delay: () => Promise<void>): OpenFile {
+  const slow: OpenFile = {
+    path: file.path,
+    async read(target, position) {
+      await delay()
+      return file.read(target, position)
     },
-  })
+    async write(pieces, position) {
+      await delay()
+      return file.write(pieces, position)
+    },
+    async writeThrough(pieces, position) {
+      await slow.write(pieces, position)
+      await slow.datasync()
+    },
+    async datasync() {
+      await delay()
+      return file.datasync()
+    },
+    truncate: (sizeBytes) => file.truncate(sizeBytes),
+    facts: () => file.facts(),
+    setModified: (modifiedMs) => file.setModified(modifiedMs),
+    tryLock: () => file.tryLock(),
+    close: () => file.close(),
+  }
+  return slow
 }
