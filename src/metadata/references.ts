@@ -58,12 +58,14 @@ export function retainChunk(tx: Transaction, chunk: ChunkId, className: string):
   tx.put(referenceKey(chunk), encodeReference({ count: count + 1, zeroAtMs: 0, classes: withClass(classes, className) }))
 }
 
-/** Something that uses `chunk` is of class `className` now. */
-export function noteClass(tx: Transaction, chunk: ChunkId, className: string): void {
+/** Something that uses `chunk` is of class `className` now. @returns whether that wasn't known yet */
+export function noteClass(tx: Transaction, chunk: ChunkId, className: string): boolean {
   const before = findReference(tx, chunk)
-  if (before === undefined) return
+  if (before === undefined) return false
   const classes = before.count === 1 ? [className] : withClass(before.classes, className)
-  if (classes.join() !== before.classes.join()) tx.put(referenceKey(chunk), encodeReference({ ...before, classes }))
+  if (classes.join() === before.classes.join()) return false
+  tx.put(referenceKey(chunk), encodeReference({ ...before, classes }))
+  return true
 }
 
 /** One extent fewer uses `chunk`; with none left it goes onto the garbage list. @throws CORRUPT if none was counted */

@@ -83,6 +83,23 @@ test('what a volume has is of its new class when it has got one, in as many step
   assert.deepEqual(await classesOf(fixture, shared), ['archive', 'default'])
 })
 
+test('an upload that is committed while its volume gets another class is of that one, at whatever moment', async () => {
+  for (let moment = 0; moment < 40; moment += 1) {
+    const fixture = await openClasses()
+    const { volumes } = fixture
+    const opened = await volumes.open('docs')
+    const { id } = await opened.beginUpload(p('/new'), { caller })
+    await opened.writePart(id, { number: 1, body: bodyOf(pattern(50_000)) })
+    const updated = volumes.update('docs', { class: 'archive' }, caller)
+    for (let at = 0; at < moment; at += 1) await Promise.resolve()
+    await Promise.all([updated, opened.commitUpload(id, { caller, expected: {} })])
+    const located = await opened.locate(p('/new'))
+    const chunks = located?.extents.flatMap(({ chunk }) => chunk ?? []) ?? []
+    assert.equal(chunks.length, 1)
+    assert.deepEqual(await classesOf(fixture, chunks[0] as ChunkId), ['archive'], `after ${moment} turns`)
+  }
+})
+
 test('a check of everything finds nothing wrong with chunks of several classes', async () => {
   const fixture = await openClasses()
   const { volumes, stores, chunks } = fixture
