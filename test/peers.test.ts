@@ -69,7 +69,7 @@ test('what a mixed run put before it began is left out', () => {
 
 test('a process may have any name', () => {
   const line = `42 (a) S (b) R 1 7 7 0 -1 0 0 0 0 0 150 50 0 0 20 0 1 0 5 1000000 25 ${'0 '.repeat(27)}`
-  assert.deepEqual(parseStat(line), { group: 7, cpuSeconds: 2, rssBytes: 102_400 })
+  assert.deepEqual(parseStat(line), { parent: 1, group: 7, cpuSeconds: 2, rssBytes: 102_400 })
 })
 
 test('a group is its leader and all that it starts, and what has ended counts on', async () => {

@@ -4,6 +4,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CLUSTER_CONTESTANTS } from './peers/cluster-contestants.ts'
 import { type Contestant, CONTESTANTS } from './peers/contestants.ts'
 import { CACHE, findProgram, type Program } from './peers/programs.ts'
 import { type ContestantReport, type Report, toMarkdown } from './peers/report.ts'
@@ -11,7 +12,6 @@ import { runWarp, type RunResult } from './peers/run-warp.ts'
 import { killServers, startServer } from './peers/server.ts'
 import { type Workload, workloads } from './peers/workloads.ts'
 
-const NAMES = CONTESTANTS.map(({ name }) => name)
 const DURATION_SECONDS_MAX = 300
 const OBJECTS_MAX = 10_000_000
 
@@ -21,6 +21,7 @@ const { values } = parseArgs({
     workload: { type: 'string' },
     duration: { type: 'string', default: '10s' },
     objects: { type: 'string', default: '200000' },
+    nodes: { type: 'string', default: '1' },
     bin: { type: 'string' },
     out: { type: 'string' },
     'peer-defaults': { type: 'boolean', default: false },
@@ -29,7 +30,10 @@ const { values } = parseArgs({
 })
 const durationSeconds = numberWithin('--duration', values.duration.replace(/s$/, ''), DURATION_SECONDS_MAX)
 const objects = numberWithin('--objects', values.objects, OBJECTS_MAX)
-const all = workloads({ objects })
+if (values.nodes !== '1' && values.nodes !== '3') stop('--nodes takes 1 or 3.')
+const nodes = Number(values.nodes)
+const contestants = nodes === 1 ? CONTESTANTS : CLUSTER_CONTESTANTS
+const all = workloads({ objects, nodes })
 if (values.help) {
   console.log(help())
   process.exit(0)
@@ -37,7 +41,7 @@ if (values.help) {
 if (process.platform !== 'linux') stop('Memory and processor time are read from /proc, which only Linux has.')
 const matched = !values['peer-defaults']
 const chosen = pick('--workload', values.workload, all)
-const wanted = pick('--only', values.only, CONTESTANTS)
+const wanted = pick('--only', values.only, contestants)
 const out = resolve(values.out ?? join(CACHE, 'results', `${new Date().toISOString().slice(0, 19).replaceAll(':', '-')}.md`))
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(130))
@@ -160,10 +164,11 @@ function help(): string {
   return [
     'npm run bench:peers -- [OPTIONS]: Shoal and other S3 servers under the same load, on this machine only',
     '',
-    `  --only NAMES        some of ${NAMES.join(',')}`,
+    `  --only NAMES        some of ${contestants.map(({ name }) => name).join(',')}`,
     `  --workload NAMES    some of ${all.map(({ name }) => name).join(',')}`,
     `  --duration 10s      of each run, ${DURATION_SECONDS_MAX}s at most`,
     '  --objects 200000    for the listing',
+    '  --nodes 1           or 3: a cluster of each, all its nodes on this machine, in which what is acknowledged survives the loss of one',
     '  --bin DIR           where warp, minio, weed, versitygw and garage are',
     '  --out FILE          the table; the figures go beside it, as .json',
     '  --peer-defaults     peers as they come, instead of set to flush what they acknowledge',

@@ -40,7 +40,7 @@ export const CONTESTANTS: readonly Contestant[] = [
     cook: ({ folder, ports }) => ({
       command: [process.execPath, ...NODE_FLAGS, 'src/main.ts', 'serve', '--data', join(folder, 'data'), '--port', `${ports[0]}`],
       environment: { SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY, SHOAL_ROOT_SECRET_KEY: SECRET_KEY, SHOAL_LOG_LEVEL: 'warn' },
-      s3Port: (ports[0] ?? 0) + 1,
+      s3Ports: [(ports[0] ?? 0) + 1],
     }),
   },
   {
@@ -59,7 +59,7 @@ export const CONTESTANTS: readonly Contestant[] = [
         MINIO_BROWSER: 'off',
         MINIO_UPDATE: 'off',
       },
-      s3Port: ports[0] ?? 0,
+      s3Ports: [ports[0] ?? 0],
     }),
   },
   {
@@ -107,7 +107,7 @@ export const CONTESTANTS: readonly Contestant[] = [
           'posix',
           join(folder, 'data'),
         ],
-        s3Port: ports[0] ?? 0,
+        s3Ports: [ports[0] ?? 0],
       }
     },
   },
@@ -150,7 +150,7 @@ function cookSeaweedfs({ path, folder, ports, matched }: CookOptions): Recipe {
       '-s3.port.lance=0',
       `-s3.config=${keys}`,
     ],
-    s3Port: s3 ?? 0,
+    s3Ports: [s3 ?? 0],
     leftovers: [
       `/tmp/seaweedfs-master-grpc-${masterGrpc}.sock`,
       `/tmp/seaweedfs-volume-grpc-${volumeGrpc}.sock`,
@@ -162,7 +162,7 @@ function cookSeaweedfs({ path, folder, ports, matched }: CookOptions): Recipe {
     prepare() {
       if (configured) return
       const shell: [string, ...string[]] = [path, 'shell', `-master=127.0.0.1:${master}.${masterGrpc}`]
-      const said = administer([...shell, `-filer=127.0.0.1:${filer}.${filerGrpc}`], folder, FSYNC_EVERYTHING)
+      const said = administer([...shell, `-filer=127.0.0.1:${filer}.${filerGrpc}`], folder, { input: FSYNC_EVERYTHING })
       configured = /"fsync": *true/.test(said)
     },
   }
@@ -198,7 +198,7 @@ function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
   return {
     command: [path, '-c', configuration, 'server'],
     environment: { RUST_LOG: 'garage=warn' },
-    s3Port: s3 ?? 0,
+    s3Ports: [s3 ?? 0],
     prepare() {
       while (steps[0] !== undefined) {
         steps[0]()

@@ -10,6 +10,7 @@ const SAMPLE_MS = 100
 const MEMBERS_EVERY = 10
 
 export interface ProcessStat {
+  readonly parent: number
   readonly group: number
   readonly cpuSeconds: number
   readonly rssBytes: number
@@ -20,7 +21,12 @@ export function parseStat(line: string): ProcessStat {
   const fields = line.slice(line.lastIndexOf(')') + 2).split(' ')
   // fields[0] is the third of the manual, the state.
   const field = (number: number): number => Number(fields[number - 3])
-  return { group: field(5), cpuSeconds: (field(14) + field(15)) / TICKS_PER_SECOND, rssBytes: field(24) * PAGE_BYTES }
+  return {
+    parent: field(4),
+    group: field(5),
+    cpuSeconds: (field(14) + field(15)) / TICKS_PER_SECOND,
+    rssBytes: field(24) * PAGE_BYTES,
+  }
 }
 
 interface Sample {
@@ -39,7 +45,7 @@ export class ProcessUsage {
   #members: readonly number[] = []
   #timer: NodeJS.Timeout | undefined
 
-  /** Of the process group `group`, the id of the process that leads it. */
+  /** Of the process group `group`, the id of the process that leads it, and of all that its members have started. */
   constructor(group: number) {
     this.#group = group
   }
@@ -88,7 +94,7 @@ export class ProcessUsage {
     let rssBytes = 0
     for (const pid of this.#members) {
       const stat = readStat(pid)
-      if (stat?.group !== this.#group) continue
+      if (stat === undefined) continue
       this.#cpuSeconds.set(pid, stat.cpuSeconds)
       rssBytes += stat.rssBytes
     }
@@ -104,12 +110,17 @@ function machineCpuSeconds(): number {
   return (user + nice + system + interrupts + softInterrupts) / TICKS_PER_SECOND
 }
 
-/** The processes of `group`. */
+/** The processes of `group`, and their children, also those that have a group of their own. */
 export function membersOf(group: number): number[] {
-  return readdirSync('/proc')
+  const stats = readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => readStat(pid)?.group === group)
+    .map((name) => ({ pid: Number(name), stat: readStat(Number(name)) }))
+  const members = new Set(stats.filter(({ stat }) => stat?.group === group).map(({ pid }) => pid))
+  for (let before = 0; before < members.size;) {
+    before = members.size
+    for (const { pid, stat } of stats) if (stat !== undefined && members.has(stat.parent)) members.add(pid)
+  }
+  return [...members]
 }
 
 function readStat(pid: number): ProcessStat | undefined {

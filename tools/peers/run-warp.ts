@@ -52,7 +52,12 @@ export async function runWarp(options: {
     ]
     usage.start()
     const output = await load(warp, {
-      args: [...shown, `--host=127.0.0.1:${server.s3Port}`, '--no-color', `--benchdata=${run}`],
+      args: [
+        ...shown,
+        `--host=${server.s3Ports.map((port) => `127.0.0.1:${port}`).join(',')}`,
+        '--no-color',
+        `--benchdata=${run}`,
+      ],
       timeoutMs: PREPARATION_MS_MAX + durationSeconds * 1000,
       started(group) {
         generator = new ProcessUsage(group)

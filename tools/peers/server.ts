@@ -15,9 +15,11 @@ export const ACCESS_KEY = 'GK0123456789abcdef01234567'
 export const SECRET_KEY = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'
 export const REGION = 'us-east-1'
 
-const READY_MS_MAX = 60_000
+/** Three nodes begin one after the other, and then make their layout. */
+const READY_MS_MAX = 120_000
 const POLL_MS = 200
-const STOP_MS_MAX = 10_000
+/** Three nodes that stop hand over to each other first. */
+const STOP_MS_MAX = 20_000
 const LOG_BYTES_SHOWN = 2_000
 // What was killed a moment ago may still be writing.
 const REMOVAL = { recursive: true, force: true, maxRetries: 5, retryDelay: POLL_MS }
@@ -26,7 +28,10 @@ const REMOVAL = { recursive: true, force: true, maxRetries: 5, retryDelay: POLL_
 export interface Recipe {
   readonly command: readonly [program: string, ...args: string[]]
   readonly environment?: Readonly<Record<string, string>>
-  readonly s3Port: number
+  /** How it is shown, where that says more than the command. */
+  readonly shown?: string
+  /** One for each node. */
+  readonly s3Ports: readonly number[]
   /** What has to be done once it runs and before its S3 door answers; waited for, and tried again until it succeeds. */
   readonly prepare?: () => void
   /** Files that it makes elsewhere than in its folder, and leaves. */
@@ -36,7 +41,7 @@ export interface Recipe {
 export interface Server {
   /** The process group. */
   readonly group: number
-  readonly s3Port: number
+  readonly s3Ports: readonly number[]
   readonly command: string
   /** Goes with it. */
   readonly folder: string
@@ -48,7 +53,7 @@ const running = new Map<number, readonly string[]>()
 
 export async function startServer(cook: (folder: string, ports: readonly number[]) => Recipe): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-peers-'))
-  const { command, environment, s3Port, prepare, leftovers = [] } = cook(folder, await freePorts())
+  const { command, environment, s3Ports, shown, prepare, leftovers = [] } = cook(folder, await freePorts())
   const traces = [folder, ...leftovers]
   const logFile = join(folder, 'log')
   const log = openSync(logFile, 'w')
@@ -64,7 +69,7 @@ export async function startServer(cook: (folder: string, ports: readonly number[
   const group = child.pid ?? 0
   if (group !== 0) running.set(group, traces)
   try {
-    await untilReady(s3Port, prepare, () => {
+    await untilReady(s3Ports, prepare, () => {
       if (failure !== undefined) throw failure
       if (hasEnded(child)) throw new Error(`it ended with ${child.exitCode ?? child.signalCode}`)
     })
@@ -75,8 +80,8 @@ export async function startServer(cook: (folder: string, ports: readonly number[
   }
   return {
     group,
-    s3Port,
-    command: [basename(program), ...args].join(' ').replaceAll(folder, 'FOLDER'),
+    s3Ports,
+    command: (shown ?? [basename(program), ...args].join(' ')).replaceAll(folder, 'FOLDER'),
     folder,
     stop: () => end(child, traces),
   }
@@ -115,16 +120,10 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
-/** Until a bucket can be made and an object stored, read and removed: some answer long before that. */
-async function untilReady(s3Port: number, prepare: Recipe['prepare'], assertRunning: () => void): Promise<void> {
-  const client = new Client({
-    endPoint: '127.0.0.1',
-    port: s3Port,
-    useSSL: false,
-    accessKey: ACCESS_KEY,
-    secretKey: SECRET_KEY,
-    region: REGION,
-  })
+/** Until a bucket can be made and an object stored and removed at each door: some answer long before that. */
+async function untilReady(s3Ports: readonly number[], prepare: Recipe['prepare'], assertRunning: () => void): Promise<void> {
+  const keys = { accessKey: ACCESS_KEY, secretKey: SECRET_KEY, region: REGION }
+  const clients = s3Ports.map((port) => new Client({ endPoint: '127.0.0.1', port, useSSL: false, ...keys }))
   const bucket = 'shoal-peers-ready'
   const deadlineMs = performance.now() + READY_MS_MAX
   for (;;) {
@@ -132,9 +131,11 @@ async function untilReady(s3Port: number, prepare: Recipe['prepare'], assertRunn
     assertRunning()
     try {
       prepare?.()
-      if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, REGION)
-      await client.putObject(bucket, 'ready', 'ready')
-      await client.removeObject(bucket, 'ready')
+      for (const client of clients) {
+        if (!(await client.bucketExists(bucket))) await client.makeBucket(bucket, REGION)
+        await client.putObject(bucket, 'ready', 'ready')
+        await client.removeObject(bucket, 'ready')
+      }
       return
     } catch (error) {
       if (performance.now() > deadlineMs) throw new Error(`not ready within ${READY_MS_MAX} ms: ${(error as Error).message}`)
@@ -142,25 +143,30 @@ async function untilReady(s3Port: number, prepare: Recipe['prepare'], assertRunn
   }
 }
 
-/** Runs a command of a peer's that administers it, with `input`. @throws unless it succeeds, with what it said. */
-export function administer(command: readonly [string, ...string[]], folder: string, input = ''): string {
+/** Runs a command that administers a server, with `input`. @throws unless it succeeds, with what it said. */
+export function administer(
+  command: readonly [string, ...string[]],
+  folder: string,
+  { input = '', environment = {} }: { readonly input?: string; readonly environment?: Readonly<Record<string, string>> } = {},
+): string {
   const [program, ...args] = command
   const { status, stdout, stderr, error } = spawnSync(program, args, {
     input,
     encoding: 'utf8',
     timeout: STOP_MS_MAX,
-    env: { ...process.env, HOME: folder },
+    env: { ...process.env, HOME: folder, ...environment },
   })
   if (status !== 0) throw new Error(error?.message ?? `${stderr}${stdout}`.trim())
   return stdout
 }
 
-const PORTS = 10
+/** Of three nodes of any of them. */
+const PORTS = 40
 
-/** Ten ports in a row, free now, below those that the system hands out by itself. */
+/** Ports in a row, free now, below those that the system hands out by itself. */
 async function freePorts(): Promise<number[]> {
   for (;;) {
-    const base = 12_000 + PORTS * randomInt(1_900)
+    const base = 12_000 + PORTS * randomInt(450)
     const ports = Array.from({ length: PORTS }, (_, index) => base + index)
     const bound = await Promise.all(ports.map(canListen))
     if (bound.every(Boolean)) return ports

@@ -1,0 +1,225 @@
+// The same on three nodes, each in processes of its own on this machine: how each keeps what it acknowledges on several of them.
+
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
+import type { Contestant, CookOptions } from './contestants.ts'
+import { ACCESS_KEY, administer, type Recipe, REGION, SECRET_KEY } from './server.ts'
+
+const NODES = [0, 1, 2] as const
+const ZONES = ['a', 'b', 'c'] as const
+/** Of Shoal: a node has its base port and seven more. */
+const PORTS_EACH = 8
+
+export const CLUSTER_CONTESTANTS: readonly Contestant[] = [
+  {
+    name: 'shoal',
+    program: undefined,
+    durability: {
+      byDefault: 'three copies of contents, acknowledged by two; metadata by two of three etcds; all flushed',
+      matched: 'its default: three copies of contents, acknowledged by two; metadata by two of three etcds; all flushed',
+      flushes: { byDefault: true, matched: true },
+    },
+    cook: cookShoal,
+  },
+  {
+    name: 'minio',
+    program: 'minio',
+    durability: {
+      byDefault: 'one node, four drives, no copies but erasure coding; files flushed, their names in folders not',
+      matched:
+        'one node with four drives: no copies, which it does not have, but two pieces and two of parity (EC:2, its default), so twice the bytes, of which the loss of two drives is survived and that of the node is not; files flushed, their names in folders not',
+      flushes: { byDefault: true, matched: true },
+    },
+    cook: cookMinio,
+  },
+  {
+    name: 'seaweedfs',
+    program: 'weed',
+    durability: {
+      byDefault: 'nothing flushed',
+      matched:
+        'replication 002, so three copies, acknowledged by all; fs.configure -fsync; names and attributes in the LevelDB of one filer, so one copy',
+      flushes: { byDefault: false, matched: true },
+    },
+    cook: cookSeaweedfs,
+  },
+  {
+    name: 'garage',
+    program: 'garage',
+    durability: {
+      byDefault: 'three copies of everything, acknowledged by two; nothing flushed',
+      matched: 'replication_factor 3, consistent: three copies of everything, acknowledged by two; metadata_fsync and data_fsync',
+      flushes: { byDefault: false, matched: true },
+    },
+    cook: cookGarage,
+  },
+]
+
+/** A command as the shell takes it. None of the words has a quote in it. */
+const line = (...words: readonly (string | number)[]): string =>
+  words.map((word) => (/[^\w./:=,@-]/.test(`${word}`) ? `'${word}'` : word)).join(' ')
+
+/** A shell that leads the group, runs what there is to run, and ends with it. */
+function script(folder: string, lines: readonly string[]): Pick<Recipe, 'command' | 'shown'> {
+  const path = join(folder, 'start.sh')
+  writeFileSync(path, `${[...lines, 'wait'].join('\n')}\n`)
+  return { command: ['/bin/sh', path], shown: lines.join('\n') }
+}
+
+/** Does the steps that are left, in order; what fails is tried again the next time. */
+function inSteps(steps: (() => void)[]): () => void {
+  return () => {
+    while (steps[0] !== undefined) {
+      steps[0]()
+      steps.shift()
+    }
+  }
+}
+
+function cookShoal({ folder, ports }: CookOptions): Recipe {
+  const base = (at: number): number => ports[at * PORTS_EACH] ?? 0
+  const shoal = [process.execPath, ...NODE_FLAGS, 'src/main.ts']
+  const serve = (at: 0 | 1 | 2, ...flags: string[]): string =>
+    line(...shoal, 'serve', '--data', join(folder, `${at}`), '--port', base(at), '--zone', ZONES[at], ...flags)
+  const endpoint = { SHOAL_ENDPOINT: `http://127.0.0.1:${base(0)}`, SHOAL_ACCESS_KEY: ACCESS_KEY, SHOAL_SECRET_KEY: SECRET_KEY }
+  const ask = (...args: string[]): string =>
+    administer([process.execPath, 'src/main.ts', ...args], folder, { environment: endpoint })
+  const expect = (what: RegExp, ...args: string[]): void => {
+    const said = ask(...args)
+    if (!what.test(said)) throw new Error(`shoal ${args.join(' ')} says ${said}`)
+  }
+  return {
+    ...script(folder, [
+      `${serve(0, '--cluster')} &`,
+      `until SHOAL_TOKEN=$(${line(...shoal, 'cluster', 'token', '--uses', '2')} | tail -n 1) && [ -n "$SHOAL_TOKEN" ]; do sleep 0.2; done`,
+      'export SHOAL_TOKEN; unset SHOAL_ROOT_ACCESS_KEY SHOAL_ROOT_SECRET_KEY',
+      `${serve(1)} &`,
+      `${serve(2)} &`,
+    ]),
+    environment: {
+      ...endpoint,
+      SHOAL_ROOT_ACCESS_KEY: ACCESS_KEY,
+      SHOAL_ROOT_SECRET_KEY: SECRET_KEY,
+      SHOAL_LOG_LEVEL: 'warn',
+    },
+    s3Ports: NODES.map((at) => base(at) + 1),
+    prepare: inSteps([
+      () => expect(/3 of 3 voters of etcd answer/, 'status'),
+      () => expect(/complete/, 'class', 'show', 'default'),
+    ]),
+  }
+}
+
+/** Several nodes on loopback it refuses in a container. */
+function cookMinio({ path, folder, ports }: CookOptions): Recipe {
+  return {
+    command: [path, 'server', '--quiet', '--address', `127.0.0.1:${ports[0]}`, join(folder, 'drive-{1...4}')],
+    environment: {
+      MINIO_ROOT_USER: ACCESS_KEY,
+      MINIO_ROOT_PASSWORD: SECRET_KEY,
+      MINIO_BROWSER: 'off',
+      MINIO_UPDATE: 'off',
+      // Drives of one disk are refused otherwise.
+      MINIO_CI_CD: '1',
+    },
+    s3Ports: [ports[0] ?? 0],
+  }
+}
+
+function cookSeaweedfs({ path, folder, ports, matched }: CookOptions): Recipe {
+  const keys = join(folder, 's3.json')
+  const identity = {
+    name: 'bench',
+    credentials: [{ accessKey: ACCESS_KEY, secretKey: SECRET_KEY }],
+    actions: ['Admin', 'Read', 'Write', 'List', 'Tagging'],
+  }
+  writeFileSync(keys, JSON.stringify({ identities: [identity] }))
+  for (const name of ['master', 'filer', ...NODES.map(String)]) mkdirSync(join(folder, name))
+  const [master, masterGrpc, filer, filerGrpc, ...rest] = ports as [number, number, number, number, ...number[]]
+  const portsOf = (at: number): readonly number[] => rest.slice(at * 4, at * 4 + 4)
+  const local = ['-ip=127.0.0.1', '-ip.bind=127.0.0.1']
+  const masterAt = `127.0.0.1:${master}.${masterGrpc}`
+  const filerAt = `127.0.0.1:${filer}.${filerGrpc}`
+  const node = (at: 0 | 1 | 2): string[] => {
+    const [volume, volumeGrpc, s3, s3Grpc] = portsOf(at)
+    return [
+      // Copies of "002" are on other servers of one rack.
+      `${line(path, 'volume', ...local, `-dir=${join(folder, `${at}`)}`, `-port=${volume}`, `-port.grpc=${volumeGrpc}`, `-master=${masterAt}`, '-max=100')} &`,
+      `${line(path, 's3', '-ip.bind=127.0.0.1', `-port=${s3}`, `-port.grpc=${s3Grpc}`, '-port.iceberg=0', '-port.lance=0', `-filer=${filerAt}`, `-config=${keys}`)} &`,
+    ]
+  }
+  return {
+    ...script(folder, [
+      `${line(path, 'master', ...local, '-telemetry=false', `-mdir=${join(folder, 'master')}`, `-port=${master}`, `-port.grpc=${masterGrpc}`, '-volumeSizeLimitMB=1024', '-defaultReplication=002')} &`,
+      `${line(path, 'filer', ...local, `-port=${filer}`, `-port.grpc=${filerGrpc}`, `-master=${masterAt}`, '-defaultReplicaPlacement=002', `-defaultStoreDir=${join(folder, 'filer')}`)} &`,
+      ...NODES.flatMap(node),
+    ]),
+    s3Ports: NODES.map((at) => portsOf(at)[2] ?? 0),
+    leftovers: [masterGrpc, filerGrpc, ...rest].flatMap((port) =>
+      ['master-grpc', 'volume-grpc', 'filer-grpc', 'filer', 's3-grpc', 's3'].map((what) => `/tmp/seaweedfs-${what}-${port}.sock`),
+    ),
+    prepare: inSteps(
+      matched
+        ? [
+            () => {
+              const said = administer([path, 'shell', `-master=${masterAt}`, `-filer=${filerAt}`], folder, {
+                input: FSYNC_EVERYTHING,
+              })
+              if (!/"fsync": *true/.test(said)) throw new Error(`weed shell says ${said}`)
+            },
+          ]
+        : [],
+    ),
+  }
+}
+
+const FSYNC_EVERYTHING = 'fs.configure -locationPrefix=/buckets/ -fsync -replication=002 -apply\nexit\n'
+
+function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
+  const portsOf = (at: number): { readonly s3: number; readonly rpc: number } => ({
+    s3: ports[at * 2] ?? 0,
+    rpc: ports[at * 2 + 1] ?? 0,
+  })
+  const configurations = NODES.map((at) => {
+    const { s3, rpc } = portsOf(at)
+    const file = join(folder, `garage-${at}.toml`)
+    const lines = [
+      `metadata_dir = "${join(folder, `meta-${at}`)}"`,
+      `data_dir = "${join(folder, `data-${at}`)}"`,
+      'db_engine = "lmdb"',
+      `metadata_fsync = ${matched}`,
+      `data_fsync = ${matched}`,
+      'replication_factor = 3',
+      `rpc_secret = "${SECRET_KEY}"`,
+      `rpc_bind_addr = "127.0.0.1:${rpc}"`,
+      `rpc_public_addr = "127.0.0.1:${rpc}"`,
+      '[s3_api]',
+      `s3_region = "${REGION}"`,
+      `api_bind_addr = "127.0.0.1:${s3}"`,
+    ]
+    writeFileSync(file, `${lines.join('\n')}\n`)
+    return file
+  })
+  const garage = (at: number, ...args: readonly string[]): string =>
+    administer([path, '-c', configurations[at] as string, ...args], folder)
+  // ID@HOST:PORT
+  const nameOf = (at: number): string => garage(at, 'node', 'id', '-q').trim()
+  return {
+    ...script(
+      folder,
+      configurations.map((file) => `${line(path, '-c', file, 'server')} &`),
+    ),
+    environment: { RUST_LOG: 'garage=warn' },
+    s3Ports: NODES.map((at) => portsOf(at).s3),
+    prepare: inSteps([
+      ...[1, 2].map((at) => () => void garage(0, 'node', 'connect', nameOf(at))),
+      ...NODES.map((at) => () => {
+        garage(0, 'layout', 'assign', '-z', ZONES[at], '-c', '100G', nameOf(at).split('@')[0] ?? '')
+      }),
+      () => void garage(0, 'layout', 'apply', '--version', '1'),
+      () => void garage(0, 'key', 'import', '--yes', '-n', 'bench', ACCESS_KEY, SECRET_KEY),
+      () => void garage(0, 'key', 'allow', '--create-bucket', 'bench'),
+    ]),
+  }
+}
