@@ -90,6 +90,11 @@ export class FuseMount {
     await this.#options.mounts.unmount(this.#options.directory, { lazy })
   }
 
+  /** Serves nobody any more: who still uses it, in another mount namespace for one, gets ENOTCONN. Repeating it is harmless. */
+  abandon(): void {
+    this.#loop.stop()
+  }
+
   #reply(head: Buffer, data?: Uint8Array): boolean {
     const taken = this.#device.write(head, data)
     this.#loop.answered()

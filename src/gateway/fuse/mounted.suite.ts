@@ -13,6 +13,7 @@ import { FuseMount, type FuseMountOptions } from './fuse-mount.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 
 const TOOL_MS_MAX = 60_000
+const LEAVE_MS = 2_000
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024
 
 /** Why tests of real mounts can't run here; `false` if they can. */
@@ -51,7 +52,14 @@ export async function mounted(
   })
   t.after(async () => {
     await mount.unmount({ lazy: true }).catch(() => undefined)
+    // Mount namespaces that others have made meanwhile have it still.
+    const enough = new AbortController()
+    nodeClock.sleep(LEAVE_MS, enough.signal).then(
+      () => mount.abandon(),
+      () => undefined,
+    )
     await mount.ended
+    enough.abort()
     rmdirSync(directory)
   })
   return { directory, mount, sh: (script) => shell(script, directory) }
