@@ -3,13 +3,16 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { TestContext } from 'node:test'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import type { ShoalClient } from '../../src/client/shoal-client.ts'
 import { nodeClock } from '../../src/platform/node-clock.ts'
-import type { MountedNode } from '../support/mounted-node.ts'
+import { connect, MountedNode } from '../support/mounted-node.ts'
+import { freePort, startNodeProcess } from '../support/node-process.ts'
 
 const LOAD = fileURLToPath(new URL('./mount-load.child.ts', import.meta.url))
 
@@ -26,9 +29,32 @@ export interface KillFacts {
   readonly synced: number
 }
 
+export interface KillBench {
+  readonly mounted: MountedNode
+  readonly client: ShoalClient
+  readonly volume: string
+}
+
+/** A node and a directory on which its volume is mounted, until the test is over. */
+export async function openKillBench(t: TestContext): Promise<KillBench> {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-mount-kills-'))
+  const volume = 'killed'
+  const node = await startNodeProcess({ data: join(folder, 'data'), port: await freePort() })
+  const client = connect(node.origin)
+  await client.createVolume(volume)
+  const mounted = new MountedNode({ endpoint: node.origin, volume, state: folder })
+  t.after(async () => {
+    await mounted.remove()
+    await client.close()
+    await node.stop()
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return { mounted, client, volume }
+}
+
 /** One round. `model` is what there is; the change that was under way may have happened or not, and is taken into it. */
 export async function killRound(
-  { mounted, client, volume }: { readonly mounted: MountedNode; readonly client: ShoalClient; readonly volume: string },
+  { mounted, client, volume }: KillBench,
   model: Map<string, string>,
   { seed, afterMs }: { readonly seed: number; readonly afterMs: number },
 ): Promise<KillFacts> {

@@ -42,6 +42,11 @@ export class MountedNode {
     assert.equal(line, `Mounted ${volume} at ${this.directory}\n`)
   }
 
+  /** Of the process that serves it. */
+  get pid(): number | undefined {
+    return this.#child?.pid
+  }
+
   /** What a file system that is mounted no more leaves goes, too. */
   async kill(): Promise<void> {
     this.#child?.kill('SIGKILL')
