@@ -18,6 +18,7 @@ import { parseJson, Transport } from './transport.ts'
 import type { Call, TransportOptions } from './transport.ts'
 import { uploadCalls } from './upload-calls.ts'
 import { uploadInParts, type UploadSettings, type WriteSettings } from './upload.ts'
+import { WholeFileCalls } from './whole-file-calls.ts'
 import type {
   AttributeSettings,
   ChangesOptions,
@@ -51,6 +52,7 @@ export class ShoalClient {
   readonly batches: BatchCalls
   readonly backup: BackupCalls
   readonly sessions: SessionCalls
+  readonly wholeFiles: WholeFileCalls
   readonly #transport: Transport
 
   constructor(options: ClientOptions) {
@@ -61,6 +63,7 @@ export class ShoalClient {
     this.conflicts = new ConflictCalls((call) => this.#json(call))
     this.batches = new BatchCalls(async (call) => (await this.#transport.send(call)).body)
     this.tracker = new TrackerCalls((call) => this.#json(call))
+    this.wholeFiles = new WholeFileCalls((call) => this.#json(call))
     this.sessions = new SessionCalls((call) => this.#json(call))
     this.backup = new BackupCalls({
       stream: (call) => this.#transport.stream(call),
@@ -378,9 +381,10 @@ export class ShoalClient {
     return parseJson<T>(await this.#transport.send(call))
   }
 
-  async *#lines<T>(call: Call, onOpen?: () => void): AsyncGenerator<T, void, undefined> {
+  async *#lines<T>(call: Call, onOpen?: (cursor?: string) => void): AsyncGenerator<T, void, undefined> {
     const answer = await this.#transport.stream(call)
-    onOpen?.()
+    const cursor = answer.headers['x-shoal-cursor']
+    onOpen?.(typeof cursor === 'string' ? cursor : undefined)
     try {
       for await (const line of splitLines(answer.body)) {
         const value = JSON.parse(line) as T & { status?: number; code?: string }

@@ -264,6 +264,8 @@ export interface RemoteChange {
   readonly parent?: number
   /** The directory in which it was before a rename. */
   readonly fromParent?: number
+  /** Of an eventual volume: the entity tag of what is there now. */
+  readonly etag?: string
   readonly by: string
 }
 
@@ -330,6 +332,6 @@ export interface ChangesOptions {
   readonly volume?: string
   readonly follow?: boolean
   readonly silenceTimeoutMs?: number
-  /** Called when the node has begun to tell. */
-  readonly onOpen?: () => void
+  /** Called when the node has begun to tell, with the cursor from which on it does. */
+  readonly onOpen?: (cursor: string | undefined) => void
 }

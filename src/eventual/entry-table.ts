@@ -3,7 +3,7 @@ import type { Snapshot, Transaction } from '#kv/store.ts'
 import { conflictName } from './conflict-name.ts'
 import { type DigestTree, digestOfState } from './digest-tree.ts'
 import { decodeState, encodeState } from './entry-codec.ts'
-import { type EntryState, latestTime, NOTHING, shownVersion, type Version } from './entry.ts'
+import { type Dot, type EntryState, latestTime, NOTHING, shownVersion, type Version } from './entry.ts'
 import { type HybridClock, type HybridTime, hybridTimeOf, msOf, NO_TIME } from './hybrid-clock.ts'
 import {
   CEILING_KEY,
@@ -23,7 +23,7 @@ import {
   rumourKey,
   tombstoneKey,
 } from './keys.ts'
-import { compact, dropVersions, type HeldState, isForgettable, mergeStates, overwrite, prune } from './merge.ts'
+import { compact, dropVersions, type HeldState, isForgettable, mergeStates, overwrite, overwriteKnown, prune } from './merge.ts'
 import type { RumourPool } from './rumour-pool.ts'
 import { DEFAULT_EVENTUAL_POLICY, decodeDefinition, type EventualPolicy, pruneLimitsOf } from './volume-definition.ts'
 
@@ -79,15 +79,23 @@ export class EntryTable {
     return snapshot.getDecoded(key, decodeDefinition) ?? DEFAULT_EVENTUAL_POLICY
   }
 
-  /** Writes over what is there; `undefined` removes it. The version is to be told to others. */
+  /** Writes over what is there, or with `isKnown` over what the writer knows of that; `undefined` removes it. The version is to be told to others. */
   write(
     transaction: Transaction,
     place: Place,
-    { value, yields = false }: Pick<Version, 'value'> & { yields?: boolean },
+    {
+      value,
+      yields = false,
+      isKnown,
+    }: Pick<Version, 'value'> & { yields?: boolean; isKnown?: ((dot: Dot) => boolean) | undefined },
   ): Version {
     const before = this.read(transaction, place)
     const version = { time: this.stamp(transaction, latestTime(before)), node: this.#node, yields, value }
-    this.#put(transaction, place, { before, after: overwrite(before, version) })
+    const after =
+      isKnown === undefined
+        ? overwrite(before, version)
+        : this.#pruned(overwriteKnown(before, version, isKnown), this.policy(transaction, place.volume))
+    this.#put(transaction, place, { before, after })
     this.#tell(transaction, place)
     return version
   }

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { NodeId } from '#foundation/ids.ts'
 import { compareVersions, type EntryState, NOTHING, shownVersion, type Version } from './entry.ts'
 import { type HybridTime, hybridTimeOf, NO_TIME } from './hybrid-clock.ts'
-import { compact, dropVersions, isForgettable, mergeStates, overwrite, prune } from './merge.ts'
+import { compact, dropVersions, isForgettable, mergeStates, overwrite, overwriteKnown, prune } from './merge.ts'
 import { textOf, valueOf } from './simulation-history.suite.ts'
 
 const NODES = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32) as NodeId)
@@ -66,6 +66,27 @@ test('merging is commutative, associative and idempotent, whatever nodes did bef
       assert.deepEqual(merge(merge(a, b), b), merge(a, b))
     }),
     { numRuns: 2000 },
+  )
+})
+
+test('a write over versions that its writer knew only moves a state up, shows, and leaves beside it what other nodes wrote and he did not know', () => {
+  fc.assert(
+    fc.property(steps, fc.nat(), fc.nat(NODES.length - 1), fc.array(fc.boolean()), (history, i, at, knows) => {
+      const states = statesOf(history)
+      const state = states[i % states.length]!
+      const time = (latest(state) + 1) as HybridTime
+      const version: Version = { time, node: NODES[at]!, yields: false, value: valueOf('new') }
+      const known = state.versions.filter((_, index) => knows[index] === true)
+      const after = overwriteKnown(state, version, (dot) =>
+        known.some((each) => each.time === dot.time && each.node === dot.node),
+      )
+      assert.deepEqual(merge(state, after), after)
+      assert.equal(shownVersion(after)?.time, time)
+      const isShownKnown = state.versions.length === 0 || known.includes(state.versions[0]!)
+      const beside = isShownKnown ? [] : state.versions.filter((each) => !known.includes(each) && each.node !== version.node)
+      assert.deepEqual(after.versions.slice(1), beside)
+    }),
+    { numRuns: 1000 },
   )
 })
 

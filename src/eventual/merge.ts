@@ -46,6 +46,15 @@ export function overwrite(state: EntryState, version: Version): EntryState {
   return normalized([version], context)
 }
 
+/** A write by somebody who knows the versions for which `isKnown` holds. If the one that is shown isn't among them, those that he doesn't know stay
+ *  beside his. Of one node's versions only the latest can be there, so that one of the writer's own node goes all the same. */
+export function overwriteKnown(state: EntryState, version: Version, isKnown: (dot: Dot) => boolean): EntryState {
+  const [shown] = state.versions
+  if (shown === undefined || isKnown(shown)) return overwrite(state, version)
+  const unknown = state.versions.filter((other) => other.node !== version.node && !isKnown(other))
+  return normalized([version, ...unknown], contextOf(state))
+}
+
 /** Takes away versions for good, without a write: whoever has them and hears of this state loses them. */
 export function dropVersions(state: EntryState, isDropped: (version: Version) => boolean): EntryState {
   if (!state.versions.some(isDropped)) return state

@@ -19,6 +19,8 @@ import type { Replica } from './replica.ts'
 export interface ChangeOptions {
   /** The version that the change is made over, as known to who asks; `absent`: there is nothing. Another one here: PRECONDITION_FAILED. */
   readonly base?: Dot | 'absent'
+  /** Which versions the writer knows: what of other nodes isn't among them stays beside his as a conflict. */
+  readonly isKnown?: ((dot: Dot) => boolean) | undefined
   /** Rows that change in the same step. */
   readonly along?: ((transaction: Transaction) => void) | undefined
 }
@@ -79,7 +81,8 @@ export class EventualNamespace {
     return this.#change(place, (transaction, before) => {
       this.#checkBase(transaction, place, { before, options })
       options.along?.(transaction)
-      return { version: this.#replica.table.write(transaction, place, { value }), created: before === undefined }
+      const { isKnown } = options
+      return { version: this.#replica.table.write(transaction, place, { value, isKnown }), created: before === undefined }
     })
   }
 
@@ -244,10 +247,15 @@ export class EventualNamespace {
   #checkBase(
     transaction: Transaction,
     place: Place,
-    { before, options: { base } }: { readonly before: Version | undefined; readonly options: ChangeOptions },
+    { before, options: { base, isKnown } }: { readonly before: Version | undefined; readonly options: ChangeOptions },
   ): void {
     if (base === undefined) {
-      if (before === undefined || this.#replica.table.policy(transaction, this.volume).onConflict !== 'cas') return
+      if (
+        before === undefined ||
+        isKnown?.(before) === true ||
+        this.#replica.table.policy(transaction, this.volume).onConflict !== 'cas'
+      )
+        return
       throw stale(
         `"${nameOf(place.path)}" is there, and this volume takes a change of it only over a version that is named`,
         before,

@@ -46,6 +46,7 @@ export class Replica {
   readonly rumours: RumourPool
   readonly #floorStep: HybridTime
   readonly #listeners = new Set<() => void>()
+  readonly #watchers = new Set<(places: readonly Place[]) => void>()
   readonly #load: LoadWindow
   readonly #leftMs: number
   readonly #nowMs: () => number
@@ -119,6 +120,11 @@ export class Replica {
   /** Calls `listener` after each change of the definitions of volumes, whoever made it. */
   onDefinitions(listener: () => void): void {
     this.#listeners.add(listener)
+  }
+
+  /** Calls `watcher` after each change of entries, whoever made it, with where something may be another now. */
+  onChange(watcher: (places: readonly Place[]) => void): void {
+    this.#watchers.add(watcher)
   }
 
   /** Takes in what `from` has, and has told as `by` says. @returns what was news, by index @throws UNAVAILABLE when some of it is too far in the future; the rest is taken */
@@ -208,6 +214,7 @@ export class Replica {
 
   #heard(news: readonly { readonly place: Place; readonly from?: NodeId }[], by?: CameBy): void {
     for (const { place, from } of news) this.rumours.add(place, from, by)
+    for (const watcher of this.#watchers) watcher(news.map(({ place }) => place))
     if (news.some(({ place }) => place.volume === DEFINITIONS)) for (const listener of this.#listeners) listener()
   }
 

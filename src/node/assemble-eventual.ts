@@ -70,6 +70,7 @@ export function assembleEventual(parts: {
     pins: eventual.pins,
     writeBufferBytes: config.limits.writeBufferBytes,
     uploadExpiryMs: config.uploads.expiryMs,
+    watch: (watcher) => replica.onChange(watcher),
     consult: async (place, need, signal) => {
       await consult(replica, place, { peers, need, signal })
     },

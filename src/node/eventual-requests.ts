@@ -1,10 +1,12 @@
 import type { Exchange } from '#gateway/http/exchange.ts'
-import { percentDecode } from '#gateway/http/target.ts'
+import { parseQuery, percentDecode } from '#gateway/http/target.ts'
 import type { EventualVolumes } from '#volume/eventual-volumes.ts'
 
 const OF_VOLUME = /^\/(?:api\/v1\/volumes|dav)\/([^/]+)/
 
-type Asked = Pick<Exchange, 'path'> & { readonly headers: Exchange['headers'] }
+const CHANGES = '/api/v1/changes'
+
+type Asked = Pick<Exchange, 'path'> & Partial<Pick<Exchange, 'query'>> & { readonly headers: Exchange['headers'] }
 
 /** Whether a request on the base port asks which volumes there are. */
 export function isVolumeList({ method, path }: Pick<Exchange, 'method' | 'path'>): boolean {
@@ -12,10 +14,19 @@ export function isVolumeList({ method, path }: Pick<Exchange, 'method' | 'path'>
 }
 
 /** Whether a request on the base port is about eventual volumes that this node knows, and nothing else: every node serves these itself. */
-export function isOfEventual({ path, headers }: Asked, eventual: Pick<EventualVolumes, 'has'>): boolean {
+export function isOfEventual({ path, query, headers }: Asked, eventual: Pick<EventualVolumes, 'has'>): boolean {
+  if (path === CHANGES) return isFeedOfEventual(query, eventual)
   if (!isEventual(path, eventual)) return false
   const { destination } = headers
   return typeof destination !== 'string' || isEventual(destination.replace(/^\s*https?:\/\/[^/]*/i, ''), eventual)
+}
+
+function isFeedOfEventual(query: string | undefined, eventual: Pick<EventualVolumes, 'has'>): boolean {
+  try {
+    return eventual.has(parseQuery(query ?? '')['volume'] ?? '')
+  } catch {
+    return false
+  }
 }
 
 function isEventual(path: string, eventual: Pick<EventualVolumes, 'has'>): boolean {

@@ -98,13 +98,10 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
     return this.#eventual.has(name) ? error : this.#strong.settleRequest(request, error)
   }
 
-  /** Of strong volumes: nobody has an order of the changes of eventual ones. @throws UNSUPPORTED for one of these */
+  /** Of all strong volumes; or of one volume, which may be an eventual one. */
   changes(options: FollowOptions): AsyncIterableIterator<Change> {
-    if (options.volume !== undefined && this.#eventual.has(options.volume))
-      throw new ShoalError(
-        'UNSUPPORTED',
-        `"${options.volume}" is an eventual volume, whose changes have no order to be followed in`,
-      )
+    const { volume } = options
+    if (volume !== undefined && this.#eventual.has(volume)) return this.#eventual.changes.follow({ ...options, volume })
     return this.#strong.changes(options)
   }
 
@@ -112,7 +109,8 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
     return this.#strong.freeBytes()
   }
 
-  currentCursor(): Promise<string> {
+  async currentCursor(volume?: string): Promise<string> {
+    if (volume !== undefined && this.#eventual.has(volume)) return this.#eventual.changes.currentCursor()
     return this.#strong.currentCursor()
   }
 

@@ -44,7 +44,7 @@ export async function* followChanges(metadata: Metadata, options: FollowOptions)
 }
 
 /** Remembers that it rang, until it is reset. */
-class Bell {
+export class Bell {
   rung: Promise<void> = Promise.resolve()
   #resolve: () => void = () => {}
 

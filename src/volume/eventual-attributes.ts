@@ -65,6 +65,13 @@ export function numberOf(text: string): number {
   return hash('sha256', Buffer.from(text, 'utf8'), 'buffer').readUIntBE(0, NUMBER_BYTES)
 }
 
+/** Which versions somebody knows who has read the one of that entity tag. */
+export function knownBy(etag: string | undefined): ((dot: Dot) => boolean) | undefined {
+  if (etag === undefined) return undefined
+  const version = Number.parseInt(etag.slice(etag.indexOf('-') + 1, -1), 16)
+  return (dot) => numberOfDot(dot) === version
+}
+
 function numberOfDot({ time, node }: Dot): number {
   return numberOf(`${time} ${node}`)
 }

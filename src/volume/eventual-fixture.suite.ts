@@ -48,6 +48,7 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
         random: new SeededRandom(1),
         uploadExpiryMs: 3_600_000,
         pins: new Pins(),
+        watch: (watcher) => replica.onChange(watcher),
         consult: async (place, need) => {
           const peers = {
             running: () => replicas.map(({ node }) => node),

@@ -83,7 +83,7 @@ class ListingPage {
 }
 
 /** The names of a relative key; that of a directory has no empty one at its end. */
-function segmentsOf(key: string): string[] {
+export function segmentsOf(key: string): string[] {
   return (key.endsWith('/') ? key.slice(0, -1) : key).split('/')
 }
 

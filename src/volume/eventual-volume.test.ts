@@ -164,6 +164,42 @@ test('of two writes that did not know of each other one shows, and the other can
   await assert.rejects(here.conflicts.drop(p('plan'), 'what'), is('INVALID_ARGUMENT'))
 })
 
+test('who writes over the version that he has read replaces it, and what others have written since stays beside his', async () => {
+  const { volumes, settle, clock } = await eventualFixture(2)
+  await volumes[0]!.create('docs', {}, caller)
+  await settle()
+  const [here, there] = [await volumes[0]!.open('docs'), await volumes[1]!.open('docs')]
+  const put = (volume: EventualVolume, body: string, base: string) =>
+    volume.writeFile(p('plan'), Buffer.from(body), { caller, base })
+  const lost = async () => (await here.conflicts.show(p('plan'))).slice(1).map(({ attributes }) => attributes?.sizeBytes)
+  const read = entityTag((await write(here, 'plan', 'read by both')).attributes)
+  await settle()
+  const next = entityTag((await put(here, 'one', read)).attributes)
+  assert.deepEqual(await lost(), [])
+  clock.advance(10)
+  await write(there, 'plan', 'heard of too late')
+  await settle()
+  assert.deepEqual(await lost(), [3], 'two nodes wrote at once')
+  clock.advance(10)
+  await put(here, 'two by two', next)
+  assert.equal(String(await readAll(await here.openFile(p('plan')))), 'two by two')
+  assert.deepEqual(await lost(), [17])
+  await settle()
+  assert.equal(String(await readAll(await there.openFile(p('plan')))), 'two by two')
+  assert.deepEqual(
+    (await there.conflicts.show(p('plan'))).map(({ attributes }) => attributes?.sizeBytes),
+    [10, 17],
+  )
+})
+
+test('on a volume with cas a version that was read counts as one that is named', async () => {
+  const volume = await docs({ onConflict: 'cas' })
+  const first = entityTag((await write(volume, 'plan', 'first')).attributes)
+  const put = (body: string, base: string) => volume.writeFile(p('plan'), Buffer.from(body), { caller, base })
+  await put('second', first)
+  await assert.rejects(put('third', first), is('PRECONDITION_FAILED'))
+})
+
 test('both of two writes have the same entity tag on every node, and a reading by a quorum sees the newest', async () => {
   const { volumes, settle } = await eventualFixture(3)
   await volumes[0]!.create('docs', {}, caller)

@@ -11,7 +11,7 @@ import { type AttributeChanges, checkConditions, type Conditions, DEFAULT_DIRECT
 import type { VolumeInfo } from '#metadata/policy.ts'
 import { notADirectory } from '#metadata/resolve.ts'
 import { checkAttributes } from './check-attributes.ts'
-import { attributesOf, baseOf, directoryKey, impliedDirectory, NO_CONTENT, valueChanges } from './eventual-attributes.ts'
+import { attributesOf, baseOf, directoryKey, impliedDirectory, knownBy, NO_CONTENT, valueChanges } from './eventual-attributes.ts'
 import { EventualConflicts } from './eventual-conflicts.ts'
 import type { EventualContentStores, EventualContents } from './eventual-contents.ts'
 import { alreadyThere, isADirectory, notFound, unsupported, rootStays } from './eventual-faults.ts'
@@ -333,15 +333,13 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   async #put(
     path: Path,
-    { conditions, along }: Pick<port.WriteOptions, 'conditions'> & Partial<Pick<PublishOptions, 'along'>>,
+    { conditions, base, along }: Pick<port.WriteOptions, 'conditions' | 'base'> & Partial<Pick<PublishOptions, 'along'>>,
     valueOf: (before: ShownEntry | undefined) => EntryValue,
   ): Promise<port.WriteResult> {
     const before = await this.#file(path)
     const value = valueOf(before)
-    const { version, created } = await this.#namespace.put(keyOfPath(path), value, {
-      ...this.#baseFor(conditions, before),
-      along,
-    })
+    const over = { ...this.#baseFor(conditions, before), isKnown: knownBy(base), along }
+    const { version, created } = await this.#namespace.put(keyOfPath(path), value, over)
     return { attributes: this.#attributes({ path: keyOfPath(path), version, value }), created }
   }
 

@@ -12,6 +12,7 @@ import type { Bucket, BucketSettings } from './bucket-settings.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { numberOf } from './eventual-attributes.ts'
 import { ownedBy, ownerOf, settingsOf, withSettings } from './eventual-bucket.ts'
+import { EventualChanges, type EventualChangesOptions } from './eventual-changes.ts'
 import { EventualContents } from './eventual-contents.ts'
 import { isObject } from './eventual-object-info.ts'
 import { EventualObjectUploads } from './eventual-object-uploads.ts'
@@ -29,6 +30,7 @@ export interface EventualVolumesOptions {
   readonly digests: Digests
   readonly nodeId: string
   readonly consult: EventualVolumeStores['consult']
+  readonly watch: EventualChangesOptions['watch']
   /** Bytes of chunks that may be in memory on their way to the store, for all writers together. */
   readonly writeBufferBytes: number
   readonly random: Random
@@ -50,6 +52,8 @@ const REFUSED = ['quotaBytes', 'quotaFiles', 'versioning', 'durability'] as cons
 
 /** The eventual volumes, as this node knows of them. Nobody else is asked for anything. */
 export class EventualVolumes {
+  /** Of all of them. */
+  readonly changes: EventualChanges
   readonly #options: EventualVolumesOptions
   readonly #buffers: ChunkBuffers
   /** As last opened, until any definition changes. */
@@ -60,6 +64,7 @@ export class EventualVolumes {
   constructor(options: EventualVolumesOptions) {
     this.#options = options
     this.#buffers = new ChunkBuffers(options.writeBufferBytes, options.digests)
+    this.changes = new EventualChanges({ ...options, open: (name) => this.open(name) })
   }
 
   /** Whether there is one of that name, as of the last `refresh`. Costs nothing. */

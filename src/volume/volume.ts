@@ -74,6 +74,9 @@ export interface BodyStream extends AsyncIterable<Uint8Array> {
 export interface WriteOptions {
   readonly caller: Caller
   readonly conditions?: Conditions
+  /** Of an eventual volume: the entity tag of the version that the writer had read. What other nodes have written since, which he can't have known,
+   *  stays beside the new one as a conflict. */
+  readonly base?: string
   readonly expected?: ExpectedContent
   readonly attributes?: AttributeChanges
   /** Makes missing directories on the way (mode 0755). */
@@ -150,6 +153,8 @@ export interface Change {
   readonly from: Path | undefined
   /** The directory in which it was before a rename. */
   readonly fromParent?: InodeId | undefined
+  /** Of an eventual volume: the entity tag of what is there now. */
+  readonly etag?: string
 }
 
 /** One volume, as every door sees it, whichever way it keeps its promises.
@@ -373,13 +378,14 @@ export interface Volumes {
   /** @throws VOLUME_NOT_FOUND */
   open(name: string): Promise<Volume>
   /** Changes after `cursor` (from now on without one), of one volume or all, as they happen, until `signal` aborts. With
-   *  `follow: false` it ends when it has caught up. @throws CURSOR_TOO_OLD: read everything anew, then follow from a fresh cursor */
+   *  `follow: false` it ends when it has caught up. Those of an eventual volume are asked for by its name: `write` says that something is new
+   *  or other at a path, `remove` that nothing is there any more, and cursors are those of one life of one node. @throws CURSOR_TOO_OLD: read everything anew, then follow from a fresh cursor */
   changes(options: {
     readonly cursor?: string
     readonly volume?: string
     readonly follow?: boolean
     readonly signal?: AbortSignal
   }): AsyncIterableIterator<Change>
-  /** A cursor behind the newest change. */
-  currentCursor(): Promise<string>
+  /** A cursor behind the newest change, of one volume or all. */
+  currentCursor(volume?: string): Promise<string>
 }

@@ -111,6 +111,7 @@ export function changeJson(change: Change): Record<string, unknown> {
     ...(change.inode === undefined ? {} : { inode: change.inode }),
     ...(change.parent === undefined ? {} : { parent: change.parent }),
     ...(change.fromParent === undefined ? {} : { fromParent: change.fromParent }),
+    ...(change.etag === undefined ? {} : { etag: change.etag }),
     by: change.principal,
   }
 }

@@ -26,7 +26,7 @@ export const followChanges: Route = {
   operation: 'followChanges',
   method: 'GET',
   path: '/api/v1/changes',
-  summary: 'Follows what changes, as it happens',
+  summary: 'Follows what changes, as it happens; of an eventual volume by its name, as the node that is asked hears of it',
   query: QuerySchema,
   responses: {
     200: {
@@ -39,7 +39,7 @@ export const followChanges: Route = {
   async handle(exchange, rest) {
     const { cursor, volume, follow } = readQuery(exchange, QuerySchema)
     if (volume !== undefined && (await rest.volumes.find(volume)) === undefined) throw volumeNotFound(volume)
-    const from = cursor ?? (await rest.volumes.currentCursor())
+    const from = cursor ?? (await rest.volumes.currentCursor(volume))
     const signal = AbortSignal.any([exchange.signal, rest.stopping])
     const changes = rest.volumes.changes({
       cursor: from,

@@ -318,6 +318,7 @@ export const ChangeSchema = z.object({
   inode: z.int().optional(),
   parent: z.int().optional(),
   fromParent: z.int().optional(),
+  etag: z.string().optional().meta({ description: 'Of an eventual volume: of what is there now' }),
   by: z.string(),
 })
 

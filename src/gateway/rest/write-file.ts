@@ -49,6 +49,7 @@ export const writeFile: Route = {
     'X-Shoal-Uid',
     'X-Shoal-Gid',
     'X-Shoal-Mtime',
+    'X-Shoal-Base',
   ],
   body: { contentType: 'application/octet-stream' },
   responses: { 201: { description: 'Created', schema: EntrySchema }, 200: { description: 'Replaced', schema: EntrySchema } },
@@ -71,6 +72,7 @@ export const writeFile: Route = {
     const asked = readConditions(headers, rest.clock.nowMs())
     checkLength(exchange, rest)
     const volume = await rest.volumes.open(volumeName(exchange))
+    const base = readBase(exchange, volume)
     const caller = callerOnce(exchange)
     const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked, caller)
     const { lengthBytes } = exchange
@@ -78,6 +80,7 @@ export const writeFile: Route = {
       caller,
       createParents,
       ...(conditions === undefined ? {} : { conditions }),
+      ...(base === undefined ? {} : { base }),
       expected: lengthBytes === undefined ? digests : { sizeBytes: lengthBytes, ...digests },
       ...(attributes === undefined ? {} : { attributes }),
       ...(wantsSha256(single(headers['want-repr-digest'])) ? { digest: true } : {}),
@@ -127,6 +130,19 @@ export async function checkEarly(volume: Volume, path: Path, asked: RequestCondi
   }
   const conditions = volumeConditions(asked)
   return byDate && target !== undefined ? { ...conditions, ifMatch: [target.etag] } : conditions
+}
+
+/** The version that the writer had read. @throws INVALID_ARGUMENT, UNSUPPORTED */
+function readBase(exchange: Exchange, volume: Pick<Volume, 'info'>): string | undefined {
+  const base = single(exchange.headers['x-shoal-base'])
+  if (base === undefined) return undefined
+  if (!/^"[0-9a-f]+-[0-9a-f]+"$/.test(base))
+    throw new ShoalError('INVALID_ARGUMENT', `X-Shoal-Base "${base.slice(0, 80)}" is no entity tag in its quotes`)
+  if (volume.info.policy.consistency === 'eventual') return base
+  throw new ShoalError(
+    'UNSUPPORTED',
+    'X-Shoal-Base is for eventual volumes: on a strong one If-Match says over which version a file is written',
+  )
 }
 
 /** @throws TOO_LARGE before the body is asked for */
