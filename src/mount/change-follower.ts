@@ -1,6 +1,6 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
 import type { RemoteChange } from '#client/wire.ts'
-import { isShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { parsePath } from '#foundation/path.ts'
 import { parseTimestamp } from '#foundation/timestamp.ts'
@@ -22,6 +22,8 @@ const TELLING_MAX = 512
 export interface ChangeFollowerOptions {
   readonly client: Pick<ShoalClient, 'changes' | 'status'>
   readonly volume: string
+  /** Its cursors are its own, not those of all volumes. */
+  readonly isEventual?: boolean
   readonly coherence: Coherence
   readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll'>
   readonly clock: Clock
@@ -79,7 +81,7 @@ export class ChangeFollower {
   async #follow(onTold: () => void): Promise<void> {
     const { client, volume, coherence } = this.#options
     this.#broken = new AbortController()
-    this.#cursor ??= (await client.status({ signal: this.#stop.signal })).changes.cursor
+    this.#cursor ??= await this.#currentCursor()
     const feed = client.changes({
       cursor: this.#cursor,
       volume,
@@ -98,6 +100,19 @@ export class ChangeFollower {
       if (this.#telling.size >= TELLING_MAX) await Promise.race(this.#telling)
       this.#cursor = change.cursor
     }
+  }
+
+  async #currentCursor(): Promise<string> {
+    const { client, volume, isEventual = false } = this.#options
+    const { signal } = this.#stop
+    if (!isEventual) return (await client.status({ signal })).changes.cursor
+    let cursor: string | undefined
+    const onOpen = (from: string | undefined): void => {
+      cursor = from
+    }
+    for await (const change of client.changes({ volume, follow: false, signal, onOpen })) cursor = change.cursor
+    if (cursor !== undefined) return cursor
+    throw new ShoalError('UNSUPPORTED', 'The node has no feed of the changes of this volume')
   }
 
   /** Changes are applied in order; that the kernel has heard of one is not waited for. */
@@ -143,7 +158,7 @@ export class ChangeFollower {
 }
 
 function changeOf(change: RemoteChange): Change {
-  const { cursor, time, kind, volume, by, inode, parent, fromParent, type, path, from } = change
+  const { cursor, time, kind, volume, by, inode, parent, fromParent, type, path, from, etag } = change
   return {
     cursor,
     timeNs: parseTimestamp(time, 'time'),
@@ -156,5 +171,6 @@ function changeOf(change: RemoteChange): Change {
     type,
     path: parsePath(path),
     from: from === undefined ? undefined : parsePath(from),
+    ...(etag === undefined ? {} : { etag }),
   }
 }

@@ -11,6 +11,7 @@ import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { LockSession } from './lock-session.ts'
+import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
 import { RemoteUploads } from './remote-uploads.ts'
 import { RemoteVolume } from './remote-volume.ts'
@@ -30,6 +31,8 @@ export interface VolumeMountOptions {
   readonly keepsXattrs: boolean
   /** Changes are made when they are in a journal on this machine; without it, when the cluster has them. */
   readonly writeBack: WriteBackSettings | undefined
+  /** Of an eventual volume: where what is written is until a file is closed. */
+  readonly drafts: DraftSettings
   /** Contents that were read are kept on this machine. */
   readonly cache: Omit<DataCacheOptions, 'identity' | 'keepsWholes' | 'clock' | 'log'> | undefined
   readonly mounts: FuseMounts
@@ -66,9 +69,11 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   let back: WriteBack | undefined
   try {
     back = await openBack(options, { remote, identity, cache }, () => mounted)
-    const parts = back === undefined ? { volume: remote } : { volume: back.volume, back: back.volume, own: back.own }
+    const eventual = isEventual(remote) ? openEventual({ ...options, remote, mounted: () => mounted }) : undefined
+    const opened = eventual ?? back
+    const parts = opened === undefined ? { volume: remote } : { volume: opened.volume, back: opened.volume, own: opened.own }
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log })
-    return await serve(options, { mounted, back, locks })
+    return await serve(options, { mounted, back, eventual, locks })
   } catch (error) {
     await back?.close()
     await locks?.end()
@@ -76,14 +81,14 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   }
 }
 
-async function serve(
-  options: VolumeMountOptions,
-  {
-    mounted,
-    back,
-    locks,
-  }: { readonly mounted: MountedVolume; readonly back: WriteBack | undefined; readonly locks: LockSession | undefined },
-): Promise<VolumeMount> {
+interface Served {
+  readonly mounted: MountedVolume
+  readonly back: WriteBack | undefined
+  readonly eventual: EventualMount | undefined
+  readonly locks: LockSession | undefined
+}
+
+async function serve(options: VolumeMountOptions, { mounted, back, eventual, locks }: Served): Promise<VolumeMount> {
   const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
@@ -105,8 +110,9 @@ async function serve(
   mounted.notify = notify
   mounted.passed.openBacking = (path) => mount.openBacking(path)
   mounted.coherence.dropsNames = await knowsEpochs(notify)
-  const changes = new RemoteChanges(mounted, notify)
-  const follower = new ChangeFollower({ client, volume, coherence: mounted.coherence, changes, clock, log })
+  const { coherence } = mounted
+  const changes = eventual?.changes(notify, mounted) ?? new RemoteChanges(mounted, notify)
+  const follower = new ChangeFollower({ client, volume, isEventual: eventual !== undefined, coherence, changes, clock, log })
   follower.start()
   const ended = mount.ended.finally(async () => {
     follower.stop()
@@ -118,7 +124,11 @@ async function serve(
   return { ended, unmount: (how) => mount.unmount(how) }
 }
 
-/** Eventual volumes have no versions to compare with: they are written through. */
+function isEventual({ info }: RemoteVolume): boolean {
+  return info.policy.consistency === 'eventual'
+}
+
+/** Eventual volumes have no versions to compare with: what is written to them is stored when a file is closed. */
 async function openBack(
   { client, volume, writeBack, clock, log }: VolumeMountOptions,
   {
@@ -128,7 +138,7 @@ async function openBack(
   }: { readonly remote: RemoteVolume; readonly identity: string; readonly cache: DataCache | undefined },
   mounted: () => MountedVolume | undefined,
 ): Promise<WriteBack | undefined> {
-  if (writeBack === undefined || remote.info.policy.consistency === 'eventual') return undefined
+  if (writeBack === undefined || isEventual(remote)) return undefined
   return openWriteBack({
     ...writeBack,
     remote,

@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { isShoalError } from '#foundation/errors.ts'
 import { parseDuration } from '#config/units.ts'
+import type { DraftSettings } from '#mount/open-eventual.ts'
 import type { WriteBackSettings } from '#mount/open-write-back.ts'
 import type { VolumeMount } from '#mount/start-volume-mount.ts'
 import type { Log } from '#observe/log.ts'
@@ -27,6 +28,7 @@ export const mount: Command = {
   description: [
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
     'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later; written through, when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'An eventual volume is mounted at any node, also one that is cut off. What is written to a file is stored as one version when it is closed or synced, over the version that was read; nothing is written back, and locks hold among the programs of this machine. Renaming a directory is not one step for others. Hard links, special files and files without a name are refused.',
     'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
   options: [
@@ -58,7 +60,13 @@ export const mount: Command = {
       description: 'where the journal is kept, for this mount alone',
       fallback: '~/.local/state/shoal/mount-DIR',
     },
-    { name: 'journal-size', value: 'SIZE', description: 'how much the journal may hold; then changes wait', fallback: '1GiB' },
+    {
+      name: 'journal-size',
+      value: 'SIZE',
+      description:
+        'how much the journal may hold; then changes wait. Of an eventual volume: what is written to files before they are stored',
+      fallback: '1GiB',
+    },
     { name: 'soft', description: 'let changes fail when the journal is full, rather than wait' },
     {
       name: 'ask-on-open',
@@ -122,6 +130,7 @@ export const mount: Command = {
       keepsXattrs: !options.has('no-xattrs'),
       cache: cacheBytes === 0 ? undefined : { files: nodeAppendFiles, folder: cacheFolder, bytesMax: cacheBytes },
       writeBack: writeBack === undefined ? undefined : { ...writeBack, files: nodeAppendFiles },
+      drafts: { ...draftSettings(invocation, directory), files: nodeAppendFiles },
       mounts: new NodeFuseMounts(),
       about: `${nodeMachine.hostName}:${directory}`,
       ...(leaseMs === undefined ? {} : { leaseMs }),
@@ -175,8 +184,18 @@ function writeBackSettings({ options, io }: Invocation, directory: string): Omit
     journalBytesMax,
     isSoft: options.has('soft'),
     asksOnOpen: options.has('ask-on-open'),
-    host: hostname().replaceAll(/[^A-Za-z0-9-]/g, '-'),
+    host: hostInNames(),
   }
+}
+
+/** Bounded as the journal is. */
+function draftSettings({ options, io }: Invocation, directory: string): Omit<DraftSettings, 'files'> {
+  const bytesMax = options.sizeBytes('journal-size') ?? JOURNAL_BYTES
+  return { folder: mountStateFile(directory, '.drafts', io.env), bytesMax, host: hostInNames() }
+}
+
+function hostInNames(): string {
+  return hostname().replaceAll(/[^A-Za-z0-9-]/g, '-')
 }
 
 async function served(

@@ -137,7 +137,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     },
     flush: (_, { nodeId }) => {
       const node = table.get(nodeId)
-      return mounted.isClean(node) ? undefined : mounted.flush(node)
+      return mounted.isClean(node) ? undefined : mounted.publish(node)
     },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
     release: (_, { nodeId }) => {

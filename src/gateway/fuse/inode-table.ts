@@ -128,9 +128,22 @@ export class InodeTable {
 
   /** A path by which the volume knows it. @throws FuseError ESTALE if none is known (any more) */
   path(node: MountedNode): Path {
-    const path = this.#pathOf(node)
+    const path = this.pathIfAny(node)
     if (path === undefined) throw refusal('ESTALE')
     return path
+  }
+
+  /** The same; `undefined` if none is known. */
+  pathIfAny(node: MountedNode): Path | undefined {
+    if (node.hiddenAs !== undefined) return node.hiddenAs
+    if (node.nodeId === ROOT_NODE) return []
+    // Others may have taken it away from where it was seen before.
+    for (const { parent, name } of [...node.places.values()].reverse()) {
+      const above = this.#byInode.get(parent)
+      const path = above === undefined ? undefined : this.pathIfAny(above)
+      if (path !== undefined) return [...path, name]
+    }
+    return undefined
   }
 
   /** It doesn't lie where `path` said. False if no other place is known. */
@@ -183,18 +196,6 @@ export class InodeTable {
     this.#byPlace.get(key)?.places.delete(key)
     this.#byPlace.set(key, node)
     node.places.set(key, place)
-  }
-
-  #pathOf(node: MountedNode): Path | undefined {
-    if (node.hiddenAs !== undefined) return node.hiddenAs
-    if (node.nodeId === ROOT_NODE) return []
-    // Others may have taken it away from where it was seen before.
-    for (const { parent, name } of [...node.places.values()].reverse()) {
-      const above = this.#byInode.get(parent)
-      const path = above === undefined ? undefined : this.#pathOf(above)
-      if (path !== undefined) return [...path, name]
-    }
-    return undefined
   }
 }
 

@@ -41,6 +41,12 @@ export interface WritesBack {
   sync(path: Path): Promise<void>
   /** The same of all that is pending. */
   drain(): Promise<void>
+  /** What `close` waits for, of a file that the volume collects until it is closed. @throws why it isn't stored */
+  publish?(path: Path): Promise<void>
+  /** Whether something waits for that, of a file or at all. */
+  collects?(path?: Path): boolean
+  /** Gives up what of a file isn't stored. */
+  discard?(path: Path): void
 }
 
 export interface MountedVolumeOptions {
@@ -229,7 +235,10 @@ export class MountedVolume {
 
   /** Nothing was written to the node that isn't stored. */
   isClean(node: MountedNode): boolean {
-    return this.#contents.get(node)?.written.isClean !== false
+    if (this.#contents.get(node)?.written.isClean === false) return false
+    if (this.back?.collects?.() !== true) return true
+    const path = this.table.pathIfAny(node)
+    return path === undefined || this.back.collects(path) !== true
   }
 
   /** The whole contents of a node that is open, if they can be had at once. */
@@ -245,6 +254,13 @@ export class MountedVolume {
     // Another file may have taken its place, and must not get its bytes.
     await this.stat(node)
     await written.flush()
+  }
+
+  /** What `close` waits for. */
+  async publish(node: MountedNode): Promise<void> {
+    await this.flush(node)
+    const path = this.back?.publish === undefined ? undefined : this.table.pathIfAny(node)
+    if (path !== undefined) await this.back?.publish?.(path)
   }
 
   /** Resolves when the cluster has what was written to a node, and its name. */
@@ -339,13 +355,15 @@ export class MountedVolume {
 
   async #end(node: MountedNode): Promise<void> {
     try {
-      await this.flush(node)
+      await this.publish(node)
     } catch (error) {
       this.log.error('Written bytes are lost: they could not be stored before the file was closed', {
         inode: node.inode,
         error,
       })
       this.#contents.get(node)?.written.discard()
+      const path = this.table.pathIfAny(node)
+      if (path !== undefined) this.back?.discard?.(path)
     }
     if (node.opens > 0) return
     this.#letGo(node)

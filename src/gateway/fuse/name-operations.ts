@@ -73,6 +73,11 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       if (request.sizeBytes !== undefined) {
         attributes = await volume.truncate(path, request.sizeBytes, by)
         mounted.cut(node, attributes)
+        // Nobody will close it.
+        if (node.opens === 0 && mounted.back?.publish !== undefined) {
+          await mounted.back.publish(path)
+          attributes = await mounted.stat(node)
+        }
       }
       const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
       if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
@@ -113,6 +118,11 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       const to = { ...mounted.place(newParentId, newName), name: newName }
       const target = table.at(to.parent, newName)
       const mustStay = target !== undefined && target.opens > 0 && target !== table.at(from.parent, name)
+      if (mode === 'replace' && mustStay && volume.keepOpen !== undefined) {
+        await keepHidden(mounted, { ...to, node: target }, () => volume.rename(from.path, to.path, { caller: by, mode }))
+        table.move(from, to)
+        return undefined
+      }
       if (mode === 'exchange' || (mode === 'replace' && mustStay)) {
         await volume.rename(from.path, to.path, { caller: by, mode: 'exchange' })
         table.exchange(from, to)
@@ -169,6 +179,7 @@ async function hide(
     table.remove(parent, name)
     return
   }
+  if (volume.keepOpen !== undefined) return keepHidden(mounted, { parent, name, node }, () => volume.remove(path, { caller }))
   const hiddenAs = mounted.hiddenPath(node)
   try {
     await volume.rename(path, hiddenAs, { caller, mode: 'no-replace' })
@@ -176,6 +187,27 @@ async function hide(
     if (isShoalError(error, 'NOT_FOUND')) table.remove(parent, name)
     throw error
   }
+  table.remove(parent, name)
+  node.hiddenAs = hiddenAs
+}
+
+/** The same where what was open is kept here, before its name is taken by `take`. */
+async function keepHidden(
+  mounted: MountedVolume,
+  { parent, name, node }: { readonly parent: MountedNode; readonly name: string; readonly node: MountedNode },
+  take: () => Promise<unknown>,
+): Promise<void> {
+  const { volume, table } = mounted
+  const kept = await volume.keepOpen?.([...table.path(parent), name])
+  try {
+    await take()
+  } catch (error) {
+    kept?.restore()
+    if (isShoalError(error, 'NOT_FOUND')) table.remove(parent, name)
+    throw error
+  }
+  const hiddenAs = mounted.hiddenPath(node)
+  kept?.hide(hiddenAs)
   table.remove(parent, name)
   node.hiddenAs = hiddenAs
 }

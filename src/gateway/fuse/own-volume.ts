@@ -41,7 +41,17 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
   | 'readXattr'
   | 'writeXattr'
   | 'removeXattr'
->
+> & {
+  /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
+  keepOpen?(path: Path): Promise<KeptOpen>
+}
+
+export interface KeptOpen {
+  /** Its place is gone: whoever has it open finds it under the hidden name. */
+  hide(hidden: Path): void
+  /** It stays where it is. */
+  restore(): void
+}
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never

@@ -31,7 +31,7 @@ export class RemoteChanges {
   async apply(change: Change): Promise<void> {
     const judging = this.#judged.then(() => this.#judge(change))
     this.#judged = judging.catch(() => undefined)
-    await this.#tell(await judging)
+    await this.tell(await judging)
   }
 
   /** Forgets, and lets the kernel forget, whatever may have changed without a word. */
@@ -39,12 +39,12 @@ export class RemoteChanges {
     const { coherence, table, back } = this.#mounted
     back?.lostTrack()
     coherence.changedAll()
-    if (coherence.dropsNames) await this.#tell([{ kind: 'epoch' }])
+    if (coherence.dropsNames) await this.tell([{ kind: 'epoch' }])
     for (const node of table.all()) {
       this.#forgetContents(node)
       node.bareUntilMs = 0
       const names = coherence.dropsNames ? [] : table.names(node)
-      await this.#tell([{ kind: 'inode', nodeId: node.nodeId, data: WHOLE }, ...names])
+      await this.tell([{ kind: 'inode', nodeId: node.nodeId, data: WHOLE }, ...names])
     }
   }
 
@@ -129,7 +129,8 @@ export class RemoteChanges {
     node.keptVersion = undefined
   }
 
-  async #tell(told: readonly Notification[]): Promise<void> {
+  /** Resolves when the kernel has heard of all of it. @throws what `notify` throws */
+  async tell(told: readonly Notification[]): Promise<void> {
     await Promise.all(
       told.map(async (notification) => {
         try {
