@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setImmediate } from 'node:timers/promises'
 import { openDiskChunkStore } from '#chunk/disk.ts'
+import { openMemoryChunkStore } from '#chunk/memory.ts'
+import type { ChunkStore } from '#chunk/store.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { nodeRandom } from '#platform/node-random.ts'
@@ -41,4 +45,35 @@ test('readers side by side, some of which stop in the middle, each see their own
     await Promise.all([read(0, Number.POSITIVE_INFINITY), read(1, stopAfter), read(2, stopAfter), read(1, 0)])
   }
   await chunks.close()
+})
+
+test('what fails ahead of the reader is told when its turn comes, and ends nothing before', async () => {
+  const clock = new ManualClock()
+  const whole = openMemoryChunkStore({ clock })
+  const slow = Promise.withResolvers<void>()
+  let reads = 0
+  const read: ChunkStore['read'] = async (...given) => {
+    reads += 1
+    if (reads > 1) throw new ShoalError('UNAVAILABLE', 'No node can give the chunk')
+    await slow.promise
+    return whole.read(...given)
+  }
+  const chunks = new Proxy(whole, {
+    get: (store, name) => (name === 'read' ? read : (Reflect.get(store, name) as (...given: unknown[]) => unknown).bind(store)),
+  })
+  const { volumes } = await openFixture({ clock, chunks })
+  await volumes.create('media', { chunkSizeBytes: MiB }, caller)
+  const volume = await volumes.open('media')
+  const bytes = pattern(3 * MiB)
+  await volume.writeFile(p('f'), bodyOf(bytes), { caller })
+  const file = await volume.openFile(p('f'))
+  const pieces = file?.read({ offset: 0, length: bytes.length })[Symbol.asyncIterator]()
+  const first = pieces?.next()
+  // A failure that nobody has noticed by now would end the process.
+  for (let turns = 0; turns < 5; turns += 1) await setImmediate()
+  assert.ok(reads > 1)
+  slow.resolve()
+  assert.deepEqual((await first)?.value, bytes.subarray(0, MiB))
+  await assert.rejects(async () => pieces?.next(), { code: 'UNAVAILABLE' })
+  file?.close()
 })

@@ -152,7 +152,10 @@ export class ContentReader implements OpenFile {
       canReuse && this.#key === undefined && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN
         ? this.#stores.readBuffers.take()
         : undefined
-    return { bytes: this.#read(piece, buffer), buffer }
+    const bytes = this.#read(piece, buffer)
+    // Who reads learns of it in its turn, which may come much later, or never.
+    bytes.catch(() => {})
+    return { bytes, buffer }
   }
 
   async #read(piece: Piece, into: Buffer | undefined): Promise<Buffer> {
