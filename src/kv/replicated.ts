@@ -104,6 +104,11 @@ export class ReplicatedStore implements KeyValueStore {
     return leadership === undefined || leadership.lost.aborted ? undefined : leadership.epoch
   }
 
+  /** Whether what this copy has is the newest there is at this moment, by its lease: without asking anybody. */
+  get isLeased(): boolean {
+    return this.#term?.leadership.isLeased() === true
+  }
+
   /** Who leads, as far as this node has heard. */
   get leader(): Leader | undefined {
     return this.#leader

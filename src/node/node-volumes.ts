@@ -39,6 +39,7 @@ export function assembleVolumes(
     readonly settle?: StrongVolumes['settle']
     readonly isUsedElsewhere?: StrongVolumesOptions['isUsedElsewhere']
     readonly isTaken?: StrongVolumesOptions['isTaken']
+    readonly isCurrent?: StrongVolumesOptions['isCurrent']
   },
 ): StrongVolumes {
   const { cluster, ...rest } = ports

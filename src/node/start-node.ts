@@ -200,6 +200,7 @@ class Node implements RunningNode {
       pins: new Pins(this.#readerPins),
       isUsedElsewhere: (id) => parts.eventual.isUsed(id),
       isTaken: (name) => this.#eventual.volumes.has(name),
+      isCurrent: () => parts.metadata?.store.isLeased !== false,
     })
     this.#eventual = assembleEventual({ ...parts, ...ports })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })

@@ -54,6 +54,8 @@ export interface StrongVolumesOptions {
   readonly settle?: ReaderStores['settle']
   /** Whether a volume of another kind has the name: none can be made with it. */
   readonly isTaken?: ((name: string) => boolean) | undefined
+  /** False while another node may have changed the volumes since they were read here. */
+  readonly isCurrent?: (() => boolean) | undefined
   /** Whether something else has use for a chunk: it is no garbage then. */
   readonly isUsedElsewhere?: ((id: ChunkId) => Promise<boolean>) | undefined
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */

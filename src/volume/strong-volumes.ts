@@ -59,6 +59,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #clock: Clock
   readonly #tenant: TenantId
   readonly #isTaken: StrongVolumesOptions['isTaken']
+  readonly #isCurrent: StrongVolumesOptions['isCurrent']
   readonly #classes: VolumeClasses
   readonly #lockKeeper: LockKeeper
   readonly #leftovers: Leftovers
@@ -78,6 +79,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     this.#clock = clock
     this.#stamp = options.volumesStamp ?? new SharedStamp()
     this.#isTaken = options.isTaken
+    this.#isCurrent = options.isCurrent
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
@@ -298,7 +300,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     const stamp = this.#stamp.current
     if (stamp !== this.#openedAt) this.#opened.clear()
     this.#openedAt = stamp
-    const opened = this.#opened.get(name)
+    const opened = this.#isCurrent?.() === false ? undefined : this.#opened.get(name)
     if (opened !== undefined) return opened
     const found = await this.#metadata.readSystem((snapshot) => {
       const record = findVolume(snapshot, this.#tenant, name)

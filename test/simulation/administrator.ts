@@ -8,8 +8,6 @@ import { VOLUME } from './steps.ts'
 
 export interface AdministratorOptions {
   readonly form: Form
-  /** Has made a mistake: one copy is enough for any class. */
-  readonly isHasty: boolean
   readonly nodes: readonly SimulatedNode[]
   /** That may join, and don't run yet. */
   readonly spare: SimulatedNode
@@ -48,11 +46,7 @@ export class Administrator {
 
   /** Makes the classes that there will be. */
   async prepare(): Promise<void> {
-    const { form, isHasty } = this.#options
-    const hasty = isHasty ? { ack: 'one' } : {}
-    for (const made of CLASSES[form])
-      await this.#surely({ method: 'POST', target: 'classes', content: json({ ...made, ...hasty }) })
-    if (isHasty) await this.#surely({ method: 'PATCH', target: 'classes/default', content: json(hasty) })
+    for (const made of CLASSES[this.#options.form]) await this.#surely({ method: 'POST', target: 'classes', content: json(made) })
   }
 
   async run(): Promise<void> {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { ChunkStore } from '#chunk/store.ts'
 import type { SharedLog } from '#sharedlog/log.ts'
 import type { MemoryLogClient } from '#sharedlog/memory.ts'
 import { replacing } from './defects.ts'
@@ -62,6 +63,10 @@ test('canary: a log that is trimmed before anybody has what is in it on a disk i
   assert.ok(await isFound(trimming))
 })
 
-test('canary: writes that one copy is enough for, where two are promised, are found', async () => {
-  assert.ok(await isFound({ isHasty: true }))
+test('canary: a store that says of some chunks that it has them, and has not, is found', async () => {
+  const lying: Defects = {
+    store: (store) =>
+      replacing<ChunkStore>(store, { write: async (id, bytes) => (id < '2' ? undefined : store.write(id, bytes)) }),
+  }
+  assert.ok(await isFound(lying))
 })

@@ -65,7 +65,8 @@ export class Clients {
     else if (dice < 0.78) await this.#run(at, patchStep(at, this.#value()))
     else if (dice < 0.85) await this.#run(at, removeStep(at, door))
     else if (dice < 0.92) await this.#run(at, moveStep(at, 'rename'))
-    else await this.#run(at, door === 's3' ? copyObjectStep(at) : moveStep(at, 'copy'))
+    else if (door === 's3') await this.#copyObject(at)
+    else await this.#run(at, moveStep(at, 'copy'))
   }
 
   /** True if there was an answer. */
@@ -88,6 +89,12 @@ export class Clients {
     const answer = await this.#run(at, readStep(at, door))
     if (answer?.kind !== 'done' || answer.etag === undefined) return
     await this.#run(at, replaceStep(at, door, { ...this.#content(), etag: answer.etag, seen: valueOf(answer.content) }))
+  }
+
+  async #copyObject(at: Place): Promise<void> {
+    const answer = await this.#run(at, readStep(at, 's3'))
+    if (answer?.kind !== 'done' || answer.etag === undefined) return
+    await this.#run(at, copyObjectStep(at, { etag: answer.etag, seen: valueOf(answer.content) }))
   }
 
   async #upload(at: Place, door: DoorName): Promise<void> {

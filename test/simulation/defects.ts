@@ -10,8 +10,6 @@ export interface Defects {
   readonly store?: (store: ChunkStore) => ChunkStore
   /** Disks say that they have flushed, and haven't. */
   readonly isForgetful?: boolean
-  /** Writes are acknowledged by the first copy. */
-  readonly isHasty?: boolean
   /** Nodes that don't lead answer with what they have, without asking the log. */
   readonly isStale?: boolean
   /** Results of changes are not remembered. */

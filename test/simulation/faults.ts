@@ -30,6 +30,8 @@ const AWAY_MAX = 2
 /** Garbage is kept for longer than clocks are apart: what that time is for. */
 const JUMP_MS_MAX = GRACE_MS / 8
 const STILL_MS_MAX = 3_000
+/** That a machine which others don't reach is lost for good, in each step. */
+const LOSS_CHANCE = 0.04
 
 /** Does harm, one piece at a time, within what the cluster promises to survive. */
 export class Faults {
@@ -52,6 +54,8 @@ export class Faults {
   /** One step: mostly nothing. */
   async step(): Promise<void> {
     const random = this.#random
+    // The others may not have yet what it was the only one to have.
+    if (this.#form === 'loss' && this.#away.has(this.#doomed) && random.chance(LOSS_CHANCE)) this.#lose()
     const node = random.chance(0.3) ? (this.#leader() ?? this.#pick()) : this.#pick()
     if (node.state === 'down' && this.isKnown(node) && random.chance(0.1)) this.start(node)
     if (node.state !== 'up' || this.#still.has(node)) return

@@ -150,6 +150,7 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
     ...shared,
     digests: inlineDigests,
     cluster: chunks,
+    isCurrent: () => kv.isLeased,
   })
   const tracker = makeTracker({ options, config, keys, cluster, chunks, volumes })
   const servers = makeServers({ options, config, keys, cluster, chunks, volumes, tracker, leadership })

@@ -123,7 +123,6 @@ class Simulation {
     this.#faults = new Faults(this.#faultTargets(), { random, form: this.#form })
     this.#administrator = new Administrator({
       form: this.#form,
-      isHasty: defects.isHasty === true,
       nodes: this.#nodes,
       spare: this.#nodes[NODES - 1] as SimulatedNode,
       gateway: this.#gateway,
@@ -294,10 +293,10 @@ class Simulation {
     for (const node of this.#nodes.filter(({ state }) => state === 'up')) {
       for (let at = 0; at < GROUPS; at += 1)
         for (const name of ['a', 'b'] as const)
-          await this.#surely(`group-${at}/${name} can't be read at ${node.host}`, () =>
+          await this.#surely(node, `group-${at}/${name}`, () =>
             this.#clients.read({ client: 'last', group: `group-${at}`, name, node }, 'rest'),
           )
-      await this.#surely(`the setting can't be read at ${node.host}`, () => this.#clients.readSetting({ client: 'last', node }))
+      await this.#surely(node, 'the setting', () => this.#clients.readSetting({ client: 'last', node }))
     }
     for (const [group, history] of this.#clients.histories)
       if (!isLinearizable<typeof fileGroup.initial, FileCall>(history, fileGroup))
@@ -308,12 +307,13 @@ class Simulation {
     })
   }
 
-  async #surely(otherwise: string, run: () => Promise<boolean>): Promise<void> {
+  async #surely(node: SimulatedNode, what: string, read: () => Promise<boolean>): Promise<void> {
     for (let round = 0; round < 20; round += 1) {
-      if (await run()) return
+      // It may hear only now that it was removed.
+      if (node.state === 'removed' || (await read())) return
       await this.#clock.sleep(500)
     }
-    this.#problems.push(otherwise)
+    this.#problems.push(`${what} can't be read at ${node.host}`)
   }
 
   #leader(): Life | undefined {

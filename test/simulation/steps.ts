@@ -134,10 +134,18 @@ export function moveStep(at: Place, kind: 'rename' | 'copy'): Step {
   }
 }
 
-export function copyObjectStep(at: Place): Step {
-  const target = fileTarget({ ...at, name: otherOf(at.name) }, 's3')
-  const headers = ['x-amz-copy-source', `/${fileTarget(at, 's3')}`]
-  return { request: { door: 's3', method: 'PUT', target, headers }, ...moving(at.name, 'copy') }
+/** Over S3 what is copied may be replaced before the copy is there, as Amazon has it. So it is asked for by its tag, and is what was `seen`. */
+export function copyObjectStep(at: Place, { etag, seen }: { readonly etag: string; readonly seen: string }): Step {
+  const to: Place = { ...at, name: otherOf(at.name) }
+  const headers = ['x-amz-copy-source', `/${fileTarget(at, 's3')}`, 'x-amz-copy-source-if-match', etag]
+  const call: FileCall = { kind: 'write', name: to.name, value: seen }
+  return {
+    request: { door: 's3', method: 'PUT', target: fileTarget(to, 's3'), headers },
+    unknown: call,
+    done: () => call,
+    absent: { kind: 'read', name: at.name, seen: null },
+    gone: 'PRECONDITION_FAILED',
+  }
 }
 
 function moving(name: FileName, kind: 'rename' | 'copy'): Omit<Step, 'request'> {
