@@ -63,6 +63,20 @@ test('a volume that another node has changed is opened anew', async () => {
   assert.equal((await other.find('docs'))?.usage.files, 1)
 })
 
+test('while others may have changed a volume it is what they have made of it, and not as it was opened', async () => {
+  const kv = openMemoryStore()
+  let isCurrent = true
+  const [volumes, other] = [openVolumes(kv, { isCurrent: () => isCurrent }), openVolumes(kv)]
+  await other.create('docs', {}, caller)
+  const opened = await volumes.open('docs')
+  assert.equal(await volumes.open('docs'), opened)
+  isCurrent = false
+  await other.update('docs', { quotaFiles: 7 }, caller)
+  assert.equal((await volumes.open('docs')).info.policy.quotaFiles, 7)
+  isCurrent = true
+  assert.equal((await volumes.open('docs')).info.policy.quotaFiles, 7)
+})
+
 test('what a crash has left is swept by this node, or by others when it is their work', async () => {
   const chunks = openMemoryChunkStore({ clock: nodeClock })
   let isOthers = true
