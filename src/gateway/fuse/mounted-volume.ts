@@ -7,7 +7,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { HIDDEN_PREFIX } from '#volume/hidden-names.ts'
-import type { Caller, Change } from '#volume/volume.ts'
+import type { Caller } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
@@ -18,36 +18,12 @@ import { PassedThrough } from './passed-through.ts'
 import { type FuseError, refusal } from './protocol/errno.ts'
 import type { AttributesReply, EntryReply } from './protocol/replies.ts'
 import type { Notify } from './remote-changes.ts'
+import type { WritesBack } from './writes-back.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
 
 const READ_TRIES = 8
 /** Other changes that the kernel is told of may be held up by programs. */
 const TELLING_MS_MAX = 1000
-
-/** A volume that answers before the cluster has a change. */
-export interface WritesBack {
-  /** Under which number an inode of the cluster is shown. */
-  shownInode(inode: InodeId): InodeId
-  /** Which inode of the cluster is shown under a number, once the cluster has it. */
-  storedInode(inode: InodeId): InodeId
-  /** The kernel has let go of an inode that was shown. */
-  forgotten(inode: InodeId): void
-  changedByOthers(change: Change): void
-  /** What is known of a file, or of all, may not be what others have stored: whoever opens it asks. */
-  doubt(path?: Path): void
-  /** What others have changed isn't known. */
-  lostTrack(): void
-  /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
-  sync(path: Path): Promise<void>
-  /** The same of all that is pending. */
-  drain(): Promise<void>
-  /** What `close` waits for, of a file that the volume collects until it is closed. @throws why it isn't stored */
-  publish?(path: Path): Promise<void>
-  /** Whether something waits for that, of a file or at all. */
-  collects?(path?: Path): boolean
-  /** Gives up what of a file isn't stored. */
-  discard?(path: Path): void
-}
 
 export interface MountedVolumeOptions {
   readonly volume: MountableVolume

@@ -42,9 +42,9 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
   | 'writeXattr'
   | 'removeXattr'
 > & {
-  /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
-  keepOpen?(path: Path): Promise<KeptOpen>
-}
+    /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
+    keepOpen?(path: Path): Promise<KeptOpen>
+  }
 
 export interface KeptOpen {
   /** Its place is gone: whoever has it open finds it under the hidden name. */

@@ -1,7 +1,8 @@
 import type { InodeId } from '#foundation/ids.ts'
 import type { Change } from '#volume/volume.ts'
 import type { MountedNode } from './inode-table.ts'
-import type { MountedVolume, WritesBack } from './mounted-volume.ts'
+import type { MountedVolume } from './mounted-volume.ts'
+import type { WritesBack } from './writes-back.ts'
 import type { Notification } from './protocol/notifications.ts'
 
 /** Names that are changed here hold up the word of what others change, so that one isn't taken for the other. */
