@@ -13,6 +13,7 @@ const BATCH_BYTES_MAX = 4 * 1024 * 1024
 /** Batches and single units that are under way. */
 const BATCHES_MAX = 4
 const SINGLES_MAX = 16
+const SLEEP_MS_MAX = 500
 const FIRST_DELAY_MS = 250
 const DELAY_MS_MAX = 10_000
 
@@ -92,12 +93,11 @@ export class Uploader {
     while (!this.#stop.signal.aborted) {
       this.#wake = Promise.withResolvers()
       this.#launch()
-      const enough = new AbortController()
       const nextMs = this.#hasRoom ? tree.nextMs() : undefined
-      const sleeps = nextMs === undefined ? [] : [clock.sleep(Math.max(1, nextMs - clock.monotonicMs()), enough.signal)]
+      // It isn't called off when something else comes first: that takes longer than to let it run out.
+      const waitMs = Math.min(SLEEP_MS_MAX, Math.max(1, (nextMs ?? 0) - clock.monotonicMs()))
       this.#wakesMs = nextMs ?? Infinity
-      await Promise.race([this.#wake.promise, ...sleeps.map((sleep) => sleep.catch(() => undefined))])
-      enough.abort()
+      await Promise.race(nextMs === undefined ? [this.#wake.promise] : [this.#wake.promise, clock.sleep(waitMs)])
     }
   }
 

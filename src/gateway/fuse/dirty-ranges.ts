@@ -49,14 +49,15 @@ export class DirtyRanges {
     return pieces
   }
 
-  /** What has to be stored: pieces that touch each other as one. */
-  *runs(): Generator<DirtyPiece, void, undefined> {
+  /** What has to be stored: pieces that touch each other as one, up to `joinedBytesMax`. */
+  *runs(joinedBytesMax = Infinity): Generator<DirtyPiece, void, undefined> {
     for (let at = 0; at < this.#pieces.length;) {
       const first = this.#pieces[at] as DirtyPiece
       const parts = [first.bytes]
       let end = first.offset + first.bytes.length
       for (at += 1; this.#pieces[at]?.offset === end; at += 1) {
         const { bytes } = this.#pieces[at] as DirtyPiece
+        if (end - first.offset + bytes.length > joinedBytesMax) break
         parts.push(bytes)
         end += bytes.length
       }

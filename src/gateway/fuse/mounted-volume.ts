@@ -22,6 +22,8 @@ import type { WritesBack } from './writes-back.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
 
 const READ_TRIES = 8
+/** A journal takes pieces as they come: to join them costs more than a record. */
+const JOURNAL_PIECE_BYTES = 1024 * 1024
 /** Other changes that the kernel is told of may be held up by programs. */
 const TELLING_MS_MAX = 1000
 
@@ -70,13 +72,14 @@ export class MountedVolume {
   readonly back: WritesBack | undefined
   readonly #random: Random
   readonly #hiddenPrefix: string
-  readonly #budget = new WriteBudget()
+  readonly #budget: WriteBudget
   readonly #contents = new Map<MountedNode, Contents>()
 
   private constructor(options: MountedVolumeOptions, root: Attributes) {
     this.own = options.own ?? new OwnChanges(options.clock)
     this.volume = options.own === undefined ? new OwnVolume(options.volume, this.own) : options.volume
     this.back = options.back
+    this.#budget = new WriteBudget(options.back === undefined ? Infinity : JOURNAL_PIECE_BYTES)
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log

@@ -15,6 +15,22 @@ function fileWith(store?: (piece: { offset: number; bytes: Buffer }) => Promise<
   return { file, stored, budget }
 }
 
+test('pieces are joined up to a length, and a longer one is stored as it is', async () => {
+  const stored: [number, string][] = []
+  const file = new WrittenFile(new WriteBudget(4), async ({ offset, bytes }) => {
+    stored.push([offset, bytes.toString()])
+  })
+  for (const [at, text] of ['ab', 'cd', 'e', 'fghijk', 'l'].entries())
+    file.write([0, 2, 4, 5, 11][at] as number, Buffer.from(text))
+  await file.flush()
+  assert.deepEqual(stored, [
+    [0, 'abcd'],
+    [4, 'e'],
+    [5, 'fghijk'],
+    [11, 'l'],
+  ])
+})
+
 test('what was written in pieces is stored as one, and then nothing is left', async () => {
   const { file, stored, budget } = fileWith()
   file.write(0, Buffer.from('ab'))

@@ -8,6 +8,12 @@ const TOTAL_BYTES_MAX = 64 * 1024 * 1024
 /** How much is being collected, over all files of a mount. */
 export class WriteBudget {
   usedBytes = 0
+  /** What is stored at a time, where it was written in shorter pieces. */
+  readonly joinedBytesMax: number
+
+  constructor(joinedBytesMax = Infinity) {
+    this.joinedBytesMax = joinedBytesMax
+  }
 }
 
 /** The writes to one file until they are stored, all handles together. */
@@ -74,7 +80,7 @@ export class WrittenFile {
     this.#underWay = taken
     this.#collecting = new DirtyRanges()
     try {
-      for (const run of taken.runs()) await this.#store(run)
+      for (const run of taken.runs(this.#budget.joinedBytesMax)) await this.#store(run)
       this.#budget.usedBytes -= taken.lengthBytes
     } catch (error) {
       this.#takeBack(taken)
