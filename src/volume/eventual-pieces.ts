@@ -1,13 +1,16 @@
 import type { OpenFile } from './volume.ts'
 
 /** A range of what was there before, for a file that is written anew. */
-export async function* piece(file: OpenFile, range: { offset: number; length: number }): AsyncGenerator<Uint8Array> {
+export async function* piece(
+  file: Pick<OpenFile, 'read'>,
+  range: { offset: number; length: number },
+): AsyncGenerator<Uint8Array> {
   if (range.length > 0) yield* file.read(range)
 }
 
 /** What was there before, of `size` bytes, with other bytes in a range. */
 export async function* withRange(
-  file: OpenFile,
+  file: Pick<OpenFile, 'read'>,
   size: number,
   { offset, length, bytes }: { offset: number; length: number; bytes: Iterable<Uint8Array> | AsyncIterable<Uint8Array> },
 ): AsyncGenerator<Uint8Array> {

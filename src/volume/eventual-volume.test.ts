@@ -120,6 +120,44 @@ test('files and trees are renamed and copied, and changed in ranges', async () =
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'frs')
 })
 
+test('a range of a long file is what was written, and chunks in which nothing changes are not written again', async () => {
+  const { volumes } = await eventualFixture()
+  await volumes[0]!.create('docs', { chunkSizeBytes: MIB }, caller)
+  const volume = await volumes[0]!.open('docs')
+  const chunksOf = async () => (await volume.locate(p('file')))!.extents.map(({ chunk }) => chunk)
+  let model = pattern(5 * MIB + 1000, 1)
+  await volume.writeFile(p('file'), bodyOf(model), { caller })
+  for (const [offset, length] of [
+    [model.length, 10],
+    [0, 1],
+    [2 * MIB - 5, 10],
+    [3 * MIB, MIB],
+    [5 * MIB + 2000, MIB + 500],
+    [MIB + 7, 4 * MIB],
+    [0, 7 * MIB],
+  ] as const) {
+    const bytes = pattern(length, offset + length)
+    const before = await chunksOf()
+    const { sizeBytes } = await volume.writeAt(p('file'), { offset, bytes })
+    const longer = Buffer.alloc(Math.max(model.length, offset + length))
+    model.copy(longer)
+    bytes.copy(longer, offset)
+    const touched = (at: number) => (at + 1) * MIB > Math.min(offset, model.length) && at * MIB < offset + length
+    model = longer
+    assert.equal(sizeBytes, model.length)
+    assert.ok((await readAll(await volume.openFile(p('file')))).equals(model), `${length} bytes at ${offset}`)
+    const after = await chunksOf()
+    assert.equal(after.length, Math.ceil(model.length / MIB))
+    for (const [at, chunk] of before.entries()) if (!touched(at)) assert.equal(after[at], chunk, `chunk ${at}`)
+  }
+  await volume.punch(p('file'), { offset: MIB, length: 3 * MIB })
+  model.fill(0, MIB, 4 * MIB)
+  await volume.truncate(p('file'), model.length + MIB, caller)
+  assert.ok((await readAll(await volume.openFile(p('file')))).equals(Buffer.concat([model, Buffer.alloc(MIB)])))
+  await volume.truncate(p('file'), 10, caller)
+  assert.ok((await readAll(await volume.openFile(p('file')))).equals(model.subarray(0, 10)))
+})
+
 test('attributes and extended attributes stay when contents change; links lead on', async () => {
   const volume = await docs()
   await write(volume, 'file', '1')

@@ -13,14 +13,15 @@ import { notADirectory } from '#metadata/resolve.ts'
 import { checkAttributes } from './check-attributes.ts'
 import { attributesOf, baseOf, directoryKey, impliedDirectory, knownBy, NO_CONTENT, valueChanges } from './eventual-attributes.ts'
 import { EventualConflicts } from './eventual-conflicts.ts'
-import type { EventualContentStores, EventualContents } from './eventual-contents.ts'
+import type { EventualContentStores, EventualContents, StoredContent } from './eventual-contents.ts'
 import { alreadyThere, isADirectory, notFound, unsupported, rootStays } from './eventual-faults.ts'
 import { EventualFile } from './eventual-file.ts'
 import { listDirectory } from './eventual-listing.ts'
 import { checkTarget, linkTarget } from './eventual-links.ts'
 import { withoutObjectDigests } from './eventual-object-info.ts'
 import type { EventualUploadParts } from './eventual-object-uploads.ts'
-import { piece, withRange, zeros } from './eventual-pieces.ts'
+import { piece } from './eventual-pieces.ts'
+import { type NewRange, type StoredFile, storeLength, storeRange, zerosWithin } from './eventual-ranges.ts'
 import { copyEventualTree } from './eventual-trees.ts'
 import { EventualUploads, type PublishOptions, type StoredParts } from './eventual-uploads.ts'
 import { withoutXattr, withXattr, XATTR_PREFIX, xattrNames } from './eventual-xattrs.ts'
@@ -121,24 +122,16 @@ export class EventualVolume extends EventualUploads implements port.Volume {
   }
 
   async writeAt(path: Path, { offset, bytes, conditions }: port.RangeWrite): Promise<Attributes> {
-    const range = { offset, length: bytes.length, bytes: [bytes] }
-    return this.#rewrite(path, conditions, (file, size) => withRange(file, size, range))
+    return this.#writeRange(path, conditions, () => ({ offset, length: bytes.length, bytes: [bytes] }))
   }
 
   async truncate(path: Path, sizeBytes: number, _: port.Caller, conditions?: Conditions): Promise<Attributes> {
-    return this.#rewrite(path, conditions, async function* (file, size) {
-      yield* piece(file, { offset: 0, length: Math.min(sizeBytes, size) })
-      yield* zeros(sizeBytes - size)
-    })
+    return this.#rewrite(path, conditions, (before, publish) => storeLength(this.#contents, { ...before, sizeBytes }, publish))
   }
 
   /** The zeros are written: entries of eventual volumes have no holes. */
   async punch(path: Path, range: { offset: number; length: number }): Promise<Attributes> {
-    return this.#rewrite(path, undefined, (file, size) => {
-      const offset = Math.min(range.offset, size)
-      const length = Math.min(range.length, size - offset)
-      return withRange(file, size, { offset, length, bytes: zeros(length) })
-    })
+    return this.#writeRange(path, undefined, (size) => zerosWithin(range, size))
   }
 
   async copyRange(copy: port.CopyRange): Promise<Attributes> {
@@ -147,7 +140,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     const { sourceOffset, targetOffset: offset } = copy
     const length = Math.max(0, Math.min(copy.length, source.attributes.sizeBytes - sourceOffset))
     const bytes = piece(source, { offset: sourceOffset, length })
-    return this.#rewrite(copy.target, undefined, (file, size) => withRange(file, size, { offset, length, bytes }))
+    return this.#writeRange(copy.target, undefined, () => ({ offset, length, bytes }))
   }
 
   async makeDirectory(path: Path, options: Parameters<port.Volume['makeDirectory']>[1]): Promise<Attributes> {
@@ -355,17 +348,23 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     return this.#attributes({ path: keyOfPath(path), version, value })
   }
 
-  /** The whole file again, over the version that was read. */
+  #writeRange(path: Path, conditions: Conditions | undefined, rangeIn: (size: number) => NewRange): Promise<Attributes> {
+    return this.#rewrite(path, conditions, (before, publish) =>
+      storeRange(this.#contents, { ...before, range: rangeIn(before.file.attributes.sizeBytes) }, publish),
+    )
+  }
+
+  /** Another content, over the version that was read. */
   async #rewrite(
     path: Path,
     conditions: Conditions | undefined,
-    pieces: (file: port.OpenFile, sizeBytes: number) => AsyncGenerator<Uint8Array>,
+    store: (before: StoredFile, publish: (stored: StoredContent) => Promise<Attributes>) => Promise<Attributes>,
   ): Promise<Attributes> {
     const before = await this.#follow(path)
     if (before === undefined) throw (await this.#directory(path)) === undefined ? notFound(path) : isADirectory(path)
     const file = this.#open(before)
     checkConditions(conditions, file.attributes)
-    return this.#contents.store(pieces(file, file.attributes.sizeBytes), {}, async ({ md5: _, ...written }) => {
+    return store({ file, content: before.value.content }, async ({ md5: _, ...written }) => {
       const value = { ...this.#fileValue(before), ...written }
       const { version } = await this.#namespace.put(before.path, value, { base: baseOf(before) })
       return this.#attributes({ path: before.path, version, value })
