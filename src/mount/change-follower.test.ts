@@ -8,7 +8,11 @@ import { ManualClock } from '#platform/manual-clock.ts'
 import type { Change } from '#volume/volume.ts'
 import { ChangeFollower } from './change-follower.ts'
 
-type Feed = (options: { cursor?: string; onOpen?: () => void; signal?: AbortSignal | undefined }) => AsyncGenerator<RemoteChange>
+type Feed = (options: {
+  cursor?: string
+  onOpen?: (cursor?: string) => void
+  signal?: AbortSignal | undefined
+}) => AsyncGenerator<RemoteChange>
 
 function change(cursor: number): RemoteChange {
   const time = '2026-11-26T12:00:00.000000001Z'
@@ -19,7 +23,7 @@ const turns = async () => {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
-function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async () => undefined) {
+function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async () => undefined, isEventual = false) {
   const clock = new ManualClock()
   const coherence = new Coherence()
   const seen = { applied: [] as string[], cursors: [] as (string | undefined)[], drops: 0 }
@@ -32,6 +36,7 @@ function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async 
       },
     },
     volume: 'docs',
+    isEventual,
     coherence,
     changes: {
       apply: async (one) => {
@@ -122,6 +127,23 @@ test('a change that the kernel could not be told ends the trust in what it has',
   await turns()
   clock.advance(150)
   await turns()
+  assert.equal(seen.drops, 1)
+  assert.equal(coherence.isTold, true)
+  follower.stop()
+})
+
+test('the feed of an eventual volume says where it begins, before what the kernel has is dropped', async () => {
+  const from = (cursor: string): Feed =>
+    async function* ({ onOpen }) {
+      onOpen?.(cursor)
+      yield* []
+    }
+  const { seen, clock, coherence, follower } = follow([from('a-1'), tooOld, from('b-7'), silent], undefined, true)
+  await turns()
+  assert.deepEqual(seen.cursors, [undefined, 'a-1'])
+  clock.advance(300)
+  await turns()
+  assert.deepEqual(seen.cursors, [undefined, 'a-1', undefined, 'b-7'])
   assert.equal(seen.drops, 1)
   assert.equal(coherence.isTold, true)
   follower.stop()

@@ -26,3 +26,10 @@ test('what goes to or comes from another volume is for the node that knows both'
   assert.equal(asked('/dav/shared/a', 'http://host:1/dav/strong/b'), false)
   assert.equal(asked('/dav/strong/a', '/dav/shared/b'), false)
 })
+
+test('the feed of an eventual volume is that of the node that is asked', () => {
+  const feed = (query: string) => isOfEventual({ path: '/api/v1/changes', query, headers: {} }, eventual)
+  for (const query of ['volume=shared', 'follow=false&volume=sh%61red&cursor=x']) assert.equal(feed(query), true, query)
+  for (const query of ['', 'volume=strong', 'volumes=shared', 'volume=%zz', 'cursor=shared'])
+    assert.equal(feed(query), false, query)
+})

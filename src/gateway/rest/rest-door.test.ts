@@ -217,6 +217,15 @@ test('changes come as lines, as events, and from a cursor', async () => {
   assert.equal((await call('GET', '/api/v1/changes?volume=nope')).status, 404)
 })
 
+test('a version that was read is named for eventual volumes alone', async () => {
+  const write = (base: string) =>
+    call('PUT', '/api/v1/volumes/docs/files/based', { body: 'x', headers: { 'x-shoal-base': base } })
+  const strong = await write('"1-2"')
+  assert.deepEqual([strong.status, strong.json['code']], [501, 'UNSUPPORTED'])
+  assert.equal((await write('1-2')).status, 400)
+  assert.equal((await call('GET', '/api/v1/volumes/docs/files/based')).status, 404)
+})
+
 test('a follower sees a change when it happens', async () => {
   const response = await request(`${calls.server.url}/api/v1/changes`, {
     dispatcher: agent,
