@@ -48,6 +48,18 @@ test('directories that were there only because of what was in them are told to b
   const start = here.changes.currentCursor()
   await docs.remove(p('x/y/z'), { caller })
   assert.deepEqual((await since(start)).map(lineOf), ['remove x/y/z', 'remove x/y', 'remove x'])
+  await docs.writeFile(p('both'), bodyOf('file'), { caller })
+  await docs.writeFile(p('both/in'), bodyOf('in'), { caller, createParents: true })
+  const shadowed = here.changes.currentCursor()
+  await docs.remove(p('both/in'), { caller })
+  const told = await since(shadowed)
+  assert.deepEqual(
+    told.map(({ kind, path, type }) => [kind, formatPath(path), type]),
+    [
+      ['remove', 'both/in', undefined],
+      ['write', 'both', 'file'],
+    ],
+  )
   await docs.makeDirectory(p('kept'), { caller })
   await docs.writeFile(p('kept/f'), bodyOf('f'), { caller })
   const again = here.changes.currentCursor()

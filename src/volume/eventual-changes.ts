@@ -4,7 +4,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import { nameOfSegment } from '#foundation/object-key.ts'
 import type { Path } from '#foundation/path.ts'
-import { entityTag } from '#metadata/attributes.ts'
+import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { Bell, type FollowOptions } from './change-stream.ts'
@@ -112,18 +112,26 @@ export class EventualChanges {
     const path = segmentsOf(key).map(nameOfSegment)
     const common = { cursor, volume: name, principal: '', from: undefined }
     const parentOf = (of: Path): InodeId => (of.length === 1 ? ROOT_INODE : inodeOf(name, directoryKey(of.slice(0, -1))))
+    const told = (of: Path, there: Attributes): Change => {
+      const { inode, type, ctimeNs: timeNs } = there
+      return { ...common, kind: 'write', timeNs, inode, parent: parentOf(of), type, path: of, etag: entityTag(there) }
+    }
     const there = await volume.stat(path)
     if (there !== undefined) {
-      const { inode, type, ctimeNs: timeNs } = there
-      yield { ...common, kind: 'write', timeNs, inode, parent: parentOf(path), type, path, etag: entityTag(there) }
+      yield told(path, there)
       return
     }
     const gone = { ...common, kind: 'remove', timeNs: this.#options.clock.nowNs() } as const
     const type = key.endsWith('/') ? ('directory' as const) : undefined
     yield { ...gone, inode: inodeOf(name, key), parent: parentOf(path), type, path }
-    // Directories that were there only because of it are gone with it.
+    // Directories that were there only because of it are gone with it, and a file of that name shows again.
     for (let above = path.slice(0, -1); above.length > 0; above = above.slice(0, -1)) {
-      if ((await volume.stat(above)) !== undefined) return
+      const left = await volume.stat(above)
+      if (left?.type === 'directory') return
+      if (left !== undefined) {
+        yield told(above, left)
+        return
+      }
       yield { ...gone, inode: inodeOf(name, directoryKey(above)), parent: parentOf(above), type: 'directory', path: above }
     }
   }

@@ -120,6 +120,24 @@ test('files and trees are renamed and copied, and changed in ranges', async () =
   assert.equal(String(await readAll(await volume.openFile(p('dst/a')))), 'frs')
 })
 
+test('of a file and a directory of one name the directory is removed, renamed and changed, and then the file shows again', async () => {
+  const volume = await docs()
+  const both = async () => {
+    await write(volume, 'k', 'file')
+    await write(volume, 'k/in', 'in')
+  }
+  await both()
+  await volume.setAttributes(p('k'), { mode: 0o700 })
+  assert.deepEqual(await names(volume, '', { recursive: true }), ['k', 'k/', 'k/in'])
+  await assert.rejects(volume.remove(p('k'), { caller }), is('DIRECTORY_NOT_EMPTY'))
+  await volume.rename(p('k'), p('moved'), { caller })
+  assert.deepEqual(await names(volume, '', { recursive: true }), ['k', 'moved/', 'moved/in'])
+  assert.deepEqual([(await volume.stat(p('k')))?.mode, (await volume.stat(p('moved')))?.mode], [0o644, 0o700])
+  await both()
+  await volume.remove(p('k'), { caller, recursive: true })
+  assert.equal(String(await readAll(await volume.openFile(p('k')))), 'file')
+})
+
 test('a range of a long file is what was written, and chunks in which nothing changes are not written again', async () => {
   const { volumes } = await eventualFixture()
   await volumes[0]!.create('docs', { chunkSizeBytes: MIB }, caller)

@@ -185,7 +185,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     if (source.length === 0 || target.length === 0) throw rootStays()
     await this.#checkAbove(target, createParents)
     if (options.conditions !== undefined) checkConditions(options.conditions, await this.stat(target))
-    const [isFile, into] = [await this.#file(source), await this.#directory(target)]
+    const [isFile, into] = [await this.#fileShown(source), await this.#directory(target)]
     if (isFile === undefined)
       await this.#renameDirectory(source, target, into !== undefined || (await this.#file(target)) !== undefined)
     else if (into !== undefined) throw mode === 'replace' ? isADirectory(target) : alreadyThere(target)
@@ -201,7 +201,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   async remove(path: Path, options: Parameters<port.Volume['remove']>[1]): Promise<void> {
     const { conditions, recursive = false } = options
-    const file = await this.#file(path)
+    const file = await this.#fileShown(path)
     if (file !== undefined) {
       const base = this.#baseFor(conditions, file)
       if (await this.#namespace.remove(keyOfPath(path), base)) return
@@ -210,14 +210,12 @@ export class EventualVolume extends EventualUploads implements port.Volume {
     const directory = await this.#directory(path)
     checkConditions(conditions, directory)
     if (directory === undefined) throw notFound(path)
-    if (recursive) {
-      await (path.length === 0 ? this.#namespace.removeAll() : this.#namespace.removeTree(directoryKey(path)))
-      return
-    }
+    const prefix = directoryKey(path)
+    if (recursive) return void (await (prefix === '' ? this.#namespace.removeAll() : this.#namespace.removeTree(prefix)))
     if (path.length === 0) throw rootStays()
     if ((await this.list(path, { limit: 1 })).entries.length > 0)
       throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${formatPath(path)}" is not empty`)
-    await this.#namespace.remove(directoryKey(path))
+    await this.#namespace.remove(prefix)
   }
 
   async setAttributes(path: Path, changes: AttributeChanges): Promise<Attributes> {
@@ -244,6 +242,11 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   async #file(path: Path): Promise<ShownEntry | undefined> {
     return path.length === 0 ? undefined : this.#namespace.stat(keyOfPath(path))
+  }
+
+  /** Where a directory has the same name, that one has it. */
+  async #fileShown(path: Path): Promise<ShownEntry | undefined> {
+    return (await this.#directory(path)) === undefined ? this.#file(path) : undefined
   }
 
   /** With its entry, or because something is in it. */
@@ -276,7 +279,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
   }
 
   async #tags(path: Path): Promise<EntryValue['tags']> {
-    const found = (await this.#file(path)) ?? (await this.#namespace.stat(directoryKey(path) || '/'))
+    const found = (await this.#fileShown(path)) ?? (await this.#namespace.stat(directoryKey(path) || '/'))
     if (found === undefined && (await this.#directory(path)) === undefined) throw notFound(path)
     return found?.value.tags ?? new Map()
   }
@@ -379,7 +382,7 @@ export class EventualVolume extends EventualUploads implements port.Volume {
 
   /** A directory that is only implied gets an entry of its own. */
   async #changeValue(path: Path, change: (value: EntryValue) => Partial<EntryValue>): Promise<void> {
-    const file = await this.#file(path)
+    const file = await this.#fileShown(path)
     const key = file === undefined ? directoryKey(path) : keyOfPath(path)
     if (key === '') throw new ShoalError('NOT_PERMITTED', 'The root directory of an eventual volume has no attributes to change')
     if (file === undefined && (await this.#namespace.stat(key)) === undefined) {

@@ -176,6 +176,17 @@ test('a tree that other doors made without directories is listed, and removed wh
   await nodes.put(0, 'made/by/others', 'x')
   await becomes(one, '[ "$(cat made/by/others)" = x ]')
   assert.equal(await one.sh('rm -r made; ls -A'), '')
+  await nodes.put(0, 'k', 'file')
+  await nodes.put(0, 'k-more', 'file')
+  await nodes.put(0, 'k/in', 'directory')
+  await becomes(one, '[ "$(ls | tr "\\n" " ")" = "k k-more " -a "$(cat k/in)" = directory ]')
+  assert.equal(await one.sh('rm -r k; cat k; rm k k-more; ls -A'), 'file')
+  await nodes.put(0, 'k', 'file')
+  await nodes.put(0, 'k/in', 'directory')
+  await becomes(one, '[ -d k ]')
+  assert.equal((await nodes.call(0, '/volumes/shared/files/k/in', { method: 'DELETE' })).status, 204)
+  await becomes(one, '[ "$(cat k)" = file ]')
+  await one.sh('rm k')
 })
 
 test(
