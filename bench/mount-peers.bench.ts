@@ -15,20 +15,27 @@ const { values } = parseArgs({
     only: { type: 'string', default: WORKLOADS.map(({ name }) => name).join(',') },
     files: { type: 'string', default: '10000' },
     walked: { type: 'string', default: '100000' },
+    tree: { type: 'string', default: '50000' },
+    large: { type: 'string', default: '1024' },
     /** Where what is read and unpacked is kept for the next run. */
     sources: { type: 'string' },
   },
 })
 const folder = mkdtempSync(join(tmpdir(), 'shoal-bench-mounts-'))
 const sources = values.sources === undefined ? folder : resolve(values.sources)
-const sizes = { small: Number(values.files), walked: Number(values.walked) }
+const sizes = {
+  small: Number(values.files),
+  walked: Number(values.walked),
+  tree: Number(values.tree),
+  largeMib: Number(values.large),
+}
 const place = { folder, bin: values.bin === undefined ? undefined : resolve(values.bin) }
 
 try {
   mkdirSync(sources, { recursive: true })
   const names = values.systems.split(',')
   for (const workload of WORKLOADS.filter(({ name }) => values.only.split(',').includes(name))) {
-    workload.prepare?.(sources)
+    workload.prepare?.(sources, sizes)
     const results = new Map<string, Figures>()
     console.log(`${workload.name}: load ${loadavg()[0]?.toFixed(1)}`)
     for (const name of names) {

@@ -34,14 +34,15 @@ elif what == 'random':
 print(time.perf_counter() - started)
 `
 const SMALL_BYTES = 4_000
-const LARGE_MIB = 1024
 const RANDOM_READS = 4_000
-const SOURCE_FILES = 50_000
 const ROUNDS = 3
 
 export interface Sizes {
   readonly small: number
   readonly walked: number
+  /** Of the source tree. */
+  readonly tree: number
+  readonly largeMib: number
 }
 
 /** Figures by name; of each more is better. */
@@ -50,7 +51,7 @@ export type Figures = Readonly<Record<string, number>>
 export interface Workload {
   readonly name: string
   /** What is made once, for all systems. */
-  prepare?(folder: string): void
+  prepare?(folder: string, sizes: Sizes): void
   work(system: System, at: { readonly folder: string; readonly sizes: Sizes }): Promise<Figures>
 }
 
@@ -81,18 +82,18 @@ export const WORKLOADS: readonly Workload[] = [
   },
   {
     name: 'large',
-    prepare: (folder) => {
-      const source = join(folder, 'large')
-      if (!existsSync(source)) run('dd', ['if=/dev/urandom', `of=${source}`, 'bs=1M', `count=${LARGE_MIB}`, 'status=none'])
+    prepare: (folder, { largeMib }) => {
+      const source = join(folder, `large-${largeMib}`)
+      if (!existsSync(source)) run('dd', ['if=/dev/urandom', `of=${source}`, 'bs=1M', `count=${largeMib}`, 'status=none'])
     },
-    work: async (system, { folder }) => {
-      const [source, target] = [join(folder, 'large'), join(system.directory, 'large')]
+    work: async (system, { folder, sizes: { largeMib } }) => {
+      const [source, target] = [join(folder, `large-${largeMib}`), join(system.directory, 'large')]
       const copy = (from: string, to: string): number =>
-        LARGE_MIB / seconds(() => run('dd', [`if=${from}`, `of=${to}`, 'bs=1M', 'conv=fsync', 'status=none']))
+        largeMib / seconds(() => run('dd', [`if=${from}`, `of=${to}`, 'bs=1M', 'conv=fsync', 'status=none']))
       run('dd', [`if=${source}`, 'of=/dev/null', 'bs=1M', 'status=none'])
       const written = copy(source, target)
       await system.settle()
-      const read = (): number => LARGE_MIB / seconds(() => run('dd', [`if=${target}`, 'of=/dev/null', 'bs=1M', 'status=none']))
+      const read = (): number => largeMib / seconds(() => run('dd', [`if=${target}`, 'of=/dev/null', 'bs=1M', 'status=none']))
       const first = read()
       // Whatever is kept of it in the background.
       await delay(8_000)
@@ -103,7 +104,7 @@ export const WORKLOADS: readonly Workload[] = [
       dropCaches()
       const places = RANDOM_READS / python('random', target, { count: RANDOM_READS, size: 0 })
       return {
-        'write 1 GiB and fsync, MiB/s': written,
+        [`write ${largeMib} MiB and fsync, MiB/s`]: written,
         'first read, MiB/s': first,
         'read again, MiB/s': again,
         'read with a cold kernel cache, MiB/s': cold,
@@ -114,8 +115,9 @@ export const WORKLOADS: readonly Workload[] = [
   {
     name: 'unpack',
     prepare: makeSource,
-    work: async (system, { folder }) => {
-      const unpacked = SOURCE_FILES / seconds(() => run('tar', ['-C', system.directory, '-xf', join(folder, 'source.tar')]))
+    work: async (system, { folder, sizes: { tree } }) => {
+      const archive = join(folder, `source-${tree}.tar`)
+      const unpacked = tree / seconds(() => run('tar', ['-C', system.directory, '-xf', archive]))
       await system.settle()
       const status = (): number =>
         1 / seconds(() => run('git', ['-C', join(system.directory, 'source'), 'status', '--porcelain']))
@@ -127,10 +129,11 @@ export const WORKLOADS: readonly Workload[] = [
 ]
 
 /** A repository of many files in a tarball. */
-function makeSource(folder: string): void {
-  if (existsSync(join(folder, 'source.tar'))) return
+function makeSource(folder: string, { tree }: Sizes): void {
+  const archive = join(folder, `source-${tree}.tar`)
+  if (existsSync(archive)) return
   const root = join(folder, 'source')
-  for (let at = 0; at < SOURCE_FILES; at += 1) {
+  for (let at = 0; at < tree; at += 1) {
     const into = join(root, `part-${at % 50}`, `unit-${at % 1000}`)
     if (at < 1000) mkdirSync(into, { recursive: true })
     const line = `${at} the quick brown fox jumps over the lazy dog ${(at * 2_654_435_761) % 4_294_967_296}\n`
@@ -142,7 +145,7 @@ function makeSource(folder: string): void {
   git(['commit', '-q', '-m', 'all'])
   git(['repack', '-adq'])
   git(['prune-packed', '-q'])
-  run('tar', ['-C', folder, '-cf', join(folder, 'source.tar'), 'source'])
+  run('tar', ['-C', folder, '-cf', archive, 'source'])
   run('rm', ['-r', root])
 }
 
