@@ -23,7 +23,17 @@ import {
   rumourKey,
   tombstoneKey,
 } from './keys.ts'
-import { compact, dropVersions, type HeldState, isForgettable, mergeStates, overwrite, overwriteKnown, prune } from './merge.ts'
+import {
+  compact,
+  covers,
+  dropVersions,
+  type HeldState,
+  isForgettable,
+  mergeStates,
+  overwrite,
+  overwriteKnown,
+  prune,
+} from './merge.ts'
 import type { RumourPool } from './rumour-pool.ts'
 import { DEFAULT_EVENTUAL_POLICY, decodeDefinition, type EventualPolicy, pruneLimitsOf } from './volume-definition.ts'
 
@@ -111,6 +121,7 @@ export class EntryTable {
   merge(transaction: Transaction, place: Place, incoming: HeldState): Applied {
     const before = this.read(transaction, place)
     const floor = this.floor(transaction)
+    if (saysNothingNew(incoming, { state: before, floor })) return { state: before, isNews: false, written: [] }
     const policy = this.policy(transaction, place.volume)
     const merged = mergeStates({ state: before, floor }, incoming)
     const written = policy.onConflict === 'keep-both' ? this.#keepBoth(transaction, place, merged) : undefined
@@ -234,6 +245,13 @@ function manifestsOf({ versions }: EntryState): ReadonlySet<ChunkId> {
 function forgettableFrom(state: EntryState): HybridTime | undefined {
   if (state === NOTHING || state.versions.some(({ value }) => value !== undefined)) return undefined
   return state.versions.length === 0 && state.context.size === 0 ? undefined : latestTime(state)
+}
+
+/** Nearly all that rumours and exchanges bring twice. Merging would find the same, at several times the cost. */
+function saysNothingNew(incoming: HeldState, mine: HeldState): boolean {
+  if (mine.state.versions.length !== 1 || incoming.floor > mine.floor || !areSameVersions(incoming.state, mine.state))
+    return false
+  return [...incoming.state.context].every(([node, time]) => covers(mine, { node, time }))
 }
 
 /** A dot stands for its version. */

@@ -5,11 +5,10 @@ import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { answerMessage } from './answer.ts'
 import { Exchange, type ExchangeOutcome } from './exchange.ts'
-import type { Place } from './keys.ts'
 import { type Kind, type Message, type Peers, RUMOURS_MAX } from './message.ts'
 import { PageFiller } from './page-filler.ts'
 import type { Replica } from './replica.ts'
-import type { Telling } from './rumour-pool.ts'
+import type { Rumour, Telling } from './rumour-pool.ts'
 import { tidyReplica } from './tidy.ts'
 
 export interface EventualTiming {
@@ -129,11 +128,11 @@ export class EventualNode {
     if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return
     const others = this.#others()
     const dead = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll({ target, others })))
-    await this.#replica.buryRumours(dead.flat())
+    await this.#replica.buryRumours(dead.flat().flatMap(({ isOwn, place }) => (isOwn ? [place] : [])))
   }
 
-  /** @returns the places of those that have died of it */
-  async #tellAll(telling: Telling): Promise<Place[]> {
+  /** @returns those that have died of it */
+  async #tellAll(telling: Telling): Promise<Rumour[]> {
     const { rumours, store, node, clock, table } = this.#replica
     const taken = rumours.take(telling.target, this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
     if (taken.length === 0) return []
@@ -144,10 +143,8 @@ export class EventualNode {
     })
     const message: Message = { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } }
     const news = await this.#tell(telling.target, message)
-    const told = taken.slice(0, entries.length)
-    return told
-      .filter((rumour, at) => rumours.told(rumour, news === undefined ? 'none' : news[at] === true ? 'news' : 'known', telling))
-      .map(({ place }) => place)
+    const answerAt = (at: number) => (news === undefined ? 'none' : news[at] === true ? 'news' : 'known')
+    return taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), telling))
   }
 
   /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */

@@ -10,7 +10,7 @@ import { CEILING_KEY, DEFINITIONS, FLOOR_KEY, KNOWLEDGE_KEY, kindRange, type Pla
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
 import type { TransferredState } from './message.ts'
 import { LoadWindow } from './load-window.ts'
-import { type CameBy, RumourPool } from './rumour-pool.ts'
+import { type CameBy, type News, RumourPool } from './rumour-pool.ts'
 
 export interface ReplicaOptions {
   readonly node: NodeId
@@ -81,7 +81,7 @@ export class Replica {
     }))
     const replica = new Replica(options, start)
     for await (const { key } of store.range({ ...kindRange('r'), limit: KEPT_RUMOURS_MAX }))
-      replica.rumours.add(readRumourKey(key))
+      replica.rumours.add({ place: readRumourKey(key), isOwn: true })
     return replica
   }
 
@@ -113,7 +113,7 @@ export class Replica {
     this.#load.count()
     const told: Place[] = []
     const result = await this.store.transact((transaction) => fn(transaction, (place) => told.push(place)))
-    this.#heard(told.map((place) => ({ place })))
+    this.#heard(told.map((place) => ({ place, isOwn: true })))
     return result
   }
 
@@ -135,18 +135,18 @@ export class Replica {
   ): Promise<boolean[]> {
     const tooFar = entries.find(({ state }) => this.clock.isBeyond(latestTime(state)))
     const taken = tooFar === undefined ? entries : entries.filter(({ state }) => !this.clock.isBeyond(latestTime(state)))
-    const told: { readonly place: Place; readonly from?: NodeId }[] = []
+    const told: News[] = []
     const news = await this.store.transact((transaction) =>
       taken.map((entry) => {
         const { isNews, state, written } = this.table.merge(transaction, entry, { state: entry.state, floor })
         const place = { volume: entry.volume, path: entry.path }
         // Two who each had something else have both not heard of what it became.
-        if (isNews) told.push(areSameVersions(state, entry.state) ? { place, from } : { place })
-        for (const beside of written) told.push({ place: beside })
+        if (isNews) told.push(areSameVersions(state, entry.state) ? { place, from, by } : { place, by })
+        for (const beside of written) told.push({ place: beside, isOwn: true })
         return isNews
       }),
     )
-    this.#heard(told, by)
+    this.#heard(told)
     if (tooFar !== undefined) {
       this.refusedFuture += entries.length - taken.length
       this.clock.observe(latestTime(tooFar.state), from)
@@ -207,13 +207,13 @@ export class Replica {
     for (let at = 0; at < dead.length; at += DEAD_RUMOURS_MAX) {
       await this.store.transact((transaction) => {
         for (const place of dead.slice(at, at + DEAD_RUMOURS_MAX))
-          if (!this.rumours.has(place) && transaction.get(rumourKey(place)) !== undefined) transaction.delete(rumourKey(place))
+          if (!this.rumours.has(place)) transaction.delete(rumourKey(place))
       })
     }
   }
 
-  #heard(news: readonly { readonly place: Place; readonly from?: NodeId }[], by?: CameBy): void {
-    for (const { place, from } of news) this.rumours.add(place, from, by)
+  #heard(news: readonly News[]): void {
+    for (const each of news) this.rumours.add(each)
     for (const watcher of this.#watchers) watcher(news.map(({ place }) => place))
     if (news.some(({ place }) => place.volume === DEFINITIONS)) for (const listener of this.#listeners) listener()
   }

@@ -14,7 +14,7 @@ const tell = (pool: RumourPool, answers: readonly ('known' | 'news' | 'none')[])
 
 test('a rumour dies when three have known it already, and lives on while it is news', () => {
   const pool = new RumourPool()
-  pool.add(place('a'))
+  pool.add({ place: place('a') })
   assert.ok(
     tell(
       pool,
@@ -28,7 +28,7 @@ test('a rumour dies when three have known it already, and lives on while it is n
 
 test('a rumour that nobody answers to dies, too', () => {
   const pool = new RumourPool()
-  pool.add(place('a'))
+  pool.add({ place: place('a') })
   let tellings = 1
   while (!pool.told(take(pool, node(1)), 'none', { target: node(1), others })) tellings += 1
   assert.equal(tellings, 40)
@@ -36,7 +36,7 @@ test('a rumour that nobody answers to dies, too', () => {
 
 test('nobody is told what it has said itself, or has heard; a rumour that all have heard dies', () => {
   const pool = new RumourPool()
-  pool.add(place('a'), node(1))
+  pool.add({ place: place('a'), from: node(1) })
   const three = { others: [node(1), node(2), node(3)] }
   assert.deepEqual(pool.take(node(1), 9), [])
   assert.equal(pool.told(take(pool, node(2)), 'news', { target: node(2), ...three }), false)
@@ -47,9 +47,9 @@ test('nobody is told what it has said itself, or has heard; a rumour that all ha
 
 test('news at a path that is being told of is one rumour, told from the beginning', () => {
   const pool = new RumourPool(2)
-  pool.add(place('a'))
+  pool.add({ place: place('a') })
   const before = take(pool, node(1))
-  pool.add(place('a'))
+  pool.add({ place: place('a') })
   assert.equal(pool.size, 1)
   // Who has heard of it before has not heard of what is there now.
   assert.equal(pool.told(before, 'known', { target: node(1), others: [node(1)] }), false)
@@ -58,7 +58,7 @@ test('news at a path that is being told of is one rumour, told from the beginnin
 
 test('each has its turn, and beyond some thousand rumours none is taken up; of what came by anti-entropy only some hundred', () => {
   const pool = new RumourPool()
-  for (const path of ['a', 'b', 'c']) pool.add(place(path))
+  for (const path of ['a', 'b', 'c']) pool.add({ place: place(path) })
   const paths = (count: number) => pool.take(node(1), count).map((rumour) => rumour.place.path)
   assert.deepEqual(
     [paths(2), paths(2), paths(9)],
@@ -68,8 +68,8 @@ test('each has its turn, and beyond some thousand rumours none is taken up; of w
       ['b', 'c', 'a'],
     ],
   )
-  for (let at = 0; at < 1_000; at += 1) pool.add(place(`x${at}`), node(1), 'exchange')
+  for (let at = 0; at < 1_000; at += 1) pool.add({ place: place(`x${at}`), from: node(1), by: 'exchange' })
   assert.deepEqual([pool.size, pool.refused], [256, 747])
-  for (let at = 0; at < 2_000; at += 1) pool.add(place(`${at}`))
+  for (let at = 0; at < 2_000; at += 1) pool.add({ place: place(`${at}`) })
   assert.deepEqual([pool.size, pool.refused], [2_048, 747 + 208])
 })

@@ -12,8 +12,18 @@ const RUMOURS_MAX = 2_048
 /** Beyond it nothing is taken up that came by anti-entropy: who catches up with a lot would tell it to those who do the same. */
 const CAUGHT_UP_MAX = 256
 
+export interface News {
+  readonly place: Place
+  /** Who is known to have it. */
+  readonly from?: NodeId
+  readonly by?: CameBy
+  /** It is this node's own, and noted on its disk. */
+  readonly isOwn?: boolean
+}
+
 export interface Rumour {
   readonly place: Place
+  readonly isOwn: boolean
   known: number
   tellings: number
   /** Who is known to have heard it. */
@@ -47,15 +57,21 @@ export class RumourPool {
     return this.#rumours.has(nameOf(place))
   }
 
-  /** There is news at a place. @param from who is known to have it */
-  add(place: Place, from?: NodeId, by: CameBy = 'rumour'): void {
+  add({ place, from, by = 'rumour', isOwn = false }: News): void {
     const name = nameOf(place)
     if (this.#rumours.size >= (by === 'rumour' ? RUMOURS_MAX : CAUGHT_UP_MAX) && !this.#rumours.has(name)) {
       this.refused += 1
       return
     }
+    const before = this.#rumours.get(name)
     this.#rumours.delete(name)
-    this.#rumours.set(name, { place, known: 0, tellings: 0, heardBy: new Set(from === undefined ? [] : [from]) })
+    this.#rumours.set(name, {
+      place,
+      isOwn: isOwn || before?.isOwn === true,
+      known: 0,
+      tellings: 0,
+      heardBy: new Set(from === undefined ? [] : [from]),
+    })
   }
 
   /** Up to `count` rumours that `target` isn't known to have heard, to be told to it now. */
