@@ -8,7 +8,7 @@ import { Exchange, type ExchangeOutcome } from './exchange.ts'
 import { type Kind, type Message, type Peers, RUMOURS_MAX } from './message.ts'
 import { PageFiller } from './page-filler.ts'
 import type { Replica } from './replica.ts'
-import type { Rumour, Telling } from './rumour-pool.ts'
+import type { Rumour } from './rumour-pool.ts'
 import { tidyReplica } from './tidy.ts'
 
 export interface EventualTiming {
@@ -73,6 +73,8 @@ export class EventualNode {
   }
   /** By peer, when the last whole exchange with it ended, whoever began it, by the machine's clock. */
   readonly lastExchangeMs = new Map<NodeId, number>()
+  /** By peer, which news was the last here when it began to compare. */
+  readonly #newsAtBegin = new Map<NodeId, number>()
   readonly #replica: Replica
   readonly #peers: Peers
   readonly #clock: Clock
@@ -115,26 +117,35 @@ export class EventualNode {
     try {
       if (OF_MANY_ENTRIES.has(message.body.kind)) await this.#giveWay()
       const answer = await answerMessage(this.#replica, message)
-      // It has compared everything with this node, and each has what the other had.
-      if (message.body.kind === 'finish') this.lastExchangeMs.set(message.from, this.#clock.nowMs())
+      this.#noteExchange(message)
       return answer
     } finally {
       this.#answering -= 1
     }
   }
 
+  /** Who has compared everything with this node has all that was here when it began. */
+  #noteExchange({ from, body }: Message): void {
+    const { rumours } = this.#replica
+    if (body.kind === 'begin') this.#newsAtBegin.set(from, rumours.lastNumber)
+    if (body.kind !== 'finish') return
+    this.lastExchangeMs.set(from, this.#clock.nowMs())
+    rumours.caughtUp(from, this.#newsAtBegin.get(from) ?? 0)
+  }
+
   /** Tells a random few what is new, once. */
   async tellRumours(): Promise<void> {
     if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return
     const others = this.#others()
-    const dead = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll({ target, others })))
-    await this.#replica.buryRumours(dead.flat().flatMap(({ isOwn, place }) => (isOwn ? [place] : [])))
+    const died = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll(target)))
+    const dead = [...died.flat(), ...this.#replica.rumours.dropHeard(others)]
+    await this.#replica.buryRumours(dead.flatMap(({ isOwn, place }) => (isOwn ? [place] : [])))
   }
 
   /** @returns those that have died of it */
-  async #tellAll(telling: Telling): Promise<Rumour[]> {
+  async #tellAll(target: NodeId): Promise<Rumour[]> {
     const { rumours, store, node, clock, table } = this.#replica
-    const taken = rumours.take(telling.target, this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
+    const taken = rumours.take(target, this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
     if (taken.length === 0) return []
     const { entries, floor } = await store.read((snapshot) => {
       const page = new PageFiller(RUMOURS_MAX)
@@ -142,9 +153,9 @@ export class EventualNode {
       return { entries: page.entries, floor: table.floor(snapshot) }
     })
     const message: Message = { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } }
-    const news = await this.#tell(telling.target, message)
+    const news = await this.#tell(target, message)
     const answerAt = (at: number) => (news === undefined ? 'none' : news[at] === true ? 'news' : 'known')
-    return taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), telling))
+    return taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), target))
   }
 
   /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */
@@ -153,6 +164,7 @@ export class EventualNode {
     const isDue = nowMs >= this.#lastReportMs + this.#timing.reportIntervalMsPerMember * this.#replica.knowledge.size
     const withReport = isDue || !this.#replica.isAdmitted
     if (withReport) this.#lastReportMs = nowMs
+    const news = this.#replica.rumours.lastNumber
     const outcome = await new Exchange(this.#replica, {
       peers: this.#peers,
       peer,
@@ -164,6 +176,7 @@ export class EventualNode {
     this.counts.entriesReceived += outcome.received
     this.counts.entriesSent += outcome.sent
     this.lastExchangeMs.set(peer, this.#clock.nowMs())
+    this.#replica.rumours.caughtUp(peer, news)
     return outcome
   }
 

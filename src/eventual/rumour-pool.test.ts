@@ -5,12 +5,10 @@ import { type Rumour, RumourPool } from './rumour-pool.ts'
 
 const place = (path: string) => ({ volume: 'docs', path })
 const node = (number: number) => `${number}`.padStart(32, '0') as NodeId
-const others = Array.from({ length: 100 }, (_, at) => node(at))
-
 /** The one rumour, on its way to a node. */
 const take = (pool: RumourPool, target: NodeId): Rumour => pool.take(target, 1)[0]!
 const tell = (pool: RumourPool, answers: readonly ('known' | 'news' | 'none')[]) =>
-  answers.map((answer, at) => pool.told(take(pool, node(at)), answer, { target: node(at), others }))
+  answers.map((answer, at) => pool.told(take(pool, node(at)), answer, node(at)))
 
 test('a rumour dies when three have known it already, and lives on while it is news', () => {
   const pool = new RumourPool()
@@ -21,7 +19,7 @@ test('a rumour dies when three have known it already, and lives on while it is n
       Array.from({ length: 20 }, () => 'news'),
     ).every((isDead) => !isDead),
   )
-  const dead = [20, 21, 22].map((at) => pool.told(take(pool, node(at)), 'known', { target: node(at), others }))
+  const dead = [20, 21, 22].map((at) => pool.told(take(pool, node(at)), 'known', node(at)))
   assert.deepEqual(dead, [false, false, true])
   assert.equal(pool.size, 0)
 })
@@ -30,19 +28,28 @@ test('a rumour that nobody answers to dies, too', () => {
   const pool = new RumourPool()
   pool.add({ place: place('a') })
   let tellings = 1
-  while (!pool.told(take(pool, node(1)), 'none', { target: node(1), others })) tellings += 1
+  while (!pool.told(take(pool, node(1)), 'none', node(1))) tellings += 1
   assert.equal(tellings, 40)
 })
 
-test('nobody is told what it has said itself, or has heard; a rumour that all have heard dies', () => {
+test('nobody is told what it has said itself, or has heard, or was there when it compared everything; a rumour that all have heard goes', () => {
   const pool = new RumourPool()
   pool.add({ place: place('a'), from: node(1) })
-  const three = { others: [node(1), node(2), node(3)] }
+  const three = [node(1), node(2), node(3)]
   assert.deepEqual(pool.take(node(1), 9), [])
-  assert.equal(pool.told(take(pool, node(2)), 'news', { target: node(2), ...three }), false)
+  assert.equal(pool.told(take(pool, node(2)), 'news', node(2)), false)
   assert.deepEqual(pool.take(node(2), 9), [])
-  assert.equal(pool.told(take(pool, node(3)), 'none', { target: node(3), ...three }), false)
-  assert.equal(pool.told(take(pool, node(3)), 'known', { target: node(3), ...three }), true)
+  assert.equal(pool.told(take(pool, node(3)), 'none', node(3)), false)
+  assert.deepEqual(pool.dropHeard(three), [])
+  const before = pool.lastNumber
+  pool.add({ place: place('b') })
+  pool.caughtUp(node(3), before)
+  assert.deepEqual(
+    pool.dropHeard(three).map((rumour) => rumour.place.path),
+    ['a'],
+  )
+  // Nobody is there to be told.
+  assert.deepEqual([pool.dropHeard([]), pool.size], [[], 1])
 })
 
 test('news at a path that is being told of is one rumour, told from the beginning', () => {
@@ -52,11 +59,11 @@ test('news at a path that is being told of is one rumour, told from the beginnin
   pool.add({ place: place('a') })
   assert.equal(pool.size, 1)
   // Who has heard of it before has not heard of what is there now.
-  assert.equal(pool.told(before, 'known', { target: node(1), others: [node(1)] }), false)
+  assert.equal(pool.told(before, 'known', node(1)), false)
   assert.deepEqual(tell(pool, ['news', 'known', 'known']), [false, false, true])
 })
 
-test('each has its turn, and beyond some thousand rumours none is taken up; of what came by anti-entropy only some hundred', () => {
+test('each has its turn, and beyond ten thousand rumours none is taken up; of what came by anti-entropy only some hundred', () => {
   const pool = new RumourPool()
   for (const path of ['a', 'b', 'c']) pool.add({ place: place(path) })
   const paths = (count: number) => pool.take(node(1), count).map((rumour) => rumour.place.path)
@@ -70,6 +77,6 @@ test('each has its turn, and beyond some thousand rumours none is taken up; of w
   )
   for (let at = 0; at < 1_000; at += 1) pool.add({ place: place(`x${at}`), from: node(1), by: 'exchange' })
   assert.deepEqual([pool.size, pool.refused], [256, 747])
-  for (let at = 0; at < 2_000; at += 1) pool.add({ place: place(`${at}`) })
-  assert.deepEqual([pool.size, pool.refused], [2_048, 747 + 208])
+  for (let at = 0; at < 10_000; at += 1) pool.add({ place: place(`${at}`) })
+  assert.deepEqual([pool.size, pool.refused], [10_000, 747 + 256])
 })

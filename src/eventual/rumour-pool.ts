@@ -7,8 +7,8 @@ import type { Place } from './keys.ts'
 export const KNOWN_MAX = 3
 /** Tellings of a rumour in all, also those that nobody answered: a node that is cut off stops, too. */
 const TELLINGS_MAX = 40
-/** Beyond it a rumour isn't taken up; anti-entropy brings it. So much is told in some seconds, and what waits for longer has been brought before. */
-const RUMOURS_MAX = 2_048
+/** Beyond it a rumour isn't taken up; anti-entropy brings it. */
+const RUMOURS_MAX = 10_000
 /** Beyond it nothing is taken up that came by anti-entropy: who catches up with a lot would tell it to those who do the same. */
 const CAUGHT_UP_MAX = 256
 
@@ -24,6 +24,8 @@ export interface News {
 export interface Rumour {
   readonly place: Place
   readonly isOwn: boolean
+  /** The how many-th it was. */
+  readonly number: number
   known: number
   tellings: number
   /** Who is known to have heard it. */
@@ -40,6 +42,8 @@ export class RumourPool {
   readonly #knownMax: number
   /** Not taken up for want of room, so far. */
   refused = 0
+  /** Of the rumour that was taken up last. */
+  lastNumber = 0
 
   constructor(knownMax: number = KNOWN_MAX) {
     this.#knownMax = knownMax
@@ -67,6 +71,7 @@ export class RumourPool {
     this.#rumours.delete(name)
     this.#rumours.set(name, {
       place,
+      number: (this.lastNumber += 1),
       isOwn: isOwn || before?.isOwn === true,
       known: 0,
       tellings: 0,
@@ -91,24 +96,34 @@ export class RumourPool {
   }
 
   /** `target` was told: `known`, `news`, or there was no answer. What has become news again since is another rumour.
-   *  @param others whom there is to be told @returns whether the rumour has died of it */
-  told(rumour: Rumour, answer: 'known' | 'news' | 'none', { target, others }: Telling): boolean {
+   *  @returns whether the rumour has died of it */
+  told(rumour: Rumour, answer: 'known' | 'news' | 'none', target: NodeId): boolean {
     const name = nameOf(rumour.place)
     if (this.#rumours.get(name) !== rumour) return false
     rumour.tellings += 1
     if (answer === 'known') rumour.known += 1
     if (answer !== 'none') rumour.heardBy.add(target)
-    const { known, tellings, heardBy } = rumour
-    const haveAllHeard = heardBy.size >= others.length && others.every((id) => heardBy.has(id))
-    if (!haveAllHeard && known < this.#knownMax && tellings < TELLINGS_MAX) return false
+    if (rumour.known < this.#knownMax && rumour.tellings < TELLINGS_MAX) return false
     this.#rumours.delete(name)
     return true
   }
-}
 
-export interface Telling {
-  readonly target: NodeId
-  readonly others: readonly NodeId[]
+  /** A node has everything that was news here when `lastNumber` was that. */
+  caughtUp(node: NodeId, lastNumber: number): void {
+    for (const { number, heardBy } of this.#rumours.values()) if (number <= lastNumber) heardBy.add(node)
+  }
+
+  /** Takes away what all of `others` have heard, of whom there has to be one. */
+  dropHeard(others: readonly NodeId[]): Rumour[] {
+    if (others.length === 0) return []
+    const dropped: Rumour[] = []
+    for (const [name, rumour] of this.#rumours) {
+      if (rumour.heardBy.size < others.length || !others.every((id) => rumour.heardBy.has(id))) continue
+      this.#rumours.delete(name)
+      dropped.push(rumour)
+    }
+    return dropped
+  }
 }
 
 function nameOf({ volume, path }: Place): string {
