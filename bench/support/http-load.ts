@@ -15,6 +15,8 @@ export interface HttpLoad {
   readonly measureMs: number
   readonly bodyBytes: number
   readonly authorization: string
+  /** Further header lines, each with its end. */
+  readonly headers?: string
 }
 
 /** Answered requests a second. */
@@ -30,9 +32,9 @@ export function measureHttpLoad(load: HttpLoad): Promise<number> {
 }
 
 async function generate(load: HttpLoad): Promise<number> {
-  const { port, method, path, paths, connections, authorization } = load
+  const { port, method, path, paths, connections, authorization, headers = '' } = load
   const body = method === 'PUT' ? Buffer.alloc(load.bodyBytes, 0x61) : Buffer.alloc(0)
-  const tail = `Host: 127.0.0.1:${port}\r\nAuthorization: ${authorization}\r\n${method === 'PUT' ? `Content-Length: ${body.length}\r\n` : ''}\r\n${body.toString('latin1')}`
+  const tail = `Host: 127.0.0.1:${port}\r\nAuthorization: ${authorization}\r\n${headers}${method === 'PUT' ? `Content-Length: ${body.length}\r\n` : ''}\r\n${body.toString('latin1')}`
   let sent = 0
   let answered = 0
   let stopped = false

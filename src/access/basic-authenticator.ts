@@ -17,8 +17,21 @@ export class BasicAuthenticator {
   /** By the exact header; the oldest goes first. */
   readonly #verified = new Map<string, Principal>()
 
-  constructor(options: { readonly find: FindKey; readonly clock: Clock; readonly metrics: Metrics }) {
+  /** Failures count together with those of `beside`, if that is given. */
+  constructor(
+    options: { readonly find: FindKey } & (
+      | { readonly clock: Clock; readonly metrics: Metrics }
+      | { readonly beside: BasicAuthenticator }
+    ),
+  ) {
     this.#find = options.find
+    if ('beside' in options) {
+      const { beside } = options
+      this.#clock = beside.#clock
+      this.#failures = beside.#failures
+      this.#counter = beside.#counter
+      return
+    }
     this.#clock = options.clock
     this.#failures = new FailureTable(options.clock)
     this.#counter = options.metrics.counter({

@@ -10,7 +10,7 @@ import { ROOT } from './principal.ts'
 import { randomKey, randomSecret } from './random-key.ts'
 
 /** `K` among the rows that belong to no volume: docs/formats/metadata.md. */
-const PREFIX = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x4b])
+export const KEY_ROWS = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x4b])
 const END = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, 0x4c])
 /** All are kept in memory, at about 1 KiB each. */
 const MAX_KEYS = 10_000
@@ -68,8 +68,8 @@ export class KvKeyring implements Keyring {
 
   async #read(): Promise<void> {
     const keys = new Map<string, Held>()
-    for await (const { key, value } of this.#kv.range({ start: PREFIX, end: END })) {
-      const accessKey = key.toString('utf8', PREFIX.length)
+    for await (const { key, value } of this.#kv.range({ start: KEY_ROWS, end: END })) {
+      const accessKey = key.toString('utf8', KEY_ROWS.length)
       keys.set(accessKey, decode(accessKey, value, this.#seal))
     }
     this.#keys = keys
@@ -184,7 +184,7 @@ export interface KvKeyringOptions {
 }
 
 function rowKey(accessKey: string): Buffer {
-  return Buffer.concat([PREFIX, Buffer.from(accessKey, 'utf8')])
+  return Buffer.concat([KEY_ROWS, Buffer.from(accessKey, 'utf8')])
 }
 
 function infoOf({ accessKey, principal, description, enabled, createdNs, rotatedNs }: Held): AccessKeyInfo {

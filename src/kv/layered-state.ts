@@ -4,8 +4,12 @@ import { mergedRange } from './merged-range.ts'
 import type { WriteSet } from './write-set.ts'
 
 /** What `key` has in `state` as it looks under `layers`, the newest first. */
-export function getThrough(layers: readonly WriteSet[], state: FlushedState, key: Uint8Array): Buffer | undefined {
-  const name = nameOfKey(key)
+export function getThrough(
+  layers: readonly WriteSet[],
+  state: FlushedState,
+  key: Uint8Array,
+  name = nameOfKey(key),
+): Buffer | undefined {
   for (const layer of layers) {
     const write = layer.get(name)
     if (write !== undefined) return write.value === undefined ? undefined : Buffer.from(write.value)

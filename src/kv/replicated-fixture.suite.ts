@@ -6,7 +6,7 @@ import { nodeRandom } from '#platform/node-random.ts'
 import type { CommitBase } from './commit-base.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
 import { ReplicatedStore } from './replicated.ts'
-import type { ReplicatedStoreOptions } from './replicated.ts'
+import type { ReplicatedStoreOptions } from './replicated-options.ts'
 import type { StoreFixture } from './store-fixture.suite.ts'
 
 /** A replica in memory, on the clock of the machine. */

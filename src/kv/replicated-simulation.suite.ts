@@ -9,10 +9,10 @@ import { MemoryLog } from '#sharedlog/memory.ts'
 import type { Fault, MemoryLogClient } from '#sharedlog/memory.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
 import { ReplicatedStore } from './replicated.ts'
-import type { KeyValueReader } from './replicated.ts'
 import { listOf, SharedList } from './shared-list.suite.ts'
 import type { Seen } from './shared-list.suite.ts'
 import type { StateSnapshot } from './snapshot-transfer.ts'
+import type { KeyValueReader } from './store.ts'
 
 const NODES = 3
 const CLIENTS = 6

@@ -3,13 +3,14 @@ import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Interval } from './arguments.ts'
 import type { CommitBase, KeptState } from './commit-base.ts'
+import { DecodedRows } from './decoded-rows.ts'
 import { nameOfKey } from './key-name.ts'
 import { getThrough, keepThrough } from './layered-state.ts'
 import { mergedRange } from './merged-range.ts'
 import { callersPart, decodeReplicaRow, encodeReplicaRow, REPLICA_ROW_KEY } from './replica-row.ts'
 import { pagesOf } from './snapshot-transfer.ts'
 import type { StateSnapshot } from './snapshot-transfer.ts'
-import type { KeyValue } from './store.ts'
+import type { Decode, KeyValue } from './store.ts'
 import { WriteSet } from './write-set.ts'
 
 /** What the log says goes into the base after this time, or when it is as much: many changes in one commit, as the journal of
@@ -43,6 +44,9 @@ export class ReplicatedState implements CommitBase {
   /** Why the base took nothing the last time. */
   #refusal: ShoalError | undefined
   #progress = Promise.withResolvers<void>()
+  /** Of what is seen, wherever that is: it changes nowhere but in `take` and `install`. */
+  #decoded = new DecodedRows()
+  readonly #watches: { readonly prefix: string; readonly tell: () => void }[] = []
 
   constructor(base: CommitBase, clock: Clock) {
     this.#base = base
@@ -93,6 +97,17 @@ export class ReplicatedState implements CommitBase {
     return getThrough(this.#layers(), this.#base, key)
   }
 
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>, name = nameOfKey(key)): T | undefined {
+    this.#checkWhole()
+    const known = this.#decoded.find(name, decode)
+    if (known !== undefined) return known
+    const value = getThrough(this.#layers(), this.#base, key, name)
+    if (value === undefined) return undefined
+    const decoded = decode(value)
+    this.#decoded.keep(name, decode, decoded)
+    return decoded
+  }
+
   range(interval: Interval): IterableIterator<KeyValue> {
     this.#checkWhole()
     return mergedRange(this.#base, this.#layers(), callersPart(interval))
@@ -109,10 +124,17 @@ export class ReplicatedState implements CommitBase {
     assert(false, 'A replica changes only on the word of the log')
   }
 
+  /** Calls `tell` whenever keys that begin with `prefix` have changed, before it counts as seen. */
+  onWrites(prefix: Uint8Array, tell: () => void): void {
+    this.#watches.push({ prefix: nameOfKey(prefix), tell })
+  }
+
   /** Takes what the log says: everything up to entry `index` is in the state now, and is seen by all who read. */
   take(writes: WriteSet, index: number, stateId?: Buffer): void {
     this.#stateId = stateId ?? this.#stateId
     this.#applied = index
+    for (const name of writes.names()) this.#decoded.forget(name)
+    if (this.#watches.length > 0) this.#tellOf(writes)
     if (this.#pending.size === 0) this.#pending = writes
     else this.#pending.merge(writes)
     if (this.#pending.size >= APPLY_WRITES || this.#pending.bytes >= APPLY_BYTES) this.#applyPending()
@@ -157,6 +179,7 @@ export class ReplicatedState implements CommitBase {
   async install({ stateId, index, pages }: StateSnapshot): Promise<void> {
     await this.#work
     this.#isInstalling = true
+    this.#decoded = new DecodedRows()
     this.#pending = new WriteSet()
     this.#applying = undefined
     await this.#base.commit(withRow(new WriteSet(), { stateId, applied: 0, isInstalling: true }))
@@ -171,6 +194,7 @@ export class ReplicatedState implements CommitBase {
     this.#applied = this.#durable = index
     this.#isInstalling = false
     this.#refusal = undefined
+    for (const { tell } of this.#watches) tell()
     this.pass(index)
   }
 
@@ -182,6 +206,16 @@ export class ReplicatedState implements CommitBase {
     // What didn't go in is in the log.
     await this.#work
     await this.#base.close()
+  }
+
+  #tellOf(writes: WriteSet): void {
+    const untold = new Set(this.#watches)
+    for (const name of writes.names())
+      for (const watch of untold) {
+        if (!name.startsWith(watch.prefix)) continue
+        untold.delete(watch)
+        watch.tell()
+      }
   }
 
   /** The newest first. */

@@ -6,7 +6,7 @@ import type { Interval } from './arguments.ts'
 import type { CommitBase, KeptState } from './commit-base.ts'
 import { encodeWriteEntries } from './log-entry-format.ts'
 import type { ReplicatedState } from './replicated-state.ts'
-import type { KeyValue } from './store.ts'
+import type { Decode, KeyValue } from './store.ts'
 import type { WriteSet } from './write-set.ts'
 
 /** How long a leader looks for the answer to an append before it gives its term up: longer than etcd needs for a leader of its own. */
@@ -41,6 +41,10 @@ export class TermBase implements CommitBase {
     return this.#state.get(key)
   }
 
+  getDecoded<T>(key: Uint8Array, decode: Decode<T>, name?: string): T | undefined {
+    return this.#state.getDecoded(key, decode, name)
+  }
+
   range(interval: Interval): IterableIterator<KeyValue> {
     return this.#state.range(interval)
   }
@@ -52,6 +56,14 @@ export class TermBase implements CommitBase {
   /** Settles, never with an error, when the commit under way has: the log may have it by now, and this node not know. */
   get inFlight(): Promise<void> | undefined {
     return this.#inFlight
+  }
+
+  /** The last entry that anybody may have seen by now; none if nobody can say so under this lease. */
+  async end(): Promise<number | undefined> {
+    // Others may have seen what is in flight, though its answer isn't here yet.
+    await this.#inFlight
+    const { position } = this.#state
+    return this.#options.leadership.isLeased() ? position : undefined
   }
 
   /** @throws UNAVAILABLE when the term is over, with `ambiguous` in its details: whether the log may have the writes all the same */

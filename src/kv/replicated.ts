@@ -1,42 +1,20 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
-import type { Log } from '#observe/log.ts'
-import { silentLog } from '#observe/log.ts'
-import type { Clock } from '#platform/clock.ts'
-import type { Random } from '#platform/random.ts'
-import type { Candidate, Leader, Leadership, SharedLog } from '#sharedlog/log.ts'
+import { type Log, silentLog } from '#observe/log.ts'
+import type { Leader, Leadership } from '#sharedlog/log.ts'
 import { toInterval } from './arguments.ts'
-import type { CommitBase } from './commit-base.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
-import type { GroupCommitOptions } from './group-commit.ts'
 import { encodeTermEntry, STATE_ID_BYTES } from './log-entry-format.ts'
 import { LogFollower } from './log-follower.ts'
 import { pagedRange } from './paged-range.ts'
 import { ReplicatedState } from './replicated-state.ts'
 import { TermBase } from './replicated-term.ts'
-import type { SnapshotSource, StateSnapshot } from './snapshot-transfer.ts'
-import type { KeyValue, KeyValueStore, LongSnapshot, RangeOptions, Snapshot, Transaction, TransactOptions } from './store.ts'
+import type { ReplicatedStoreOptions } from './replicated-options.ts'
+import type { StateSnapshot } from './snapshot-transfer.ts'
+import type { KeyValue, KeyValueReader, KeyValueStore, LongSnapshot } from './store.ts'
+import type { RangeOptions, Snapshot, Transaction, TransactOptions } from './store.ts'
 import { TailConfirmation } from './tail-confirmation.ts'
 import { TrimPolicy } from './trim-policy.ts'
-import type { TrimLimits } from './trim-policy.ts'
 import { WriteSet } from './write-set.ts'
-
-export interface ReplicatedStoreOptions extends GroupCommitOptions {
-  /** This node's own copy. It may have a state already when the log is founded, and must not otherwise. */
-  readonly base: CommitBase
-  /** Stays the caller's. */
-  readonly log: SharedLog
-  readonly clock: Clock
-  readonly random: Random
-  /** Under which name this node campaigns; without one it only follows. */
-  readonly candidate?: Candidate | undefined
-  readonly report?: Log
-  /** For when the log no longer has what comes next here. */
-  readonly snapshots?: SnapshotSource
-  readonly keep?: TrimLimits
-}
-
-/** What can be asked of a store. */
-export type KeyValueReader = Pick<KeyValueStore, 'get' | 'read' | 'openSnapshot' | 'range'>
 
 interface Term {
   readonly base: TermBase
@@ -50,12 +28,12 @@ const SLOW_RETRY_MS = 1_000
 /** One of several copies of a store, which agree by a shared log: the promises of `KeyValueStore` hold over all of them together, and
  *  what was acknowledged survives the loss of any of them, as long as the log does.
  *
- *  - **One leads**, and runs transactions; the batch that is in flight is one append to the log (or several, if it is large), while
- *    the next one collects. Anywhere else `transact` is refused with UNAVAILABLE, whose details name the `leader` and its `address`.
- *  - **Reads are linearizable** everywhere: at the leader under its lease, elsewhere once this copy has all that the log had when
- *    the read was called. `stale` reads what is here, without asking anybody.
- *  - A leader that loses its term fails what is under way with UNAVAILABLE. Details say `ambiguous` of what the log may have all the
- *    same: that shows in what is read afterwards. */
+ *  - **One leads**, and runs transactions; the batch that is in flight is one append to the log (or several, if it is large), while the next one
+ *    collects. Anywhere else `transact` is refused with UNAVAILABLE, whose details name the `leader` and its `address`.
+ *  - **Reads are linearizable** everywhere: at the leader under its lease, elsewhere once this copy has all that the log had when the read was
+ *    called. `stale` reads what is here, without asking anybody.
+ *  - A leader that loses its term fails what is under way with UNAVAILABLE. Details say `ambiguous` of what the log may have all the same: that
+ *    shows in what is read afterwards. */
 export class ReplicatedStore implements KeyValueStore {
   readonly #options: ReplicatedStoreOptions
   readonly #report: Log
@@ -71,6 +49,7 @@ export class ReplicatedStore implements KeyValueStore {
   readonly #listeners = new Set<() => void>()
   #isTrimming = false
   #holding: Promise<void> | undefined
+  #isElected = false
   #term: Term | undefined
   #leader: Leader | undefined
   #failure: ShoalError | undefined
@@ -82,7 +61,7 @@ export class ReplicatedStore implements KeyValueStore {
     this.#report = report
     this.#state = new ReplicatedState(base, clock)
     this.#trimming = new TrimPolicy(keep)
-    this.#tail = new TailConfirmation({ log, state: this.#state, clock })
+    this.#tail = new TailConfirmation({ log, state: this.#state, clock, askLeader: () => this.#askLeader() })
     this.#local = new GroupCommitStore(this.#state)
     const onEntry = (index: number, bytes: number): void => this.#trimming.note(index, bytes)
     this.#follower = new LogFollower({ state: this.#state, log, clock, report, snapshots, onEntry })
@@ -123,6 +102,20 @@ export class ReplicatedStore implements KeyValueStore {
   onLeadership(tell: () => void): () => void {
     this.#listeners.add(tell)
     return () => this.#listeners.delete(tell)
+  }
+
+  /** Resolves when this copy has all that the log had at the call, or at some moment of the `withinMs` before it. @throws as a read does */
+  async confirm(withinMs = 0): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    return this.#tail.confirm(withinMs)
+  }
+
+  /** Where the log ends, for whoever follows: by the lease of this node, so none if it doesn't lead. */
+  readonly leadersEnd = async (): Promise<number | undefined> => this.#term?.base.end()
+
+  /** Calls `tell` whenever keys that begin with `prefix` have changed, before anybody can be sure to see it. */
+  onWrites(prefix: Uint8Array, tell: () => void): void {
+    this.#state.onWrites(prefix, tell)
   }
 
   /** The last entry of the log that has been seen here. */
@@ -228,6 +221,12 @@ export class ReplicatedStore implements KeyValueStore {
     return answer
   }
 
+  #askLeader(): Promise<number> | undefined {
+    const { askLeader, candidate } = this.#options
+    if (this.#leader === undefined || this.#isElected || this.#leader.id === candidate?.id) return undefined
+    return askLeader?.(this.#leader)
+  }
+
   #refusal(): ShoalError {
     if (this.#failure !== undefined) return this.#failure
     const { candidate } = this.#options
@@ -257,8 +256,11 @@ export class ReplicatedStore implements KeyValueStore {
         await following
       }
       let hasLed = true
+      // Nobody else has a word about the log from now on.
+      this.#isElected = leadership !== undefined
       this.#holding = leadership === undefined ? undefined : this.#hold(leadership, upToDate).then((has) => void (hasLed = has))
       await this.#holding
+      this.#isElected = false
       // Somebody else may be able to.
       if (!hasLed) await this.#pause(SLOW_RETRY_MS)
       enough.abort()
@@ -373,6 +375,7 @@ export class ReplicatedStore implements KeyValueStore {
   }
 
   #heard(leader: Leader | undefined): void {
+    if (leader?.epoch !== this.#leader?.epoch) this.#tail.leaderChanged()
     this.#leader = leader
     this.#tell()
   }

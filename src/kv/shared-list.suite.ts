@@ -1,6 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
-import type { KeyValueReader, ReplicatedStore } from './replicated.ts'
-import type { Snapshot } from './store.ts'
+import type { ReplicatedStore } from './replicated.ts'
+import type { KeyValueReader, Snapshot } from './store.ts'
 
 const COUNT_KEY = Buffer.from('count')
 const keyOf = (place: number): Buffer => Buffer.from(`op/${String(place).padStart(8, '0')}`)

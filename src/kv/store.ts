@@ -92,3 +92,6 @@ export interface KeyValueStore {
   /** Waits for what is under way, then releases everything. Repeating it is harmless. */
   close(): Promise<void>
 }
+
+/** What can be asked of a store. */
+export type KeyValueReader = Pick<KeyValueStore, 'get' | 'read' | 'openSnapshot' | 'range'>

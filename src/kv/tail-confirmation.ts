@@ -6,7 +6,20 @@ import type { ReplicatedState } from './replicated-state.ts'
 /** A copy that hasn't seen the end of the log after this time is cut off from it, or busy with a snapshot. */
 const CATCH_UP_MS_MAX = 10_000
 
-/** Waits until a copy has all that the log had, by a majority's word, when it was asked: what is read then is linearizable. All who ask
+/** A leader that didn't answer is not asked again for so long. */
+const REST_MS = 1_000
+const NO_ANSWER = -1
+const GIVEN_UP = -2
+
+export interface TailConfirmationOptions {
+  readonly log: SharedLog
+  readonly state: ReplicatedState
+  readonly clock: Clock
+  /** Where the log ends, by the lease of whoever leads; `undefined` where nobody can be asked. The log itself is asked where it fails. */
+  readonly askLeader?: () => Promise<number> | undefined
+}
+
+/** Waits until a copy has all that the log had, by the word of a leader under its lease or of a majority, when it was asked: what is read then is linearizable. All who ask
  *  while one question is under way share the next one. */
 export class TailConfirmation {
   readonly #log: SharedLog
@@ -14,15 +27,28 @@ export class TailConfirmation {
   readonly #clock: Clock
   #current: Promise<void> | undefined
   #next: Promise<void> | undefined
+  /** When the last question was asked that has led to an answer. */
+  #confirmedMs = -Infinity
 
-  constructor({ log, state, clock }: { log: SharedLog; state: ReplicatedState; clock: Clock }) {
+  readonly #askLeader: TailConfirmationOptions['askLeader']
+  #restUntilMs = -Infinity
+  #giveUp = (): void => {}
+
+  constructor({ log, state, clock, askLeader }: TailConfirmationOptions) {
+    this.#askLeader = askLeader
     this.#log = log
     this.#state = state
     this.#clock = clock
   }
 
-  /** @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time; DATA_IN_USE for another log */
-  confirm(): Promise<void> {
+  /** With `withinMs` it is enough that this was so at some moment of that time: as long as questions are answered at all, nobody waits
+   *  for them then. @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time; DATA_IN_USE for another log */
+  confirm(withinMs = 0): Promise<void> {
+    const ageMs = this.#clock.monotonicMs() - this.#confirmedMs
+    if (ageMs < withinMs) {
+      if (ageMs > withinMs / 2 && this.#current === undefined) void this.confirm().catch(() => {})
+      return Promise.resolve()
+    }
     if (this.#current === undefined) {
       this.#current = this.#ask().finally(() => {
         this.#current = undefined
@@ -41,14 +67,39 @@ export class TailConfirmation {
 
   async #ask(): Promise<void> {
     const { applied } = this.#state
-    const { last } = await this.#log.bounds()
+    const askedMs = this.#clock.monotonicMs()
+    const asking = askedMs < this.#restUntilMs ? undefined : this.#askLeader?.()
+    const byLeader = asking === undefined ? undefined : await this.#sensible(asking, applied)
+    const last = byLeader ?? (await this.#log.bounds()).last
     if (last < applied) {
       throw new ShoalError(
         'DATA_IN_USE',
         `The shared log ends at entry ${last}, and this node has entry ${applied} of its log: it is another log, or has lost its end`,
       )
     }
-    if (this.#state.position >= last) return
+    if (this.#state.position < last) await this.#catchUp(last)
+    this.#confirmedMs = askedMs
+  }
+
+  /** Somebody else leads, or nobody: the answer of the one that was asked is not waited for. */
+  leaderChanged(): void {
+    this.#restUntilMs = -Infinity
+    this.#giveUp()
+  }
+
+  /** None in place of a failure. */
+  async #sensible(asking: Promise<number>, applied: number): Promise<number | undefined> {
+    const given = Promise.withResolvers<number>()
+    this.#giveUp = () => given.resolve(GIVEN_UP)
+    asking.then(given.resolve, () => given.resolve(NO_ANSWER))
+    const end = await given.promise
+    if (end >= applied) return end
+    if (end === GIVEN_UP) return undefined
+    this.#restUntilMs = this.#clock.monotonicMs() + REST_MS
+    return undefined
+  }
+
+  async #catchUp(last: number): Promise<void> {
     const enough = new AbortController()
     const late = this.#clock.sleep(CATCH_UP_MS_MAX, enough.signal).catch(() => {})
     await Promise.race([this.#state.reached(last), late])

@@ -38,10 +38,13 @@ import type { Traffic } from './connection-shares.ts'
 import { LeaderAnswers } from './leader-answers.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
 import { isOfEventual, isVolumeList } from './eventual-requests.ts'
+import { FollowerDoor } from './follower-door.ts'
+import type { FollowerReads } from './follower-reads.ts'
 import type { Leadership } from './leadership.ts'
 import { ListingDoor } from './listing-door.ts'
 import { isOwnView } from './own-view.ts'
 import { S3Requests } from './s3-requests.ts'
+import { isFileView, withheldServices } from './withheld-services.ts'
 
 export interface ServerParts {
   readonly config: Config
@@ -54,6 +57,8 @@ export interface ServerParts {
   readonly leadership: Leadership
   /** What gossip says of a node; all run unless given. */
   readonly isRunning?: (node: NodeId) => boolean
+  /** What this node can read while it doesn't lead; nothing unless given. */
+  readonly follower?: FollowerReads | undefined
   /** To send requests on. */
   readonly peers: Pick<WirePeers, 'call'>
   readonly classes: ClassDesk
@@ -88,10 +93,16 @@ export function assembleServers(parts: ServerParts): Servers {
   const isServedHere = (exchange: Exchange) => isOwnView(exchange, authenticator) || isOfEventual(exchange, parts.eventual)
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
-  const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: forwarded(place.door) }))
+  const nearest = followerDoors(parts, httpMetrics)
+  const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: nearest.base('webdav', forwarded(place.door)) }))
   const leader = new LeaderAnswers({ leadership, peers, isRunning: parts.isRunning, clock: parts.ports.clock })
   const hasLeader = () => leader.isThere()
-  const listed = new ListingDoor({ here: restDoor, elsewhere: forwarded(restDoor), isListing: isVolumeList, hasLeader })
+  const listed = new ListingDoor({
+    here: restDoor,
+    elsewhere: nearest.base('rest', forwarded(restDoor)),
+    isListing: isVolumeList,
+    hasLeader,
+  })
   const rest = { prefix: '/', door: new PlacingDoor({ here: restDoor, elsewhere: listed }) }
   const base = [...webdav, rest].map((place) => ({ ...place, door: new SheddingDoor(place.door, traffic.base) }))
   const s3Requests = new S3Requests(parts.config.s3.domains)
@@ -100,11 +111,40 @@ export function assembleServers(parts: ServerParts): Servers {
   const s3Forwarding = new LeaderForwarding({ leadership, peers, isServedHere: isS3ServedHere })
   const s3Elsewhere = forwarding(parts, { server: 's3', door: s3Here, forwarding: s3Forwarding })
   const isListing = (exchange: Exchange) => s3Requests.isListing(exchange)
-  const s3Door = new SheddingDoor(new ListingDoor({ here: s3Here, elsewhere: s3Elsewhere, isListing, hasLeader }), traffic.s3)
+  const s3 = new ListingDoor({ here: s3Here, elsewhere: nearest.s3(s3Elsewhere), isListing, hasLeader })
+  const s3Door = new SheddingDoor(s3, traffic.s3)
   return {
     base: assembleServer(parts, httpMetrics, base),
     s3: assembleServer(parts, httpMetrics, [{ prefix: '/', door: s3Door }]),
     traffic,
+  }
+}
+
+/** Puts before a door one that answers by the copy of a node that doesn't lead, where there is one. */
+interface FollowerDoors {
+  base(which: 'rest' | 'webdav', elsewhere: Door): Door
+  s3(elsewhere: Door): Door
+}
+
+function followerDoors(parts: ServerParts, httpMetrics: HttpMetrics): FollowerDoors {
+  const { follower, leadership, eventual, config, ports } = parts
+  if (follower === undefined) return { base: (_, elsewhere) => elsewhere, s3: (elsewhere) => elsewhere }
+  const { volumes, access } = follower
+  const own = { config, ports, volumes, authenticator: access.authenticator }
+  const [webdav] = assembleWebdav(own)
+  const doors = { webdav: webdav.door, rest: assembleRest({ ...own, ...withheldServices() }, httpMetrics) }
+  const s3 = assembleS3({ config, ports, volumes, keyring: access.keys, findKey: access.findKey })
+  const requests = new S3Requests(config.s3.domains)
+  const shared = { reads: follower, isLeading: () => leadership.isLeading }
+  return {
+    base(which, elsewhere) {
+      const mayTry = (exchange: Exchange): boolean => isFileView(exchange) && !isOfEventual(exchange, eventual)
+      return new FollowerDoor({ ...shared, door: doors[which], elsewhere, mayTry })
+    },
+    s3(elsewhere) {
+      const mayTry = (exchange: Exchange): boolean => !requests.isListing(exchange) && !requests.isOfEventual(exchange, eventual)
+      return new FollowerDoor({ ...shared, door: s3, elsewhere, mayTry })
+    },
   }
 }
 

@@ -13,7 +13,7 @@ export function assembleWebdav(parts: {
   readonly volumes: GuardedVolumes
   readonly authenticator: BasicAuthenticator
   readonly ports: { readonly clock: Clock; readonly random: Random }
-}): readonly DoorPlace[] {
+}): readonly [DoorPlace, DoorPlace] {
   const { config, volumes, authenticator, ports } = parts
   const { maxBodyBytes, maxConcurrentUploads } = config.limits
   const uploads = new BodyGate(maxConcurrentUploads)

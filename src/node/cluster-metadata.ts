@@ -6,6 +6,7 @@ import type { EtcdState } from '#etcd/etcd-supervisor.ts'
 import type { VoterLimits } from '#etcd/plan-voters.ts'
 import { drainLmdbJournal, openLmdbBase } from '#kv/lmdb.ts'
 import { ReplicatedStore } from '#kv/replicated.ts'
+import type { ReplicatedStoreOptions } from '#kv/replicated-options.ts'
 import type { SnapshotSource } from '#kv/snapshot-transfer.ts'
 import type { TrimLimits } from '#kv/trim-policy.ts'
 import type { Log } from '#observe/log.ts'
@@ -21,6 +22,7 @@ import { ManagedEtcd } from './managed-etcd.ts'
 import type { MetaNode } from './managed-etcd.ts'
 import { publishMetadataMode } from './metadata-mode.ts'
 import type { MetadataMode } from './metadata-mode.ts'
+import { leadersEndMethods } from './leaders-end.ts'
 import { snapshotMethods } from './metadata-snapshots.ts'
 import { formatAddress, StoreLeadership } from './store-leadership.ts'
 
@@ -40,6 +42,8 @@ export interface ClusterMetadataOptions {
   /** Members of the cluster that are able to run etcd, this node too. */
   readonly nodes: () => readonly MetaNode[]
   readonly snapshots: SnapshotSource
+  /** As of a `ReplicatedStore`. */
+  readonly askLeader?: ReplicatedStoreOptions['askLeader']
   readonly limits?: VoterLimits
   readonly roundMs?: number
   readonly keep?: TrimLimits
@@ -87,11 +91,12 @@ export class ClusterMetadata {
       await etcd?.stop()
       throw error
     }
-    const { clock, random, identity, host, nodePort, mayLead, snapshots, keep, log: report } = options
+    const { clock, random, identity, host, nodePort, mayLead, keep, log: report } = options
+    const { snapshots, askLeader } = options
     const { nodeId } = identity.name
     const candidate = mayLead ? { id: nodeId, address: formatAddress({ host, port: nodePort }) } : undefined
     const kept = keep === undefined ? {} : { keep }
-    const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, snapshots, ...kept })
+    const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, snapshots, askLeader, ...kept })
     const leadership = new StoreLeadership({ store, nodeId, clock, log: report })
     log.isLeading = () => leadership.isLeading
     return new ClusterMetadata({ mode: mode.kind, store, leadership, log: log.value, etcd })
@@ -107,7 +112,7 @@ export class ClusterMetadata {
     const { mode, store, leadership, log, etcd } = parts
     this.store = store
     this.leadership = leadership
-    this.methods = snapshotMethods(store)
+    this.methods = { ...snapshotMethods(store), ...leadersEndMethods(store) }
     this.mode = mode
     this.#log = log
     this.#etcd = etcd

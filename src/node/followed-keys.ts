@@ -20,7 +20,7 @@ export interface FollowedKeysOptions {
   readonly changed?: () => void
 }
 
-/** The access keys, as a thread has them that doesn't change them: read anew after each change. */
+/** The access keys, as a thread or a node has them that doesn't change them: read anew after each change. */
 export class FollowedKeys {
   readonly #options: FollowedKeysOptions
   #keyring: KvKeyring | undefined
@@ -61,7 +61,7 @@ export class FollowedKeys {
       this.#options.changed?.()
       this.#readAt = stamp
     } catch (error) {
-      this.#options.log.error('access keys could not be read: another thread looks after all requests', { error })
+      this.#options.log.error('access keys could not be read: others look after all requests', { error })
     }
   }
 }

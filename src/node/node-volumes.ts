@@ -32,11 +32,15 @@ export function assembleVolumes(
     readonly digests?: Digests
     readonly contentKeys?: ContentKeys
     /** The chunks of the cluster; this node's own unless given. */
-    readonly cluster?: Pick<ChunkCluster, 'chunks' | 'classes'>
+    readonly cluster?: {
+      readonly chunks: Pick<ChunkCluster['chunks'], 'all' | 'isSpread'>
+      readonly classes: ChunkCluster['classes']
+    }
     readonly volumesStamp?: SharedStamp
     readonly pins?: Pins
     readonly readBuffers?: ReadBuffers
     readonly settle?: StrongVolumes['settle']
+    readonly copiesTables?: StrongVolumesOptions['copiesTables']
     readonly isUsedElsewhere?: StrongVolumesOptions['isUsedElsewhere']
     readonly isTaken?: StrongVolumesOptions['isTaken']
     readonly isCurrent?: StrongVolumesOptions['isCurrent']

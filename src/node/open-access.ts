@@ -5,11 +5,14 @@ import { KvKeyring } from '#access/kv-keyring.ts'
 import { ROOT } from '#access/principal.ts'
 import type { FindKey } from '#access/principal.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
+import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
+import { followAccess } from './followed-access.ts'
+import type { FollowedAccess } from './followed-access.ts'
 import type { Storage } from './open-storage.ts'
 
 /** Who may ask, and how they are known. */
@@ -19,6 +22,8 @@ export interface Access {
   readonly findKey: FindKey
   /** Of the keys. */
   readonly stamp: SharedStamp
+  /** The same as the cluster has it, whoever leads that. */
+  readonly followed: FollowedAccess | undefined
 }
 
 export async function openAccess(options: {
@@ -26,7 +31,7 @@ export async function openAccess(options: {
   readonly metadata: ClusterMetadata | undefined
   readonly seal: KeySeal
   readonly credentials: RootCredentials
-  readonly ports: { readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
+  readonly ports: { readonly clock: Clock; readonly random: Random; readonly log: Log; readonly metrics: Metrics }
 }): Promise<Access> {
   const { storage, metadata, seal, credentials, ports } = options
   const stamp = new SharedStamp()
@@ -36,5 +41,8 @@ export async function openAccess(options: {
   metadata?.leadership.prepare(() => keyring.reload())
   const findKey = findIn({ ...credentials, principal: ROOT }, keyring)
   const authenticator = new BasicAuthenticator({ ...ports, find: findKey })
-  return { keyring, authenticator, findKey, stamp }
+  const { store } = metadata ?? {}
+  const followed =
+    store === undefined ? undefined : followAccess({ store, seal, root: credentials, beside: authenticator, ports })
+  return { keyring, authenticator, findKey, stamp, followed }
 }

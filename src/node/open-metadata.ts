@@ -11,6 +11,7 @@ import type { Random } from '#platform/random.ts'
 import type { EtcdOptions } from '#sharedlog/etcd-client.ts'
 import type { WirePeers } from '#wire/peers.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
+import { askLeadersEnd } from './leaders-end.ts'
 import type { MetaNode } from './managed-etcd.ts'
 import { publishMetadataMode, readMetadataMode } from './metadata-mode.ts'
 import type { MetadataMode } from './metadata-mode.ts'
@@ -84,8 +85,9 @@ async function open(
   const [{ WireSnapshots }, cluster] = await Promise.all([import('./metadata-snapshots.ts'), import('./cluster-metadata.ts')])
   // Snapshots may be wanted while it opens.
   const opened: { metadata?: ClusterMetadata } = {}
+  const wire: Pick<WirePeers, 'call'> = { call: async (...call) => (options.peers() ?? notYet()).call(...call) }
   const snapshots = new WireSnapshots({
-    wire: { call: async (...call) => (options.peers() ?? notYet()).call(...call) },
+    wire,
     peers: () => peersOf(members(), identity.name.nodeId, opened.metadata),
   })
   opened.metadata = await cluster.ClusterMetadata.open({
@@ -101,6 +103,7 @@ async function open(
         .filter(({ facts }) => facts.roles.includes('meta'))
         .map(metaNodeOf),
     snapshots,
+    askLeader: (leader) => askLeadersEnd(wire, leader),
     processes: new NodeProcesses(),
   })
   return opened.metadata

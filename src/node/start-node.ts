@@ -35,6 +35,7 @@ import { NodeClusterAdmin } from './cluster-admin.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { EventualCluster } from './eventual-cluster.ts'
+import { followerOf } from './follower-reads.ts'
 import { LedWork } from './led-work.ts'
 import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
@@ -104,7 +105,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const storage = { ...stores, folder, chunks: eventual.chunks }
     const credentials = await loadRootCredentials(storage.folder.path, { files, random }, rootKey)
     const seal = await openKeySeal(storage.folder.path, { files, random })
-    const access = await openAccess({ storage, metadata, seal, credentials, ports: { clock, random, metrics } })
+    const access = await openAccess({ storage, metadata, seal, credentials, ports: shared })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
     const chunks = new ChunkCluster({ ...shared, storage, cluster })
@@ -363,6 +364,7 @@ class Node implements RunningNode {
       peers: cluster.peers,
       tls: this.#parts.tls?.material,
       servedHere: this.#servedHere,
+      follower: followerOf(this.#parts),
       volumes: new AllVolumes(this.volumes, this.#eventual.volumes, () => cluster.leadership.isLeading),
       strong: this.volumes,
       eventual: this.#eventual.volumes,

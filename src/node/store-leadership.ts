@@ -112,7 +112,7 @@ export class StoreLeadership implements Leadership {
 }
 
 /** As `formatAddress` wrote it. */
-function parseAddress(address: string): { readonly host: string; readonly nodePort: number } {
+export function parseAddress(address: string): { readonly host: string; readonly nodePort: number } {
   const at = address.lastIndexOf(':')
   return { host: address.slice(0, at).replace(/^\[|\]$/g, ''), nodePort: Number(address.slice(at + 1)) }
 }

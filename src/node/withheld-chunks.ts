@@ -3,8 +3,8 @@ import type { ChunkStore } from '#chunk/store.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import { forTheWriter } from '#kv/following-store.ts'
 
-/** The chunks of another thread, which are only read here. What can't be read, since it is on another node or damaged, is for
- *  that thread, which knows what to do about it. */
+/** The chunks of another thread, or those of a cluster that another node leads, which are only read here. What can't be read, since it is on
+ *  another node or damaged, is for that thread or node, which knows what to do about it. */
 export function withheldChunks(follower: Pick<ChunkFollower, 'read' | 'releaseFiles'>): ChunkStore {
   return {
     async read(...args) {
@@ -12,7 +12,7 @@ export function withheldChunks(follower: Pick<ChunkFollower, 'read' | 'releaseFi
         return await follower.read(...args)
       } catch (error) {
         if (!isShoalError(error)) throw error
-        throw forTheWriter('Chunks that are not here are read by the thread that writes them', error)
+        throw forTheWriter('What can not be read here is read by whoever writes it', error)
       }
     },
     close: () => follower.releaseFiles(),

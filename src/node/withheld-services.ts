@@ -3,14 +3,14 @@ import type { RestServices } from '#gateway/rest/route.ts'
 import { forTheWriter } from '#kv/following-store.ts'
 
 /** What a reader answers on the base port: files, their attributes, and what is in folders. The rest is rare, or tells of the node as
- *  a whole, or waits for changes that only the thread that makes them is told of. */
-const FILE_VIEWS = /^\/api\/v1\/volumes\/[^/]+\/(files|entries|attributes)(\/|$)|^\/dav\/[^/]+\/./
+ *  a whole, or waits for changes that only whoever makes them is told of. */
+const FILE_VIEWS = /^\/api\/v1\/volumes\/[^/]+\/(files|entries|attributes)(\/|$)|^\/dav\/[^/]/
 
 export function isFileView({ path }: Pick<Exchange, 'path'>): boolean {
   return FILE_VIEWS.test(path)
 }
 
-/** What the REST interface has of a node beyond its volumes, in a thread that has none of it. */
+/** What the REST interface has of a node beyond its volumes, where there is none of it. */
 export function withheldServices(): Pick<
   RestServices,
   'cluster' | 'classes' | 'tracker' | 'keyring' | 'state' | 'status' | 'stopping' | 'fsck'
@@ -33,5 +33,5 @@ function withheld<T extends object>(): T {
 }
 
 function refuse(): never {
-  throw forTheWriter('Only the thread that writes has this')
+  throw forTheWriter('Only whoever writes has this')
 }

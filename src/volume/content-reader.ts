@@ -41,6 +41,8 @@ export interface ReaderStores {
   /** Only in a thread beside the one that changes things: resolves when every change of the volume that had begun before has
    *  ended. */
   readonly settle?: ((volume: VolumeHandle) => Promise<void>) | undefined
+  /** Only at a node that follows the one that changes things: what is in a table is copied when a file is opened, up to a page of it. */
+  readonly copiesTables?: boolean | undefined
 }
 
 /** What can be captured of a file's contents inside one snapshot. */
@@ -48,6 +50,8 @@ export interface Captured {
   readonly record: InodeRecord
   readonly inline: Buffer | undefined
   readonly prefix: Buffer
+  /** All extents of a table, where they were copied. */
+  readonly table?: readonly Extent[]
 }
 
 /** The file at `path`, or `undefined` if there is nothing. @throws IS_A_DIRECTORY; NOT_PERMITTED for special files */
@@ -58,6 +62,14 @@ export function captureFile(view: VolumeView, path: Path, options: { follow?: bo
   if (record.type !== 'file')
     throw new ShoalError('NOT_PERMITTED', `"/${formatPath(path)}" is a ${record.type} and has no contents to read`)
   return { record, inline: record.form === 'inline' ? readInline(view, record) : undefined, prefix: view.prefix }
+}
+
+/** The same with what is in its table, unless that is more than a page. */
+export function withTable(view: VolumeView, captured: Captured): Captured {
+  const { record } = captured
+  if (record.form !== 'table') return captured
+  const table = takeExtents(view, record, { start: 0, end: record.sizeBytes })
+  return table.length < EXTENTS_PER_PAGE ? { ...captured, table } : captured
 }
 
 /** A file's contents as they were when captured; they are pinned until `close`. */
@@ -194,9 +206,10 @@ export class ContentReader implements OpenFile {
   }
 
   async *#extents(start: number, end: number): AsyncGenerator<Extent> {
-    const { record, prefix } = this.#captured
-    if (record.form !== 'table') {
-      for (const extent of record.extents) if (extent.offset < end && extent.offset + extent.length > start) yield extent
+    const { record, prefix, table } = this.#captured
+    const known = record.form === 'table' ? table : record.extents
+    if (known !== undefined) {
+      for (const extent of known) if (extent.offset < end && extent.offset + extent.length > start) yield extent
       return
     }
     for (let from = start; from < end;) {

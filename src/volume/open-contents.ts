@@ -2,7 +2,7 @@ import { isShoalError } from '#foundation/errors.ts'
 import { forTheWriter } from '#kv/following-store.ts'
 import type { Metadata, VolumeHandle } from '#metadata/metadata.ts'
 import type { VolumeView } from '#metadata/transaction.ts'
-import { type Captured, ContentReader, type ReaderStores } from './content-reader.ts'
+import { type Captured, ContentReader, type ReaderStores, withTable } from './content-reader.ts'
 
 /** A file that is changed again and again just then is opened by the thread that changes it. */
 const TRIES = 4
@@ -13,12 +13,15 @@ type Stores = ReaderStores & { readonly metadata: Metadata }
 /** Opens what `look` finds, as it is at one moment, and pins it. `undefined` if it finds nothing. What `look` finds last is
  *  what is opened. */
 export async function openContents(stores: Stores, volume: VolumeHandle, look: Look): Promise<ContentReader | undefined> {
-  const { metadata, settle } = stores
-  const captured = await metadata.read(volume, look)
+  const { metadata, settle, copiesTables } = stores
+  const captured = await metadata.read(volume, (view) => {
+    const found = look(view)
+    return copiesTables === true && found !== undefined ? withTable(view, found) : found
+  })
   const open = (what: Captured | undefined): ContentReader | undefined =>
     what === undefined ? undefined : new ContentReader(stores, what)
   if (settle !== undefined) return openBeside(stores, { volume, look, captured, settle: () => settle(volume) })
-  if (captured?.record.form !== 'table') return open(captured)
+  if (captured?.record.form !== 'table' || captured.table !== undefined) return open(captured)
   // A change that is under way doesn't know of this reader, and changes the table in place: a transaction comes after
   // it, and before any that will know.
   let file: ContentReader | undefined

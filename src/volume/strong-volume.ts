@@ -59,6 +59,7 @@ export interface StrongVolumeStores extends WriteStores, FileLockStores {
   readonly clock: Clock
   readonly nodeId: string
   readonly settle?: ReaderStores['settle']
+  readonly copiesTables?: ReaderStores['copiesTables']
 }
 
 /** A volume over the strong namespace and the chunk store. */

@@ -52,6 +52,8 @@ export interface StrongVolumesOptions {
   readonly readBuffers?: ReadBuffers
   /** Of a thread that only reads: see `ReaderStores`. */
   readonly settle?: ReaderStores['settle']
+  /** Of a node that only follows: see `ReaderStores`. */
+  readonly copiesTables?: ReaderStores['copiesTables']
   /** Whether a volume of another kind has the name: none can be made with it. */
   readonly isTaken?: ((name: string) => boolean) | undefined
   /** False while another node may have changed the volumes since they were read here. */

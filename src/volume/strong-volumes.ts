@@ -101,6 +101,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       readBuffers,
       contentKeys: options.contentKeys,
       settle: options.settle,
+      copiesTables: options.copiesTables,
     }
     const { gcGraceMs: graceMs, gcIntervalMs: intervalMs, sweepIntervalMs } = options
     this.#maintenance = new Maintenance({

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { Client as S3Client } from 'minio'
 import { ShoalClient } from '#client/shoal-client.ts'
 import type { NodeStatus } from '#client/wire.ts'
 import { nodeClock } from '#platform/node-clock.ts'
@@ -66,6 +67,14 @@ async function read(node: Started, path: string): Promise<string | undefined> {
 async function metadataOf({ node }: Started): Promise<NodeStatus['metadata']> {
   const response = await fetch(`${node.origin}/api/v1/status`, { headers: { authorization: AUTHORIZATION } })
   return ((await response.json()) as NodeStatus).metadata
+}
+
+/** How many reads a node that doesn't lead has answered, and how many it has sent on. */
+async function answeredAt({ origin }: NodeProcess): Promise<{ linearizable: number; stale: number; sentOn: number }> {
+  const text = await (await fetch(`${origin}/metrics`, { headers: { authorization: AUTHORIZATION } })).text()
+  const count = (answer: string): number =>
+    Number(new RegExp(`^shoal_follower_reads_total{answer="${answer}"} (\\d+)$`, 'm').exec(text)?.[1] ?? 0)
+  return { linearizable: count('linearizable'), stale: count('stale'), sentOn: count('sent-on') }
 }
 
 async function idOf({ data }: Started): Promise<string> {
@@ -168,6 +177,38 @@ describe('a cluster whose metadata has no single point of failure', () => {
     written.push(LARGE)
     await write(nodes, LARGE)
     for (const node of nodes) assert.ok((await read(node, LARGE)) === contentsOf(LARGE))
+  })
+
+  test('nodes that do not lead answer reads themselves, at every door', async () => {
+    const leader = await leaderAmong(nodes)
+    const url = new URL(leader.node.origin)
+    for (const { node, port } of nodes.filter((each) => each !== leader)) {
+      const before = await answeredAt(node)
+      const headers = { authorization: AUTHORIZATION }
+      for (const path of [
+        'volumes/docs/entries/',
+        'volumes/docs/attributes/before',
+        'volumes/docs/files/before?consistency=stale',
+      ])
+        assert.equal((await fetch(`${node.origin}/api/v1/${path}`, { headers })).status, 200)
+      assert.equal(await (await fetch(`${node.origin}/dav/docs/before`, { headers })).text(), 'contents of before')
+      assert.equal(
+        (await fetch(`${node.origin}/dav/docs/`, { method: 'PROPFIND', headers: { ...headers, depth: '1' } })).status,
+        207,
+      )
+      const s3 = new S3Client({
+        endPoint: url.hostname,
+        port: port + 1,
+        useSSL: false,
+        accessKey: ACCESS_KEY,
+        secretKey: SECRET_KEY,
+      })
+      assert.equal((await s3.statObject('docs', 'before')).size, 'contents of before'.length)
+      const after = await answeredAt(node)
+      assert.ok(after.linearizable >= before.linearizable + 5, JSON.stringify({ before, after }))
+      assert.ok(after.stale >= before.stale + 1, JSON.stringify({ before, after }))
+      assert.equal(after.sentOn, before.sentOn)
+    }
   })
 
   test('kill -9 of the leader: clients that try again go on, and nothing that was acknowledged is lost', async () => {

@@ -46,6 +46,10 @@ test('canary: a follower that answers without asking the log is found', async ()
   assert.ok(await isFound({ isStale: true }))
 })
 
+test('canary: a door of a node that does not lead, which reads without asking whether its copy is up to date, is found', async () => {
+  assert.ok(await isFound({ isUnconfirmed: true }))
+})
+
 test('canary: results of changes that are forgotten are found', async () => {
   assert.ok(await isFound({ isForgettingResults: true }))
 })

@@ -12,6 +12,8 @@ export interface Defects {
   readonly isForgetful?: boolean
   /** Nodes that don't lead answer with what they have, without asking the log. */
   readonly isStale?: boolean
+  /** Nodes that don't lead read their copies without asking whether these are up to date. */
+  readonly isUnconfirmed?: boolean
   /** Results of changes are not remembered. */
   readonly isForgettingResults?: boolean
   /** What was sent when a connection broke is sent again, whatever it asks for. */

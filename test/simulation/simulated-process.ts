@@ -19,8 +19,11 @@ import type { Servers } from '#node/assemble-servers.ts'
 import { ChunkCluster } from '#node/chunk-cluster.ts'
 import { NodeClusterAdmin } from '#node/cluster-admin.ts'
 import { ClusterNode } from '#node/cluster-node.ts'
+import { followAccess } from '#node/followed-access.ts'
+import { followerOf } from '#node/follower-reads.ts'
 import { KnownNodes } from '#node/known-nodes.ts'
 import type { Leadership } from '#node/leadership.ts'
+import { askLeadersEnd, leadersEndMethods } from '#node/leaders-end.ts'
 import { LedWork } from '#node/led-work.ts'
 import { snapshotMethods, WireSnapshots } from '#node/metadata-snapshots.ts'
 import { NodeTracker } from '#node/node-tracker.ts'
@@ -153,12 +156,12 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
     isCurrent: () => kv.isLeased,
   })
   const tracker = makeTracker({ options, config, keys, cluster, chunks, volumes })
-  const servers = makeServers({ options, config, keys, cluster, chunks, volumes, tracker, leadership })
+  const servers = makeServers({ options, config, keys, cluster, chunks, volumes, tracker, leadership, kv })
   leadership.prepare(async () => volumes.forgetOpened())
   leadership.prepare(() => chunks.prepare())
   leadership.start()
   const forwarded = { base: servers.base, s3: servers.s3 }
-  await cluster.listen({ ...forwardMethods(forwarded), ...snapshotMethods(kv), ...chunks.methods })
+  await cluster.listen({ ...forwardMethods(forwarded), ...snapshotMethods(kv), ...leadersEndMethods(kv), ...chunks.methods })
   await chunks.start()
   const door = await WireServer.listen(
     { host: options.host, port: CLIENT_PORT },
@@ -200,6 +203,7 @@ function openMetadata({ id, host, world, disks, ports, random }: ProcessOptions,
     report,
     candidate: { id, address: formatAddress({ host, port: CLIENT_PORT + 2 }) },
     keep: { entries: 200, bytes: 10_000_000 },
+    askLeader: async (leader) => askLeadersEnd(cluster().peers, leader),
     snapshots: new WireSnapshots({
       wire: { call: (...call) => cluster().peers.call(...call) },
       peers: () =>
@@ -248,21 +252,28 @@ function makeTracker({ options, config, keys, cluster, chunks, volumes }: Parts)
   })
 }
 
-function makeServers(parts: Parts & { readonly tracker: NodeTracker; readonly leadership: StoreLeadership }): Servers {
-  const { options, config, keys, cluster, chunks, volumes, tracker, leadership } = parts
+function makeServers(
+  parts: Parts & { readonly tracker: NodeTracker; readonly leadership: StoreLeadership; readonly kv: ReplicatedStore },
+): Servers {
+  const { options, config, keys, cluster, chunks, volumes, tracker, leadership, kv } = parts
   const { world, ports, random } = options
   const shared = { clock: ports.clock, random, log: world.log, metrics: uncounted }
   const seal = new KeySeal(Buffer.alloc(32), random)
   const keyring: KvKeyring = new KvKeyring({ ...shared, kv: keys, seal, changed: () => {} })
   const findKey = findIn(ROOT_KEY, keyring)
   leadership.prepare(() => keyring.reload())
+  const authenticator = new BasicAuthenticator({ ...shared, find: findKey })
+  const store = world.defects.isUnconfirmed === true ? replacing(kv, { confirm: async () => {} }) : kv
+  const followed = followAccess({ store, seal, root: ROOT_KEY, beside: authenticator, ports: shared })
+  const copy = { metadata: { store }, access: { followed }, storage: { folder: { nodeId: options.id } } }
   return assembleServers({
     config,
     ports: shared,
     volumes: new AllVolumes(volumes, NO_EVENTUAL, () => leadership.isLeading),
     strong: volumes,
     eventual: NO_EVENTUAL,
-    authenticator: new BasicAuthenticator({ ...shared, find: findKey }),
+    authenticator,
+    follower: followerOf({ ...copy, config, chunks, ports: shared }),
     keyring,
     findKey,
     cluster: new NodeClusterAdmin({ cluster, chunks, clock: ports.clock, drainFraction: () => tracker.drainFraction }),

@@ -3,13 +3,14 @@ import { entryJson } from './entry-json.ts'
 import { readQuery, volumeName, volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { FlagSchema, LimitSchema, ListingSchema } from './schemas.ts'
+import { FlagSchema, LimitSchema, ListingSchema, StaleSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'
 
 const QuerySchema = z.strictObject({
   limit: LimitSchema.optional().meta({ description: 'Entries of a page, 1 to 10,000; 1,000 unless given' }),
   cursor: z.string().min(1).optional().meta({ description: '`next` of the page before' }),
   recursive: FlagSchema.optional().meta({ description: 'Depth first, in the byte order of the full paths' }),
+  consistency: StaleSchema,
 })
 
 export const listEntries: Route = {

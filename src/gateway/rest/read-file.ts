@@ -24,8 +24,9 @@ import { sendJson } from './send-json.ts'
 
 const CONTENT_TYPE = 'application/octet-stream'
 const QuerySchema = z.strictObject({
-  consistency: z.enum(['local', 'quorum', 'all']).optional().meta({
-    description: 'Of an eventual volume: `quorum` and `all` read the newest that more than half of the nodes, or all, have',
+  consistency: z.enum(['local', 'quorum', 'all', 'stale']).optional().meta({
+    description:
+      'Of an eventual volume: `quorum` and `all` read the newest that more than half of the nodes, or all, have. Of a strong one: `stale` is satisfied with what was so up to 10 s ago',
   }),
   locations: FlagSchema.optional().meta({ description: 'Answers where the bytes are kept, instead of the bytes' }),
 })
@@ -41,6 +42,7 @@ const SHARED = {
     'If-Range',
     'Range',
     'Want-Repr-Digest',
+    'X-Shoal-Consistency',
   ],
   errors: [
     ...PATH_ERRORS,
@@ -84,7 +86,7 @@ async function serveFile(exchange: Exchange, rest: RestContext): Promise<void> {
   const volume = await rest.volumes.open(volumeName(exchange))
   const query = exchange.query === '' ? {} : readQuery(exchange, QuerySchema)
   const { consistency = 'local' } = query
-  if (consistency !== 'local') await volume.consult?.(path, consistency, exchange.signal)
+  if (consistency === 'quorum' || consistency === 'all') await volume.consult?.(path, consistency, exchange.signal)
   if (query.locations === true) {
     const locations = await volume.locate(path)
     if (locations === undefined) throw notFound(path)

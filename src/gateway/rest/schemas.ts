@@ -21,6 +21,10 @@ const PathText = z.string().meta({ description: "Relative to the volume's root" 
 const OwnerSchema = z.int().min(0).max(0xffff_fffe)
 const SizeSchema = z.int().min(0)
 
+/** Of a strong volume; the door of a node that doesn't lead looks at it. */
+export const StaleSchema = z.literal('stale').optional().meta({
+  description: 'Satisfied with what was so up to 10 s ago, which any node can answer without asking others',
+})
 /** A parameter that switches something on: `?force`, `?force=true`. */
 export const FlagSchema = z.enum(['', 'true', 'false', '1', '0']).transform((text) => text !== 'false' && text !== '0')
 export const LimitSchema = z.coerce.number().int().min(1).max(10_000)

@@ -7,10 +7,13 @@ import { notFound } from './read-file.ts'
 import { readQuery, volumeName, volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
-import { EntrySchema, FlagSchema } from './schemas.ts'
+import { EntrySchema, FlagSchema, StaleSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'
 
-const QuerySchema = z.strictObject({ xattrs: FlagSchema.optional().meta({ description: 'Adds the extended attributes' }) })
+const QuerySchema = z.strictObject({
+  xattrs: FlagSchema.optional().meta({ description: 'Adds the extended attributes' }),
+  consistency: StaleSchema,
+})
 
 export const showAttributes: Route = {
   operation: 'showAttributes',
