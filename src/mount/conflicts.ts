@@ -11,6 +11,8 @@ import { sendUnit, stretches, type UnitTarget, wholeOf } from './upload-units.ts
 
 const NAME_BYTES_MAX = 255
 const TRIES = 100
+/** Of an inode that was just made. */
+const FIRST_VERSION = 1
 const COMPARED_BYTES_MAX = 64 * 1024 * 1024
 
 export interface ConflictsOptions extends UnitTarget {
@@ -118,7 +120,7 @@ export class Conflicts {
     if (layer.runs.reduce((sum, { length }) => sum + length, 0) > COMPARED_BYTES_MAX) return false
     const file = await volume.openFile(parsePath(node.movedTo ?? unit.path))
     if (file === undefined || entityTag(file.attributes) !== entityTag(there)) return false
-    const ranges = layer.isWhole
+    const ranges = !layer.isInParts
       ? [{ offset: 0, bytes: wholeOf(layer, readJournal) }]
       : [...stretches(layer)].map(({ offset, pieces }) => ({
           offset,
@@ -131,10 +133,11 @@ export class Conflicts {
   }
 
   /** Whether the cluster has the first ones of several writes, and nothing else has happened to the file. */
-  async #isBegun({ layer, node, path }: PendingUnit, there: Attributes): Promise<boolean> {
+  async #isBegun({ layer, node, path, isMaking }: PendingUnit, there: Attributes): Promise<boolean> {
     const { volume, readJournal } = this.#options
-    const { base } = node
-    if (layer === undefined || layer.isWhole || base === undefined || there.inode !== base.inode) return false
+    // What is made in parts is empty at first.
+    const base = node.base ?? (isMaking ? { ...there, version: FIRST_VERSION, sizeBytes: 0 } : undefined)
+    if (layer?.isInParts !== true || there.type !== 'file' || there.inode !== base?.inode) return false
     const isCut = layer.shownBytes < base.sizeBytes
     const steps = there.version - base.version - (isCut ? 1 : 0)
     const writes = [...stretches(layer)].slice(0, Math.max(0, steps))

@@ -17,6 +17,9 @@ export type ContentPiece =
   | { readonly kind: 'base'; readonly offset: number; readonly length: number }
   | { readonly kind: 'zeros'; readonly offset: number; readonly length: number }
 
+/** Zeros that are sent rather than left out: a file that is sent as a whole takes its place in one step. */
+const SENT_ZEROS_BYTES_MAX = 1024 * 1024
+
 interface Span {
   readonly offset: number
   readonly end: number
@@ -51,6 +54,12 @@ export class ContentLayer {
   /** Nothing of what was there before shows, so that the file can be sent as a whole. */
   get isWhole(): boolean {
     return this.#shownBytes === 0
+  }
+
+  /** It is sent in its parts: what lies between them is a hole, which may be longer than any disk. */
+  get isInParts(): boolean {
+    if (!this.isWhole) return true
+    return this.#sizeBytes - this.#runs.reduce((sum, { length }) => sum + length, 0) > SENT_ZEROS_BYTES_MAX
   }
 
   write(run: JournalRun): void {

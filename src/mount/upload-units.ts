@@ -47,7 +47,7 @@ export async function sendUnit(unit: PendingUnit, target: UnitTarget): Promise<A
     return volume.rename(path, parsePath(unit.to as string), { caller, conditions })
   }
   if (layer === undefined) return volume.setAttributes(path, changes, caller)
-  if (layer.isWhole) {
+  if (!layer.isInParts) {
     const source = {
       sizeBytes: layer.sizeBytes,
       read: (offset: number, length: number) => bytesOf(layer, { offset, length }, target.readJournal),
@@ -55,7 +55,13 @@ export async function sendUnit(unit: PendingUnit, target: UnitTarget): Promise<A
     const replaces = node.base === undefined ? 'absent' : entityTag(node.base)
     return target.uploads.storeFile(path.join('/'), source, { attributes: changes, replaces })
   }
+  if (node.base === undefined) node.base = await makeEmpty(path, changes, target)
   return sendPart(path, { node, layer, changes }, target)
+}
+
+async function makeEmpty(path: Path, attributes: AttributeChanges, { volume, caller }: UnitTarget): Promise<Attributes> {
+  const options = { caller, attributes, conditions: { ifNoneMatch: '*' } } as const
+  return (await volume.writeFile(path, Buffer.alloc(0), options)).attributes
 }
 
 async function sendPart(

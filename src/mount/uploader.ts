@@ -153,7 +153,7 @@ export class Uploader {
     try {
       const sending = sendUnit(unit, this.#options)
       // A file that is stored as a whole isn't known to the volume's own book.
-      const isStored = unit.kind === 'file' && unit.layer?.isWhole === true
+      const isStored = unit.kind === 'file' && unit.layer?.isInParts === false
       this.#finish(unit, { entry: isStored ? await this.#owned('names', sending) : await sending, isLost: false })
     } catch (error) {
       await this.#refused(unit, error)

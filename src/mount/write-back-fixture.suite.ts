@@ -26,6 +26,8 @@ export class FailingCluster {
   isReachable = true
   /** What is asked is done, and its answer lost. */
   losesAnswers = false
+  /** So many answers still come. */
+  losesAnswersAfter = Infinity
   requests = 0
 
   constructor(volume: Volume) {
@@ -36,7 +38,8 @@ export class FailingCluster {
     this.requests += 1
     if (!this.isReachable) throw new ShoalError('UNAVAILABLE', 'Nobody there')
     const answer = await call()
-    if (this.losesAnswers) throw new ShoalError('UNAVAILABLE', 'The connection broke')
+    this.losesAnswersAfter -= 1
+    if (this.losesAnswers || this.losesAnswersAfter < 0) throw new ShoalError('UNAVAILABLE', 'The connection broke')
     return answer
   }
 

@@ -1,6 +1,6 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
-import { formatPath, type Path } from '#foundation/path.ts'
+import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
@@ -123,6 +123,7 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async writeAt(...[path, { offset, bytes }]: Arguments<'writeAt'>): Promise<Attributes> {
+    checkEnd(offset + bytes.length)
     await this.#options.state.room(bytes.length)
     const touched = await this.#touched(path)
     this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes)
@@ -130,6 +131,7 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
+    checkEnd(sizeBytes)
     await this.#options.state.room(0)
     this.#record({ op: 'truncate', ...(await this.#touched(path)), sizeBytes })
     return this.#shownAt(formatPath(path))
@@ -185,6 +187,7 @@ export class WriteBackVolume implements MountableVolume {
   async rename(...[source, target, options]: Arguments<'rename'>): Promise<Attributes> {
     const { mode = 'replace' } = options
     const [from, to] = [formatPath(source), formatPath(target)]
+    parsePath(to)
     await this.#options.state.room(0)
     const there = mode === 'no-replace' ? this.#reads.at(to) : await this.#replaced(target)
     if (mode === 'no-replace' && there !== undefined) throw new ShoalError('ALREADY_EXISTS', `There is a "/${to}" already`)
@@ -292,8 +295,9 @@ export class WriteBackVolume implements MountableVolume {
     return { path: formatPath(path), inode: found.shown.inode, ...found.base, timeNs: this.#options.clock.nowNs() }
   }
 
-  /** Waits for room, and refuses a name that is taken here. That nothing is there in the cluster the kernel has found out before. */
+  /** Waits for room, and refuses a path that the cluster refuses, and a name that is taken here. That nothing is there in the cluster the kernel has found out before. */
   async #free(text: string, bytes: number, code: 'PRECONDITION_FAILED' | 'ALREADY_EXISTS'): Promise<void> {
+    parsePath(text)
     await this.#options.state.room(bytes)
     if (this.#reads.at(text) !== undefined) throw new ShoalError(code, `There is a "/${text}" already`)
   }
@@ -346,6 +350,11 @@ export class WriteBackVolume implements MountableVolume {
   async #changed(path: Path, change: () => Promise<Attributes>): Promise<Attributes> {
     return this.#options.state.shown(formatPath(path), await this.#through([path], change))
   }
+}
+
+/** What the cluster would refuse can't be taken back once it was answered. */
+function checkEnd(end: number): void {
+  if (end > Number.MAX_SAFE_INTEGER) throw new ShoalError('TOO_LARGE', `A volume holds ${Number.MAX_SAFE_INTEGER} bytes at most`)
 }
 
 function last(tree: PendingTree, path: string): readonly PendingUnit[] {

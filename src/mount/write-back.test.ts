@@ -207,6 +207,64 @@ test('several writes of which the cluster had some when the mount died go on, an
   assert.equal((await bench.stored('f')).replaceAll(/x+/g, '-'), '-AAA-AAA-AAA-')
 })
 
+test('of a file with holes only what was written is sent, also when the mount dies on the way', async (t) => {
+  const bench = await openBench(t)
+  const terabyte = 2 ** 40
+  const write = async (mount: Mount, path: string): Promise<void> => {
+    await create(mount, path)
+    for (const at of [5_000_000, 1, terabyte - 3])
+      await mount.volume.writeAt([path], { offset: at, bytes: Buffer.from('AAA') }, caller)
+    await mount.volume.truncate([path], 2 * terabyte)
+    await mount.volume.setAttributes([path], { mtimeNs: 7n }, caller)
+  }
+  const see = async (path: string): Promise<void> => {
+    const file = await bench.cluster.volume.openFile([path])
+    assert.deepEqual([file?.attributes.sizeBytes, file?.attributes.mtimeNs], [2 * terabyte, 7n])
+    for (const at of [1, 5_000_000, terabyte - 3]) {
+      const read = file?.read({ offset: at - 1, length: 5 }) ?? []
+      assert.equal(Buffer.concat(await Array.fromAsync(read)).toString(), '\0AAA\0')
+    }
+  }
+  let mount = await bench.mount()
+  await write(mount, 'f')
+  await settled(mount)
+  await see('f')
+  // Made, and the answer is lost; then the first of its parts.
+  for (const path of ['g', 'h']) {
+    bench.cluster.losesAnswers = path === 'g'
+    await write(mount, path)
+    if (path === 'g') await assert.rejects(mount.volume.drain(), { code: 'UNAVAILABLE' })
+    else {
+      bench.cluster.losesAnswersAfter = 1
+      await assert.rejects(mount.volume.drain(), { code: 'UNAVAILABLE' })
+    }
+    mount.files.kill()
+    bench.cluster.losesAnswers = false
+    bench.cluster.losesAnswersAfter = Infinity
+    mount = await bench.mount()
+    await settled(mount)
+    await see(path)
+  }
+  assert.deepEqual(await bench.names(), ['f', 'g', 'h'])
+})
+
+test('what the cluster would refuse for good is refused at once', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await create(mount, 'f')
+  const bytes = Buffer.from('x')
+  await assert.rejects(mount.volume.truncate(['f'], 2 ** 53), { code: 'TOO_LARGE' })
+  await assert.rejects(mount.volume.writeAt(['f'], { offset: 2 ** 53, bytes }, caller), { code: 'TOO_LARGE' })
+  const deep = Array.from({ length: 80 }, () => 'd'.repeat(250))
+  await assert.rejects(mount.volume.rename(['f'], deep, { caller }), { code: 'NAME_TOO_LONG' })
+  const down = async (): Promise<void> => {
+    for (let depth = 1; depth <= deep.length; depth += 1) await mount.volume.makeDirectory(deep.slice(0, depth), { caller })
+  }
+  await assert.rejects(down(), { code: 'NAME_TOO_LONG' })
+  await settled(mount)
+  assert.equal(await bench.stored('f'), '')
+})
+
 test('what was written under one name of a file is read under another', async (t) => {
   const bench = await openBench(t)
   await bench.others('f', 'before')
