@@ -86,20 +86,28 @@ export class BatchBuffer {
 /** What became of each record: the entry where it was asked for, `undefined` for stored or removed, else why not. */
 export type BatchResult = readonly (RemoteEntry | ShoalError | undefined)[]
 
-/** Reads a batch's answer. @throws INTERNAL if there are fewer lines than `records` */
+/** Reads a batch's answer. @throws INTERNAL if there are fewer lines than `records`, or others */
 export function parseBatchAnswer(body: Buffer, records: number): BatchResult {
   const results: (RemoteEntry | ShoalError | undefined)[] = []
   let start = 0
   while (start < body.length) {
     let end = body.indexOf(10, start)
     if (end < 0) end = body.length
-    if (end > start) results.push(parseBatchLine(body.toString('utf8', start, end)))
+    if (end > start) results.push(parsedLine(body.toString('utf8', start, end)))
     start = end + 1
   }
   if (results.length !== records) {
     throw new ShoalError('INTERNAL', `The server answered for ${results.length} of the batch's ${records} records`)
   }
   return results
+}
+
+function parsedLine(line: string): RemoteEntry | ShoalError | undefined {
+  try {
+    return parseBatchLine(line)
+  } catch (cause) {
+    throw new ShoalError('INTERNAL', 'The server answered a batch with something that is not JSON', { cause })
+  }
 }
 
 function parseBatchLine(line: string): RemoteEntry | ShoalError | undefined {

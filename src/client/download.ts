@@ -44,6 +44,10 @@ export async function openDownload(transport: Transport, path: string, options: 
     first.cancel()
     throw new ShoalError('UNSUPPORTED', 'The server sent the whole file where a range was asked for')
   }
+  if (range !== undefined && !isWithin(first.headers, { ...range, sizeBytes: head.sizeBytes })) {
+    first.cancel()
+    throw new ShoalError('INTERNAL', 'The server sent another range than was asked for')
+  }
   return { head, body: readOn({ transport, path, first, head, options }) }
 }
 
@@ -106,12 +110,21 @@ async function resume({ transport, path, etag, from, to, signal }: Resumption): 
   try {
     const headers = { range: rangeHeader(from, to - from), 'if-match': etag }
     const answer = await transport.stream({ method: 'GET', path, headers, signal })
-    if (answer.status === 206) return answer
+    if (answer.status === 206 && isWithin(answer.headers, { offset: from, sizeBytes: to - from })) return answer
     answer.cancel()
   } catch (cause) {
     if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
   }
   throw new ShoalError('CONFLICT', 'The file changed while it was being read: read it again')
+}
+
+/** Whether an answer has `sizeBytes` from `offset` on, and no more than `length` (RFC 9110, section 14.4). */
+function isWithin(
+  headers: Headers,
+  { offset, length = Infinity, sizeBytes }: ByteRange & { readonly sizeBytes: number },
+): boolean {
+  const [, first, last] = /^bytes (\d+)-(\d+)\//.exec(text(headers['content-range']) ?? '') ?? []
+  return Number(first) === offset && Number(last) === offset + sizeBytes - 1 && sizeBytes <= length
 }
 
 function rangeHeader(offset: number, length: number | undefined): string {

@@ -235,6 +235,9 @@ export class FakeServer {
       'x-content-sha256': sha256,
       'x-shoal-mode': file.mode,
       'x-shoal-mtime': mtime,
+      ...(range === null
+        ? {}
+        : { 'content-range': `bytes ${range[1]}-${Number(range[1]) + bytes.length - 1}/${file.bytes.length}` }),
     }
     response.writeHead(range === null ? 200 : 206, headers).end(request.method === 'HEAD' ? undefined : this.damage(bytes))
   }

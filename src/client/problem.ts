@@ -3,6 +3,9 @@ import type { ErrorCode, ErrorDetails } from '#foundation/errors.ts'
 
 const ENVELOPE = new Set(['type', 'title', 'detail', 'code'])
 
+/** Of these statuses a page that isn't Shoal's says nothing of what was asked for: a proxy that has lost its node has no file either. */
+const MISLEADING = new Set([404, 409, 410, 412])
+
 /** The error that a problem+json body describes, by its `code`; for an answer that isn't Shoal's, by its status. */
 export function problemError(status: number, body: string): ShoalError {
   let problem: Record<string, unknown> = {}
@@ -12,7 +15,11 @@ export function problemError(status: number, body: string): ShoalError {
   } catch {
     // Not Shoal's words: a proxy's page, or nothing at all.
   }
-  const code = typeof problem['code'] === 'string' && isErrorCode(problem['code']) ? problem['code'] : codeOfStatus(status)
+  const known = typeof problem['code'] === 'string' && isErrorCode(problem['code']) ? problem['code'] : undefined
+  if (known === undefined && body !== '' && MISLEADING.has(status)) {
+    return new ShoalError('UNAVAILABLE', `What answered with status ${status} is no Shoal node`, { details: { status } })
+  }
+  const code = known ?? codeOfStatus(status)
   const message = firstText(problem['detail'], problem['title']) ?? `The server answered with status ${status}`
   return new ShoalError(code, message, { details: detailsOf(problem, status) })
 }

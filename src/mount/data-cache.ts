@@ -1,3 +1,4 @@
+import { ShoalError } from '#foundation/errors.ts'
 import type { LocalContents, LocalFile } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
@@ -237,11 +238,12 @@ export class DataCache {
     const bytes = Buffer.allocUnsafeSlow(length)
     let got = 0
     for await (const piece of file.read({ offset, length })) got += piece.copy(bytes, got)
-    const whole = got === length ? bytes : bytes.subarray(0, got)
-    this.#remember(name, whole)
-    if (got === length && file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, whole)
-    else if (got === length) this.#store(name, whole)
-    return whole
+    // What is missing would be read as zeros.
+    if (got !== length) throw new ShoalError('INCOMPLETE_BODY', `${got} bytes came where ${length} were to be`)
+    this.#remember(name, bytes)
+    if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, bytes)
+    else this.#store(name, bytes)
+    return bytes
   }
 
   #ofWhole({ attributes }: OpenFile, { offset }: Block): Buffer | undefined {

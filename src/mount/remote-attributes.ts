@@ -1,11 +1,25 @@
-import type { RemoteEntry } from '#client/wire.ts'
+import type { EntryType, RemoteEntry } from '#client/wire.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
-import { parseTimestamp } from '#foundation/timestamp.ts'
+import { tryParseTimestamp } from '#foundation/timestamp.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 
-/** What a node said of an entry, as the volume's port has it. @throws INTERNAL for an entity tag that is none of Shoal's */
+const TYPES: ReadonlySet<unknown> = new Set<EntryType>([
+  'file',
+  'directory',
+  'symlink',
+  'fifo',
+  'socket',
+  'character-device',
+  'block-device',
+])
+const OCTAL = /^[0-7]{1,6}$/
+
+/** What a node said of an entry, as the volume's port has it. @throws INTERNAL for what can't be said of an entry of Shoal's */
 export function attributesOf(entry: RemoteEntry): Attributes {
+  const counts = [entry.inode, entry.size, entry.uid, entry.gid, entry.links, entry.rdev]
+  if (!counts.every(isCount) || entry.inode === 0 || !TYPES.has(entry.type) || !OCTAL.test(entry.mode))
+    throw new ShoalError('INTERNAL', `The node described "${entry.path}" in a way that no entry is`)
   return {
     inode: entry.inode as InodeId,
     type: entry.type,
@@ -14,15 +28,25 @@ export function attributesOf(entry: RemoteEntry): Attributes {
     gid: entry.gid,
     links: entry.links,
     sizeBytes: entry.size,
-    atimeNs: parseTimestamp(entry.atime, 'atime'),
-    mtimeNs: parseTimestamp(entry.mtime, 'mtime'),
-    ctimeNs: parseTimestamp(entry.ctime, 'ctime'),
-    btimeNs: parseTimestamp(entry.btime, 'btime'),
+    atimeNs: timeOf(entry.atime),
+    mtimeNs: timeOf(entry.mtime),
+    ctimeNs: timeOf(entry.ctime),
+    btimeNs: timeOf(entry.btime),
     rdev: entry.rdev,
     ...(entry.hasXattrs === undefined ? {} : { hasXattrs: entry.hasXattrs }),
     version: versionOf(entry.etag),
     sha256: entry.sha256 === undefined ? undefined : Buffer.from(entry.sha256, 'hex'),
   }
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0
+}
+
+function timeOf(text: string): bigint {
+  const timeNs = typeof text === 'string' ? tryParseTimestamp(text) : undefined
+  if (timeNs === undefined) throw new ShoalError('INTERNAL', `The node sent "${text}" for a time`)
+  return timeNs
 }
 
 /** Entity tags are inode and version, in hexadecimal. */

@@ -1,9 +1,9 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
-import type { AttributeSettings, RemoteVolume as RemoteVolumeInfo } from '#client/wire.ts'
+import type { AttributeSettings, RemoteEntry, RemoteVolume as RemoteVolumeInfo } from '#client/wire.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { TenantId, VolumeId } from '#foundation/ids.ts'
 import { decodeName, encodeName } from '#foundation/name.ts'
-import { formatPath, type Path } from '#foundation/path.ts'
+import { checkName, formatPath, type Path } from '#foundation/path.ts'
 import { formatTimestamp, parseTimestamp } from '#foundation/timestamp.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
@@ -67,7 +67,8 @@ export class RemoteVolume implements MountableVolume {
 
   async list(path: Path, { cursor, limit }: ListOptions = {}): Promise<Awaited<ReturnType<Volume['list']>>> {
     const page = await this.#client.listPage(this.#name, formatPath(path), { cursor, ...(limit === undefined ? {} : { limit }) })
-    return { entries: page.entries.map((entry) => ({ path: [entry.name], attributes: attributesOf(entry) })), next: page.next }
+    if (!Array.isArray(page.entries)) throw new ShoalError('INTERNAL', 'The node answered with something that is no listing')
+    return { entries: page.entries.map((entry) => ({ path: [nameIn(entry)], attributes: attributesOf(entry) })), next: page.next }
   }
 
   /** What is read is compared with what was opened: CONFLICT if the file has changed since. */
@@ -223,7 +224,24 @@ export class RemoteVolume implements MountableVolume {
       await body.return()
       throw new ShoalError('CONFLICT', `"${formatPath(path)}" has changed since it was opened`)
     }
-    yield* body
+    let length = 0
+    for await (const bytes of body) {
+      length += bytes.length
+      yield bytes
+    }
+    // What is missing would be read as zeros.
+    if (length !== range.length)
+      throw new ShoalError('INCOMPLETE_BODY', `The node sent ${length} bytes of "${formatPath(path)}" instead of ${range.length}`)
+  }
+}
+
+/** @throws INTERNAL for what the kernel would take for a path, or for nothing */
+function nameIn({ name }: RemoteEntry): string {
+  try {
+    checkName(name)
+    return name
+  } catch (cause) {
+    throw new ShoalError('INTERNAL', `The node listed "${name}", which is no name`, { cause })
   }
 }
 
