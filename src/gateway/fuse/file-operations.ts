@@ -117,11 +117,12 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       if (bytes !== undefined) return bytes.subarray(request.offset, request.offset + request.sizeBytes)
       return readRenewed(mounted, { node, request, caller })
     },
-    write: ({ offset, data, killPrivileges }, { nodeId }) => {
+    write: ({ offset, data, isAppend, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
       const { written } = mounted.contents(node)
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
-      if (!mustKill && written.hasRoom(data.length)) {
+      const mustSeek = isAppend && mounted.knownEnd(node) !== offset
+      if (!mustKill && !mustSeek && written.hasRoom(data.length)) {
         written.write(offset, data)
         mounted.passed.wrote(node.inode, offset, data)
         return data.length
@@ -130,8 +131,9 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       return (async () => {
         if (mustKill) await killPrivilegesOf(mounted, node)
         if (!written.hasRoom(copy.length)) await mounted.flush(node)
-        written.write(offset, copy)
-        mounted.passed.wrote(node.inode, offset, copy)
+        const at = mustSeek ? await mounted.endFor(node, offset) : offset
+        written.write(at, copy)
+        mounted.passed.wrote(node.inode, at, copy)
         return copy.length
       })()
     },

@@ -36,7 +36,7 @@ interface Place {
 export const ROOT_NODE = 1
 
 /** Which inodes the kernel knows, and by which paths the volume knows them. It grows by look-ups, and shrinks when the kernel
- *  forgets: the kernel bounds it. A directory that moves takes what is in it along, since places name their parents. */
+ *  forgets: see `NodeBound`. A directory that moves takes what is in it along, since places name their parents. */
 export class InodeTable {
   readonly #byNode = new Map<number, MountedNode>()
   readonly #byInode = new Map<InodeId, MountedNode>()
@@ -65,6 +65,12 @@ export class InodeTable {
   /** All that the kernel knows, as they are now. */
   all(): readonly MountedNode[] {
     return [...this.#byNode.values()]
+  }
+
+  /** One after the other, those that the kernel was shown first at first, but for the root; over what comes and goes meanwhile, too. */
+  *each(): Generator<MountedNode, undefined> {
+    for (const node of this.#byNode.values()) if (node.nodeId !== ROOT_NODE) yield node
+    return undefined
   }
 
   find(inode: InodeId): MountedNode | undefined {

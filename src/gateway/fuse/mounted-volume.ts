@@ -12,6 +12,7 @@ import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { Listings } from './listings.ts'
+import { NodeBound } from './node-bound.ts'
 import { OwnChanges } from './own-changes.ts'
 import { type LocalFile, type MountableVolume, OwnVolume } from './own-volume.ts'
 import { PassedThrough } from './passed-through.ts'
@@ -38,6 +39,8 @@ export interface MountedVolumeOptions {
   readonly log: Log
   /** 32 hexadecimal characters, by which what it leaves behind is known. */
   readonly mountId?: string
+  /** Of inodes that nobody uses. */
+  readonly knownMax?: number
 }
 
 /** Where something was found, and when it was asked for (`Coherence.mark`). */
@@ -52,6 +55,8 @@ interface Contents {
   readonly written: WrittenFile
   /** What the volume had when it was last looked at; `undefined` after a change. */
   reader: LocalFile | undefined
+  /** What the volume has since it was changed through this mount, if nobody else has changed it before. */
+  storedBytes: number | undefined
   /** Grows with each change. */
   changes: number
 }
@@ -74,6 +79,7 @@ export class MountedVolume {
   readonly #hiddenPrefix: string
   readonly #budget: WriteBudget
   readonly #contents = new Map<MountedNode, Contents>()
+  readonly #bound: NodeBound
 
   private constructor(options: MountedVolumeOptions, root: Attributes) {
     this.own = options.own ?? new OwnChanges(options.clock)
@@ -87,6 +93,7 @@ export class MountedVolume {
     this.#random = options.random
     this.#hiddenPrefix = options.mountId === undefined ? HIDDEN_PREFIX : `${HIDDEN_PREFIX}${options.mountId}-`
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => this.back?.forgotten(inode))
+    this.#bound = new NodeBound({ ...options, table: this.table })
   }
 
   static async open(options: MountedVolumeOptions): Promise<MountedVolume> {
@@ -119,6 +126,7 @@ export class MountedVolume {
   entry({ parent, name, mark }: Found, attributes: Attributes): EntryReply {
     const node = this.table.put(parent, name, { inode: attributes.inode, mode: modeOf(attributes), gid: attributes.gid })
     this.table.lookedUp(node)
+    this.#bound.grown(this.notify)
     node.toldNs = attributes.ctimeNs
     const validMs = this.coherence.validMs(mark, node.inode)
     this.#seeXattrs(node, attributes, validMs)
@@ -164,7 +172,7 @@ export class MountedVolume {
       const written = new WrittenFile(this.#budget, async ({ offset, bytes }) => {
         this.stored(node, await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller))
       })
-      contents = { written, reader: undefined, changes: 0 }
+      contents = { written, reader: undefined, storedBytes: undefined, changes: 0 }
       this.#contents.set(node, contents)
     }
     return contents
@@ -176,6 +184,23 @@ export class MountedVolume {
     node.keptVersion = isNext ? attributes.version : undefined
     if (isNext) node.toldNs = attributes.ctimeNs
     this.changed(node)
+    const contents = this.#contents.get(node)
+    if (isNext && contents !== undefined) contents.storedBytes = attributes.sizeBytes
+  }
+
+  /** Where the file ends, as far as it is known without asking. */
+  knownEnd(node: MountedNode): number | undefined {
+    const { written, reader, storedBytes } = this.contents(node)
+    const stored = reader?.attributes.sizeBytes ?? storedBytes
+    return stored === undefined ? undefined : Math.max(stored, written.end)
+  }
+
+  /** Where something is appended to a file. The kernel drops what it has of the file if it had meant another place. */
+  async endFor(node: MountedNode, meant: number): Promise<number> {
+    const { sizeBytes } = await this.stat(node)
+    const end = Math.max(sizeBytes, this.contents(node).written.end)
+    if (end !== meant) this.drop(node)
+    return end
   }
 
   /** What was read of the node's contents isn't what the volume has. */
@@ -184,6 +209,7 @@ export class MountedVolume {
     if (contents === undefined) return
     contents.reader?.close()
     contents.reader = undefined
+    contents.storedBytes = undefined
     contents.changes += 1
   }
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
-import { openFixture } from '#volume/volume-fixture.suite.ts'
+import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
 import type { Change } from '#volume/volume.ts'
 import { MountedVolume } from './mounted-volume.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
@@ -98,7 +98,7 @@ test('what this mount does itself is told to nobody', async () => {
   const { fs, pull, look } = await world()
   const made = { mode: 0o644, umask: 0, flags: 0, killPrivileges: false }
   const created = (await fs.create({ name: 'f', ...made }, at(1))) as EntryReply
-  const request = { handle: created.nodeId, offset: 0, fromCache: false, killPrivileges: false }
+  const request = { handle: created.nodeId, offset: 0, fromCache: false, isAppend: false, killPrivileges: false }
   await fs.write({ ...request, data: Buffer.from('bytes') }, at(created.nodeId))
   await fs.flush({ handle: created.nodeId, lockOwner: 0n }, at(created.nodeId))
   await fs.mkdir({ name: 'd', mode: 0o755, umask: 0 }, at(1))
@@ -176,6 +176,34 @@ test('a listing that others change while it is read is dropped once more when it
   const again = (await fs.opendir(open, at(1))) as OpenReply
   await fs.releasedir({ handle: again.handle, ...release }, at(1))
   assert.deepEqual(told, [])
+})
+
+test('what is appended goes to the end of the file where others have moved that, and the kernel drops what it had', async () => {
+  const { fs, look, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const f = await look('f')
+  await fs.open({ flags: 0, killPrivileges: false }, at(f))
+  const append = async (text: string, offset: number): Promise<void> => {
+    const request = { handle: 1, offset, fromCache: false, isAppend: true, killPrivileges: false }
+    assert.equal(await fs.write({ ...request, data: Buffer.from(text) }, at(f)), text.length)
+  }
+  const stored = async (): Promise<string> => {
+    await fs.flush({ handle: 1, lockOwner: 0n }, at(f))
+    return (await readAll(await volume.openFile(['f']))).toString()
+  }
+  await append(' two', 3)
+  await append(' three', 7)
+  assert.equal(await stored(), 'one two three')
+  assert.deepEqual(told, [])
+  await append(' four', 13)
+  assert.deepEqual(told, [])
+  await stored()
+  await volume.truncate(['f'], 3, by.caller)
+  state.changed(state.table.get(f))
+  await append('!', 18)
+  assert.deepEqual(told, [{ kind: 'inode', nodeId: f, data: whole }])
+  assert.equal(await stored(), 'one!')
 })
 
 test('who opens a file that others have changed is not shown what the kernel had of it', async () => {

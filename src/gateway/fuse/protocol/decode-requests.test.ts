@@ -137,7 +137,20 @@ const CASES: readonly (KernelMessage & { readonly decoder: (body: Buffer) => unk
     ],
     data: Buffer.from('abc'),
     decoder: decode.decodeWrite,
-    says: { handle: 4, offset: 10, data: Buffer.from('abc'), fromCache: true, killPrivileges: true },
+    says: { handle: 4, offset: 10, data: Buffer.from('abc'), fromCache: true, isAppend: false, killPrivileges: true },
+  },
+  {
+    opcode: 'WRITE',
+    fixedEnd: 80,
+    fields: [
+      [40, 8, 4],
+      [48, 8, 10],
+      [56, 4, 3],
+      [72, 4, 0o2001],
+    ],
+    data: Buffer.from('abc'),
+    decoder: decode.decodeWrite,
+    says: { handle: 4, offset: 10, data: Buffer.from('abc'), fromCache: false, isAppend: true, killPrivileges: false },
   },
   {
     opcode: 'RELEASE',

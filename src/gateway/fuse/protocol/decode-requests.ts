@@ -6,6 +6,8 @@ import { SETATTR_VALID } from './opcodes.ts'
 import type * as requests from './requests.ts'
 
 const OPEN_KILL_SUIDGID = 1
+/** open(2). */
+const O_APPEND = 0o2000
 const WRITE_CACHE = 1
 const WRITE_KILL_SUIDGID = 4
 const RELEASE_FLOCK_UNLOCK = 2
@@ -157,6 +159,7 @@ export function decodeWrite(body: Body): requests.WriteRequest {
     offset: readU64(body, 48),
     data: body.subarray(WRITE_DATA_AT, WRITE_DATA_AT + sizeBytes),
     fromCache: (flags & WRITE_CACHE) !== 0,
+    isAppend: (flags & WRITE_CACHE) === 0 && (body.readUInt32LE(72) & O_APPEND) !== 0,
     killPrivileges: (flags & WRITE_KILL_SUIDGID) !== 0,
   }
 }

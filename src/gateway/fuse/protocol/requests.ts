@@ -90,6 +90,8 @@ export interface WriteRequest {
   readonly data: Buffer
   /** The kernel writes back what it had cached, for no process in particular. */
   readonly fromCache: boolean
+  /** Meant for the end of the file, which is at `offset` as far as the kernel knows. */
+  readonly isAppend: boolean
   readonly killPrivileges: boolean
 }
 

@@ -1,0 +1,101 @@
+import { isShoalError } from '#foundation/errors.ts'
+import type { Log } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
+import { TYPE_MASK } from './fuse-attributes.ts'
+import type { InodeTable, MountedNode } from './inode-table.ts'
+import type { Notify } from './remote-changes.ts'
+
+/** How many inodes a mount may know that nobody uses. Each takes some 500 bytes here, and a kilobyte in the kernel. */
+const KNOWN_MAX = 200_000
+/** The kernel looks at so many in one go. */
+const BATCH = 512
+/** The kernel's word that it has forgotten them comes as a request. */
+const FORGET_MS = 5
+const DIRECTORY = 0o040000
+
+export interface NodeBoundOptions {
+  readonly table: InodeTable
+  readonly clock: Pick<Clock, 'sleep'>
+  readonly log: Log
+  readonly knownMax?: number
+}
+
+/** Keeps the table of inodes bounded: the kernel, which only forgets when memory is short, is told to forget what it was shown first
+ *  and nobody uses. What it doesn't forget stays. */
+export class NodeBound {
+  readonly #table: InodeTable
+  readonly #clock: Pick<Clock, 'sleep'>
+  readonly #log: Log
+  readonly #knownMax: number
+  readonly #slack: number
+  /** It goes on where it was, over what is added and taken away meanwhile. */
+  #walk: Iterator<MountedNode, undefined> | undefined
+  /** From which size on it is worth trying again. */
+  #fromSize: number
+  #isPruning = false
+  /** Linux 6.18 forgets inodes when told; before, names can be dropped, also of what is in use, which directories must not be. */
+  #prunes = true
+
+  constructor({ table, clock, log, knownMax = KNOWN_MAX }: NodeBoundOptions) {
+    this.#table = table
+    this.#clock = clock
+    this.#log = log
+    this.#knownMax = knownMax
+    this.#slack = Math.max(1, Math.floor(knownMax / 16))
+    this.#fromSize = knownMax
+  }
+
+  /** The table has grown. */
+  grown(notify: Notify | undefined): void {
+    if (notify === undefined || this.#isPruning || this.#table.size <= this.#fromSize) return
+    this.#isPruning = true
+    void this.#prune(notify)
+  }
+
+  async #prune(notify: Notify): Promise<void> {
+    try {
+      let passes = 0
+      while (this.#table.size > this.#knownMax - this.#slack && passes < 2) {
+        const batch = this.#next()
+        if (batch.length === 0) passes += 1
+        else await this.#tell(batch, notify)
+      }
+    } catch (error) {
+      if (!isShoalError(error, 'UNAVAILABLE')) this.#log.warn('The kernel could not be told to forget inodes', { error })
+    } finally {
+      this.#isPruning = false
+      this.#fromSize = Math.max(this.#knownMax, this.#table.size + this.#slack)
+    }
+  }
+
+  /** The next ones that may go; none at the end. */
+  #next(): MountedNode[] {
+    this.#walk ??= this.#table.each()
+    const batch: MountedNode[] = []
+    while (batch.length < BATCH) {
+      const { value } = this.#walk.next()
+      if (value === undefined) {
+        this.#walk = undefined
+        return batch
+      }
+      if (value.opens === 0 && value.lookups > 0) batch.push(value)
+    }
+    return batch
+  }
+
+  async #tell(batch: readonly MountedNode[], notify: Notify): Promise<void> {
+    if (this.#prunes) {
+      try {
+        await notify({ kind: 'prune', nodeIds: batch.map(({ nodeId }) => nodeId) })
+      } catch (error) {
+        if (!isShoalError(error, 'STORAGE_FAILED')) throw error
+        this.#prunes = false
+      }
+    }
+    if (!this.#prunes) {
+      const names = batch.filter(({ mode }) => (mode & TYPE_MASK) !== DIRECTORY).flatMap((node) => this.#table.names(node))
+      await Promise.all(names.map((entry) => notify(entry)))
+    }
+    await this.#clock.sleep(FORGET_MS)
+  }
+}
