@@ -219,7 +219,7 @@ export class WriteBackReads {
   async #otherNames({ inode, links, type }: Attributes): Promise<boolean> {
     if (type !== 'file' || links < 2) return false
     const { tree, uploader } = this.#options
-    const units = [...tree.units].filter(({ node }) => node.base?.inode === inode)
+    const units = [...tree.units].filter(({ node, replaces }) => node.base?.inode === inode || replaces?.base?.inode === inode)
     await uploader.settled(units)
     return units.length > 0
   }

@@ -66,9 +66,10 @@ export class WriteBackVolume implements MountableVolume {
 
   /** A program here may know of what others have changed before it is told: whoever opens a file asks for it, each once. */
   doubt(path?: Path): void {
-    const { known } = this.#options
-    if (path === undefined) known.doubt()
-    else known.forget(formatPath(path))
+    const { known, state } = this.#options
+    if (path === undefined) return known.doubt()
+    known.forget(formatPath(path))
+    state.touch(formatPath(path))
   }
 
   /** What others have changed isn't known. */

@@ -83,9 +83,11 @@ export class LocksHeld {
     return this.#find(node, { family: 'posix', owner })
   }
 
-  /** What was asked for through a handle that nobody has any more: all of it is gone, whichever kind it is. */
-  ofHandle(node: MountedNode, handle: number): readonly HeldLocks[] {
-    return [...(this.#byNode.get(node)?.values() ?? [])].filter(({ handles }) => handles.has(handle))
+  /** What was asked for through a handle that nobody has any more, and through no other: all of it is gone, whichever kind it is. The
+   *  kernel names owners by where they lie in memory: one that is new may have the name of one whose end is still to be told. */
+  leave(node: MountedNode, handle: number): readonly HeldLocks[] {
+    const owners = [...(this.#byNode.get(node)?.values() ?? [])]
+    return owners.filter(({ handles }) => handles.delete(handle) && handles.size === 0)
   }
 
   dropped(node: MountedNode, { family, owner }: Pick<HeldLocks, 'family' | 'owner'>): void {

@@ -26,6 +26,8 @@ type LockOperations = Guarded & Pick<Required<FuseOperations>, 'getlk' | 'setlk'
 export function lockOperations(mounted: MountedVolume, service: FileLockService, inner: Guarded): LockOperations {
   const { table } = mounted
   const held = new LocksHeld()
+  /** Owners whose locks are being given up after their files were closed, which nobody waits for. */
+  const leaving = new Map<string, Promise<void>>()
   const unlessLost = <Request, Reply>(handler: (request: Request, caller: Caller) => Reply) => {
     return (request: Request, caller: Caller): Reply | FuseError => {
       if (!held.isEmpty && held.isLost(table.get(caller.nodeId))) return refusal('EIO')
@@ -42,6 +44,9 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
   const set = async (request: LockRequest, caller: Caller, take: (lock: WantedLock) => Promise<LockedFile | undefined>) => {
     const node = table.get(caller.nodeId)
     const lock = lockOf(node, request)
+    // Its name may have been that of an owner before it.
+    await leaving.get(leavingKey(node, lock))
+    if (caller.signal.aborted) return refusal('EINTR')
     if (held.isLost(node)) return refusal('EIO')
     if (!isWanted(lock)) return unlock(node, lock)
     // A write lock that becomes a read lock lets others in.
@@ -90,14 +95,20 @@ export function lockOperations(mounted: MountedVolume, service: FileLockService,
   }
   const release = async (request: ReleaseRequest, caller: Caller): Promise<void | FuseError> => {
     const node = table.get(caller.nodeId)
-    const gone = held.ofHandle(node, request.handle)
-    if (held.isLost(node)) mounted.contents(node).written.discard()
-    // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
-    else if (gone.length > 0) await mounted.syncAll(node).catch(() => undefined)
+    const gone = held.leave(node, request.handle)
+    const left = Promise.withResolvers<void>()
+    for (const locks of gone) leaving.set(leavingKey(node, locks), left.promise)
+    const isLost = gone.some(({ term }) => !term.isAlive) || held.isLost(node)
+    if (isLost) mounted.contents(node).written.discard()
     try {
+      // Who comes next with a lock reads what was written; whether it could be stored nobody hears any more.
+      if (gone.length > 0 && !isLost) await mounted.syncAll(node).catch(() => undefined)
       return await inner.release(request, caller)
     } finally {
-      await Promise.all(gone.map((locks) => giveUp(node, locks)))
+      await Promise.all(gone.map((locks) => giveUp(node, locks))).finally(() => {
+        for (const locks of gone) leaving.delete(leavingKey(node, locks))
+        left.resolve()
+      })
     }
   }
   return {
@@ -141,6 +152,10 @@ function lockOf(node: MountedNode, { owner, start, end, kind, pid, isFlock }: Lo
   return { inode: node.inode, family: isFlock ? 'flock' : 'posix', owner: ownerOf(owner), kind, start, end, pid }
 }
 
+function leavingKey({ nodeId }: MountedNode, { family, owner }: Pick<MountLock, 'family' | 'owner'>): string {
+  return `${nodeId} ${family} ${owner}`
+}
+
 function isWanted(lock: MountLock): lock is WantedLock {
   return lock.kind !== 'unlock'
 }
@@ -155,6 +170,9 @@ async function renew(
   if (node.keptVersion === version && node.toldNs === ctimeNs) return undefined
   const { notify, clock } = mounted
   const isOther = node.keptVersion !== version
+  const path = mounted.table.pathIfAny(node)
+  // What is remembered of it is older than the lock, whether or not its change has been told.
+  if (path !== undefined) mounted.back?.doubt(path)
   if (isOther) {
     mounted.changed(node)
     await mounted.renewPassed(node)
