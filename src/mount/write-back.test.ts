@@ -277,6 +277,11 @@ test('what was written under one name of a file is read under another', async (t
   await settled(mount)
   assert.equal(await bench.stored('f'), 'onetwo')
   assert.deepEqual(await bench.names(), ['f', 'g'])
+  // A name that is renamed over is one link less.
+  await bench.others('h', 'other')
+  await mount.volume.rename(['h'], ['f'], { caller })
+  assert.equal((await mount.volume.stat(['g']))?.links, 1)
+  assert.equal(await shown(mount, 'f'), 'other')
 })
 
 test('what could not be made touches nothing that others have made in its place', async (t) => {
