@@ -189,6 +189,8 @@ async function hide(
   }
   table.remove(parent, name)
   node.hiddenAs = hiddenAs
+  // Its last handle may have been closed meanwhile.
+  if (node.opens === 0) await mounted.closed(node)
 }
 
 /** The same where what was open is kept here, before its name is taken by `take`. */

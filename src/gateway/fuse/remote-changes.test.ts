@@ -223,3 +223,18 @@ test('who opens a file that others have changed is not shown what the kernel had
   await volume.remove(['f'], by)
   await assert.rejects(open(), { message: 'ESTALE' })
 })
+
+test('a file that is removed while its last handle is closed leaves nothing', async () => {
+  const { fs, volume } = await world()
+  for (const act of ['unlink', 'rename'] as const) {
+    const made = { mode: 0o644, umask: 0, flags: 0, killPrivileges: false }
+    const { nodeId, handle } = (await fs.create({ name: 'f', ...made }, at(1))) as EntryReply & OpenReply
+    await volume.writeFile(['g'], Buffer.alloc(0), by)
+    const removal =
+      act === 'unlink' ? fs.unlink({ name: 'f' }, at(1)) : fs.rename({ name: 'g', newParentId: 1, newName: 'f', flags: 0 }, at(1))
+    await fs.release({ handle, flags: 0, unlockFlock: false, lockOwner: 0n }, at(nodeId))
+    await removal
+    const names = (await volume.list([])).entries.map(({ path }) => path.join('/'))
+    assert.deepEqual(names, act === 'unlink' ? ['g'] : ['f'])
+  }
+})
