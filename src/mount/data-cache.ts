@@ -197,7 +197,7 @@ export class DataCache {
     for (const one of found) if (one instanceof Promise) one.catch(() => undefined)
     this.#readAhead(file, { offset, end })
     for (const [index, { offset: start }] of blocks.entries()) {
-      signal?.throwIfAborted()
+      if (signal?.aborted === true) throw new ShoalError('CANCELLED', 'Nobody waits for it any more')
       const bytes = await (found[index] as Buffer | Promise<Buffer>)
       yield bytes.subarray(Math.max(0, offset - start), end - start)
     }

@@ -14,8 +14,8 @@ export interface MountedNode {
   lookups: number
   /** Handles that are open. */
   opens: number
-  /** Its known places, by the key of each; the one seen last is the last. */
-  readonly places: Map<string, Place>
+  /** Its known places, mostly one; the one seen last is the last. */
+  readonly places: Place[]
   /** Others take up the inode under another number: this one is for those who had it open before. */
   isApart: boolean
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
@@ -29,6 +29,8 @@ export interface MountedNode {
 }
 
 interface Place {
+  /** Of both. */
+  readonly key: string
   readonly parent: InodeId
   readonly name: string
 }
@@ -79,7 +81,7 @@ export class InodeTable {
 
   /** The names by which the kernel may know it. */
   names(node: MountedNode): readonly { readonly kind: 'entry'; readonly parentId: number; readonly name: string }[] {
-    return [...node.places.values()].flatMap(({ parent, name }) => {
+    return node.places.flatMap(({ parent, name }) => {
       const above = this.#byInode.get(parent)
       return above === undefined ? [] : [{ kind: 'entry' as const, parentId: above.nodeId, name }]
     })
@@ -111,9 +113,7 @@ export class InodeTable {
 
   /** Nothing lies at the place any more. */
   remove(parent: MountedNode, name: string): void {
-    const key = placeKey(parent.inode, name)
-    this.#byPlace.get(key)?.places.delete(key)
-    this.#byPlace.delete(key)
+    this.#leave(placeKey(parent.inode, name))
   }
 
   /** What lay at one place lies at another, whose former owner is gone. */
@@ -144,7 +144,7 @@ export class InodeTable {
     if (node.hiddenAs !== undefined) return node.hiddenAs
     if (node.nodeId === ROOT_NODE) return []
     // Others may have taken it away from where it was seen before.
-    for (const { parent, name } of [...node.places.values()].reverse()) {
+    for (const { parent, name } of node.places.toReversed()) {
       const above = this.#byInode.get(parent)
       const path = above === undefined ? undefined : this.pathIfAny(above)
       if (path !== undefined) return [...path, name]
@@ -154,11 +154,10 @@ export class InodeTable {
 
   /** It doesn't lie where `path` said. False if no other place is known. */
   misplaced(node: MountedNode): boolean {
-    const key = [...node.places.keys()].at(-1)
-    if (key === undefined || node.hiddenAs !== undefined) return false
-    node.places.delete(key)
-    this.#byPlace.delete(key)
-    return node.places.size > 0
+    if (node.places.length === 0 || node.hiddenAs !== undefined) return false
+    const { key } = node.places.pop() as Place
+    if (this.#byPlace.get(key) === node) this.#byPlace.delete(key)
+    return node.places.length > 0
   }
 
   lookedUp(node: MountedNode): void {
@@ -177,18 +176,18 @@ export class InodeTable {
     if (node.isApart || node.nodeId === ROOT_NODE) return
     node.isApart = true
     this.#byInode.delete(node.inode)
-    for (const key of node.places.keys()) this.#byPlace.delete(key)
+    for (const { key } of node.places) this.#byPlace.delete(key)
   }
 
   /** Lets go of a node that neither the kernel nor a handle needs. */
   drop(node: MountedNode): void {
     if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
     this.#byNode.delete(node.nodeId)
+    const places = node.places.splice(0)
     if (!node.isApart) {
       this.#byInode.delete(node.inode)
-      for (const key of node.places.keys()) this.#byPlace.delete(key)
+      for (const { key } of places) this.#byPlace.delete(key)
     }
-    node.places.clear()
     if (!this.#byInode.has(node.inode)) this.#onDrop(node.inode)
   }
 
@@ -197,17 +196,27 @@ export class InodeTable {
     this.#byInode.set(node.inode, node)
   }
 
-  #place(node: MountedNode, place: Place): void {
-    const key = placeKey(place.parent, place.name)
-    this.#byPlace.get(key)?.places.delete(key)
+  #place(node: MountedNode, { parent, name }: Pick<Place, 'parent' | 'name'>): void {
+    const key = placeKey(parent, name)
+    this.#leave(key)
     this.#byPlace.set(key, node)
-    node.places.set(key, place)
+    node.places.push({ key, parent, name })
+  }
+
+  #leave(key: string): void {
+    const places = this.#byPlace.get(key)?.places
+    if (places === undefined) return
+    places.splice(
+      places.findIndex((place) => place.key === key),
+      1,
+    )
+    this.#byPlace.delete(key)
   }
 }
 
 function nothingKnown(): Omit<MountedNode, 'nodeId' | 'inode' | 'mode' | 'gid' | 'lookups' | 'opens'> {
   const nothing = { hiddenAs: undefined, keptVersion: undefined, toldNs: undefined, bareUntilMs: 0 }
-  return { places: new Map(), isApart: false, ...nothing }
+  return { places: [], isApart: false, ...nothing }
 }
 
 function placeKey(parent: InodeId, name: string): string {

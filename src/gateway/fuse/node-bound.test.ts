@@ -68,18 +68,22 @@ test('beyond its bound the kernel is told to forget what it was shown first, and
 })
 
 test('what is open, or in use in the kernel, stays, and is not asked for again and again', async () => {
-  const { table, look, quiet, used, told } = world({ knownMax: 100 })
-  for (const node of look(90)) used.add(node.nodeId)
-  for (const node of look(50)) node.opens += 1
+  const { table, look, quiet, used, told } = world({ knownMax: 200 })
+  const kept = [...look(90), ...look(50)]
+  for (const node of kept.slice(0, 90)) used.add(node.nodeId)
+  for (const node of kept.slice(90)) node.opens += 1
+  look(100)
   await quiet()
-  assert.equal(table.size, 141)
+  assert.ok(table.size <= 188, String(table.size))
+  assert.ok(kept.every(({ inode }) => table.find(inode) !== undefined))
+  for (const node of [...table.each(), ...look(100)]) used.add(node.nodeId)
+  await quiet()
   const before = told.length
   look(3)
   await quiet()
   assert.equal(told.length, before)
-  look(100)
+  for (const node of look(100)) used.add(node.nodeId)
   await quiet()
-  assert.ok(told.length > before)
   assert.ok(told.length < before + 20, String(told.length - before))
 })
 

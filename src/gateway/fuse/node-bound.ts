@@ -5,8 +5,8 @@ import { TYPE_MASK } from './fuse-attributes.ts'
 import type { InodeTable, MountedNode } from './inode-table.ts'
 import type { Notify } from './remote-changes.ts'
 
-/** How many inodes a mount may know that nobody uses. Each takes some 500 bytes here, and a kilobyte in the kernel. */
-const KNOWN_MAX = 200_000
+/** How many inodes a mount may know that nobody uses. Each takes some 450 bytes here, and a kilobyte in the kernel. */
+const KNOWN_MAX = 150_000
 /** The kernel looks at so many in one go. */
 const BATCH = 512
 /** The kernel's word that it has forgotten them comes as a request. */
@@ -57,8 +57,9 @@ export class NodeBound {
       let passes = 0
       while (this.#table.size > this.#knownMax - this.#slack && passes < 2) {
         const batch = this.#next()
-        if (batch.length === 0) passes += 1
-        else await this.#tell(batch, notify)
+        // What it begins with may be behind where the walk was; after a second one nothing more can go.
+        if (this.#walk === undefined) passes += 1
+        if (batch.length > 0) await this.#tell(batch, notify)
       }
     } catch (error) {
       if (!isShoalError(error, 'UNAVAILABLE')) this.#log.warn('The kernel could not be told to forget inodes', { error })
@@ -68,7 +69,7 @@ export class NodeBound {
     }
   }
 
-  /** The next ones that may go; none at the end. */
+  /** The next ones that may go. At the end the walk is over. */
   #next(): MountedNode[] {
     this.#walk ??= this.#table.each()
     const batch: MountedNode[] = []
