@@ -82,6 +82,8 @@ export class WriteBackState {
       if (entry.node !== undefined) this.#settled(entry.path, entry.node, isLost)
     }
     if (unit.kind === 'remove') known.forget(unit.path)
+    // The directories' times and links have changed with it.
+    for (const path of unit.to === undefined ? [unit.path] : [unit.path, unit.to]) known.forget(parentOf(path))
     if (isLost) onLost(node.inode)
     this.#room.resolve()
     this.#room = Promise.withResolvers()
@@ -98,8 +100,6 @@ export class WriteBackState {
     // A default list of the directory may have changed it, and the feed has nothing to tell of what is done here.
     if (base.mode !== node.attributes.mode) onLost(inode)
     known.put(path, base)
-    // The directory's times and links have changed with it.
-    known.forget(parentOf(path))
     onSettled(inode, { shown: node.attributes.version, stored: base.version })
   }
 

@@ -303,6 +303,21 @@ test('what could not be made touches nothing that others have made in its place'
   assert.equal(await bench.stored(await onlyName(bench, /^e.conflict/)), 'mine')
 })
 
+test('a directory has the links of the directories in it, whichever of them the cluster has', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const mount = await bench.mount()
+  const links = async (): Promise<number | undefined> => (await mount.volume.stat(['d']))?.links
+  const seen = [await links()]
+  for (const act of ['makeDirectory', 'remove'] as const) {
+    await mount.volume[act](['d', 'e'], { caller })
+    seen.push(await links())
+    await settled(mount)
+    seen.push(await links())
+  }
+  assert.deepEqual(seen, [2, 3, 3, 2, 2])
+})
+
 test('a lock file is made in the cluster at once, and refused where one is', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()
