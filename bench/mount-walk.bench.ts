@@ -21,6 +21,7 @@ const IDLE_MS = 30_000
 
 const files = Number(process.argv[2] ?? 1_000_000)
 const folder = process.argv[3] ?? mkdtempSync(join(tmpdir(), 'shoal-bench-walk-'))
+const folders = `$(seq -f d%g 0 ${Math.ceil(files / FOLDER_FILES) - 1})`
 const isKept = process.argv[3] !== undefined
 const made = join(folder, 'made')
 mkdirSync(folder, { recursive: true })
@@ -35,8 +36,8 @@ try {
   console.log(`| ${files.toLocaleString('en')} files | s | MB now | MB at most |\n|---|---|---|---|`)
   tell('mounted', 0)
   for (const [what, command] of [
-    ['`find -printf %s`', 'find . -type f -printf "%s\\n" | wc -l'],
-    ['`ls -lR`', 'ls -lR . | grep -c "^-"'],
+    ['`find -printf %s`', `find ${folders} -type f -printf "%s\\n" | wc -l`],
+    ['`ls -lR`', `ls -lR ${folders} | grep -c "^-"`],
   ] as const) {
     const startMs = performance.now()
     const printed = run(command)
