@@ -2,7 +2,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { nameOf, parentOf } from './pending-unit.ts'
 
 /** What is remembered of entries, and of names in directories that this mount has made. */
-const ENTRIES_MAX = 100_000
+const ENTRIES_MAX = 20_000
 const NAMES_MAX = 500_000
 
 interface Known {
