@@ -203,8 +203,7 @@ export class RemoteVolume implements MountableVolume {
 
   /** Whether it is there is judged before the change, not in the same step. */
   async removeXattr(path: Path, name: string): Promise<void> {
-    if (!Object.hasOwn(await this.#xattrs(path), name))
-      throw new ShoalError('XATTR_NOT_FOUND', `There is no attribute "${name}"`)
+    if (!Object.hasOwn(await this.#xattrs(path), name)) throw new ShoalError('XATTR_NOT_FOUND', `There is no attribute "${name}"`)
     await this.#client.setAttributes(this.#name, formatPath(path), { xattrs: { [name]: null } })
   }
 

@@ -1,5 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import { endToAppend, knownEnd } from './file-ends.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { checkLength, type MountedVolume } from './mounted-volume.ts'
@@ -121,7 +122,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const node = table.get(nodeId)
       const { written } = mounted.contents(node)
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
-      const mustSeek = isAppend && mounted.knownEnd(node) !== offset
+      const mustSeek = isAppend && knownEnd(mounted, node) !== offset
       if (!mustKill && !mustSeek && written.hasRoom(data.length)) {
         written.write(offset, data)
         mounted.passed.wrote(node.inode, offset, data)
@@ -131,7 +132,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       return (async () => {
         if (mustKill) await killPrivilegesOf(mounted, node)
         if (!written.hasRoom(copy.length)) await mounted.flush(node)
-        const at = mustSeek ? await mounted.endFor(node, offset) : offset
+        const at = mustSeek ? await endToAppend(mounted, node, offset) : offset
         written.write(at, copy)
         mounted.passed.wrote(node.inode, at, copy)
         return copy.length

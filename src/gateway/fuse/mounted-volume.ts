@@ -39,7 +39,6 @@ export interface MountedVolumeOptions {
   readonly log: Log
   /** 32 hexadecimal characters, by which what it leaves behind is known. */
   readonly mountId?: string
-  /** Of inodes that nobody uses. */
   readonly knownMax?: number
 }
 
@@ -186,21 +185,6 @@ export class MountedVolume {
     this.changed(node)
     const contents = this.#contents.get(node)
     if (isNext && contents !== undefined) contents.storedBytes = attributes.sizeBytes
-  }
-
-  /** Where the file ends, as far as it is known without asking. */
-  knownEnd(node: MountedNode): number | undefined {
-    const { written, reader, storedBytes } = this.contents(node)
-    const stored = reader?.attributes.sizeBytes ?? storedBytes
-    return stored === undefined ? undefined : Math.max(stored, written.end)
-  }
-
-  /** Where something is appended to a file. The kernel drops what it has of the file if it had meant another place. */
-  async endFor(node: MountedNode, meant: number): Promise<number> {
-    const { sizeBytes } = await this.stat(node)
-    const end = Math.max(sizeBytes, this.contents(node).written.end)
-    if (end !== meant) this.drop(node)
-    return end
   }
 
   /** What was read of the node's contents isn't what the volume has. */
