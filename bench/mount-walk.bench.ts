@@ -74,8 +74,7 @@ async function make(to: ShoalClient, done: number): Promise<void> {
         await to.makeDirectory(VOLUME, folderOf(first), { parents: true })
         const count = Math.min(FOLDER_FILES, files - first)
         const results = await uploads.storeSmall(Array.from({ length: count }, (_, at) => emptyFile(first + at)))
-        const refused = results.find((result) => result instanceof Error && !isShoalError(result, 'PRECONDITION_FAILED'))
-        if (refused !== undefined) throw refused
+        for (const result of results) if (result instanceof Error && !isShoalError(result, 'PRECONDITION_FAILED')) throw result
       }),
     )
     writeFileSync(made, String(Math.min(files, from + WINDOW_FILES)))

@@ -7,6 +7,7 @@ import type { MountProof } from './mount-proofs.ts'
 
 const ROUNDS = 8
 const ROUND_MS = 2_000
+const FIRST_ROW_MS_MAX = 60_000
 /** With which it is to be mounted. */
 export const LEASE_MS = 1_000
 /** How often the node looks for sessions that are over, and a little. */
@@ -38,6 +39,7 @@ export async function sqliteKills(mounted: MountedNode): Promise<string | undefi
     writer.stdout.on('data', (piece: Buffer) => {
       printed += piece.toString()
     })
+    for (let waited = 0; printed === '' && waited < FIRST_ROW_MS_MAX; waited += LOOK_MS) await nodeClock.sleep(LOOK_MS)
     await nodeClock.sleep(ROUND_MS)
     if (writer.exitCode !== null) return `The writer ended by itself in round ${round}: ${writer.exitCode}`
     if (round % 2 === 0) await mounted.kill()
