@@ -74,7 +74,8 @@ async function make(to: ShoalClient, done: number): Promise<void> {
         await to.makeDirectory(VOLUME, folderOf(first), { parents: true })
         const count = Math.min(FOLDER_FILES, files - first)
         const results = await uploads.storeSmall(Array.from({ length: count }, (_, at) => emptyFile(first + at)))
-        for (const result of results) if (result instanceof Error && !isShoalError(result, 'PRECONDITION_FAILED')) throw result
+        for (const result of results)
+          assert.ok(!(result instanceof Error) || isShoalError(result, 'PRECONDITION_FAILED'), String(result))
       }),
     )
     writeFileSync(made, String(Math.min(files, from + WINDOW_FILES)))
