@@ -75,7 +75,7 @@ async function make(to: ShoalClient, done: number): Promise<void> {
         const count = Math.min(FOLDER_FILES, files - first)
         const results = await uploads.storeSmall(Array.from({ length: count }, (_, at) => emptyFile(first + at)))
         for (const result of results)
-          assert.ok(!(result instanceof Error) || isShoalError(result, 'PRECONDITION_FAILED'), String(result))
+          assert.ok(!(result instanceof Error) || isShoalError(result, 'PRECONDITION_FAILED'), 'A file could not be made')
       }),
     )
     writeFileSync(made, String(Math.min(files, from + WINDOW_FILES)))

@@ -43,7 +43,7 @@ END
     find tmp -mindepth 1 -delete`,
 }
 
-/** What doesn't pass and isn't named among the exceptions, which are to be told as well when they pass. */
+/** What fails and isn't named among the exceptions, if something does. */
 export function ltpProblems(printed: string): string | undefined {
   const results = [...printed.matchAll(/^RESULT (\S+) (\d+)$/gm)].map(([, name = '', code]) => ({ name, code: Number(code) }))
   const failed = results.filter(({ code }) => code !== PASSED && code !== SKIPPED).map(({ name }) => name)
