@@ -11,6 +11,8 @@ const KNOWN_MAX = 110_000
 const BATCH = 512
 /** The kernel's word that it has forgotten them comes as a request. */
 const FORGET_MS = 5
+/** What was in use for a moment, as everything that a program walks over, can go a little later. */
+const AGAIN_MS = [200, 400, 800]
 const DIRECTORY = 0o040000
 
 export interface NodeBoundOptions {
@@ -54,18 +56,27 @@ export class NodeBound {
 
   async #prune(notify: Notify): Promise<void> {
     try {
-      let passes = 0
-      while (this.#table.size > this.#knownMax - this.#slack && passes < 2) {
-        const batch = this.#next()
-        // What it begins with may be behind where the walk was; after a second one nothing more can go.
-        if (this.#walk === undefined) passes += 1
-        if (batch.length > 0) await this.#tell(batch, notify)
+      await this.#pruneOnce(notify)
+      for (const waitMs of AGAIN_MS) {
+        if (this.#table.size <= this.#knownMax) break
+        await this.#clock.sleep(waitMs)
+        await this.#pruneOnce(notify)
       }
     } catch (error) {
       if (!isShoalError(error, 'UNAVAILABLE')) this.#log.warn('The kernel could not be told to forget inodes', { error })
     } finally {
       this.#isPruning = false
       this.#fromSize = Math.max(this.#knownMax, this.#table.size + this.#slack)
+    }
+  }
+
+  async #pruneOnce(notify: Notify): Promise<void> {
+    let passes = 0
+    while (this.#table.size > this.#knownMax - this.#slack && passes < 2) {
+      const batch = this.#next()
+      // What it begins with may be behind where the walk was; after a second one nothing more can go.
+      if (this.#walk === undefined) passes += 1
+      if (batch.length > 0) await this.#tell(batch, notify)
     }
   }
 
