@@ -148,7 +148,7 @@ export class Clients {
     if (answer.kind !== 'failed') return undefined
     if (answer.code === 'PRECONDITION_FAILED' && step.conflict !== undefined) return step.conflict
     if (answer.code === 'NOT_FOUND' && step.absent !== undefined) return step.absent
-    if (answer.code !== step.gone) this.#note(at, step.request, answer)
+    if (answer.code !== step.gone?.()) this.#note(at, step.request, answer)
     return undefined
   }
 

@@ -28,8 +28,8 @@ export interface Step {
   readonly absent?: FileCall
   /** A condition of the request doesn't hold. */
   readonly conflict?: FileCall
-  /** The answer by which nothing was done, which isn't a refusal otherwise. */
-  readonly gone?: string
+  /** The answer by which nothing was done, which isn't a refusal otherwise: asked when the answer is there. */
+  gone?(): string | undefined
 }
 
 /** A value, and the bytes that are of it. */
@@ -144,7 +144,7 @@ export function copyObjectStep(at: Place, { etag, seen }: { readonly etag: strin
     unknown: call,
     done: () => call,
     absent: { kind: 'read', name: at.name, seen: null },
-    gone: 'PRECONDITION_FAILED',
+    gone: () => 'PRECONDITION_FAILED',
   }
 }
 

@@ -39,8 +39,8 @@ export class Uploader {
     const tags = await this.#sendParts(at, door, { id, bytes: content.bytes, untilMs })
     if (tags === undefined) return undefined
     const step = commitStep(at, commitRequest(at, door, { id, tags }), { value: content.value, isCreation })
-    // Whoever is slow finds the session gone.
-    return clock.monotonicMs() < untilMs ? step : { ...step, gone: 'UPLOAD_NOT_FOUND' }
+    // Whoever is slow finds the session gone, also who has waited with the commit for another leader.
+    return { ...step, gone: () => (clock.monotonicMs() < untilMs ? undefined : 'UPLOAD_NOT_FOUND') }
   }
 
   async #begin(at: Place, door: DoorName, isCreation: boolean): Promise<string | undefined> {
