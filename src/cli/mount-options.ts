@@ -11,7 +11,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   allow_other: 'allow-other',
   noxattr: 'no-xattrs',
   soft: 'soft',
-  'ask-on-open': 'ask-on-open',
+  'no-ask-on-open': 'no-ask-on-open',
 }
 const VALUES = new Set([
   'endpoint',

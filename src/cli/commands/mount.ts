@@ -27,7 +27,7 @@ export const mount: Command = {
   usage: ['VOLUME DIR'],
   description: [
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
-    'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later; written through, when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later, and when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
     'An eventual volume is mounted at any node, also one that is cut off. What is written to a file is stored as one version when it is closed or synced, over the version that was read; nothing is written back, and locks hold among the programs of this machine. Renaming a directory is not one step for others. Hard links, special files and files without a name are refused.',
     'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
@@ -69,9 +69,9 @@ export const mount: Command = {
     },
     { name: 'soft', description: 'let changes fail when the journal is full, rather than wait' },
     {
-      name: 'ask-on-open',
+      name: 'no-ask-on-open',
       description:
-        'ask the node at each open of a file for its newest version, as mounts that write through do, also while the node tells of changes',
+        'open files for reading as the node has told of them last, without asking it for the newest version: faster, and some milliseconds old at most while it tells',
     },
     {
       name: 'cache-size',
@@ -91,7 +91,7 @@ export const mount: Command = {
       short: 'o',
       value: 'LIST',
       description:
-        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, ask-on-open, cache-size=',
+        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, no-ask-on-open, cache-size=',
     },
   ],
   connects: true,
@@ -186,7 +186,7 @@ function writeBackSettings({ options, io }: Invocation, directory: string): Omit
     statusFile: mountStateFile(directory, '.status', io.env),
     journalBytesMax,
     isSoft: options.has('soft'),
-    asksOnOpen: options.has('ask-on-open'),
+    asksOnOpen: !options.has('no-ask-on-open'),
     host: hostInNames(),
   }
 }
