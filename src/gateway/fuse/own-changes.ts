@@ -7,6 +7,8 @@ import type { Change } from '#volume/volume.ts'
 /** The feed tells of a change soon after its answer, or has lost its way. */
 const REMEMBERED_MS = 60_000
 const REMEMBERED_MAX = 100_000
+/** How long a change may take of which the feed has told already. */
+const ITSELF_MS_MAX = 30_000
 
 /** Changes of names are told apart from those of contents, which may take long. */
 export type Changed = 'names' | 'contents'
@@ -15,8 +17,11 @@ export type Changed = 'names' | 'contents'
  *  inode and the same nanosecond; renames and removals, which have no answer, are known by their paths. */
 export class OwnChanges {
   readonly #clock: Pick<Clock, 'monotonicMs' | 'sleep'>
-  readonly #made = new Map<string, number>()
+  /** How often each was made and not told of yet, and when last. The oldest first. */
+  readonly #made = new Map<string, { readonly times: number; readonly atMs: number }>()
   readonly #underWay = { names: new Set<Promise<void>>(), contents: new Set<Promise<void>>() }
+  /** Removals and renames under way, of which it is known how the feed will tell of them. */
+  readonly #expected = new Map<string, Promise<void>>()
 
   constructor(clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#clock = clock
@@ -28,28 +33,49 @@ export class OwnChanges {
   }
 
   async remove(path: Path, change: Promise<void>): Promise<void> {
-    return this.#run('names', change, () => `remove ${formatPath(path)}`)
+    return this.#expect(removalKey(path), change)
   }
 
   async rename<T>(paths: readonly [source: Path, target: Path], change: Promise<T>): Promise<T> {
-    return this.#run('names', change, () => `rename ${formatPath(paths[0])} ${formatPath(paths[1])}`)
+    return this.#expect(renameKey(...paths), change)
   }
 
-  /** Whether this mount made `change`. Each is known once. */
-  knows({ kind, inode, timeNs, path, from = [] }: Change): boolean {
-    if (kind === 'remove') return this.#made.delete(`remove ${formatPath(path)}`)
-    if (kind === 'rename') return this.#made.delete(`rename ${formatPath(from)} ${formatPath(path)}`)
-    return inode !== undefined && this.#made.delete(keyOf(inode, timeNs))
+  /** Whether this mount made `change`. Each is known as often as it was made: a program may remove the same name again before the feed
+   *  tells that it was removed. */
+  knows(change: Change): boolean {
+    const key = keyOfChange(change)
+    const made = key === undefined ? undefined : this.#made.get(key)
+    if (key === undefined || made === undefined) return false
+    if (made.times === 1) this.#made.delete(key)
+    else this.#made.set(key, { ...made, times: made.times - 1 })
+    return true
   }
 
-  /** Resolves when what is being changed now has been answered, or after `waitMs`. */
-  async settled(changed: Changed, waitMs: number): Promise<void> {
+  /** Resolves when what is being changed now has been answered, or after `waitMs`; what looks like `change` itself is waited for
+   *  longer. */
+  async settled(changed: Changed, waitMs: number, change: Change): Promise<void> {
     const underWay = this.#underWay[changed]
-    if (underWay.size === 0) return
+    if (underWay.size > 0) await this.#within(waitMs, Promise.all(underWay))
+    const itself = this.#expected.get(keyOfChange(change) ?? '')
+    if (itself !== undefined) await this.#within(ITSELF_MS_MAX, itself)
+  }
+
+  async #within(waitMs: number, done: Promise<unknown>): Promise<void> {
     const enough = new AbortController()
     const late = this.#clock.sleep(waitMs, enough.signal).catch(() => undefined)
-    await Promise.race([Promise.all(underWay), late])
+    await Promise.race([done, late])
     enough.abort()
+  }
+
+  async #expect<T>(key: string, change: Promise<T>): Promise<T> {
+    const done = Promise.withResolvers<void>()
+    this.#expected.set(key, done.promise)
+    try {
+      return await this.#run('names', change, () => key)
+    } finally {
+      if (this.#expected.get(key) === done.promise) this.#expected.delete(key)
+      done.resolve()
+    }
   }
 
   async #run<T>(changed: Changed, change: Promise<T>, key: (made: T) => string): Promise<T> {
@@ -69,13 +95,28 @@ export class OwnChanges {
 
   #remember(key: string): void {
     const nowMs = this.#clock.monotonicMs()
+    const times = this.#made.get(key)?.times ?? 0
     this.#made.delete(key)
-    this.#made.set(key, nowMs)
-    for (const [oldest, atMs] of this.#made) {
+    this.#made.set(key, { times: times + 1, atMs: nowMs })
+    for (const [oldest, { atMs }] of this.#made) {
       if (this.#made.size <= REMEMBERED_MAX && nowMs - atMs < REMEMBERED_MS) break
       this.#made.delete(oldest)
     }
   }
+}
+
+function keyOfChange({ kind, inode, timeNs, path, from = [] }: Change): string | undefined {
+  if (kind === 'remove') return removalKey(path)
+  if (kind === 'rename') return renameKey(from, path)
+  return inode === undefined ? undefined : keyOf(inode, timeNs)
+}
+
+function removalKey(path: Path): string {
+  return `remove ${formatPath(path)}`
+}
+
+function renameKey(source: Path, target: Path): string {
+  return `rename ${formatPath(source)} ${formatPath(target)}`
 }
 
 function keyOf(inode: InodeId, timeNs: bigint): string {

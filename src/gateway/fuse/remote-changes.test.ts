@@ -108,6 +108,24 @@ test('what this mount does itself is told to nobody', async () => {
   assert.deepEqual(await pull(), [])
 })
 
+test('what this mount does again and again before the feed tells of it is not taken for what others do', async () => {
+  const { fs, pull, state } = await world()
+  const made = { flags: 0, mode: 0o100644, umask: 0, killPrivileges: false }
+  const release = { flags: 0, unlockFlock: false, lockOwner: 0n }
+  let f = 0
+  for (let round = 0; round < 3; round += 1) {
+    const { nodeId, handle } = (await fs.create({ name: 'new', ...made }, at(1))) as EntryReply & OpenReply
+    await fs.release({ handle, ...release }, at(nodeId))
+    await fs.rename({ name: 'new', newParentId: 1, newName: 'f', flags: 0 }, at(1))
+    const copy = (await fs.create({ name: 'copy', ...made }, at(1))) as EntryReply & OpenReply
+    await fs.release({ handle: copy.handle, ...release }, at(copy.nodeId))
+    await fs.unlink({ name: 'copy' }, at(1))
+    f = nodeId
+  }
+  assert.deepEqual(await pull(), [])
+  assert.deepEqual(state.table.path(state.table.get(f)), ['f'])
+})
+
 test('a change that the feed tells before its answer is known all the same', async () => {
   const { fs, changes, volume, told } = await world()
   const answered = Promise.withResolvers<void>()

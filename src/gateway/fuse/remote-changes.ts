@@ -52,7 +52,7 @@ export class RemoteChanges {
   async #judge(change: Change): Promise<readonly Notification[]> {
     const { own, back } = this.#mounted
     const isOfContents = change.kind === 'write' || change.kind === 'attributes'
-    await own.settled(isOfContents ? 'contents' : 'names', isOfContents ? CONTENTS_WAIT_MS : NAMES_WAIT_MS)
+    await own.settled(isOfContents ? 'contents' : 'names', isOfContents ? CONTENTS_WAIT_MS : NAMES_WAIT_MS, change)
     if (own.knows(change)) return []
     back?.changedByOthers(change)
     const shown = back === undefined ? change : asShown(change, back)

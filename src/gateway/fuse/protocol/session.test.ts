@@ -35,6 +35,7 @@ class Kernel {
   readonly forgotten: unknown[] = []
   readonly released: number[] = []
   readonly errors: string[] = []
+  readonly warnings: unknown[] = []
   nowMs = 0
   /** Whether answers are still waited for. */
   isWaiting = true
@@ -44,7 +45,11 @@ class Kernel {
     operations: Partial<FuseOperations> = {},
     features: readonly (keyof typeof FEATURES)[] = ['MAX_PAGES', 'PASSTHROUGH'],
   ) {
-    const log: Log = { ...silentLog, error: (message) => void this.errors.push(message) }
+    const log: Log = {
+      ...silentLog,
+      error: (message) => void this.errors.push(message),
+      warn: (_, fields) => void this.warnings.push([(fields?.error as Error | undefined)?.message, fields?.failedBefore]),
+    }
     this.session = new FuseSession({
       operations: {
         forget: (forgotten) => void this.forgotten.push(...forgotten),
@@ -100,6 +105,24 @@ test('INIT is answered with what both sides want, and requests of 1 MiB', () => 
   assert.deepEqual([u32(20), u32(24), reply?.body.readUInt16LE(28), u32(36)], [1_048_576, 1, 256, 1])
   assert.equal(kernel.session.state, 'running')
   assert.ok(kernel.session.terms?.features.has('PASSTHROUGH'))
+})
+
+test('why a program is told of an input or output error is in the log, once a second', () => {
+  const messages = ['the cluster is away', 'again', 'and again', 'still'].map((message) => new ShoalError('UNAVAILABLE', message))
+  const kernel = Kernel.begun({
+    lookup: () => {
+      throw messages.shift() ?? refusal('ENOENT')
+    },
+  })
+  for (const nowMs of [0, 10, 999, 1000, 2000]) {
+    kernel.nowMs = nowMs
+    kernel.lookup()
+  }
+  assert.deepEqual(kernel.errnos(), [5, 5, 5, 5, 2])
+  assert.deepEqual(kernel.warnings, [
+    ['the cluster is away', undefined],
+    ['still', 2],
+  ])
 })
 
 test('what the kernel does not offer is not asked for', () => {

@@ -22,6 +22,8 @@ import {
 const PENDING_MAX = 4096
 /** Those who wait for locks leave room for those who let go of them; past it the answer is ENOLCK. */
 const LOCK_WAITS_MAX = 1024
+/** Where one request fails for a reason that lasts, many do. */
+const WARNING_EVERY_MS = 1000
 
 /** Where answers go. The bytes belong to the session again when the call returns. */
 export interface ReplySink {
@@ -51,6 +53,9 @@ export class FuseSession {
   readonly #outBody: Buffer
   #terms: Terms | undefined
   #state: SessionState = 'new'
+  #warnsFromMs = -Infinity
+  /** Since the last warning. */
+  #notWarnedOf = 0
 
   constructor(options: SessionOptions) {
     this.#options = options
@@ -223,9 +228,22 @@ export class FuseSession {
 
   #errno(error: unknown, header: RequestHeader): number {
     const errno = errnoOf(error)
-    if (errno !== undefined) return errno
-    this.#options.log.error('A request failed on a defect', { ...describe(header), error })
-    return ERRNO.EIO
+    if (errno === undefined) this.#options.log.error('A request failed on a defect', { ...describe(header), error })
+    // Programs say "Input/output error" and no more.
+    else if (errno === ERRNO.EIO && !(error instanceof FuseError)) this.#warn(header, error)
+    return errno ?? ERRNO.EIO
+  }
+
+  #warn(header: RequestHeader, error: unknown): void {
+    const nowMs = this.#options.clock.monotonicMs()
+    if (nowMs < this.#warnsFromMs) {
+      this.#notWarnedOf += 1
+      return
+    }
+    const more = this.#notWarnedOf === 0 ? {} : { failedBefore: this.#notWarnedOf }
+    this.#notWarnedOf = 0
+    this.#warnsFromMs = nowMs + WARNING_EVERY_MS
+    this.#options.log.warn('A request was answered with EIO', { ...describe(header), ...more, error })
   }
 }
 
