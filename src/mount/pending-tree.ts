@@ -67,6 +67,15 @@ export class PendingTree {
     return this.#entries.unitsIn(folder)
   }
 
+  /** Whether it is known of what a change changes what that was. */
+  canApply(change: JournalChange): boolean {
+    if (change.op === 'create' || change.op === 'mkdir' || change.op === 'symlink') return true
+    const isKnown = (path: string, base: Attributes | undefined): boolean =>
+      base !== undefined || this.#entries.get(path)?.node !== undefined
+    if (change.op === 'rename' && change.replaces !== undefined && !isKnown(change.to, change.replaces.base)) return false
+    return isKnown(change.path, change.base)
+  }
+
   /** Takes a change in. Numbers of changes that need nothing done any more: what was made and removed again.
    *  @throws CORRUPT for a change to a file of which nothing is known */
   apply(change: JournalChange, facts: ChangeFacts): readonly number[] {

@@ -220,3 +220,21 @@ export async function openBench(t: TestContext): Promise<Bench> {
     },
   }
 }
+
+export async function create({ volume }: Mount, path: string, text = ''): Promise<void> {
+  const conditions = { ifNoneMatch: '*' } as const
+  await volume.writeFile(parsePath(path), Buffer.alloc(0), { caller, conditions, attributes: { mode: 0o640, uid: 3, gid: 4 } })
+  if (text !== '') await volume.writeAt(parsePath(path), { offset: 0, bytes: Buffer.from(text) }, caller)
+}
+
+/** Until the cluster has all, which it may have been asked for in vain just before. */
+export async function settled({ volume }: Mount): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      return await volume.drain()
+    } catch (error) {
+      if (tries === 100) throw error
+      await nodeClock.sleep(50)
+    }
+  }
+}

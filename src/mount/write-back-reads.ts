@@ -13,6 +13,8 @@ import type { PendingTree } from './pending-tree.ts'
 import type { Uploader } from './uploader.ts'
 import type { WriteBackState } from './write-back-state.ts'
 
+/** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
+const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
 /** For so long a cluster that could not be reached isn't asked for what is remembered. */
 const UNREACHABLE_MS = 3_000
 
@@ -228,6 +230,22 @@ export class WriteBackReads {
   isNew(path: Path): boolean {
     const node = this.#options.tree.find(formatPath(path))
     return typeof node !== 'string' && node.base === undefined
+  }
+
+  /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */
+  async isMadeThere(path: Path): Promise<boolean> {
+    const { known, isTold } = this.#options
+    if (LOCK_NAME.test(path.at(-1) ?? '')) return true
+    const above = path.slice(0, -1)
+    if (this.isNew(above)) return false
+    const remembered = isTold() ? known.hasXattrs(formatPath(above)) : undefined
+    if (remembered !== undefined) return remembered
+    try {
+      return (await this.stat(above))?.hasXattrs !== false
+    } catch (error) {
+      if (isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')) return false
+      throw error
+    }
   }
 
   /** Whether a directory has nothing in it. */

@@ -1,3 +1,4 @@
+import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
@@ -64,6 +65,8 @@ export class WriteBackState {
   /** Takes a change into the journal, and shows it. @throws NO_SPACE, STORAGE_FAILED */
   record(change: JournalChange, bytes?: Uint8Array): void {
     const { journal, tree, clock } = this.#options
+    // What the journal has is read again at the next start.
+    assert(tree.canApply(change), 'A change says what it changes')
     const { number, place } = journal.append(change, bytes)
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
     if (needless.length > 0) journal.settle(needless, change.inode, undefined)

@@ -6,17 +6,23 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { AttributeChanges, Change, Volume } from '#volume/volume.ts'
 import type { JournalChange } from './journal-record.ts'
-import { nameOf, parentOf, type PendingUnit } from './pending-unit.ts'
+import { parentOf, type PendingUnit } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
 import type { Uploader } from './uploader.ts'
 import { type Found, WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
 
-/** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
-const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
-
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
 type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }
+
+interface Renaming {
+  readonly from: string
+  readonly to: string
+  readonly mode: 'replace' | 'no-replace' | 'exchange'
+  /** What is at the target. */
+  readonly there: Found | undefined
+  readonly found: Found
+}
 
 export interface WriteBackOptions extends WriteBackReadsOptions {
   readonly uploader: Uploader
@@ -108,7 +114,7 @@ export class WriteBackVolume implements MountableVolume {
   async writeFile(...[path, body, options]: Arguments<'writeFile'>): Answer<'writeFile'> {
     if (!Buffer.isBuffer(body)) throw new ShoalError('UNSUPPORTED', 'A mount stores files of bytes at hand only')
     const text = formatPath(path)
-    if (await this.#isThrough(path)) {
+    if (await this.#reads.isMadeThere(path)) {
       await this.#above(path)
       const made = await this.#through([path], () => this.#options.volume.writeFile(path, body, options))
       this.#options.known.added(text, false)
@@ -126,28 +132,24 @@ export class WriteBackVolume implements MountableVolume {
   async writeAt(...[path, { offset, bytes }]: Arguments<'writeAt'>): Promise<Attributes> {
     checkEnd(offset + bytes.length)
     await this.#options.state.room(bytes.length)
-    const touched = await this.#touched(path)
-    this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes)
-    return this.#shownAt(formatPath(path))
+    return this.#change(path, (touched) => this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes))
   }
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
     checkEnd(sizeBytes)
     await this.#options.state.room(0)
-    this.#record({ op: 'truncate', ...(await this.#touched(path)), sizeBytes })
-    return this.#shownAt(formatPath(path))
+    return this.#change(path, (touched) => this.#record({ op: 'truncate', ...touched, sizeBytes }))
   }
 
   async setAttributes(...[path, changes, caller]: Arguments<'setAttributes'>): Promise<Attributes> {
     if (path.length === 0) return this.#options.volume.setAttributes(path, changes, caller)
     await this.#options.state.room(0)
-    this.#record({ op: 'attributes', ...(await this.#touched(path)), changes: given(changes) })
-    return this.#shownAt(formatPath(path))
+    return this.#change(path, (touched) => this.#record({ op: 'attributes', ...touched, changes: given(changes) }))
   }
 
   async makeDirectory(...[path, options]: Arguments<'makeDirectory'>): Promise<Attributes> {
     const text = formatPath(path)
-    if (await this.#isThrough(path)) {
+    if (await this.#reads.isMadeThere(path)) {
       await this.#above(path)
       const made = await this.#through([path], () => this.#options.volume.makeDirectory(path, options))
       return this.#options.state.shown(text, made)
@@ -167,7 +169,7 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async makeNode(...[path, node, caller]: Arguments<'makeNode'>): Promise<Attributes> {
-    if (node.type === 'file' && !(await this.#isThrough(path))) {
+    if (node.type === 'file' && !(await this.#reads.isMadeThere(path))) {
       const text = formatPath(path)
       await this.#free(text, 0, 'ALREADY_EXISTS')
       this.#record({ op: 'create', ...this.#made(text), mode: node.mode, uid: 0, gid: 0 })
@@ -190,19 +192,25 @@ export class WriteBackVolume implements MountableVolume {
     const [from, to] = [formatPath(source), formatPath(target)]
     parsePath(to)
     await this.#options.state.room(0)
-    const there = mode === 'no-replace' ? this.#reads.at(to) : await this.#replaced(target)
+    const renamed = await this.#unchanged([from, to], async () => {
+      const there = mode === 'no-replace' ? this.#reads.at(to) : await this.#replaced(target)
+      const found = await this.#found(source)
+      return () => this.#renameFile({ from, to, mode, there, found })
+    })
+    if (renamed !== undefined) return renamed
+    await this.drain()
+    this.#options.known.clear()
+    const moved = await this.#through([source, target], () => this.#options.volume.rename(source, target, options))
+    return this.#options.state.shown(to, moved)
+  }
+
+  /** Moves it here, unless that is up to the cluster. */
+  #renameFile({ from, to, mode, there, found }: Renaming): Attributes | undefined {
     if (mode === 'no-replace' && there !== undefined) throw new ShoalError('ALREADY_EXISTS', `There is a "/${to}" already`)
-    const touched = await this.#touched(source)
-    const moved = this.#shownAt(from, touched.base)
-    if (mode === 'exchange' || moved.type === 'directory' || there?.shown.type === 'directory') {
-      await this.drain()
-      this.#options.known.clear()
-      const renamed = await this.#through([source, target], () => this.#options.volume.rename(source, target, options))
-      return this.#options.state.shown(to, renamed)
-    }
-    if (there?.shown.inode === touched.inode) return moved
+    if (mode === 'exchange' || found.shown.type === 'directory' || there?.shown.type === 'directory') return undefined
+    if (there?.shown.inode === found.shown.inode) return found.shown
     const replaces = there === undefined ? {} : { replaces: { inode: there.shown.inode, ...there.base } }
-    this.#record({ op: 'rename', ...touched, to, ...replaces })
+    this.#record({ op: 'rename', ...this.#touched(from, found), to, ...replaces })
     return this.#shownAt(to)
   }
 
@@ -219,11 +227,10 @@ export class WriteBackVolume implements MountableVolume {
   async remove(...[path]: Arguments<'remove'>): Promise<void> {
     const text = formatPath(path)
     await this.#options.state.room(0)
-    const touched = await this.#touched(path)
-    const { type } = this.#shownAt(text, touched.base)
+    const { type } = (await this.#found(path)).shown
     if (type === 'directory' && !(await this.#reads.isEmpty(path)))
       throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${text}" is not empty`)
-    this.#record({ op: 'remove', ...touched })
+    await this.#recorded(path, (touched) => this.#record({ op: 'remove', ...touched }))
   }
 
   async punch(...[path, range, caller]: Arguments<'punch'>): Promise<Attributes> {
@@ -280,20 +287,52 @@ export class WriteBackVolume implements MountableVolume {
     return { path, inode: this.#options.journal.newInode(), timeNs: this.#options.clock.nowNs() }
   }
 
-  /** What is pending there, or was known to be. */
-  #shownAt(path: string, base?: Attributes): Attributes {
-    const { tree, state } = this.#options
-    const node = tree.find(path)
-    if (typeof node !== 'string') return state.shownNode(path, node)
-    if (base === undefined) throw new ShoalError('NOT_FOUND', `There is no "/${path}"`)
-    return state.shown(path, base)
+  /** What is pending at a path. */
+  #shownAt(path: string): Attributes {
+    const node = this.#options.tree.find(path)
+    if (typeof node === 'string') throw new ShoalError('NOT_FOUND', `There is no "/${path}"`)
+    return this.#options.state.shownNode(path, node)
   }
 
-  /** What is about to be changed. @throws NOT_FOUND */
-  async #touched(path: Path): Promise<Touched> {
+  /** @throws NOT_FOUND */
+  async #found(path: Path): Promise<Found> {
     const found = await this.#reads.found(path)
     if (found === undefined) throw new ShoalError('NOT_FOUND', `There is no "/${formatPath(path)}"`)
-    return { path: formatPath(path), inode: found.shown.inode, ...found.base, timeNs: this.#options.clock.nowNs() }
+    return found
+  }
+
+  #touched(path: string, { shown, base }: Found): Touched {
+    return { path, inode: shown.inode, ...base, timeNs: this.#options.clock.nowNs() }
+  }
+
+  async #change(path: Path, record: (touched: Touched) => void): Promise<Attributes> {
+    await this.#recorded(path, record)
+    return this.#shownAt(formatPath(path))
+  }
+
+  /** Records a change of what lies at a path. What that is is looked at in the same turn: a moment later the cluster may have what was
+   *  pending, and it would be changed as what it isn't any more. @throws NOT_FOUND */
+  async #recorded(path: Path, record: (touched: Touched) => void): Promise<void> {
+    const text = formatPath(path)
+    const here = this.#reads.at(text)
+    if (here !== undefined) return record(this.#touched(text, here))
+    await this.#unchanged([text], async () => {
+      const found = await this.#found(path)
+      return () => record(this.#touched(text, found))
+    })
+  }
+
+  /** Looks, and does what `look` answers in the turn in which nothing has changed at `paths` since it began. */
+  async #unchanged<T>(paths: readonly string[], look: () => Promise<() => T>): Promise<T> {
+    for (;;) {
+      const watches = paths.map((path) => this.#options.state.watch(path))
+      try {
+        const act = await look()
+        if (watches.every(({ isTouched }) => !isTouched)) return act()
+      } finally {
+        for (const watch of watches) watch.end()
+      }
+    }
   }
 
   /** Waits for room, and refuses a path that the cluster refuses, and a name that is taken here. That nothing is there in the cluster the kernel has found out before. */
@@ -301,23 +340,6 @@ export class WriteBackVolume implements MountableVolume {
     parsePath(text)
     await this.#options.state.room(bytes)
     if (this.#reads.at(text) !== undefined) throw new ShoalError(code, `There is a "/${text}" already`)
-  }
-
-  /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */
-  async #isThrough(path: Path): Promise<boolean> {
-    const text = formatPath(path)
-    if (LOCK_NAME.test(nameOf(text))) return true
-    const { known, isTold } = this.#options
-    const above = path.slice(0, -1)
-    if (this.#reads.isNew(above)) return false
-    const remembered = isTold() ? known.hasXattrs(formatPath(above)) : undefined
-    if (remembered !== undefined) return remembered
-    try {
-      return (await this.#reads.stat(above))?.hasXattrs !== false
-    } catch (error) {
-      if (isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')) return false
-      throw error
-    }
   }
 
   /** The cluster has what was changed at a path itself. */

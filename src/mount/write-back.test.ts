@@ -5,13 +5,7 @@ import { test } from 'node:test'
 import { parsePath as p } from '#foundation/path.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { readAll } from '#volume/volume-fixture.suite.ts'
-import { type Bench, caller, type Mount, openBench } from './write-back-fixture.suite.ts'
-
-async function create({ volume }: Mount, path: string, text = ''): Promise<void> {
-  const conditions = { ifNoneMatch: '*' } as const
-  await volume.writeFile(p(path), Buffer.alloc(0), { caller, conditions, attributes: { mode: 0o640, uid: 3, gid: 4 } })
-  if (text !== '') await volume.writeAt(p(path), { offset: 0, bytes: Buffer.from(text) }, caller)
-}
+import { type Bench, caller, create, type Mount, openBench, settled } from './write-back-fixture.suite.ts'
 
 async function shown({ volume }: Mount, path: string): Promise<string> {
   const there = await volume.stat(p(path))
@@ -64,18 +58,6 @@ test('changes show at once while the cluster is out of reach, and are there when
     ['d', 'l', 'old'],
   )
 })
-
-/** Until the cluster has all, which it may have been asked for in vain just before. */
-async function settled({ volume }: Mount): Promise<void> {
-  for (let tries = 0; ; tries += 1) {
-    try {
-      return await volume.drain()
-    } catch (error) {
-      if (tries === 100) throw error
-      await nodeClock.sleep(50)
-    }
-  }
-}
 
 test('a file that is made, written and given its times is one request, many files are one, and one that goes again is none', async (t) => {
   const bench = await openBench(t)
