@@ -4,7 +4,8 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import type { Contestant, CookOptions } from './contestants.ts'
-import { ACCESS_KEY, administer, type Recipe, REGION, SECRET_KEY } from './server.ts'
+import { writeGarageConfiguration } from './garage.ts'
+import { ACCESS_KEY, administer, type Recipe, SECRET_KEY } from './server.ts'
 
 const NODES = [0, 1, 2] as const
 const ZONES = ['a', 'b', 'c'] as const
@@ -183,23 +184,7 @@ function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
   })
   const configurations = NODES.map((at) => {
     const { s3, rpc } = portsOf(at)
-    const file = join(folder, `garage-${at}.toml`)
-    const lines = [
-      `metadata_dir = "${join(folder, `meta-${at}`)}"`,
-      `data_dir = "${join(folder, `data-${at}`)}"`,
-      'db_engine = "lmdb"',
-      `metadata_fsync = ${matched}`,
-      `data_fsync = ${matched}`,
-      'replication_factor = 3',
-      `rpc_secret = "${SECRET_KEY}"`,
-      `rpc_bind_addr = "127.0.0.1:${rpc}"`,
-      `rpc_public_addr = "127.0.0.1:${rpc}"`,
-      '[s3_api]',
-      `s3_region = "${REGION}"`,
-      `api_bind_addr = "127.0.0.1:${s3}"`,
-    ]
-    writeFileSync(file, `${lines.join('\n')}\n`)
-    return file
+    return writeGarageConfiguration(folder, { name: `garage-${at}`, copies: 3, s3, rpc, isFlushed: matched })
   })
   const garage = (at: number, ...args: readonly string[]): string =>
     administer([path, '-c', configurations[at] as string, ...args], folder)

@@ -3,8 +3,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
+import { writeGarageConfiguration } from './garage.ts'
 import type { ProgramName } from './programs.ts'
-import { ACCESS_KEY, administer, type Recipe, REGION, SECRET_KEY } from './server.ts'
+import { ACCESS_KEY, administer, type Recipe, SECRET_KEY } from './server.ts'
 
 export interface Contestant {
   readonly name: string
@@ -171,23 +172,8 @@ function cookSeaweedfs({ path, folder, ports, matched }: CookOptions): Recipe {
 const FSYNC_EVERYTHING = 'fs.configure -locationPrefix=/buckets/ -fsync -apply\nexit\n'
 
 function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
-  const configuration = join(folder, 'garage.toml')
-  const [s3, rpc] = ports
-  const lines = [
-    `metadata_dir = "${join(folder, 'meta')}"`,
-    `data_dir = "${join(folder, 'data')}"`,
-    'db_engine = "lmdb"',
-    `metadata_fsync = ${matched}`,
-    `data_fsync = ${matched}`,
-    'replication_factor = 1',
-    `rpc_secret = "${SECRET_KEY}"`,
-    `rpc_bind_addr = "127.0.0.1:${rpc}"`,
-    `rpc_public_addr = "127.0.0.1:${rpc}"`,
-    '[s3_api]',
-    `s3_region = "${REGION}"`,
-    `api_bind_addr = "127.0.0.1:${s3}"`,
-  ]
-  writeFileSync(configuration, `${lines.join('\n')}\n`)
+  const [s3 = 0, rpc = 0] = ports
+  const configuration = writeGarageConfiguration(folder, { name: 'garage', copies: 1, s3, rpc, isFlushed: matched })
   const garage = (...args: readonly string[]): string => administer([path, '-c', configuration, ...args], folder)
   const steps = [
     () => garage('layout', 'assign', '-z', 'here', '-c', '100G', garage('node', 'id', '-q').trim().split('@')[0] ?? ''),
@@ -198,7 +184,7 @@ function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
   return {
     command: [path, '-c', configuration, 'server'],
     environment: { RUST_LOG: 'garage=warn' },
-    s3Ports: [s3 ?? 0],
+    s3Ports: [s3],
     prepare() {
       while (steps[0] !== undefined) {
         steps[0]()
