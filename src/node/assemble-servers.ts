@@ -37,7 +37,7 @@ import { noTraffic, SheddingDoor } from './connection-shares.ts'
 import type { Traffic } from './connection-shares.ts'
 import { LeaderAnswers } from './leader-answers.ts'
 import { LeaderForwarding } from './leader-forwarding.ts'
-import { isOfEventual, isVolumeList } from './eventual-requests.ts'
+import { isDavTop, isOfEventual, isVolumeList } from './eventual-requests.ts'
 import { FollowerDoor } from './follower-door.ts'
 import type { FollowerReads } from './follower-reads.ts'
 import type { Leadership } from './leadership.ts'
@@ -94,9 +94,12 @@ export function assembleServers(parts: ServerParts): Servers {
   const baseForwarding = new LeaderForwarding({ leadership, peers, isServedHere })
   const forwarded = (door: Door) => forwarding(parts, { server: 'base', door, forwarding: baseForwarding })
   const nearest = followerDoors(parts, httpMetrics)
-  const webdav = assembleWebdav(parts).map((place) => ({ ...place, door: nearest.base('webdav', forwarded(place.door)) }))
   const leader = new LeaderAnswers({ leadership, peers, isRunning: parts.isRunning, clock: parts.ports.clock })
   const hasLeader = () => leader.isThere()
+  const webdav = assembleWebdav(parts).map(({ door, ...place }) => {
+    const elsewhere = nearest.base('webdav', forwarded(door))
+    return { ...place, door: new ListingDoor({ here: door, elsewhere, isListing: isDavTop, hasLeader }) }
+  })
   const listed = new ListingDoor({
     here: restDoor,
     elsewhere: nearest.base('rest', forwarded(restDoor)),

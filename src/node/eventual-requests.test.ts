@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isOfEventual } from './eventual-requests.ts'
+import { isDavTop, isOfEventual } from './eventual-requests.ts'
 
 const eventual = { has: (name: string) => name === 'shared' || name === 'other' }
 const asked = (path: string, destination?: string) =>
@@ -32,4 +32,12 @@ test('the feed of an eventual volume is that of the node that is asked', () => {
   for (const query of ['volume=shared', 'follow=false&volume=sh%61red&cursor=x']) assert.equal(feed(query), true, query)
   for (const query of ['', 'volume=strong', 'volumes=shared', 'volume=%zz', 'cursor=shared'])
     assert.equal(feed(query), false, query)
+})
+
+test('a WebDAV request for the list of volumes is told from one for a volume, and from one with a long body', () => {
+  const asks = (method: string, path: string, lengthBytes: number | undefined = 0) => isDavTop({ method, path, lengthBytes })
+  for (const path of ['/dav', '/dav/', '/dav//', '/']) assert.equal(asks('PROPFIND', path), true, path)
+  assert.deepEqual([asks('GET', '/dav/'), asks('OPTIONS', '/'), asks('PROPFIND', '/dav/', 300)], [true, true, true])
+  for (const path of ['/dav/docs', '/davs', '/docs']) assert.equal(asks('PROPFIND', path), false, path)
+  assert.deepEqual([asks('MKCOL', '/dav/'), asks('PROPFIND', '/dav/', 1_000_000)], [false, false])
 })

@@ -7,11 +7,13 @@ import { ListingDoor } from './listing-door.ts'
 
 interface Asked {
   readonly path: string
+  readonly lengthBytes: number
   readonly response: { readonly headersSent: boolean }
 }
 
 function doors({ hasLeader, failure }: { readonly hasLeader: boolean; readonly failure?: ErrorCode }) {
   const served: string[] = []
+  const keepBody = async (): Promise<void> => void served.push('body kept')
   const door = (name: string, fails?: ErrorCode): Door => ({
     name,
     async handle() {
@@ -27,7 +29,7 @@ function doors({ hasLeader, failure }: { readonly hasLeader: boolean; readonly f
     hasLeader: async () => hasLeader,
   })
   const ask = async (asked: Partial<Asked> = {}) =>
-    listing.handle({ path: '/list', response: { headersSent: false }, ...asked } as unknown as Exchange)
+    listing.handle({ path: '/list', lengthBytes: 0, keepBody, response: { headersSent: false }, ...asked } as unknown as Exchange)
   return { served, ask }
 }
 
@@ -41,6 +43,12 @@ test('a list comes from who leads, and from here when nobody who leads can be re
   const unknown = doors({ hasLeader: false })
   await unknown.ask()
   assert.deepEqual(unknown.served, ['here'])
+})
+
+test('a question with a body is kept for whoever answers in the end', async () => {
+  const lost = doors({ hasLeader: true, failure: 'UNAVAILABLE' })
+  await lost.ask({ lengthBytes: 200 })
+  assert.deepEqual(lost.served, ['body kept', 'elsewhere', 'here'])
 })
 
 test('everything else, another failure, and an answer that has begun are not for here', async () => {

@@ -13,6 +13,9 @@ export interface ListingDoorOptions {
   hasLeader(): Promise<boolean>
 }
 
+/** A longer question is for who leads. WebDAV clients ask for a few properties in some hundred bytes. */
+export const QUESTION_BYTES_MAX = 64 * 1024
+
 /** Serves the listings of volumes here when nobody can be reached who knows all of them: a list that says what is missing is worth more than
  *  none. Everything else goes elsewhere. */
 export class ListingDoor implements Door {
@@ -35,6 +38,8 @@ export class ListingDoor implements Door {
 
   async #list(exchange: Exchange): Promise<void> {
     const { here, elsewhere, hasLeader } = this.#options
+    // Whoever answers has it then.
+    if (exchange.lengthBytes !== 0) await exchange.keepBody(QUESTION_BYTES_MAX)
     if (!(await hasLeader())) return here.handle(exchange)
     try {
       await elsewhere.handle(exchange)

@@ -133,6 +133,15 @@ test('a list of volumes does not wait for a leader that has gone silent: it says
       assert.deepEqual([listed.volumes.map(({ name }) => name), listed.missing], [['shared'], 'strong'])
       assert.ok(tookMs < mostMs, `after ${Math.round(tookMs)} ms`)
     }
+    for (const [method, path] of [['PROPFIND', '/dav/'], ['GET', '/dav/'], ['PROPFIND', '/']] as const) {
+      const beganMs = performance.now()
+      const body = method === 'GET' ? null : '<propfind xmlns="DAV:"><allprop/></propfind>'
+      const headers = { authorization: AUTHORIZATION, depth: '1' }
+      const answer = await fetch(`${cluster.nodes[1]!.origin}${path}`, { method, body, headers })
+      const tookMs = performance.now() - beganMs
+      assert.match(await answer.text(), path === '/' ? /dav/ : /shared/, `${method} ${path}: ${answer.status}`)
+      assert.ok(tookMs < 2_000, `${method} ${path} after ${Math.round(tookMs)} ms`)
+    }
   } finally {
     first!.kill('SIGCONT')
   }

@@ -8,6 +8,7 @@ import type { GuardedVolume } from '#volume/locks.ts'
 import type { DavRequest } from './dav-request.ts'
 import { encodeSegment, type EntryTarget, formatHref } from './dav-target.ts'
 import { HideShadowed } from './hide-shadowed.ts'
+import { knownVolumes } from './known-volumes.ts'
 
 const ENTRIES_PER_PAGE = 1_000
 const STYLE =
@@ -25,9 +26,9 @@ const HEADERS = [
 ]
 
 export async function sendVolumesPage({ exchange, services }: DavRequest): Promise<void> {
-  if (!begin(exchange, 'Volumes')) return
-  const volumes = await services.volumes.list()
-  exchange.end(`${volumes.map(({ name }) => row(formatHref(name, [], true), `${name}/`)).join('')}${END}`)
+  const { names, headers } = await knownVolumes(services)
+  if (!begin(exchange, 'Volumes', headers)) return
+  exchange.end(`${names.map((name) => row(formatHref(name, [], true), `${name}/`)).join('')}${END}`)
 }
 
 export async function sendFolderPage({ exchange, target }: DavRequest<EntryTarget>, volume: GuardedVolume): Promise<void> {
@@ -54,8 +55,8 @@ export async function sendFolderPage({ exchange, target }: DavRequest<EntryTarge
 }
 
 /** False if the headers are all that is wanted. */
-function begin(exchange: Exchange, title: string): boolean {
-  exchange.startStream(200, [...HEADERS])
+function begin(exchange: Exchange, title: string, headers: readonly string[] = []): boolean {
+  exchange.startStream(200, [...HEADERS, ...headers])
   if (exchange.method === 'HEAD') {
     exchange.end()
     return false

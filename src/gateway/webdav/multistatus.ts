@@ -7,9 +7,9 @@ export const XML_TYPE = 'application/xml; charset=utf-8'
 export class Multistatus {
   readonly #exchange: Exchange
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, headers: readonly string[] = []) {
     this.#exchange = exchange
-    exchange.startStream(207, ['Content-Type', XML_TYPE])
+    exchange.startStream(207, ['Content-Type', XML_TYPE, ...headers])
     exchange.write(`${XML_DECLARATION}<D:multistatus xmlns:D="DAV:">\n`)
   }
 

@@ -53,6 +53,21 @@ test('allprop, propname and named properties say what the resource has', async (
   assert.deepEqual(included['404'], ['none'])
 })
 
+test('the list of volumes has those that are known, and says which are missing', async () => {
+  await using dav = await startTestDav()
+  const { volumes } = dav.fixture
+  const all = await dav.ask('PROPFIND', '/', DEPTH('1'))
+  assert.deepEqual(Object.keys(propertiesOf(all)), ['/dav/', '/dav/docs/', '/dav/other/'])
+  assert.equal(all.headers.get('x-shoal-missing'), null)
+  const known = (await volumes.list()).filter(({ name }) => name === 'other')
+  Object.assign(volumes, { listKnown: async () => ({ volumes: known, missing: 'strong' }) })
+  const some = await dav.ask('PROPFIND', '/', DEPTH('1'))
+  assert.deepEqual(Object.keys(propertiesOf(some)), ['/dav/', '/dav/other/'])
+  const page = await dav.ask('GET', '/')
+  assert.ok(page.text.includes('other/') && !page.text.includes('docs/'))
+  for (const answer of [some, page]) assert.equal(answer.headers.get('x-shoal-missing'), 'strong')
+})
+
 test('a quota tells what is left of it', async () => {
   await using dav = await setUp()
   await dav.fixture.volumes.update('docs', { quotaBytes: 100 }, caller)

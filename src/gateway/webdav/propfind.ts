@@ -7,6 +7,7 @@ import { type DavRequest, readGuard } from './dav-request.ts'
 import { type EntryTarget, formatHref } from './dav-target.ts'
 import { DEAD_PROPERTIES_XATTR, decodeDeadProperties } from './dead-properties.ts'
 import { HideShadowed } from './hide-shadowed.ts'
+import { knownVolumes } from './known-volumes.ts'
 import type { PropertyFacts, Resource } from './live-properties.ts'
 import { LockIndex } from './lock-index.ts'
 import { Multistatus } from './multistatus.ts'
@@ -29,22 +30,23 @@ export async function propfind(request: DavRequest): Promise<void> {
   const facts = { nowMs: request.services.clock.nowMs(), quota: undefined, hrefOf: () => '' }
   const top = target.kind === 'top' ? { ...above, href: '/', name: '' } : { ...above, href: '/dav/', name: 'dav' }
   const responses = [propertyResponse(top, asked, facts)]
+  let headers: readonly string[] = []
   if (depth === '1') {
     if (target.kind === 'top') responses.push(propertyResponse({ ...above, href: '/dav/', name: 'dav' }, asked, facts))
-    else for (const resource of await listVolumes(request)) responses.push(propertyResponse(resource, asked, facts))
+    else {
+      const known = await knownVolumes(request.services)
+      headers = known.headers
+      for (const name of known.names) responses.push(propertyResponse(await topOf(request, name), asked, facts))
+    }
   }
-  const answer = new Multistatus(exchange)
+  const answer = new Multistatus(exchange, headers)
   await answer.write(responses)
   answer.end()
 }
 
-async function listVolumes({ services }: DavRequest): Promise<Resource[]> {
-  const resources: Resource[] = []
-  for (const { name } of await services.volumes.list()) {
-    const attributes = await (await services.volumes.open(name)).stat([])
-    resources.push({ href: formatHref(name, [], true), name, isCollection: true, attributes, dead: [], locks: [] })
-  }
-  return resources
+async function topOf({ services }: DavRequest, name: string): Promise<Resource> {
+  const attributes = await (await services.volumes.open(name)).stat([])
+  return { href: formatHref(name, [], true), name, isCollection: true, attributes, dead: [], locks: [] }
 }
 
 interface Asked {
