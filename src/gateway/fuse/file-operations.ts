@@ -29,6 +29,8 @@ type FileOperations = Pick<
 export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
   const { volume, caller: by, table } = mounted
   let lastHandle = 0
+  /** Handles that can't write: closing one of their descriptors stores nothing that others have written. */
+  const readers = new Set<number>()
   const opened = (node: MountedNode, attributes: Attributes, reader?: LocalFile): OpenReply => {
     const passed = mounted.passed.of(node)
     // The kernel reads all of its handles by itself, or none.
@@ -63,7 +65,9 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       await mounted.tellAttributes(node, attributes)
       if (!isRead) return opened(node, attributes)
       const reader = await mounted.reader(node)
-      return opened(node, reader.attributes, reader)
+      const reply = opened(node, reader.attributes, reader)
+      readers.add(reply.handle)
+      return reply
     },
     create: async ({ name, flags, ...asked }, caller) => {
       checkLength(name)
@@ -138,13 +142,14 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         return copy.length
       })()
     },
-    flush: (_, { nodeId }) => {
+    flush: ({ handle }, { nodeId }) => {
       const node = table.get(nodeId)
-      return mounted.isClean(node) ? undefined : mounted.publish(node)
+      return readers.has(handle) || mounted.isClean(node) ? undefined : mounted.publish(node)
     },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
-    release: (_, { nodeId }) => {
+    release: ({ handle }, { nodeId }) => {
       const node = table.get(nodeId)
+      readers.delete(handle)
       node.opens -= 1
       return node.opens === 0 ? mounted.closed(node) : undefined
     },

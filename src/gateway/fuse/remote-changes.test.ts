@@ -48,6 +48,7 @@ function at(nodeId: number): Caller {
   return { nodeId, uid: 0, gid: 0, pid: 1, signal: new AbortController().signal }
 }
 
+const O_RDWR = 2
 const whole = { offset: 0, length: 0 }
 const ofRoot: Notification = { kind: 'inode', nodeId: 1, data: whole }
 
@@ -201,7 +202,7 @@ test('what is appended goes to the end of the file where others have moved that,
   state.notify = async (notification) => told.push(notification)
   await volume.writeFile(['f'], Buffer.from('one'), by)
   const f = await look('f')
-  await fs.open({ flags: 0, killPrivileges: false }, at(f))
+  await fs.open({ flags: O_RDWR, killPrivileges: false }, at(f))
   const append = async (text: string, offset: number): Promise<void> => {
     const request = { handle: 1, offset, fromCache: false, isAppend: true, killPrivileges: false }
     assert.equal(await fs.write({ ...request, data: Buffer.from(text) }, at(f)), text.length)
@@ -222,6 +223,29 @@ test('what is appended goes to the end of the file where others have moved that,
   await append('!', 18)
   assert.deepEqual(told, [{ kind: 'inode', nodeId: f, data: whole }])
   assert.equal(await stored(), 'one!')
+})
+
+test('what is being written is stored when a descriptor of who writes is closed, not of who reads', async () => {
+  const { fs, look, volume } = await world()
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const f = await look('f')
+  const open = async (flags: number) => ((await fs.open({ flags, killPrivileges: false }, at(f))) as OpenReply).handle
+  const [writer, reader] = [await open(O_RDWR), await open(0)]
+  const close = async (handle: number): Promise<string> => {
+    await fs.flush({ handle, lockOwner: 0n }, at(f))
+    return (await readAll(await volume.openFile(['f']))).toString()
+  }
+  const versions = async () => (await volume.stat(['f']))?.version
+  const before = await versions()
+  const request = { handle: writer, offset: 0, fromCache: false, isAppend: false, killPrivileges: false }
+  await fs.write({ ...request, data: Buffer.from('two') }, at(f))
+  assert.equal(await close(reader), 'one')
+  assert.equal(await versions(), before)
+  assert.equal(await close(writer), 'two')
+  const after = await versions()
+  // The writer's descriptor in a child of it.
+  assert.equal(await close(writer), 'two')
+  assert.equal(await versions(), after)
 })
 
 test('who opens a file that others have changed is not shown what the kernel had of it', async () => {
