@@ -1,6 +1,6 @@
-// npm run bench eventual-peers -- [--share HOW] [--rounds N] [--bytes N] [--rest] [PEERS …]: what peers cost a node that takes writes of an eventual volume, and with
-// --rest what nodes say to each other at rest. Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over REST to
-// one node. HOW the processor is shared: `nice` (unless told): peers give way, as if they had cores of their own; `equal`: all have the same priority;
+// npm run bench eventual-peers -- [--share HOW] [--at-once N,…] [--rounds N] [--bytes N] [--rest] [PEERS …]: what peers cost a node that takes writes of an eventual
+// volume, and with --rest what nodes say to each other at rest. Real processes on loopback; for each number of peers (0, 2 and 6 unless told) small writes over
+// REST to one node. Where a number is smaller than the one before, the others are stopped: `0 2 0 2` measures both with as much on the disk. HOW the processor is shared: `nice` (unless told): peers give way, as if they had cores of their own; `equal`: all have the same priority;
 // `apart`: the node and its client have the first core, also when the node is alone, and the peers have the second.
 
 import { execFileSync } from 'node:child_process'
@@ -17,6 +17,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '2' },
     rest: { type: 'boolean', default: false },
     bytes: { type: 'string', default: '100' },
+    'at-once': { type: 'string', default: '1,16' },
   },
   allowPositionals: true,
 })
@@ -41,11 +42,13 @@ for (let at = 0; at <= Math.max(...PEERS); at += 1) ports.push(await freePort())
 const cluster = await EventualNodes.found({
   placeOf: (at) => ({ host: '127.0.0.1', port: ports[at] as number, through: at === 0 ? through.node : through.peer }),
 })
+let running = 1
+let series = 0
 try {
   await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
   for (const peers of PEERS) {
-    if (cluster.nodes.length <= peers) await cluster.grow(peers + 1 - cluster.nodes.length)
-    for (const connections of [1, 16]) {
+    await have(peers)
+    for (const connections of values['at-once'].split(',').map(Number)) {
       if (peers > 0) await untilQuiet()
       await writes(peers, connections)
     }
@@ -55,10 +58,26 @@ try {
   await cluster.stop()
 }
 
+/** Starts and stops nodes until the first one has so many peers. */
+async function have(peers: number): Promise<void> {
+  for (let at = running; at > peers + 1; at -= 1) await cluster.nodes[at - 1]?.stop()
+  for (let at = running; at < Math.min(peers + 1, cluster.nodes.length); at += 1) await cluster.start(at)
+  if (cluster.nodes.length <= peers) await cluster.grow(peers + 1 - cluster.nodes.length)
+  const isGone = running > peers + 1
+  running = peers + 1
+  // By then those who have left are known to have.
+  if (isGone) await delay(QUIET_MS)
+}
+
+function up(): (typeof cluster.nodes)[0][] {
+  return cluster.nodes.slice(0, running)
+}
+
 async function writes(peers: number, connections: number): Promise<void> {
   const rates: number[] = []
   const costs: number[] = []
   const totals: number[] = []
+  series += 1
   for (let round = 0; round < ROUNDS; round += 1) {
     const [beforeMs, before] = [cpuMs(0), await writesOf(0)]
     const allBeforeMs = cpuOfAllMs()
@@ -66,7 +85,7 @@ async function writes(peers: number, connections: number): Promise<void> {
       await measureHttpLoad({
         port: cluster.nodes[0]?.port ?? 0,
         method: 'PUT',
-        path: `/api/v1/volumes/shared/files/of-${peers}-${connections}-${round}/`,
+        path: `/api/v1/volumes/shared/files/of-${series}-${round}/`,
         paths: 1_000_000,
         connections,
         warmUpMs: 500,
@@ -99,7 +118,7 @@ async function untilCaughtUp(peers: number): Promise<void> {
 }
 
 function cpuOfAllMs(): number {
-  return [...cluster.nodes.keys()].reduce((sum, at) => sum + cpuMs(at), 0)
+  return [...up().keys()].reduce((sum, at) => sum + cpuMs(at), 0)
 }
 
 /** Of all threads of a node's process, user and system together (proc(5): fields 14 and 15, in ticks of 10 ms). */
@@ -135,9 +154,9 @@ async function untilQuiet(): Promise<void> {
 async function isQuiet(): Promise<boolean> {
   const status = async (at: number) =>
     ((await (await cluster.call(at, '/status')).json()) as { eventual: { rumours: number } }).eventual.rumours
-  const waiting = await Promise.all(cluster.nodes.map((_, at) => status(at)))
+  const waiting = await Promise.all(up().map((_, at) => status(at)))
   const counts = await Promise.all(
-    cluster.nodes.map(
+    up().map(
       async (_, at) => ((await (await cluster.call(at, '/volumes/shared')).json()) as { usage: { files: number } }).usage.files,
     ),
   )
@@ -146,7 +165,7 @@ async function isQuiet(): Promise<boolean> {
 
 function trafficOf(): Promise<number[]> {
   return Promise.all(
-    cluster.nodes.map(async ({ origin }) => {
+    up().map(async ({ origin }) => {
       const text = await (await fetch(`${origin}/metrics`, { headers: { authorization: AUTHORIZATION } })).text()
       return [...text.matchAll(TRAFFIC)].reduce((sum, [, value]) => sum + Number(value), 0)
     }),
