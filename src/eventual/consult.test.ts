@@ -18,9 +18,11 @@ async function three() {
   const replicas = await Promise.all(LETTERS.map((id) => openReplica({ id, clock })))
   for (const replica of replicas) for (const letter of LETTERS) await replica.admit(nodeId(letter))
   const down = new Set<string>()
+  const silent = new Set<string>()
   const peers: Peers = {
     running: () => [],
     async call(to, message: Message) {
+      if (silent.has(to)) return new Promise(() => undefined)
       if (down.has(to)) throw new ShoalError('TIMEOUT', 'No answer came')
       return answerMessage(
         replicas.find(({ node }) => node === to)!,
@@ -29,7 +31,7 @@ async function three() {
     },
   }
   const names = replicas.map((replica) => new EventualNamespace(replica, 'docs'))
-  return { replicas, down, peers, names, clock }
+  return { replicas, down, silent, peers, names, clock }
 }
 
 test('a reading by a majority sees what any of it has, and tells the others', async () => {
@@ -42,6 +44,14 @@ test('a reading by a majority sees what any of it has, and tells the others', as
   assert.deepEqual(versions.map(textOf), ['of a', 'of b'])
   assert.equal(textOf((await names[1]!.stat('x'))?.version), 'of a')
   assert.equal(await names[2]!.stat('x'), undefined)
+})
+
+test('who is silent holds up no reading for which others are enough', { timeout: 5_000 }, async () => {
+  const { replicas, silent, peers, names } = await three()
+  await names[1]!.put('x', valueOf('of b'))
+  silent.add(nodeId('c'))
+  const { versions } = await consult(replicas[0]!, PLACE, { peers, need: 'quorum' })
+  assert.deepEqual(versions.map(textOf), ['of b'])
 })
 
 test('a reading by all, or by a majority that cannot be had, is refused and says how many answered', async () => {

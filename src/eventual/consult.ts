@@ -12,7 +12,7 @@ export interface ConsultOptions {
   readonly signal?: AbortSignal | undefined
 }
 
-/** What a place has according to more members than this one: asks them all at once, and takes in what they say, as they take in what this one
+/** What a place has according to more members than this one: asks them all at once, until so many have answered, and takes in what they say, as they take in what this one
  *  has. So with `quorum` whatever a majority of members has acknowledged before, reading or writing so, is seen. It doesn't make changes
  *  of several nodes take effect in one order: two may still conflict.
  *  @throws UNAVAILABLE when too few answer, with how many did */
@@ -21,8 +21,8 @@ export async function consult(replica: Replica, place: Place, { peers, need, sig
   const needed = need === 'all' ? members.length : Math.floor(members.length / 2) + 1
   const request = await requestFor(replica, place)
   const others = members.filter((id) => id !== replica.node)
-  const heard = await Promise.all(others.map((id) => ask(replica, id, { request, peers, signal })))
-  const answered = 1 + heard.filter(Boolean).length
+  const asked = others.map((id) => ask(replica, id, { request, peers, signal }))
+  const answered = 1 + (await countUntil(asked, needed - 1))
   if (answered < needed) {
     throw new ShoalError(
       'UNAVAILABLE',
@@ -33,6 +33,18 @@ export async function consult(replica: Replica, place: Place, { peers, need, sig
     )
   }
   return replica.store.read((snapshot) => replica.table.read(snapshot, place))
+}
+
+/** How many of them are true, as soon as so many are, or once all are known: who is silent is not waited for then. */
+async function countUntil(answers: readonly Promise<boolean>[], needed: number): Promise<number> {
+  let count = 0
+  const enough = Promise.withResolvers<void>()
+  const each = answers.map(async (answer) => {
+    if (await answer) count += 1
+    if (count >= needed) enough.resolve()
+  })
+  await Promise.race([enough.promise, Promise.all(each)])
+  return count
 }
 
 async function requestFor(replica: Replica, place: Place): Promise<Message> {
