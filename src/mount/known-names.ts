@@ -54,7 +54,7 @@ export class KnownNames {
   put(path: string, attributes: Attributes): void {
     this.#entries.delete(path)
     if (attributes.type === 'directory') this.#noteXattrs(path, attributes.hasXattrs !== false)
-    if (attributes.type === 'file' && attributes.links > 1) return
+    if (attributes.type !== 'directory' && attributes.links > 1) return
     this.#entries.set(path, { attributes, round: this.#round })
     while (this.#entries.size > ENTRIES_MAX) {
       const { value, done } = this.#oldest.next()

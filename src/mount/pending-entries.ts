@@ -83,6 +83,12 @@ export class PendingEntries {
     folder.links += links
   }
 
+  /** The times of a directory were set: what was changed in it before doesn't show in them any more. */
+  timesSet(folder: string): void {
+    const there = this.#folders.get(folder)
+    if (there !== undefined) there.changedNs = 0n
+  }
+
   #folder(path: string): Folder {
     const name = parentOf(path)
     let folder = this.#folders.get(name)

@@ -197,6 +197,7 @@ export class PendingTree {
     const isFile = node.attributes.type === 'file'
     const unit = isFile ? this.#fileUnit(change.path, node, facts) : this.#attributesUnit(change.path, node, facts)
     unit.changes = { ...unit.changes, ...change.changes }
+    if (!isFile && change.changes.mtimeNs !== undefined) this.#entries.timesSet(change.path)
     node.attributes = { ...node.attributes, ...change.changes, ctimeNs: change.timeNs }
   }
 

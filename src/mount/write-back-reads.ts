@@ -219,7 +219,7 @@ export class WriteBackReads {
 
   /** What is pending of a file under another of its names is sent before it is looked at under this one. Whether there was something. */
   async #otherNames({ inode, links, type }: Attributes): Promise<boolean> {
-    if (type !== 'file' || links < 2) return false
+    if (type === 'directory' || links < 2) return false
     const { tree, uploader } = this.#options
     const units = [...tree.units].filter(({ node, replaces }) => node.base?.inode === inode || replaces?.base?.inode === inode)
     await uploader.settled(units)

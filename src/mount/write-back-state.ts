@@ -142,8 +142,13 @@ export class WriteBackState {
   #withPending(path: string, directory: Attributes): Attributes {
     const change = this.#options.tree.changeOf(path)
     if (change === undefined) return directory
-    const mtimeNs = change.changedNs > directory.mtimeNs ? change.changedNs : directory.mtimeNs
-    return { ...directory, links: Math.max(2, directory.links + change.links), mtimeNs }
+    const links = Math.max(2, directory.links + change.links)
+    return {
+      ...directory,
+      links,
+      mtimeNs: later(change.changedNs, directory.mtimeNs),
+      ctimeNs: later(change.changedNs, directory.ctimeNs),
+    }
   }
 
   /** To be begun before the cluster is asked for what lies at `path`, or in it. */
@@ -171,4 +176,8 @@ export class WriteBackState {
       }
     }
   }
+}
+
+function later(one: bigint, other: bigint): bigint {
+  return one > other ? one : other
 }

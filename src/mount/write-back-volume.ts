@@ -364,8 +364,10 @@ export class WriteBackVolume implements MountableVolume {
       // It may be with such a change that programs of several machines keep each other out.
       known.doubt()
       for (const path of paths) {
-        known.changed(formatPath(path))
-        state.touch(formatPath(path))
+        const text = formatPath(path)
+        known.changed(text)
+        known.forget(parentOf(text))
+        state.touch(text)
       }
     }
   }
