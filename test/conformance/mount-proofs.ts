@@ -93,7 +93,7 @@ export const MOUNT_PROOFS: readonly MountProof[] = [
     script: `
       mkdir "$T/in" "$T/out"; git -C "$REPOSITORY" archive HEAD | tar -xf - -C "$T/in"; find "$T/in" -type f | wc -l
       tar -C "$T/in" -cf - . | tar -xf -; diff -r "$T/in" .; tar -cf - . | tar -xf - -C "$T/out"; diff -r "$T/in" "$T/out"
-      mkdir copy; rsync -a "$T/in/" copy/; diff -r "$T/in" copy; [ -z "$(rsync -ain --checksum "$T/in/" copy/ | grep -v '^\\.d')" ]
+      mkdir copy; rsync -a "$T/in/" copy/; diff -r "$T/in" copy; [ -z "$(rsync -ain --checksum "$T/in/" copy/)" ]
       rm -r copy; rsync -a "$T/in/" copy/; rsync -a copy/ "$T/out2/"; diff -r "$T/in" "$T/out2"`,
   },
   {

@@ -5,13 +5,16 @@ import { nodeClock } from '../../src/platform/node-clock.ts'
 import type { MountedNode } from '../support/mounted-node.ts'
 import type { MountProof } from './mount-proofs.ts'
 
-const ROUNDS = 8
-const ROUND_MS = 2_000
+const ROUNDS = Number(process.env['SHOAL_ROUNDS'] ?? 8)
+/** How long it writes before it is killed: of each round something else, up to this. */
+const ROUND_MS_MAX = 2_000
+const STEP_MS = 737
 const FIRST_ROW_MS_MAX = 60_000
 /** With which it is to be mounted. */
 export const LEASE_MS = 1_000
 /** How often the node looks for sessions that are over, and a little. */
 const LOOK_MS = 2_000
+const FIRST_LOOK_MS = 100
 const WRITER = `
 import os, sqlite3, sys
 os.chdir(sys.argv[1])
@@ -39,8 +42,9 @@ export async function sqliteKills(mounted: MountedNode): Promise<string | undefi
     writer.stdout.on('data', (piece: Buffer) => {
       printed += piece.toString()
     })
-    for (let waited = 0; printed === '' && waited < FIRST_ROW_MS_MAX; waited += LOOK_MS) await nodeClock.sleep(LOOK_MS)
-    await nodeClock.sleep(ROUND_MS)
+    for (let waited = 0; printed === '' && waited < FIRST_ROW_MS_MAX; waited += FIRST_LOOK_MS)
+      await nodeClock.sleep(FIRST_LOOK_MS)
+    await nodeClock.sleep((round * STEP_MS) % ROUND_MS_MAX)
     if (writer.exitCode !== null) return `The writer ended by itself in round ${round}: ${writer.exitCode}`
     if (round % 2 === 0) await mounted.kill()
     writer.kill('SIGKILL')
