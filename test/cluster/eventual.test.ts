@@ -133,7 +133,11 @@ test('a list of volumes does not wait for a leader that has gone silent: it says
       assert.deepEqual([listed.volumes.map(({ name }) => name), listed.missing], [['shared'], 'strong'])
       assert.ok(tookMs < mostMs, `after ${Math.round(tookMs)} ms`)
     }
-    for (const [method, path] of [['PROPFIND', '/dav/'], ['GET', '/dav/'], ['PROPFIND', '/']] as const) {
+    for (const [method, path] of [
+      ['PROPFIND', '/dav/'],
+      ['GET', '/dav/'],
+      ['PROPFIND', '/'],
+    ] as const) {
       const beganMs = performance.now()
       const body = method === 'GET' ? null : '<propfind xmlns="DAV:"><allprop/></propfind>'
       const headers = { authorization: AUTHORIZATION, depth: '1' }
