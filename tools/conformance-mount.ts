@@ -99,7 +99,8 @@ async function see(proof: MountProof): Promise<string | undefined> {
 }
 
 function mountAt(volume: string, state: string): MountedNode {
-  const flags = ['--allow-other', '--write-mode', values['write-mode'], '--lock-lease', `${LEASE_MS}ms`]
+  const lease = volume === SQLITE_KILLS.name ? ['--lock-lease', `${LEASE_MS}ms`] : []
+  const flags = ['--allow-other', '--write-mode', values['write-mode'], ...lease]
   return new MountedNode({ endpoint: node.origin, volume, state, flags })
 }
 

@@ -77,7 +77,7 @@ export const MOUNT_PROOFS: readonly MountProof[] = [
     script: `
       git clone -q "file://$REPOSITORY" clone; cd clone; head=$(git rev-parse HEAD)
       git checkout -q HEAD~50; git status --porcelain; git checkout -q "$head"; git fsck --full --strict; git gc -q; git fsck --full
-      [ -z "$(git status --porcelain)" ]; git diff --stat HEAD; echo more >> README.md; git commit -qam more; git log --oneline | head -1`,
+      [ -z "$(git status --porcelain)" ]; git diff --stat HEAD; echo more >> README.md; git commit -qam more; git log --oneline -1`,
   },
   {
     name: 'make',
