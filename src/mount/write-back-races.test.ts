@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nodeClock } from '#platform/node-clock.ts'
 import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
 
 test('what the cluster gets while a change of it is looked at is changed as what it is by then', async (t) => {
@@ -32,4 +33,44 @@ test('what the cluster gets while a change of it is looked at is changed as what
   const again = await bench.mount()
   await settled(again)
   assert.deepEqual([await bench.names(), await bench.stored('target')], [['target'], 'old contents'])
+})
+
+test('who waits until the cluster has a file goes on when the file is removed before it is sent', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await volume.makeDirectory(['d'], { caller })
+  const held = Promise.withResolvers<void>()
+  const ask = bench.cluster.ask.bind(bench.cluster)
+  bench.cluster.ask = async (call) => {
+    await held.promise
+    return ask(call)
+  }
+  const made = volume.sync(['d'])
+  await nodeClock.sleep(10)
+  // It isn't sent before the directory is there.
+  await create(mount, 'd/temporary', 'x')
+  const waits = [volume.sync(['d', 'temporary']), volume.drain()]
+  await volume.remove(['d', 'temporary'], { caller })
+  held.resolve()
+  await Promise.all([made, ...waits])
+  assert.deepEqual(await bench.names(), ['d'])
+})
+
+test('a name that a file has left is free, also if the directory was listed before the cluster knew', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await volume.makeDirectory(['d'], { caller })
+  for (const [name, act] of [
+    ['renamed', () => volume.rename(['d', 'renamed'], ['d', 'other'], { caller })],
+    ['removed', () => volume.remove(['d', 'removed'], { caller })],
+  ] as const) {
+    await create(mount, `d/${name}`, 'x')
+    await settled(mount)
+    await act()
+    await volume.list(['d'])
+    await settled(mount)
+    assert.equal(await volume.stat(['d', name]), undefined)
+  }
 })

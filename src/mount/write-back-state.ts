@@ -82,9 +82,10 @@ export class WriteBackState {
     journal.settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
     for (const entry of entries) {
       this.touch(entry.path, entry)
-      if (entry.node !== undefined) this.#settled(entry.path, entry.node, isLost)
+      // A listing may have told what the cluster had there still.
+      if (entry.node === undefined) known.forget(entry.path)
+      else this.#settled(entry.path, entry.node, isLost)
     }
-    if (unit.kind === 'remove') known.forget(unit.path)
     // The directories' times and links have changed with it.
     for (const path of unit.to === undefined ? [unit.path] : [unit.path, unit.to]) known.forget(parentOf(path))
     if (isLost) onLost(node.inode)
