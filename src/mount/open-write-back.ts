@@ -77,7 +77,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   const { journal, pending } = await openJournal(options)
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
-  const tree = new PendingTree()
+  const tree = new PendingTree((unit) => uploader.withdrawn(unit))
   const known = new KnownNames()
   const state = new WriteBackState({ ...options, journal, tree, known })
   const readJournal = (place: Parameters<Journal['read']>[0], length: number): Buffer => journal.read(place, length)

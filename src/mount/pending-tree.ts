@@ -4,7 +4,16 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { ContentLayer, type JournalPlace } from './content-layer.ts'
 import type { JournalChange } from './journal-record.ts'
 import { type FolderChange, PendingEntries } from './pending-entries.ts'
-import { dueMs, parentOf, waitFor, type PendingEntry, type PendingNode, type PendingUnit, type UnitKind } from './pending-unit.ts'
+import {
+  dueMs,
+  isOpen,
+  parentOf,
+  waitFor,
+  type PendingEntry,
+  type PendingNode,
+  type PendingUnit,
+  type UnitKind,
+} from './pending-unit.ts'
 
 export interface ChangeFacts {
   readonly number: number
@@ -23,7 +32,13 @@ export class PendingTree {
   readonly #entries = new PendingEntries()
   readonly #ready = new Set<PendingUnit>()
   readonly #units = new Set<PendingUnit>()
+  readonly #onWithdrawn: (unit: PendingUnit) => void
   #lastId = 0
+
+  /** `onWithdrawn` hears of units that aren't sent, since what they made or wrote is removed again. */
+  constructor(onWithdrawn: (unit: PendingUnit) => void = () => undefined) {
+    this.#onWithdrawn = onWithdrawn
+  }
 
   /** Units that aren't done. */
   get size(): number {
@@ -364,6 +379,7 @@ export class PendingTree {
     unit.node.pending -= 1
     for (const other of unit.after) other.before.delete(unit)
     if (unit.layer !== undefined) unit.node.layers.splice(unit.node.layers.indexOf(unit.layer), 1)
+    this.#onWithdrawn(unit)
   }
 
   #drop(unit: PendingUnit): PendingEntry[] {
@@ -383,11 +399,6 @@ export class PendingTree {
     if (kind === 'mkdir') this.#entries.changed(path, 0n, times)
     if (kind === 'remove' && node.attributes.type === 'directory') this.#entries.changed(path, 0n, -times)
   }
-}
-
-/** More can go with it. */
-function isOpen(unit: PendingUnit, { group }: ChangeFacts): boolean {
-  return !unit.isSent && unit.before.size === 0 && unit.group === group
 }
 
 function joined(unit: PendingUnit, { number, atMs }: ChangeFacts): PendingUnit {

@@ -85,6 +85,11 @@ export function waitFor(unit: PendingUnit, earlier: PendingUnit): void {
   earlier.before.add(unit)
 }
 
+/** More can go with it, of what was under way together when an earlier mount ended, or of what is new. */
+export function isOpen(unit: PendingUnit, { group }: { readonly group?: number | undefined }): boolean {
+  return !unit.isSent && unit.before.size === 0 && unit.group === group
+}
+
 /** From when on a unit is sent. */
 export function dueMs(unit: PendingUnit): number {
   return unit.isUrgent ? 0 : Math.min(unit.changedMs + QUIET_MS, Math.max(unit.changedMs, unit.madeMs + QUIET_MS_MAX))

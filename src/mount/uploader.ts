@@ -88,6 +88,11 @@ export class Uploader {
     await Promise.all(waits)
   }
 
+  /** It isn't sent any more: what was waited for is gone. */
+  withdrawn(unit: PendingUnit): void {
+    for (const { resolve } of this.#take(unit)) resolve()
+  }
+
   async #run(): Promise<void> {
     const { tree, clock } = this.#options
     while (!this.#stop.signal.aborted) {
