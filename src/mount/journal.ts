@@ -44,6 +44,8 @@ interface Segment {
   readonly open: Set<number>
   readers: number
   isRemoved: boolean
+  /** Something in it may not survive a power failure. */
+  isDirty: boolean
 }
 
 interface Scanned {
@@ -63,7 +65,6 @@ export class Journal {
   readonly #unwritten: JournalSettled[] = []
   #lastNumber = 0
   #lastInode: number
-  #isDirty = false
 
   private constructor(options: JournalOptions, { lock, firstInode }: { readonly lock: AppendFile; readonly firstInode: number }) {
     this.#options = options
@@ -144,9 +145,10 @@ export class Journal {
     this.#write(encodeRecord(record), new Uint8Array(0))
   }
 
-  read({ segment: id, position }: JournalPlace, length: number): Buffer {
+  /** Into `target`, where one is given. */
+  read({ segment: id, position }: JournalPlace, length: number, target?: Buffer): Buffer {
     const segment = this.#segments.find((one) => one.id === id)
-    const bytes = Buffer.allocUnsafe(length)
+    const bytes = target?.subarray(0, length) ?? Buffer.allocUnsafe(length)
     if (segment === undefined || segment.file.read(bytes, position) < length)
       throw new ShoalError('CORRUPT', `The journal in "${this.#options.folder}" has lost bytes that were written to it`)
     return bytes
@@ -155,15 +157,19 @@ export class Journal {
   /** Makes what was appended survive a power failure. @throws NO_SPACE, STORAGE_FAILED */
   async sync(): Promise<void> {
     this.#writeSettled()
-    if (!this.#isDirty) return
-    this.#isDirty = false
-    const last = this.#segments.at(-1)
-    if (last === undefined) return
-    last.readers += 1
+    await Promise.all(this.#segments.filter(({ isDirty }) => isDirty).map((segment) => this.#flush(segment)))
+  }
+
+  async #flush(segment: Segment): Promise<void> {
+    segment.isDirty = false
+    segment.readers += 1
     try {
-      await last.file.datasync()
+      await segment.file.datasync()
+    } catch (error) {
+      segment.isDirty = true
+      throw storageError(error, 'flush the journal')
     } finally {
-      this.#release(last)
+      this.#release(segment)
     }
   }
 
@@ -183,9 +189,9 @@ export class Journal {
     const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
     prefix.writeUInt32LE(header.length, 0)
     prefix.writeUInt32LE(bytes.length, 4)
-    prefix.writeUInt32LE(checksumOf([header, bytes]), 8)
+    prefix.writeUInt32LE(checksumOf(bytes.length === 0 ? [header] : [header, bytes]), 8)
     const start = storing('write to the journal', () => segment.file.append([prefix, header, bytes]))
-    this.#isDirty = true
+    segment.isDirty = true
     return { segment, position: start + PREFIX_BYTES + header.length }
   }
 
@@ -198,7 +204,7 @@ export class Journal {
     return storing('make a segment of the journal', () => {
       const file = files.open(path)
       file.append([Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume })}\n`)])
-      const segment = { id, path, file, open: new Set<number>(), readers: 0, isRemoved: false }
+      const segment = { id, path, file, open: new Set<number>(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
       return segment
     })
@@ -228,7 +234,15 @@ export class Journal {
     for (const [index, name] of names.entries()) {
       const path = `${folder}/${name}`
       const file = storing('open the journal', () => files.open(path))
-      this.#segments.push({ id: Number.parseInt(name, 10), path, file, open: new Set(), readers: 0, isRemoved: false })
+      this.#segments.push({
+        id: Number.parseInt(name, 10),
+        path,
+        file,
+        open: new Set(),
+        readers: 0,
+        isRemoved: false,
+        isDirty: true,
+      })
       this.#scan(this.#segments.at(-1) as Segment, { isLast: index === names.length - 1, into: scanned })
     }
     const settled = new Set(scanned.settled.flatMap(({ numbers }) => numbers))
