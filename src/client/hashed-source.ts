@@ -4,7 +4,7 @@ import { ShoalError } from '#foundation/errors.ts'
 /** Bytes that can be read again, as retries and resumed uploads need them. */
 export interface ByteSource {
   readonly sizeBytes: number
-  /** The bytes of `[offset, offset + length)`, from the start at every call. */
+  /** The bytes of `[offset, offset + length)`, from the start at every call. Each piece is good until the next but one is asked for. */
   read(offset: number, length: number): AsyncIterable<Uint8Array>
 }
 

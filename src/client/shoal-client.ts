@@ -17,7 +17,7 @@ import { TrackerCalls } from './tracker-calls.ts'
 import { parseJson, Transport } from './transport.ts'
 import type { Call, TransportOptions } from './transport.ts'
 import { uploadCalls } from './upload-calls.ts'
-import { uploadInParts, type UploadSettings, type WriteSettings } from './upload.ts'
+import { uploadInParts, type UploadCalls, type UploadSettings, type WriteSettings } from './upload.ts'
 import { WholeFileCalls } from './whole-file-calls.ts'
 import type {
   AttributeSettings,
@@ -220,11 +220,7 @@ export class ShoalClient {
   async writeFile(volume: string, path: string, source: ByteSource, settings: UploadSettings = {}): Promise<RemoteEntry> {
     if (source.sizeBytes > SESSION_THRESHOLD_BYTES || settings.resumeId !== undefined) {
       try {
-        return await uploadInParts(
-          uploadCalls((call) => this.#json(call), volume, path),
-          source,
-          settings,
-        )
+        return await uploadInParts(this.uploadTo(volume, path), source, settings)
       } catch (error) {
         // An eventual volume has no sessions, and takes files of any length in one call.
         if (!isShoalError(error, 'UNSUPPORTED')) throw error
@@ -240,6 +236,10 @@ export class ShoalClient {
     })
     checkStored({ what: `"${path}"`, sent: body.digest(), stored: entry.sha256 })
     return entry
+  }
+
+  uploadTo(volume: string, path: string): UploadCalls {
+    return uploadCalls((call) => this.#json(call), volume, path)
   }
 
   /** Writes at most 64 MiB at an offset of an existing file. */

@@ -1,3 +1,5 @@
+import { ShoalError } from '#foundation/errors.ts'
+
 /** Where bytes lie in the journal. */
 export interface JournalPlace {
   readonly segment: number
@@ -140,4 +142,9 @@ export function contentPieces(
 function cut(run: JournalRun, { offset, end }: Span): JournalRun {
   const { segment, position } = run.place
   return { offset, length: end - offset, place: { segment, position: position + offset - run.offset } }
+}
+
+/** What the cluster would refuse can't be taken back once it was answered. @throws TOO_LARGE */
+export function checkEnd(end: number): void {
+  if (end > Number.MAX_SAFE_INTEGER) throw new ShoalError('TOO_LARGE', `A volume holds ${Number.MAX_SAFE_INTEGER} bytes at most`)
 }

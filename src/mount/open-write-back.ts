@@ -11,6 +11,7 @@ import { KnownNames } from './known-names.ts'
 import { PendingTree } from './pending-tree.ts'
 import type { Uploads } from './remote-uploads.ts'
 import type { RemoteVolume } from './remote-volume.ts'
+import type { ReadJournal } from './upload-units.ts'
 import { Uploader } from './uploader.ts'
 import { WriteBackState, type WriteBackStateOptions } from './write-back-state.ts'
 import { WriteBackVolume } from './write-back-volume.ts'
@@ -79,9 +80,9 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   const volume = new OwnVolume(remote, own)
   const tree = new PendingTree((unit) => uploader.withdrawn(unit))
   const known = new KnownNames()
-  const state = new WriteBackState({ ...options, journal, tree, known })
-  const readJournal = (place: Parameters<Journal['read']>[0], length: number): Buffer => journal.read(place, length)
-  const uploader = new Uploader({
+  const state = new WriteBackState({ ...options, journal, tree, known, onFull: () => uploader.hasten() })
+  const readJournal: ReadJournal = (place, length, target) => journal.read(place, length, target)
+  const uploader: Uploader = new Uploader({
     ...options,
     ...{ volume, tree, own, readJournal },
     onSend: (units) => journal.sending(units.map(({ numbers }) => numbers)),

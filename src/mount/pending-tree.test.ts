@@ -135,7 +135,7 @@ class Mount {
 
   take(limit: number): PendingUnit[] {
     this.#nowMs += 10
-    const units = this.tree.take(this.#nowMs, limit)
+    const units = this.tree.take(this.#nowMs, { atLeast: 1, atMost: limit })
     for (const unit of units) this.#taken.set(unit, [...unit.numbers])
     return units
   }

@@ -1,19 +1,13 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { assert } from '#foundation/assert.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges } from '#volume/volume.ts'
 import { ContentLayer, type JournalPlace } from './content-layer.ts'
 import type { JournalChange } from './journal-record.ts'
 import { type FolderChange, PendingEntries } from './pending-entries.ts'
-import {
-  dueMs,
-  isOpen,
-  parentOf,
-  waitFor,
-  type PendingEntry,
-  type PendingNode,
-  type PendingUnit,
-  type UnitKind,
-} from './pending-unit.ts'
+import { ReadyUnits } from './ready-units.ts'
+import { isAs, isOpen, joined, parentOf, waitFor } from './pending-unit.ts'
+import type { PendingEntry, PendingNode, PendingUnit, UnitKind } from './pending-unit.ts'
 
 export interface ChangeFacts {
   readonly number: number
@@ -30,7 +24,7 @@ type Change<Op extends JournalChange['op']> = Extract<JournalChange, { readonly 
  *  made anew out of the journal. */
 export class PendingTree {
   readonly #entries = new PendingEntries()
-  readonly #ready = new Set<PendingUnit>()
+  readonly #ready = new ReadyUnits()
   readonly #units = new Set<PendingUnit>()
   readonly #onWithdrawn: (unit: PendingUnit) => void
   #lastId = 0
@@ -91,6 +85,17 @@ export class PendingTree {
     return isKnown(change.path, change.base)
   }
 
+  /** Whether a file has these attributes already, and something of it is about to be sent: then its change time alone is changed, which
+   *  the cluster sets anew. */
+  retouch(path: string, changes: AttributeChanges, timeNs: bigint): boolean {
+    const node = this.#entries.get(path)?.node
+    const last = this.#entries.last(path)
+    if (node === undefined || last?.node !== node || last.kind !== 'file' || last.isSent) return false
+    if (!isAs(node, changes)) return false
+    node.attributes = { ...node.attributes, ctimeNs: timeNs }
+    return true
+  }
+
   /** Takes a change in. Numbers of changes that need nothing done any more: what was made and removed again.
    *  @throws CORRUPT for a change to a file of which nothing is known */
   apply(change: JournalChange, facts: ChangeFacts): readonly number[] {
@@ -115,24 +120,14 @@ export class PendingTree {
     }
   }
 
-  /** Units to be sent now, at most `limit`, in their order; theirs is the caller's `done` or `retry`. */
-  take(nowMs: number, limit: number): PendingUnit[] {
-    const taken: PendingUnit[] = []
-    for (const unit of this.#ready) {
-      if (taken.length >= limit) break
-      if (dueMs(unit) > nowMs) continue
-      unit.isSent = true
-      this.#ready.delete(unit)
-      taken.push(unit)
-    }
-    return taken
+  /** Units to be sent now; theirs is the caller's `done` or `retry`. */
+  take(...wanted: Parameters<ReadyUnits['take']>): PendingUnit[] {
+    return this.#ready.take(...wanted)
   }
 
   /** When the next unit is to be sent, if nothing is done until then. */
   nextMs(): number | undefined {
-    let next: number | undefined
-    for (const unit of this.#ready) next = Math.min(next ?? Infinity, dueMs(unit))
-    return next
+    return this.#ready.nextMs()
   }
 
   /** Has a unit, and what it waits for, sent without further ado. */
@@ -193,6 +188,7 @@ export class PendingTree {
     const node = this.#nodeOf(change)
     const unit = this.#fileUnit(change.path, node, facts)
     const layer = this.#layerOf(unit)
+    unit.isClosed = false
     if (change.op === 'truncate') layer.truncate(change.sizeBytes)
     else {
       assert(facts.place !== undefined, 'Written bytes lie in the journal')
@@ -220,7 +216,7 @@ export class PendingTree {
     const { path } = change
     const node = this.#nodeOf(change)
     const last = this.#entries.last(path)
-    const isNeedless = last?.node === node && isOpen(last, facts) && this.#entries.unitsIn(path).size === 0
+    const isNeedless = last?.node === node && isOpen(last, facts.group) && this.#entries.unitsIn(path).size === 0
     this.#entries.changed(path, change.timeNs)
     if (isNeedless && last.isMaking) {
       this.#countLinks(last, -1)
@@ -269,7 +265,7 @@ export class PendingTree {
     last: PendingUnit,
     { node, to, facts }: { readonly node: PendingNode; readonly to: string; readonly facts: ChangeFacts },
   ): boolean {
-    if (last.node !== node || !isOpen(last, facts) || !last.isMaking) return false
+    if (last.node !== node || !isOpen(last, facts.group) || !last.isMaking || last.isBegun) return false
     if (node.attributes.type === 'directory') return false
     if (this.#entries.get(to) !== undefined) return false
     const above = this.#entries.last(parentOf(to))
@@ -292,7 +288,7 @@ export class PendingTree {
   /** What further changes of a file go with: the unit that waits already, or a new one. */
   #fileUnit(path: string, node: PendingNode, facts: ChangeFacts): PendingUnit {
     const last = this.#entries.last(path)
-    if (last?.kind === 'file' && isOpen(last, facts)) return joined(last, facts)
+    if (last?.kind === 'file' && isOpen(last, facts.group)) return joined(last, facts)
     const unit = this.#unit('file', { node, path, facts })
     this.#entries.place(path, node, unit)
     return unit
@@ -302,7 +298,7 @@ export class PendingTree {
   #attributesUnit(path: string, node: PendingNode, facts: ChangeFacts): PendingUnit {
     const last = this.#entries.last(path)
     const inside = this.#entries.unitsIn(path)
-    if (last !== undefined && isOpen(last, facts) && last.kind !== 'rename' && last.kind !== 'remove') {
+    if (last !== undefined && isOpen(last, facts.group) && last.kind !== 'rename' && last.kind !== 'remove') {
       if ([...inside].every((unit) => last.after.has(unit))) return joined(last, facts)
     }
     const unit = this.#unit('attributes', { node, path, facts, after: inside })
@@ -341,6 +337,8 @@ export class PendingTree {
         changedMs: facts.atMs,
         isUrgent: false,
         isSent: false,
+        isBegun: false,
+        isClosed: false,
         group: facts.group,
       },
       ...{ after: new Set<PendingUnit>(), before: new Set<PendingUnit>() },
@@ -399,10 +397,4 @@ export class PendingTree {
     if (kind === 'mkdir') this.#entries.changed(path, 0n, times)
     if (kind === 'remove' && node.attributes.type === 'directory') this.#entries.changed(path, 0n, -times)
   }
-}
-
-function joined(unit: PendingUnit, { number, atMs }: ChangeFacts): PendingUnit {
-  unit.numbers.push(number)
-  unit.changedMs = atMs
-  return unit
 }

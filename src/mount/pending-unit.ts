@@ -8,6 +8,11 @@ import type { ContentLayer } from './content-layer.ts'
  *  one request. */
 export const QUIET_MS = 20
 const QUIET_MS_MAX = 500
+/** Of a file that is written anew, is that long already and wasn't closed: what is sent of it too early is a version of its own, and the
+ *  rest of it is sent in pieces. */
+const LONG_BYTES = 1024 * 1024
+const OPEN_QUIET_MS = 500
+const OPEN_MS_MAX = 5_000
 
 /** A file, directory or link of which something isn't in the cluster yet. */
 export interface PendingNode {
@@ -55,6 +60,10 @@ export interface PendingUnit {
   /** Units of an earlier mount that were under way when it ended take nothing more in: the cluster may have them as they are. */
   readonly group: number | undefined
   isSent: boolean
+  /** Parts of it have been sent: it stays at its place. */
+  isBegun: boolean
+  /** Nobody has written to the file since it was closed. */
+  isClosed: boolean
   /** What has to be done before. */
   readonly after: Set<PendingUnit>
   readonly before: Set<PendingUnit>
@@ -85,12 +94,33 @@ export function waitFor(unit: PendingUnit, earlier: PendingUnit): void {
   earlier.before.add(unit)
 }
 
+/** From when on a unit is sent. */
+export function dueMs({ isUrgent, isBegun, isClosed, changedMs, madeMs, layer }: PendingUnit): number {
+  if (isUrgent) return 0
+  const isLong = !isClosed && layer?.isWhole === true && layer.sizeBytes > LONG_BYTES
+  const quietMs = changedMs + (isLong ? OPEN_QUIET_MS : QUIET_MS)
+  return isBegun ? quietMs : Math.min(quietMs, Math.max(changedMs, madeMs + (isLong ? OPEN_MS_MAX : QUIET_MS_MAX)))
+}
+
 /** More can go with it, of what was under way together when an earlier mount ended, or of what is new. */
-export function isOpen(unit: PendingUnit, { group }: { readonly group?: number | undefined }): boolean {
+export function isOpen(unit: PendingUnit, group: number | undefined): boolean {
   return !unit.isSent && unit.before.size === 0 && unit.group === group
 }
 
-/** From when on a unit is sent. */
-export function dueMs(unit: PendingUnit): number {
-  return unit.isUrgent ? 0 : Math.min(unit.changedMs + QUIET_MS, Math.max(unit.changedMs, unit.madeMs + QUIET_MS_MAX))
+/** Whether a node has these attributes already. */
+export function isAs({ attributes }: PendingNode, changes: AttributeChanges): boolean {
+  return Object.entries(changes).every(([name, value]) => value === undefined || value === attributes[name as keyof Attributes])
+}
+
+/** The unit, with one more change of the journal. */
+export function joined(unit: PendingUnit, { number, atMs }: { readonly number: number; readonly atMs: number }): PendingUnit {
+  unit.numbers.push(number)
+  unit.changedMs = atMs
+  return unit
+}
+
+/** The last unit at a path, if there is one. */
+export function last(tree: { lastAt(path: string): PendingUnit | undefined }, path: string): readonly PendingUnit[] {
+  const unit = tree.lastAt(path)
+  return unit === undefined ? [] : [unit]
 }

@@ -35,7 +35,8 @@ export function attributesOf(entry: RemoteEntry): Attributes {
     rdev: entry.rdev,
     ...(entry.hasXattrs === undefined ? {} : { hasXattrs: entry.hasXattrs }),
     version: versionOf(entry.etag),
-    sha256: entry.sha256 === undefined ? undefined : Buffer.from(entry.sha256, 'hex'),
+    // Nobody asks a mount for it, and it would lie in memory and in the journal with each entry.
+    sha256: undefined,
   }
 }
 

@@ -34,6 +34,17 @@ export interface Uploads {
   storeSmall(uploads: readonly SmallUpload[]): Promise<readonly UploadResult[]>
   /** A file of any length, in one step. @throws PRECONDITION_FAILED, NOT_FOUND (of the directory), … */
   storeFile(path: string, source: ByteSource, options: Pick<SmallUpload, 'attributes' | 'replaces'>): Promise<Attributes>
+  /** Begins a file that is sent in parts, and of which the mode alone is set. @throws what the cluster says */
+  beginFile(path: string, options: Pick<SmallUpload, 'attributes' | 'replaces'>): Promise<PartedFile>
+}
+
+/** A file that nobody sees before it is published. */
+export interface PartedFile {
+  /** Stores a part, durably, counted from 1, in the place of one that had its number. All but the last one have one length. */
+  put(number: number, source: ByteSource): Promise<void>
+  /** Makes the parts the contents of the file, in one step. @throws PRECONDITION_FAILED, NOT_FOUND (of the directory), … */
+  commit(sizeBytes: number): Promise<Attributes>
+  abort(): Promise<void>
 }
 
 /** Uploads to a node, over REST. */
@@ -80,6 +91,24 @@ export class RemoteUploads implements Uploads {
       ...(atimeNs === undefined ? {} : { atime: formatTimestamp(atimeNs) }),
     }
     return attributesOf(await this.#client.setAttributes(this.#volume, path, rest))
+  }
+
+  async beginFile(
+    path: string,
+    { attributes = {}, replaces }: Pick<SmallUpload, 'attributes' | 'replaces'>,
+  ): Promise<PartedFile> {
+    const calls = this.#client.uploadTo(this.#volume, path)
+    const { mode } = attributes
+    const settings = { parents: false, ...(mode === undefined ? {} : { mode: octal(mode) }), ...conditionsFor(replaces) }
+    const { id } = await calls.begin(settings)
+    return {
+      put: async (number, source) => {
+        const { sizeBytes } = source
+        await calls.writePart(id, { number, sizeBytes, open: () => source.read(0, sizeBytes), signal: undefined })
+      },
+      commit: async (sizeBytes) => attributesOf(await calls.commit(id, sizeBytes)),
+      abort: () => this.#client.abortUpload(this.#volume, id),
+    }
   }
 }
 

@@ -9,10 +9,12 @@ import type { SmallUpload, Uploads } from './remote-uploads.ts'
 
 /** A file up to this length goes with others. */
 export const SMALL_BYTES_MAX = 1024 * 1024
-/** Bytes of a large file that are read out of the journal, or written into the cluster, at a time. */
+/** Bytes of a large file that are written into the cluster at a time, and that are read out of the journal. */
 const STEP_BYTES = 8 * 1024 * 1024
+const READ_BYTES = 1024 * 1024
 
-export type ReadJournal = (place: JournalPlace, length: number) => Buffer
+/** Into `target` where one is given that is long enough. */
+export type ReadJournal = (place: JournalPlace, length: number, target?: Buffer) => Buffer
 
 export interface UnitTarget {
   readonly volume: MountableVolume
@@ -50,7 +52,7 @@ export async function sendUnit(unit: PendingUnit, target: UnitTarget): Promise<A
   if (!layer.isInParts) {
     const source = {
       sizeBytes: layer.sizeBytes,
-      read: (offset: number, length: number) => bytesOf(layer, { offset, length }, target.readJournal),
+      read: (offset: number, length: number) => bytesOf(contentPieces([layer], { offset, length }), target.readJournal),
     }
     const replaces = node.base === undefined ? 'absent' : entityTag(node.base)
     return target.uploads.storeFile(path.join('/'), source, { attributes: changes, replaces })
@@ -108,13 +110,20 @@ export function wholeOf(layer: ContentLayer, read: ReadJournal): Buffer {
   )
 }
 
-async function* bytesOf(
-  layer: ContentLayer,
-  { offset, length }: { readonly offset: number; readonly length: number },
-  read: ReadJournal,
-): AsyncGenerator<Buffer, void, undefined> {
-  for (let at = offset; at < offset + length; at += STEP_BYTES) {
-    for (const piece of contentPieces([layer], { offset: at, length: Math.min(STEP_BYTES, offset + length - at) }))
-      yield piece.kind === 'journal' ? read(piece.place, piece.length) : Buffer.alloc(piece.length)
+/** The bytes of pieces of which none is the cluster's. They are good until the next but one is asked for: a gigabyte of buffers that
+ *  are used once is collected for as long as it takes to send it. */
+export async function* bytesOf(pieces: readonly ContentPiece[], read: ReadJournal): AsyncGenerator<Buffer, void, undefined> {
+  let [next, last]: (Buffer | undefined)[] = []
+  for (const piece of pieces) {
+    for (let at = 0; at < piece.length; at += READ_BYTES) {
+      const length = Math.min(READ_BYTES, piece.length - at)
+      if (piece.kind !== 'journal') {
+        yield Buffer.alloc(length)
+        continue
+      }
+      if (next === undefined || next.length < length) next = Buffer.allocUnsafeSlow(length)
+      yield read({ ...piece.place, position: piece.place.position + at }, length, next)
+      ;[next, last] = [last, next]
+    }
   }
 }

@@ -3,15 +3,18 @@ import type { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.ts'
+import { EarlyParts } from './early-parts.ts'
 import type { PendingTree } from './pending-tree.ts'
 import { type PendingEntry, type PendingUnit, QUIET_MS } from './pending-unit.ts'
-import type { SmallUpload, UploadResult } from './remote-uploads.ts'
+import type { SmallUpload } from './remote-uploads.ts'
 import { asSmall, sendUnit } from './upload-units.ts'
 
 const BATCH_UNITS_MAX = 512
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 /** Batches and single units that are under way. */
 const BATCHES_MAX = 4
+/** As long as one is, the next one waits for so many units, or for the end of that one: a request costs as much as many units. */
+const WORTH_UNITS = 128
 const SINGLES_MAX = 16
 const SLEEP_MS_MAX = 500
 const FIRST_DELAY_MS = 250
@@ -39,6 +42,7 @@ interface Waiter {
 export class Uploader {
   readonly conflicts: Conflicts
   readonly #options: UploaderOptions
+  readonly #early: EarlyParts
   readonly #waiters = new Map<PendingUnit, Waiter[]>()
   readonly #failures = new Map<PendingUnit, number>()
   readonly #stop = new AbortController()
@@ -52,6 +56,7 @@ export class Uploader {
   constructor(options: UploaderOptions) {
     this.#options = options
     this.conflicts = new Conflicts(options)
+    this.#early = new EarlyParts(options)
   }
 
   /** Why the cluster doesn't take what is pending, if it doesn't. */
@@ -71,6 +76,19 @@ export class Uploader {
   /** Something has been changed. What waits for its time already is looked at before it. */
   changed(): void {
     if (this.#wakesMs > this.#options.clock.monotonicMs() + QUIET_MS) this.#wake.resolve()
+  }
+
+  /** Something was written to a file: if it gets long, it is sent from its beginning on. */
+  grown(path: string): void {
+    const unit = this.#options.tree.lastAt(path)
+    if (unit !== undefined) this.#early.grown(unit)
+  }
+
+  /** The journal is full: all of it is to be sent. */
+  hasten(): void {
+    const { tree } = this.#options
+    for (const unit of tree.units) tree.hasten(unit)
+    this.#wake.resolve()
   }
 
   /** Resolves when the cluster has these units. @throws what it says at the next try, which isn't the last */
@@ -94,16 +112,24 @@ export class Uploader {
   }
 
   async #run(): Promise<void> {
-    const { tree, clock } = this.#options
+    const { clock } = this.#options
     while (!this.#stop.signal.aborted) {
       this.#wake = Promise.withResolvers()
       this.#launch()
-      const nextMs = this.#hasRoom ? tree.nextMs() : undefined
+      this.#early.sweep()
+      const nextMs = this.#nextMs()
       // It isn't called off when something else comes first: that takes longer than to let it run out.
       const waitMs = Math.min(SLEEP_MS_MAX, Math.max(1, (nextMs ?? 0) - clock.monotonicMs()))
       this.#wakesMs = nextMs ?? Infinity
       await Promise.race(nextMs === undefined ? [this.#wake.promise] : [this.#wake.promise, clock.sleep(waitMs)])
     }
+  }
+
+  /** When to look again, if nothing wakes it before. */
+  #nextMs(): number | undefined {
+    const { tree, clock } = this.#options
+    if (!this.#hasRoom) return undefined
+    return this.#batches === 0 ? tree.nextMs() : clock.monotonicMs() + QUIET_MS
   }
 
   get #hasRoom(): boolean {
@@ -113,7 +139,8 @@ export class Uploader {
   #launch(): void {
     const { tree, clock, readJournal } = this.#options
     while (this.#hasRoom) {
-      const units = tree.take(clock.monotonicMs(), BATCH_UNITS_MAX)
+      const atLeast = this.#batches === 0 ? 1 : WORTH_UNITS
+      const units = tree.take(clock.monotonicMs(), { atLeast, atMost: BATCH_UNITS_MAX })
       if (units.length === 0) return
       if (!this.#announce(units)) return
       let batch: { unit: PendingUnit; upload: SmallUpload }[] = []
@@ -156,9 +183,10 @@ export class Uploader {
   async #sendSingle(unit: PendingUnit): Promise<void> {
     this.#singles += 1
     try {
-      const sending = sendUnit(unit, this.#options)
+      const early = this.#early.store(unit)
+      const sending = early ?? sendUnit(unit, this.#options)
       // A file that is stored as a whole isn't known to the volume's own book.
-      const isStored = unit.kind === 'file' && unit.layer?.isInParts === false
+      const isStored = early === undefined && unit.kind === 'file' && unit.layer?.isInParts === false
       this.#finish(unit, { entry: isStored ? await this.#owned('names', sending) : await sending, isLost: false })
     } catch (error) {
       await this.#refused(unit, error)
@@ -177,13 +205,16 @@ export class Uploader {
     this.#batches += 1
     try {
       const sending = uploads.storeSmall(batch.map(({ upload }) => upload))
+      const paths = batch.map(({ upload: { kind, path } }) => (kind === 'removal' ? partsOf(path) : undefined))
       // The feed may tell of them before the answer does.
-      batch.forEach(({ upload }, index) => {
-        const result = sending.then((results) => results[index])
-        const book =
-          upload.kind === 'removal' ? own.remove(partsOf(upload.path), removed(result)) : own.make('names', entryOf(result))
-        book.catch(() => undefined)
-      })
+      const book = own.makeAll(
+        paths.filter((path) => path !== undefined),
+        sending.then((results) => ({
+          made: results.filter((result): result is Attributes => result !== undefined && !isShoalError(result)),
+          removed: paths.filter((path, index): path is Path => path !== undefined && results[index] === undefined),
+        })),
+      )
+      book.catch(() => undefined)
       const results = await sending
       await Promise.all(
         batch.map(async ({ unit, upload: { bytes } }, index) => {
@@ -253,15 +284,4 @@ function isFinal(error: unknown): boolean {
 
 function partsOf(path: string): Path {
   return path.split('/')
-}
-
-async function entryOf(result: Promise<UploadResult>): Promise<Attributes> {
-  const entry = await result
-  if (entry === undefined || isShoalError(entry)) throw entry ?? new Error('A batch gave no entry')
-  return entry
-}
-
-async function removed(result: Promise<UploadResult>): Promise<void> {
-  const refusal = await result
-  if (isShoalError(refusal)) throw refusal
 }

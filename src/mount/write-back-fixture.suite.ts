@@ -15,7 +15,7 @@ import { nodeClock } from '#platform/node-clock.ts'
 import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
 import type { Conditions, Volume } from '#volume/volume.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
-import type { SmallUpload, UploadResult, Uploads } from './remote-uploads.ts'
+import type { PartedFile, SmallUpload, UploadResult, Uploads } from './remote-uploads.ts'
 
 export const caller = { principal: 'tester' }
 const other = { caller: { principal: 'other' } }
@@ -29,6 +29,8 @@ export class FailingCluster {
   /** So many answers still come. */
   losesAnswersAfter = Infinity
   requests = 0
+  /** Files that were begun in parts. */
+  parted = 0
 
   constructor(volume: Volume) {
     this.volume = volume
@@ -77,10 +79,31 @@ export class FailingCluster {
       storeFile: (path, source, options) =>
         this.ask(async () => {
           const pieces: Uint8Array[] = []
-          for await (const piece of source.read(0, source.sizeBytes)) pieces.push(piece)
+          for await (const piece of source.read(0, source.sizeBytes)) pieces.push(Buffer.from(piece))
           const bytes = Buffer.concat(pieces)
           return (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
         }),
+      beginFile: (path, options) => this.ask(() => Promise.resolve(this.#begin(path, options))),
+    }
+  }
+
+  #begin(path: string, options: Pick<SmallUpload, 'attributes' | 'replaces'>): PartedFile {
+    const parts: Buffer[] = []
+    this.parted += 1
+    return {
+      put: (number, source) =>
+        this.ask(async () => {
+          const pieces: Uint8Array[] = []
+          for await (const piece of source.read(0, source.sizeBytes)) pieces.push(Buffer.from(piece))
+          parts[number - 1] = Buffer.concat(pieces)
+        }),
+      commit: (sizeBytes) =>
+        this.ask(async () => {
+          const bytes = Buffer.concat(parts)
+          if (bytes.length !== sizeBytes) throw new ShoalError('UPLOAD_INCOMPLETE', 'Parts are missing')
+          return (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
+        }),
+      abort: async () => undefined,
     }
   }
 

@@ -57,11 +57,23 @@ export class WriteBackReads {
     this.#options = options
   }
 
-  async stat(path: Path): Promise<Attributes | undefined> {
+  /** What lies at a path, if that is known without asking. */
+  statNow(path: Path): Attributes | 'absent' | undefined {
+    const { tree, state, known, isTold } = this.#options
     const text = formatPath(path)
-    const node = this.#options.tree.find(text)
-    if (node === 'absent') return undefined
-    if (node !== 'unknown') return this.#options.state.shownNode(text, node)
+    const node = tree.find(text)
+    if (node === 'absent') return node
+    if (node !== 'unknown') return state.shownNode(text, node)
+    if (!isTold()) return undefined
+    const remembered = known.get(text)
+    if (remembered !== undefined) return state.shown(text, remembered)
+    return known.isAbsent(text) ? 'absent' : undefined
+  }
+
+  async stat(path: Path): Promise<Attributes | undefined> {
+    const now = this.statNow(path)
+    if (now !== undefined) return now === 'absent' ? undefined : now
+    const text = formatPath(path)
     const there = await this.#stored(path)
     if (there === undefined) return undefined
     return there.kind === 'node'
@@ -101,7 +113,8 @@ export class WriteBackReads {
     const { known } = this.#options
     for (const { path, attributes } of entries) {
       const name = path.at(-1) as string
-      known.put(folder === '' ? name : `${folder}/${name}`, attributes)
+      // As one string: what is put together otherwise is kept in its pieces as well.
+      known.put(folder === '' ? name : [folder, name].join('/'), attributes)
     }
   }
 
@@ -201,7 +214,9 @@ export class WriteBackReads {
       const watch = state.watch(text)
       try {
         const attributes = await volume.stat(path)
-        if (watch.isTouched) continue
+        // While things are made in a directory there is no end of changes to it.
+        if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
+        if (watch.isTouched && attributes !== undefined) return { kind: 'cluster', attributes }
         if (attributes !== undefined && (await this.#otherNames(attributes))) continue
         if (attributes !== undefined) known.put(text, attributes)
         return attributes === undefined ? undefined : { kind: 'cluster', attributes }

@@ -16,6 +16,8 @@ const UNITS_MAX = 100_000
 /** A question to the cluster, and what has happened meanwhile where it asks. */
 export interface Watch {
   isTouched: boolean
+  /** What lies at the path has changed, not only what is in it. */
+  isItself: boolean
   /** What was pending, and the cluster has now. */
   readonly settled: PendingEntry[]
   end(): void
@@ -33,6 +35,8 @@ export interface WriteBackStateOptions {
   readonly isShown: (inode: InodeId) => boolean
   /** What was shown of a node isn't what the cluster has. */
   readonly onLost: (inode: InodeId) => void
+  /** Nothing more has room in the journal. */
+  readonly onFull: () => void
   /** A version that was shown is that of the cluster. */
   readonly onSettled: (inode: InodeId, versions: { readonly shown: number; readonly stored: number }) => void
 }
@@ -51,12 +55,17 @@ export class WriteBackState {
     this.#options = options
   }
 
+  /** Whether the journal has no room for `bytes` more. */
+  isFull(bytes: number): boolean {
+    const { journal, tree, journalBytesMax } = this.#options
+    return tree.size > 0 && (journal.sizeBytes + bytes > journalBytesMax || tree.size >= UNITS_MAX)
+  }
+
   /** Waits until the journal has room for `bytes` more. @throws NO_SPACE if it has none and shall not wait */
   async room(bytes: number): Promise<void> {
-    const { journal, tree, journalBytesMax, isSoft } = this.#options
-    const isFull = (): boolean => tree.size > 0 && (journal.sizeBytes + bytes > journalBytesMax || tree.size >= UNITS_MAX)
-    while (isFull()) {
-      if (isSoft)
+    while (this.isFull(bytes)) {
+      this.#options.onFull()
+      if (this.#options.isSoft)
         throw new ShoalError('NO_SPACE', 'The journal of the mount is full, and the cluster does not take what it holds')
       await this.#room.promise
     }
@@ -158,6 +167,7 @@ export class WriteBackState {
     this.#watches.set(path, watches)
     const watch: Watch = {
       isTouched: false,
+      isItself: false,
       settled: [],
       end: () => {
         watches.delete(watch)
@@ -173,6 +183,7 @@ export class WriteBackState {
     for (const at of [path, parentOf(path)]) {
       for (const watch of this.#watches.get(at) ?? []) {
         watch.isTouched = true
+        if (at === path) watch.isItself = true
         if (settled !== undefined) watch.settled.push(settled)
       }
     }

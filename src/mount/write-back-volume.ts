@@ -4,10 +4,10 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { AttributeChanges, Change, Volume } from '#volume/volume.ts'
-import type { JournalChange } from './journal-record.ts'
-import { parentOf, type PendingUnit } from './pending-unit.ts'
-import type { PendingTree } from './pending-tree.ts'
+import type { Change, RangeWrite, Volume } from '#volume/volume.ts'
+import { checkEnd } from './content-layer.ts'
+import { given, type JournalChange } from './journal-record.ts'
+import { last, parentOf } from './pending-unit.ts'
 import type { Uploader } from './uploader.ts'
 import { type Found, WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
 
@@ -78,6 +78,11 @@ export class WriteBackVolume implements MountableVolume {
     state.touch(formatPath(path))
   }
 
+  /** A file was closed: what was written to it is through. */
+  closed(path: Path): void {
+    for (const unit of last(this.#options.tree, formatPath(path))) unit.isClosed = true
+  }
+
   /** What others have changed isn't known. */
   lostTrack(): void {
     this.#options.known.clear()
@@ -97,6 +102,10 @@ export class WriteBackVolume implements MountableVolume {
 
   stat(path: Path): Promise<Attributes | undefined> {
     return this.#reads.stat(path)
+  }
+
+  statNow(path: Path): Attributes | 'absent' | undefined {
+    return this.#reads.statNow(path)
   }
 
   list(...args: Arguments<'list'>): Answer<'list'> {
@@ -135,6 +144,15 @@ export class WriteBackVolume implements MountableVolume {
     return this.#change(path, (touched) => this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes))
   }
 
+  writeNow(path: Path, { offset, bytes }: Pick<RangeWrite, 'offset' | 'bytes'>): Attributes | undefined {
+    checkEnd(offset + bytes.length)
+    const text = formatPath(path)
+    const here = this.#options.state.isFull(bytes.length) ? undefined : this.#reads.at(text)
+    if (here === undefined) return undefined
+    this.#record({ op: 'write', ...this.#touched(text, here), offset, length: bytes.length }, bytes)
+    return this.#shownAt(text)
+  }
+
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
     checkEnd(sizeBytes)
     await this.#options.state.room(0)
@@ -143,7 +161,10 @@ export class WriteBackVolume implements MountableVolume {
 
   async setAttributes(...[path, changes, caller]: Arguments<'setAttributes'>): Promise<Attributes> {
     if (path.length === 0) return this.#options.volume.setAttributes(path, changes, caller)
-    await this.#options.state.room(0)
+    const { tree, clock, state } = this.#options
+    const text = formatPath(path)
+    if (tree.retouch(text, changes, clock.nowNs())) return this.#shownAt(text)
+    await state.room(0)
     return this.#change(path, (touched) => this.#record({ op: 'attributes', ...touched, changes: given(changes) }))
   }
 
@@ -280,6 +301,7 @@ export class WriteBackVolume implements MountableVolume {
     else if (op === 'remove' || op === 'rename') known.removed(path)
     else known.forget(path)
     if (op === 'rename') known.added(change.to, false)
+    if (op === 'write') uploader.grown(path)
     uploader.changed()
   }
 
@@ -375,18 +397,4 @@ export class WriteBackVolume implements MountableVolume {
   async #changed(path: Path, change: () => Promise<Attributes>): Promise<Attributes> {
     return this.#options.state.shown(formatPath(path), await this.#through([path], change))
   }
-}
-
-/** What the cluster would refuse can't be taken back once it was answered. */
-function checkEnd(end: number): void {
-  if (end > Number.MAX_SAFE_INTEGER) throw new ShoalError('TOO_LARGE', `A volume holds ${Number.MAX_SAFE_INTEGER} bytes at most`)
-}
-
-function last(tree: PendingTree, path: string): readonly PendingUnit[] {
-  const unit = tree.lastAt(path)
-  return unit === undefined ? [] : [unit]
-}
-
-function given(changes: AttributeChanges): AttributeChanges {
-  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as AttributeChanges
 }

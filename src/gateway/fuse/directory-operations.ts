@@ -75,7 +75,7 @@ async function fill(mounted: MountedVolume, { node, reading, page, from, isAnew 
     }
     const { path, attributes } = reading.entries[at - reading.start] as Entry
     const name = path.at(-1) as string
-    if (mounted.isHidden(node, name)) continue
+    if (mounted.hidden.has(node, name)) continue
     const entry = { name, inode: attributes.inode, mode: modeOf(attributes), nextOffset: OWN_ENTRIES + at + 1 }
     if (!page.add(entry, () => mounted.entry({ parent: node, name, mark: reading.mark }, attributes))) return
   }

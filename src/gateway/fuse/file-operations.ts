@@ -3,7 +3,8 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { endToAppend, knownEnd } from './file-ends.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { type MountedNode, ROOT_NODE } from './inode-table.ts'
-import { checkLength, type MountedVolume } from './mounted-volume.ts'
+import { checkLength } from './hidden-paths.ts'
+import type { MountedVolume } from './mounted-volume.ts'
 import type { LocalFile } from './own-volume.ts'
 import { ownerIn, privilegesIn } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
@@ -18,6 +19,8 @@ const O_RDONLY = 0
 const O_EXCL = 0o200
 const O_TRUNC = 0o1000
 const PERMISSIONS = 0o7777
+/** To copy what is written costs more than to store it by itself. */
+const LONG_BYTES = 128 * 1024
 
 type FileOperations = Pick<
   FuseOperations,
@@ -98,7 +101,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     },
     tmpfile: async (asked, caller) => {
       const directory = table.get(caller.nodeId)
-      const path = mounted.namelessPath()
+      const path = mounted.hidden.nameless()
       const mode = asked.mode & ~asked.umask
       const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(directory, caller) }
       const mark = mounted.coherence.mark()
@@ -127,6 +130,11 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const { written } = mounted.contents(node)
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
       const mustSeek = isAppend && knownEnd(mounted, node) !== offset
+      const canBeNow = !mustKill && !mustSeek && data.length >= LONG_BYTES
+      if (canBeNow && mounted.storeNow(node, offset, data)) {
+        mounted.passed.wrote(node.inode, offset, data)
+        return data.length
+      }
       if (!mustKill && !mustSeek && written.hasRoom(data.length)) {
         written.write(offset, data)
         mounted.passed.wrote(node.inode, offset, data)
@@ -144,7 +152,8 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     },
     flush: ({ handle }, { nodeId }) => {
       const node = table.get(nodeId)
-      return readers.has(handle) || mounted.isClean(node) ? undefined : mounted.publish(node)
+      if (readers.has(handle)) return undefined
+      return mounted.isClean(node) ? closed(mounted, node) : mounted.publish(node).then(() => closed(mounted, node))
     },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
     release: ({ handle }, { nodeId }) => {
@@ -165,6 +174,12 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       return length
     },
   }
+}
+
+/** The volume has all that was written to a node, which somebody closes. */
+function closed({ back, table }: MountedVolume, node: MountedNode): void {
+  const path = back?.closed === undefined ? undefined : table.pathIfAny(node)
+  if (path !== undefined) back?.closed?.(path)
 }
 
 async function readRenewed(

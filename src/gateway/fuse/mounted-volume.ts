@@ -1,15 +1,13 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
-import { encodeName } from '#foundation/name.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { Random } from '#platform/random.ts'
-import { HIDDEN_PREFIX } from '#volume/hidden-names.ts'
 import type { Caller } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
+import { HiddenPaths, type HiddenPathsOptions } from './hidden-paths.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { Listings } from './listings.ts'
 import { NodeBound } from './node-bound.ts'
@@ -28,18 +26,17 @@ const JOURNAL_PIECE_BYTES = 1024 * 1024
 /** Other changes that the kernel is told of may be held up by programs. */
 const TELLING_MS_MAX = 1000
 
-export interface MountedVolumeOptions {
+export interface MountedVolumeOptions extends HiddenPathsOptions {
   readonly volume: MountableVolume
   /** Where `volume` writes down itself what is changed through it. */
   readonly own?: OwnChanges
   readonly back?: WritesBack
   readonly caller: Caller
   readonly clock: Clock
-  readonly random: Random
   readonly log: Log
-  /** 32 hexadecimal characters, by which what it leaves behind is known. */
-  readonly mountId?: string
   readonly knownMax?: number
+  /** An inode that the kernel knew was let go of. */
+  readonly onForgotten?: () => void
 }
 
 /** Where something was found, and when it was asked for (`Coherence.mark`). */
@@ -69,13 +66,12 @@ export class MountedVolume {
   readonly own: OwnChanges
   readonly coherence = new Coherence()
   readonly listings = new Listings()
+  readonly hidden: HiddenPaths
   readonly passed: PassedThrough
   /** Tells the kernel; there once it is mounted. */
   notify: Notify | undefined
   readonly table: InodeTable
   readonly back: WritesBack | undefined
-  readonly #random: Random
-  readonly #hiddenPrefix: string
   readonly #budget: WriteBudget
   readonly #contents = new Map<MountedNode, Contents>()
   readonly #bound: NodeBound
@@ -89,9 +85,11 @@ export class MountedVolume {
     this.clock = options.clock
     this.log = options.log
     this.passed = new PassedThrough(options.log)
-    this.#random = options.random
-    this.#hiddenPrefix = options.mountId === undefined ? HIDDEN_PREFIX : `${HIDDEN_PREFIX}${options.mountId}-`
-    this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => this.back?.forgotten(inode))
+    this.hidden = new HiddenPaths(options)
+    this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => {
+      this.back?.forgotten(inode)
+      options.onForgotten?.()
+    })
     this.#bound = new NodeBound({ ...options, table: this.table })
   }
 
@@ -105,20 +103,6 @@ export class MountedVolume {
   place(parentId: number, name: string): { readonly parent: MountedNode; readonly path: Path; readonly mark: number } {
     const parent = this.table.get(parentId)
     return { parent, path: [...this.table.path(parent), name], mark: this.coherence.mark() }
-  }
-
-  isHidden(parent: MountedNode, name: string): boolean {
-    return parent.inode === this.table.get(1).inode && name.startsWith(HIDDEN_PREFIX)
-  }
-
-  /** A name for what has none yet (O_TMPFILE): it goes with the last handle as well. */
-  namelessPath(): Path {
-    return [`${this.#hiddenPrefix}new-${this.#random.bytes(12).toString('hex')}`]
-  }
-
-  /** A name for what is removed while it is open. */
-  hiddenPath(node: MountedNode): Path {
-    return [`${this.#hiddenPrefix}${node.inode.toString(16)}-${this.#random.bytes(6).toString('hex')}`]
   }
 
   /** Tells the kernel of an entry, which counts as a look-up. `mark` was taken before the volume was asked. */
@@ -154,6 +138,24 @@ export class MountedVolume {
 
   #seeXattrs(node: MountedNode, { hasXattrs }: Attributes, validMs: number): void {
     node.bareUntilMs = hasXattrs === false ? this.clock.monotonicMs() + validMs : 0
+  }
+
+  /** What the volume says of a node, if it is known without asking. */
+  statNow(node: MountedNode): Attributes | undefined {
+    const path = this.volume.statNow === undefined ? undefined : this.table.pathIfAny(node)
+    const now = path === undefined ? undefined : this.volume.statNow?.(path)
+    return now === undefined || now === 'absent' || now.inode !== node.inode ? undefined : now
+  }
+
+  /** Stores what is written to a node of which nothing waits, in this turn; false if that needs waiting. `bytes` aren't kept.
+   *  @throws what the volume throws */
+  storeNow(node: MountedNode, offset: number, bytes: Uint8Array): boolean {
+    if (this.volume.writeNow === undefined || this.#contents.get(node)?.written.isClean === false) return false
+    if (this.statNow(node) === undefined) return false
+    const attributes = this.volume.writeNow(this.table.path(node), { offset, bytes })
+    if (attributes === undefined) return false
+    this.stored(node, attributes)
+    return true
   }
 
   /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies wherever it was seen */
@@ -241,7 +243,7 @@ export class MountedVolume {
     const written = this.#contents.get(node)?.written
     if (written === undefined || written.isClean) return
     // Another file may have taken its place, and must not get its bytes.
-    await this.stat(node)
+    if (this.statNow(node) === undefined) await this.stat(node)
     await written.flush()
   }
 
@@ -391,10 +393,4 @@ export class MountedVolume {
       links: attributes.links - (node.hiddenAs === undefined ? 0 : 1),
     })
   }
-}
-
-/** @throws FuseError ENAMETOOLONG */
-export function checkLength(name: string): void {
-  // A UTF-16 unit is three bytes at most.
-  if (name.length * 3 > 255 && encodeName(name).length > 255) throw refusal('ENAMETOOLONG')
 }

@@ -3,7 +3,8 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges, RenameMode } from '#volume/volume.ts'
 import { toNs, TYPE_MASK, typeOf } from './fuse-attributes.ts'
 import type { MountedNode } from './inode-table.ts'
-import { checkLength, type MountedVolume } from './mounted-volume.ts'
+import { checkLength } from './hidden-paths.ts'
+import type { MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { SetattrRequest } from './protocol/requests.ts'
@@ -36,10 +37,13 @@ type NameOperations = Pick<
 /** Names and attributes over a volume. */
 export function nameOperations(mounted: MountedVolume): Required<NameOperations> {
   const { volume, caller: by, table } = mounted
-  const getattr = async (_: unknown, { nodeId }: Caller) => {
+  // What is known is answered in the same turn.
+  const getattr = (_: unknown, { nodeId }: Caller) => {
     const node = table.get(nodeId)
     const mark = mounted.coherence.mark()
-    return mounted.attributes(node, mark, await mounted.stat(node))
+    const now = mounted.statNow(node)
+    if (now !== undefined) return mounted.attributes(node, mark, now)
+    return mounted.stat(node).then((attributes) => mounted.attributes(node, mark, attributes))
   }
   const remove = async ({ name }: { readonly name: string }, { nodeId }: Caller) => {
     const { parent, path } = mounted.place(nodeId, name)
@@ -54,22 +58,25 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     forget: (forgotten) => {
       for (const { nodeId, lookups } of forgotten) table.forget(nodeId, lookups)
     },
-    lookup: async ({ name }, { nodeId }) => {
+    lookup: ({ name }, { nodeId }) => {
       checkLength(name)
       const { parent, path, mark } = mounted.place(nodeId, name)
-      const attributes = mounted.isHidden(parent, name) ? undefined : await volume.stat(path)
-      if (attributes === undefined) return { absentMs: mounted.coherence.absentMs(mark, parent.inode) }
-      return mounted.entry({ parent, name, mark }, attributes)
+      const answer = (attributes: Attributes | undefined) =>
+        attributes === undefined
+          ? { absentMs: mounted.coherence.absentMs(mark, parent.inode) }
+          : mounted.entry({ parent, name, mark }, attributes)
+      const now = mounted.hidden.has(parent, name) ? 'absent' : volume.statNow?.(path)
+      return now === undefined ? volume.stat(path).then(answer) : answer(now === 'absent' ? undefined : now)
     },
     getattr,
     statx: getattr,
     setattr: async (request, { nodeId }) => {
       const node = table.get(nodeId)
       // Times that are set stay only if what was written before is stored before.
-      await mounted.flush(node)
+      if (!mounted.isClean(node)) await mounted.flush(node)
       const path = table.path(node)
       const mark = mounted.coherence.mark()
-      let attributes = await mounted.stat(node)
+      let attributes = mounted.statNow(node) ?? (await mounted.stat(node))
       if (request.sizeBytes !== undefined) {
         attributes = await volume.truncate(path, request.sizeBytes, by)
         mounted.cut(node, attributes)
@@ -180,7 +187,7 @@ async function hide(
     return
   }
   if (volume.keepOpen !== undefined) return keepHidden(mounted, { parent, name, node }, () => volume.remove(path, { caller }))
-  const hiddenAs = mounted.hiddenPath(node)
+  const hiddenAs = mounted.hidden.removed(node)
   try {
     await volume.rename(path, hiddenAs, { caller, mode: 'no-replace' })
   } catch (error) {
@@ -208,7 +215,7 @@ async function keepHidden(
     if (isShoalError(error, 'NOT_FOUND')) table.remove(parent, name)
     throw error
   }
-  const hiddenAs = mounted.hiddenPath(node)
+  const hiddenAs = mounted.hidden.removed(node)
   kept?.hide(hiddenAs)
   table.remove(parent, name)
   node.hiddenAs = hiddenAs

@@ -13,6 +13,12 @@ const ITSELF_MS_MAX = 30_000
 /** Changes of names are told apart from those of contents, which may take long. */
 export type Changed = 'names' | 'contents'
 
+/** What became of changes that were made in one request. */
+export interface MadeAtOnce {
+  readonly made: readonly Pick<Attributes, 'inode' | 'ctimeNs'>[]
+  readonly removed: readonly Path[]
+}
+
 /** What this mount has changed itself, so that the feed's word of it is known. The answer to a change and the feed give the same
  *  inode and the same nanosecond; renames and removals, which have no answer, are known by their paths. */
 export class OwnChanges {
@@ -29,15 +35,25 @@ export class OwnChanges {
 
   /** Makes a change that answers with attributes. */
   async make(changed: Changed, change: Promise<Attributes>): Promise<Attributes> {
-    return this.#run(changed, change, (made) => keyOf(made.inode, made.ctimeNs))
+    return this.#run(changed, change, (made) => [keyOf(made.inode, made.ctimeNs)])
   }
 
   async remove(path: Path, change: Promise<void>): Promise<void> {
-    return this.#expect(removalKey(path), change)
+    const keys = [removalKey(path)]
+    return this.#expect(keys, change, () => keys)
   }
 
   async rename<T>(paths: readonly [source: Path, target: Path], change: Promise<T>): Promise<T> {
-    return this.#expect(renameKey(...paths), change)
+    const keys = [renameKey(...paths)]
+    return this.#expect(keys, change, () => keys)
+  }
+
+  /** Makes many changes of names in one request, `removals` among them, which tells what it has made and removed. */
+  async makeAll(removals: readonly Path[], change: Promise<MadeAtOnce>): Promise<MadeAtOnce> {
+    return this.#expect(removals.map(removalKey), change, ({ made, removed }) => [
+      ...made.map(({ inode, ctimeNs }) => keyOf(inode, ctimeNs)),
+      ...removed.map(removalKey),
+    ])
   }
 
   /** Whether this mount made `change`. Each is known as often as it was made: a program may remove the same name again before the feed
@@ -67,24 +83,24 @@ export class OwnChanges {
     enough.abort()
   }
 
-  async #expect<T>(key: string, change: Promise<T>): Promise<T> {
+  async #expect<T>(expected: readonly string[], change: Promise<T>, keys: (made: T) => readonly string[]): Promise<T> {
     const done = Promise.withResolvers<void>()
-    this.#expected.set(key, done.promise)
+    for (const key of expected) this.#expected.set(key, done.promise)
     try {
-      return await this.#run('names', change, () => key)
+      return await this.#run('names', change, keys)
     } finally {
-      if (this.#expected.get(key) === done.promise) this.#expected.delete(key)
+      for (const key of expected) if (this.#expected.get(key) === done.promise) this.#expected.delete(key)
       done.resolve()
     }
   }
 
-  async #run<T>(changed: Changed, change: Promise<T>, key: (made: T) => string): Promise<T> {
+  async #run<T>(changed: Changed, change: Promise<T>, keys: (made: T) => readonly string[]): Promise<T> {
     const done = Promise.withResolvers<void>()
     const underWay = this.#underWay[changed]
     underWay.add(done.promise)
     try {
       const made = await change
-      this.#remember(key(made))
+      for (const key of keys(made)) this.#remember(key)
       return made
     } finally {
       underWay.delete(done.promise)

@@ -1,4 +1,5 @@
 import type { Path } from '#foundation/path.ts'
+import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { OpenFile, Volume } from '#volume/volume.ts'
 import type { OwnChanges } from './own-changes.ts'
@@ -42,6 +43,11 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
   | 'writeXattr'
   | 'removeXattr'
 > & {
+    /** What lies at a path, where that is known without asking. */
+    statNow?(path: Path): Attributes | 'absent' | undefined
+    /** Makes a write at once, where it needs no waiting; else nothing is done. The bytes are the caller's again when it returns.
+     *  @throws what `writeAt` rejects with */
+    writeNow?(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }): Attributes | undefined
     /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
     keepOpen?(path: Path): Promise<KeptOpen>
   }

@@ -52,6 +52,9 @@ export class RemoteChanges {
   async #judge(change: Change): Promise<readonly Notification[]> {
     const { own, back } = this.#mounted
     const isOfContents = change.kind === 'write' || change.kind === 'attributes'
+    const isTimed = change.kind !== 'remove' && change.kind !== 'rename'
+    // No other change has its time: whatever else is under way, nothing has to be waited for.
+    if (isTimed && own.knows(change)) return []
     await own.settled(isOfContents ? 'contents' : 'names', isOfContents ? CONTENTS_WAIT_MS : NAMES_WAIT_MS, change)
     if (own.knows(change)) return []
     back?.changedByOthers(change)

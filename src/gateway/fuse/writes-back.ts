@@ -15,6 +15,8 @@ export interface WritesBack {
   doubt(path?: Path): void
   /** What others have changed isn't known. */
   lostTrack(): void
+  /** A file was closed, for which nothing waits that was written to it. */
+  closed?(path: Path): void
   /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
   sync(path: Path): Promise<void>
   /** The same of all that is pending. */

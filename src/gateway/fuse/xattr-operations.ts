@@ -9,6 +9,7 @@ const MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = { 1: '
 const ACCESS_ACL = 'system.posix_acl_access'
 const DEFAULT_ACL = 'system.posix_acl_default'
 const SETGID = 0o2000
+const NO_NAMES = Buffer.alloc(0)
 
 type XattrOperations = Pick<FuseOperations, 'setxattr' | 'getxattr' | 'listxattr' | 'removexattr'>
 
@@ -31,17 +32,19 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
       }
       return undefined
     },
-    getxattr: async ({ name }, { nodeId }) => {
+    // Of files that have none nobody has to wait.
+    getxattr: ({ name }, { nodeId }) => {
       if (!isKept(name)) return refusal('ENODATA')
       const node = table.get(nodeId)
       if (mounted.isBare(node)) return refusal('ENODATA')
-      return (await volume.readXattr(table.path(node), name)) ?? refusal('ENODATA')
+      return volume.readXattr(table.path(node), name).then((value) => value ?? refusal('ENODATA'))
     },
-    listxattr: async (_, { nodeId }) => {
+    listxattr: (_, { nodeId }) => {
       const node = table.get(nodeId)
-      if (mounted.isBare(node)) return Buffer.alloc(0)
-      const names = await volume.listXattrs(table.path(node))
-      return Buffer.concat(names.filter(isKept).flatMap((name) => [encodeName(name), Buffer.of(0)]))
+      if (mounted.isBare(node)) return NO_NAMES
+      return volume
+        .listXattrs(table.path(node))
+        .then((names) => Buffer.concat(names.filter(isKept).flatMap((name) => [encodeName(name), Buffer.of(0)])))
     },
     removexattr: async ({ name }, { nodeId }) => {
       if (!isKept(name)) return refusal('ENODATA')

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parsePath } from '#foundation/path.ts'
+import { PART_BYTES } from './early-parts.ts'
+import { caller, create, type Mount, openBench, settled } from './write-back-fixture.suite.ts'
+
+const PIECE = 4 * 1024 * 1024
+
+/** Contents that differ from place to place. */
+function contents(parts: number): Buffer {
+  const bytes = Buffer.alloc(parts * PART_BYTES)
+  for (let at = 0; at < bytes.length; at += 4096) bytes.writeUInt32LE(at / 4096, at)
+  return bytes
+}
+
+async function write({ volume }: Mount, path: string, bytes: Buffer): Promise<void> {
+  for (let offset = 0; offset < bytes.length; offset += PIECE) {
+    const piece = bytes.subarray(offset, offset + PIECE)
+    if (volume.writeNow(parsePath(path), { offset, bytes: piece }) === undefined)
+      await volume.writeAt(parsePath(path), { offset, bytes: piece }, caller)
+    // Others get their turn, as between requests of the kernel.
+    await new Promise(setImmediate)
+  }
+}
+
+test('a long new file is sent in parts while it is written, and shows in the cluster when it is whole', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const bytes = contents(3)
+  await create(mount, 'film')
+  await write(mount, 'film', bytes)
+  assert.equal(bench.cluster.parted, 1)
+  assert.equal(await bench.stored('film'), '(absent)')
+  // What was written over a part that is sent already counts.
+  bytes.write('late', 7)
+  await mount.volume.writeAt(parsePath('film'), { offset: 7, bytes: Buffer.from('late') }, caller)
+  await mount.volume.setAttributes(parsePath('film'), { mode: 0o600, mtimeNs: 5n }, caller)
+  await settled(mount)
+  const { attributes } = (await bench.cluster.volume.openFile(parsePath('film'))) ?? {}
+  assert.deepEqual([attributes?.mode, attributes?.mtimeNs, attributes?.uid, attributes?.gid], [0o600, 5n, 3, 4])
+  assert.equal(attributes?.version, 1)
+  assert.ok((await bytesOf(bench, 'film')).equals(bytes))
+})
+
+test('a long file that is renamed, cut or removed while parts of it are sent ends as what it was made', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const bytes = contents(2)
+  for (const name of ['moved', 'cut', 'gone']) {
+    await create(mount, name)
+    await write(mount, name, bytes)
+  }
+  assert.equal(bench.cluster.parted, 3)
+  await mount.volume.rename(parsePath('moved'), parsePath('arrived'), { caller })
+  await mount.volume.truncate(parsePath('cut'), 3)
+  await mount.volume.remove(parsePath('gone'), { caller })
+  await settled(mount)
+  assert.deepEqual((await bench.names()).toSorted(), ['arrived', 'cut'])
+  assert.ok((await bytesOf(bench, 'arrived')).equals(bytes))
+  assert.ok((await bytesOf(bench, 'cut')).equals(bytes.subarray(0, 3)))
+})
+
+test('a long file of which parts are sent is there after its mount was killed, or its node was away', async (t) => {
+  const bench = await openBench(t)
+  const first = await bench.mount()
+  const bytes = contents(2)
+  await create(first, 'film')
+  await write(first, 'film', bytes)
+  assert.equal(bench.cluster.parted, 1)
+  bench.cluster.isReachable = false
+  await first.volume.sync(parsePath('film')).catch(() => undefined)
+  first.files.kill()
+  bench.cluster.isReachable = true
+  await settled(await bench.mount())
+  assert.deepEqual(await bench.names(), ['film'])
+  assert.ok((await bytesOf(bench, 'film')).equals(bytes))
+})
+
+async function bytesOf({ cluster }: Awaited<ReturnType<typeof openBench>>, path: string): Promise<Buffer> {
+  const pieces: Buffer[] = []
+  const file = await cluster.volume.openFile(parsePath(path))
+  if (file !== undefined)
+    for await (const piece of file.read({ offset: 0, length: file.attributes.sizeBytes })) pieces.push(Buffer.from(piece))
+  return Buffer.concat(pieces)
+}
