@@ -1,20 +1,18 @@
 import type { Attributes } from '#metadata/attributes.ts'
+import { PackedAttributes } from './packed-attributes.ts'
 import { nameOf, parentOf } from './pending-unit.ts'
 
-/** What is remembered of entries, and of names in directories that this mount has made. */
-const ENTRIES_MAX = 20_000
+/** What is remembered of entries, some 200 bytes each with its path, and of names in directories that this mount has made. */
+const ENTRIES_MAX = 100_000
+const FOLDERS_MAX = 20_000
 const NAMES_MAX = 500_000
-
-interface Known {
-  readonly attributes: Attributes
-  /** When it was heard, counted in `doubt`s. */
-  readonly round: number
-}
 
 /** What the cluster was last heard to have, by path: right as long as each change of others is told. Pure. */
 export class KnownNames {
-  /** The oldest first. */
-  readonly #entries = new Map<string, Known>()
+  /** The oldest first, with their slots. */
+  readonly #entries = new Map<string, number>()
+  /** Noted with each is when it was heard, counted in `doubt`s. */
+  readonly #attributes = new PackedAttributes()
   /** Where the oldest are: a Map that is asked for its first key looks at all that were deleted before it. */
   #oldest = this.#entries.keys()
   /** Directories of which it is known whether they have extended attributes, which what is made in them may inherit. */
@@ -25,13 +23,14 @@ export class KnownNames {
   #round = 0
 
   get(path: string): Attributes | undefined {
-    return this.#entries.get(path)?.attributes
+    const slot = this.#entries.get(path)
+    return slot === undefined ? undefined : this.#attributes.get(slot)
   }
 
   /** The same, of what was heard since the last `doubt`. */
   getSure(path: string): Attributes | undefined {
-    const known = this.#entries.get(path)
-    return known?.round === this.#round ? known.attributes : undefined
+    const slot = this.#entries.get(path)
+    return slot !== undefined && this.#attributes.note(slot) === this.#round ? this.#attributes.get(slot) : undefined
   }
 
   /** Something has happened by which a program may know of changes before they are told. */
@@ -52,24 +51,27 @@ export class KnownNames {
 
   /** What is known by more than one name changes behind one's back. */
   put(path: string, attributes: Attributes): void {
-    this.#entries.delete(path)
+    this.forget(path)
     if (attributes.type === 'directory') this.#noteXattrs(path, attributes.hasXattrs !== false)
     if (attributes.type !== 'directory' && attributes.links > 1) return
-    this.#entries.set(path, { attributes, round: this.#round })
+    this.#entries.set(path, this.#attributes.add(attributes, this.#round))
     while (this.#entries.size > ENTRIES_MAX) {
       const { value, done } = this.#oldest.next()
       if (done === true) this.#oldest = this.#entries.keys()
-      else this.#entries.delete(value)
+      else this.forget(value)
     }
   }
 
   forget(path: string): void {
+    const slot = this.#entries.get(path)
+    if (slot === undefined) return
     this.#entries.delete(path)
+    this.#attributes.free(slot)
   }
 
   /** This mount has made something there. */
   added(path: string, isDirectory: boolean): void {
-    this.#entries.delete(path)
+    this.forget(path)
     const names = this.#whole.get(parentOf(path))
     if (names !== undefined && !names.has(nameOf(path))) {
       names.add(nameOf(path))
@@ -88,14 +90,14 @@ export class KnownNames {
 
   /** This mount has removed it. */
   removed(path: string): void {
-    this.#entries.delete(path)
+    this.forget(path)
     if (this.#whole.get(parentOf(path))?.delete(nameOf(path)) === true) this.#names -= 1
     this.#dropWhole(path)
   }
 
   /** Others have changed what lies there. */
   rewritten(path: string): void {
-    this.#entries.delete(path)
+    this.forget(path)
     this.#xattrs.delete(path)
   }
 
@@ -107,6 +109,8 @@ export class KnownNames {
 
   clear(): void {
     this.#entries.clear()
+    this.#oldest = this.#entries.keys()
+    this.#attributes.clear()
     this.#xattrs.clear()
     this.#whole.clear()
     this.#names = 0
@@ -119,7 +123,7 @@ export class KnownNames {
 
   #noteXattrs(folder: string, has: boolean): void {
     this.#xattrs.set(folder, has)
-    if (this.#xattrs.size <= ENTRIES_MAX) return
+    if (this.#xattrs.size <= FOLDERS_MAX) return
     const [oldest] = this.#xattrs.keys()
     this.#xattrs.delete(oldest as string)
   }

@@ -10,6 +10,7 @@ import type { FuseMounts } from '#platform/fuse-device.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
+import { GivenBack } from './given-back.ts'
 import { LockSession } from './lock-session.ts'
 import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
@@ -43,6 +44,8 @@ export interface VolumeMountOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** Gives the system back what memory isn't used any more. */
+  readonly collectHeap?: () => void
 }
 
 const CALLER = { principal: 'mount' }
@@ -72,7 +75,9 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     const eventual = isEventual(remote) ? openEventual({ ...options, remote, mounted: () => mounted }) : undefined
     const opened = eventual ?? back
     const parts = opened === undefined ? { volume: remote } : { volume: opened.volume, back: opened.volume, own: opened.own }
-    mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log })
+    const givenBack = new GivenBack({ clock, collect: () => options.collectHeap?.() })
+    const onForgotten = (): void => givenBack.forgotten()
+    mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log, onForgotten })
     return await serve(options, { mounted, back, eventual, locks })
   } catch (error) {
     await back?.close()

@@ -1,10 +1,39 @@
-import { setFlagsFromString } from 'node:v8'
+import { getHeapStatistics, setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 
-/** By how many percent of what lives the heap may grow until it is collected again. V8 lets it grow to several times as much on a
- *  machine with much memory, which is right for a server that has the machine for itself. */
-const GROWTH_PERCENT = 20
+/** By how many percent of what lives the heap may grow until it is collected again: less, the more there is. V8 lets it grow to
+ *  several times as much on a machine with much memory, which is right for a server that has the machine for itself. */
+const GROWTH = [
+  { untilBytes: 60 * 1024 * 1024, percent: 60 },
+  { untilBytes: 90 * 1024 * 1024, percent: 35 },
+  { untilBytes: Infinity, percent: 20 },
+] as const
+const LOOK_MS = 2_000
+
+let collect: ((how: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void) | undefined
 
 /** From now on memory counts for more than time: for processes that stand beside others. */
 export function keepHeapSmall(): void {
-  setFlagsFromString(`--heap-growing-percent=${GROWTH_PERCENT}`)
+  let set: number | undefined
+  const look = (): void => {
+    const { used_heap_size: usedBytes } = getHeapStatistics()
+    const percent = GROWTH.find(({ untilBytes }) => usedBytes < untilBytes)?.percent
+    if (percent === set) return
+    set = percent
+    setFlagsFromString(`--heap-growing-percent=${percent}`)
+  }
+  look()
+  setInterval(look, LOOK_MS).unref()
+}
+
+/** Gives the system back what isn't used any more, which a process that has nothing to do doesn't do by itself. Nothing else is done
+ *  meanwhile, for some tens of milliseconds. */
+export function collectHeap(): void {
+  if (collect === undefined) {
+    // Contexts that are made while the flag is set have the function.
+    setFlagsFromString('--expose-gc')
+    collect = runInNewContext('gc') as NonNullable<typeof collect>
+    setFlagsFromString('--no-expose-gc')
+  }
+  collect({ type: 'major', flavor: 'last-resort' })
 }

@@ -114,15 +114,21 @@ export const mount: Command = {
     const writeBack = writeBackSettings(invocation, directory)
     const cacheBytes = options.sizeBytes('cache-size') ?? CACHE_BYTES
     const cacheFolder = mountStateFile(directory, '.cache', invocation.io.env)
-    const [{ startVolumeMount }, { NodeFuseMounts }, { sayReady }, { nodeAppendFiles }, { nodeMachine }, { keepHeapSmall }] =
-      await Promise.all([
-        import('#mount/start-volume-mount.ts'),
-        import('#platform/node-fuse-mounts.ts'),
-        import('#platform/node-background.ts'),
-        import('#platform/node-append-files.ts'),
-        import('#platform/node-machine.ts'),
-        import('#platform/node-heap.ts'),
-      ])
+    const [
+      { startVolumeMount },
+      { NodeFuseMounts },
+      { sayReady },
+      { nodeAppendFiles },
+      { nodeMachine },
+      { collectHeap, keepHeapSmall },
+    ] = await Promise.all([
+      import('#mount/start-volume-mount.ts'),
+      import('#platform/node-fuse-mounts.ts'),
+      import('#platform/node-background.ts'),
+      import('#platform/node-append-files.ts'),
+      import('#platform/node-machine.ts'),
+      import('#platform/node-heap.ts'),
+    ])
     keepHeapSmall()
     const mounted = await startVolumeMount({
       client: connect(),
@@ -140,6 +146,7 @@ export const mount: Command = {
       clock,
       random,
       log: await openLog(invocation),
+      collectHeap,
     })
     await tell(output, facts)
     sayReady()

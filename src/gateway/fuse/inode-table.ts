@@ -14,8 +14,8 @@ export interface MountedNode {
   lookups: number
   /** Handles that are open. */
   opens: number
-  /** Its known places, mostly one; the one seen last is the last. */
-  readonly places: Place[]
+  /** Its known places, mostly one; the one seen last is the last. An array that is pushed to would have room for seventeen. */
+  places: readonly Place[]
   /** Others take up the inode under another number: this one is for those who had it open before. */
   isApart: boolean
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
@@ -29,20 +29,20 @@ export interface MountedNode {
 }
 
 interface Place {
-  /** Of both. */
-  readonly key: string
   readonly parent: InodeId
   readonly name: string
 }
 
 export const ROOT_NODE = 1
+const NOWHERE: readonly Place[] = []
 
 /** Which inodes the kernel knows, and by which paths the volume knows them. It grows by look-ups, and shrinks when the kernel
  *  forgets: see `NodeBound`. A directory that moves takes what is in it along, since places name their parents. */
 export class InodeTable {
   readonly #byNode = new Map<number, MountedNode>()
   readonly #byInode = new Map<InodeId, MountedNode>()
-  readonly #byPlace = new Map<string, MountedNode>()
+  /** By directory, and name in it. */
+  readonly #byPlace = new Map<InodeId, Map<string, MountedNode>>()
   readonly #onDrop: (inode: InodeId) => void
   #lastNode = ROOT_NODE
 
@@ -50,7 +50,7 @@ export class InodeTable {
   constructor(root: { readonly mode: number; readonly gid: number }, onDrop: (inode: InodeId) => void = () => undefined) {
     this.#onDrop = onDrop
     // The kernel never forgets the root.
-    this.#add({ nodeId: ROOT_NODE, inode: ROOT_INODE, ...root, lookups: 1, opens: 0, ...nothingKnown() })
+    this.#add(newNode(ROOT_NODE, { inode: ROOT_INODE, ...root, lookups: 1 }))
   }
 
   get size(): number {
@@ -89,7 +89,7 @@ export class InodeTable {
 
   /** What is known to lie at a place. */
   at(parent: MountedNode, name: string): MountedNode | undefined {
-    return this.#byPlace.get(placeKey(parent.inode, name))
+    return this.#byPlace.get(parent.inode)?.get(name)
   }
 
   /** The inode at a place, as the volume has just told; known from then on, but not yet looked up. */
@@ -101,8 +101,7 @@ export class InodeTable {
     let node = this.#byInode.get(seen.inode)
     if (node === undefined) {
       this.#lastNode += 1
-      const { inode, mode, gid } = seen
-      node = { nodeId: this.#lastNode, inode, mode, gid, lookups: 0, opens: 0, ...nothingKnown() }
+      node = newNode(this.#lastNode, { ...seen, lookups: 0 })
       this.#add(node)
     }
     node.mode = seen.mode
@@ -113,7 +112,7 @@ export class InodeTable {
 
   /** Nothing lies at the place any more. */
   remove(parent: MountedNode, name: string): void {
-    this.#leave(placeKey(parent.inode, name))
+    this.#leave({ parent: parent.inode, name })
   }
 
   /** What lay at one place lies at another, whose former owner is gone. */
@@ -141,6 +140,23 @@ export class InodeTable {
 
   /** The same; `undefined` if none is known. */
   pathIfAny(node: MountedNode): Path | undefined {
+    const names: string[] = []
+    let at = node
+    while (at.nodeId !== ROOT_NODE && at.hiddenAs === undefined && at.places.length === 1) {
+      const { parent, name } = at.places[0] as Place
+      const above = this.#byInode.get(parent)
+      if (above === undefined) return undefined
+      names.push(name)
+      at = above
+    }
+    const path = this.#pathOfFew(at)
+    if (path === undefined || names.length === 0) return path
+    names.reverse()
+    return path.length === 0 ? names : [...path, ...names]
+  }
+
+  /** Of the root, and of what has no place or several. */
+  #pathOfFew(node: MountedNode): Path | undefined {
     if (node.hiddenAs !== undefined) return node.hiddenAs
     if (node.nodeId === ROOT_NODE) return []
     // Others may have taken it away from where it was seen before.
@@ -155,8 +171,8 @@ export class InodeTable {
   /** It doesn't lie where `path` said. False if no other place is known. */
   misplaced(node: MountedNode): boolean {
     if (node.places.length === 0 || node.hiddenAs !== undefined) return false
-    const { key } = node.places.pop() as Place
-    if (this.#byPlace.get(key) === node) this.#byPlace.delete(key)
+    this.#clear(node, node.places.at(-1) as Place)
+    node.places = node.places.slice(0, -1)
     return node.places.length > 0
   }
 
@@ -176,17 +192,18 @@ export class InodeTable {
     if (node.isApart || node.nodeId === ROOT_NODE) return
     node.isApart = true
     this.#byInode.delete(node.inode)
-    for (const { key } of node.places) this.#byPlace.delete(key)
+    for (const place of node.places) this.#clear(node, place)
   }
 
   /** Lets go of a node that neither the kernel nor a handle needs. */
   drop(node: MountedNode): void {
     if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
     this.#byNode.delete(node.nodeId)
-    const places = node.places.splice(0)
+    const { places } = node
+    node.places = NOWHERE
     if (!node.isApart) {
       this.#byInode.delete(node.inode)
-      for (const { key } of places) this.#byPlace.delete(key)
+      for (const place of places) this.#clear(node, place)
     }
     if (!this.#byInode.has(node.inode)) this.#onDrop(node.inode)
   }
@@ -196,29 +213,47 @@ export class InodeTable {
     this.#byInode.set(node.inode, node)
   }
 
-  #place(node: MountedNode, { parent, name }: Pick<Place, 'parent' | 'name'>): void {
-    const key = placeKey(parent, name)
-    this.#leave(key)
-    this.#byPlace.set(key, node)
-    node.places.push({ key, parent, name })
+  #place(node: MountedNode, place: Place): void {
+    this.#leave(place)
+    const names = this.#byPlace.get(place.parent)
+    if (names === undefined) this.#byPlace.set(place.parent, new Map([[place.name, node]]))
+    else names.set(place.name, node)
+    node.places = node.places.length === 0 ? [place] : [...node.places, place]
   }
 
-  #leave(key: string): void {
-    const places = this.#byPlace.get(key)?.places
-    if (places === undefined) return
-    places.splice(
-      places.findIndex((place) => place.key === key),
-      1,
-    )
-    this.#byPlace.delete(key)
+  #leave(place: Place): void {
+    const there = this.#byPlace.get(place.parent)?.get(place.name)
+    if (there === undefined) return
+    there.places = there.places.filter(({ parent, name }) => parent !== place.parent || name !== place.name)
+    this.#clear(there, place)
+  }
+
+  /** The node isn't found at the place any more. */
+  #clear(node: MountedNode, { parent, name }: Place): void {
+    const names = this.#byPlace.get(parent)
+    if (names?.get(name) !== node) return
+    names.delete(name)
+    if (names.size === 0) this.#byPlace.delete(parent)
   }
 }
 
-function nothingKnown(): Omit<MountedNode, 'nodeId' | 'inode' | 'mode' | 'gid' | 'lookups' | 'opens'> {
-  const nothing = { hiddenAs: undefined, keptVersion: undefined, toldNs: undefined, bareUntilMs: 0 }
-  return { places: [], isApart: false, ...nothing }
-}
-
-function placeKey(parent: InodeId, name: string): string {
-  return `${parent}/${name}`
+/** All in one literal: what is spread into an object lies beside it. */
+function newNode(
+  nodeId: number,
+  { inode, mode, gid, lookups }: Pick<MountedNode, 'inode' | 'mode' | 'gid' | 'lookups'>,
+): MountedNode {
+  return {
+    nodeId,
+    inode,
+    mode,
+    gid,
+    lookups,
+    opens: 0,
+    places: NOWHERE,
+    isApart: false,
+    hiddenAs: undefined,
+    keptVersion: undefined,
+    toldNs: undefined,
+    bareUntilMs: 0,
+  }
 }

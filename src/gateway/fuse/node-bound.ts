@@ -5,8 +5,8 @@ import { TYPE_MASK } from './fuse-attributes.ts'
 import type { InodeTable, MountedNode } from './inode-table.ts'
 import type { Notify } from './remote-changes.ts'
 
-/** How many inodes a mount may know that nobody uses. Each takes some 450 bytes here, and a kilobyte in the kernel. */
-const KNOWN_MAX = 110_000
+/** How many inodes a mount may know that nobody uses. Each takes some 400 bytes here, and a kilobyte in the kernel. */
+const KNOWN_MAX = 100_000
 /** The kernel looks at so many in one go. */
 const BATCH = 512
 /** The kernel's word that it has forgotten them comes as a request. */
