@@ -136,11 +136,15 @@ export class EarlyParts {
       for (let index = next++; index < count; index = next++) {
         const part = early.parts[index]
         const pieces = contentPieces([layer], { offset: index * PART_BYTES, length: PART_BYTES })
-        if (part !== undefined && isSame(part.pieces, pieces) && (await part.isStored)) continue
+        // What is on its way must not arrive after what takes its place.
+        const isStored = (await part?.isStored) === true
+        if (isStored && part !== undefined && isSame(part.pieces, pieces)) continue
         await this.#put(early, { number: index + 1, pieces })
       }
     }
-    await Promise.all(Array.from({ length: UNDER_WAY_MAX }, work))
+    const ended = await Promise.allSettled(Array.from({ length: UNDER_WAY_MAX }, work))
+    const failure = ended.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+    if (failure !== undefined) throw failure.reason
     const stored = await own.make('names', (await early.file).commit(sizeBytes))
     this.#files.delete(unit)
     return this.#withAttributes(unit, { stored, mode: early.mode })

@@ -84,5 +84,7 @@ function digestOf(value: unknown): Buffer | undefined {
 
 /** What is to be changed, without what isn't. */
 export function given(changes: AttributeChanges): AttributeChanges {
-  return Object.fromEntries(Object.entries(changes).filter(([, value]) => value !== undefined)) as AttributeChanges
+  const entries = Object.entries(changes)
+  if (entries.every(([, value]) => value !== undefined)) return changes
+  return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as AttributeChanges
 }

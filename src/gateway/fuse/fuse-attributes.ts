@@ -54,7 +54,15 @@ export function toNs({ seconds, nanoseconds }: FuseTime): bigint {
   return BigInt(seconds) * NS_PER_SECOND + BigInt(nanoseconds)
 }
 
+/** Most files have one time, four times. */
+let latestNs = 0n
+let latest: FuseTime = { seconds: 0, nanoseconds: 0 }
+
 function toTime(ns: bigint): FuseTime {
-  const nanoseconds = ((ns % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND
-  return { seconds: Number((ns - nanoseconds) / NS_PER_SECOND), nanoseconds: Number(nanoseconds) }
+  if (ns === latestNs) return latest
+  const rest = Number(ns % NS_PER_SECOND)
+  const nanoseconds = rest < 0 ? rest + Number(NS_PER_SECOND) : rest
+  latest = { seconds: Number(ns / NS_PER_SECOND) - (rest < 0 ? 1 : 0), nanoseconds }
+  latestNs = ns
+  return latest
 }
