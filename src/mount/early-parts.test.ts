@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parsePath } from '#foundation/path.ts'
+import { ManualClock } from '#platform/manual-clock.ts'
 import { PART_BYTES } from './early-parts.ts'
 import { caller, create, type Mount, openBench, settled } from './write-back-fixture.suite.ts'
 
@@ -25,7 +26,7 @@ async function write({ volume }: Mount, path: string, bytes: Buffer): Promise<vo
 
 test('a long new file is sent in parts while it is written, and shows in the cluster when it is whole', async (t) => {
   const bench = await openBench(t)
-  const mount = await bench.mount()
+  const mount = await bench.mount({ clock: new ManualClock() })
   const bytes = contents(3)
   await create(mount, 'film')
   await write(mount, 'film', bytes)
@@ -44,7 +45,7 @@ test('a long new file is sent in parts while it is written, and shows in the clu
 
 test('a long file that is renamed, cut or removed while parts of it are sent ends as what it was made', async (t) => {
   const bench = await openBench(t)
-  const mount = await bench.mount()
+  const mount = await bench.mount({ clock: new ManualClock() })
   const bytes = contents(2)
   for (const name of ['moved', 'cut', 'gone']) {
     await create(mount, name)
@@ -62,7 +63,7 @@ test('a long file that is renamed, cut or removed while parts of it are sent end
 
 test('a long file of which parts are sent is there after its mount was killed, or its node was away', async (t) => {
   const bench = await openBench(t)
-  const first = await bench.mount()
+  const first = await bench.mount({ clock: new ManualClock() })
   const bytes = contents(2)
   await create(first, 'film')
   await write(first, 'film', bytes)

@@ -9,6 +9,7 @@ import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import { silentLog } from '#observe/log.ts'
+import type { Clock } from '#platform/clock.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
@@ -183,7 +184,9 @@ export interface Mount extends WriteBack {
 export interface Bench {
   readonly cluster: FailingCluster
   readonly folder: string
-  mount(settings?: Partial<WriteBackSettings> & { readonly log?: Log; readonly identity?: string }): Promise<Mount>
+  mount(
+    settings?: Partial<WriteBackSettings> & { readonly log?: Log; readonly clock?: Clock; readonly identity?: string },
+  ): Promise<Mount>
   /** What the cluster has at a path, as text; of directories and absent files words for them. */
   stored(path: string): Promise<string>
   names(): Promise<string[]>
