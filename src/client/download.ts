@@ -15,7 +15,7 @@ export interface RemoteHead {
 export interface Download {
   readonly head: RemoteHead
   /** The bytes in order. Goes on after a broken connection where it had stopped, and ends only when the announced length,
-   *  and the SHA-256 of a whole file where it is known, have been met.
+   *  and the SHA-256 of a whole file where it is known, have been met. Who doesn't read it to its end calls `return`, or keeps a connection.
    *  @throws INCOMPLETE_BODY, DIGEST_MISMATCH, CONFLICT if the file changed on the way */
   readonly body: AsyncGenerator<Buffer, void, undefined>
 }
@@ -48,7 +48,17 @@ export async function openDownload(transport: Transport, path: string, options: 
     first.cancel()
     throw new ShoalError('INTERNAL', 'The server sent another range than was asked for')
   }
-  return { head, body: readOn({ transport, path, first, head, options }) }
+  return { head, body: releasing(readOn({ transport, path, first, head, options }), first) }
+}
+
+/** `return` lets go of the connection also if nobody has begun to read: the generator's own `finally` isn't reached then. */
+function releasing(body: Download['body'], first: StreamedAnswer): Download['body'] {
+  const end = body.return.bind(body)
+  body.return = (value) => {
+    first.cancel()
+    return end(value)
+  }
+  return body
 }
 
 interface Reading {

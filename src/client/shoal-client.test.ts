@@ -13,7 +13,9 @@ import { ShoalClient } from './shoal-client.ts'
 let server: FakeServer
 let client: ShoalClient
 
-function connect(options: { endpoint?: string; secretKey?: string; silenceTimeoutMs?: number } = {}): ShoalClient {
+function connect(
+  options: { endpoint?: string; secretKey?: string; silenceTimeoutMs?: number; connections?: number } = {},
+): ShoalClient {
   return new ShoalClient({
     endpoint: server.endpoint,
     accessKey: 'key',
@@ -190,6 +192,17 @@ describe('a download', () => {
     await body.next()
     server.put(volume, 'big', { bytes: randomBytes(300_000) })
     await assert.rejects(readAll(body), (error) => isShoalError(error, 'CONFLICT'))
+  })
+
+  it('that is given up before its first byte was read keeps no connection', async () => {
+    const volume = server.volumes.get('docs')
+    assert.ok(volume !== undefined)
+    server.put(volume, 'big', { bytes: randomBytes(3_000_000) })
+    const narrow = connect({ connections: 1 })
+    const { body } = await narrow.openFile('docs', 'big')
+    await body.return()
+    assert.equal((await narrow.getEntry('docs', 'big')).name, 'big')
+    await narrow.close()
   })
 
   it('of a range has its bytes and no others', async () => {
