@@ -21,6 +21,11 @@ const wanted = {
 } as const satisfies WantedLock
 const unlock: MountLock = { ...wanted, kind: 'unlock' }
 
+interface LockWait {
+  readonly ticket: string
+  readonly waitMs: number
+}
+
 const turns = async () => {
   for (let turn = 0; turn < 10; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
@@ -34,6 +39,8 @@ async function begin(t: TestContext) {
     said: [] as string[],
     sessions: 0,
     isHeld: false,
+    /** Whoever waits for `wanted` waits for ever. */
+    holds: false,
   }
   const say = (what: string): void => {
     node.said.push(what)
@@ -47,9 +54,11 @@ async function begin(t: TestContext) {
     },
     renew: async (_: string, session: string) => say(`renew ${session}`),
     end: async (_: string, session: string) => say(`end ${session}`),
-    change: async (_: string, session: string, { lock, wait }: { lock: LockToChange; wait?: { ticket: string } }) => {
+    change: async (_: string, session: string, { lock, wait }: { lock: LockToChange; wait?: LockWait }) => {
       say(`${lock.kind} ${session}${wait === undefined ? '' : ` ${wait.ticket}`}`)
-      return node.answer
+      if (!node.holds || wait === undefined || lock.start !== wanted.start) return node.answer
+      if (wait.waitMs > 0) await new Promise(() => undefined)
+      return { state: 'waiting' }
     },
     cancel: async () => {
       say('cancel')
@@ -147,6 +156,15 @@ test('a wait asks again with the same ticket, also when the node is away for a m
   node.isHeld = true
   again.abort()
   assert.equal((await given).version, 2)
+})
+
+test('what is free is had at once, however many wait for something else', async (t) => {
+  const { node, session } = await begin(t)
+  const stop = new AbortController()
+  node.holds = true
+  for (let waits = 0; waits < 40; waits += 1) session.wait(wanted, stop.signal).catch(() => undefined)
+  await turns()
+  assert.equal((await session.wait({ ...wanted, start: 10n }, stop.signal)).version, 2)
 })
 
 test('a volume whose locks hold on one machine only has no session', async () => {

@@ -19,9 +19,10 @@ export const LEASE_MS = 30_000
 /** Three tries before a lease is over. */
 const RENEWALS_PER_LEASE = 3
 /** Each waiting lock is a call that isn't answered for long; the client has 32 connections for all calls. */
-const POLLS_MAX = 8
-const POLL_MS_MAX = 20_000
-const POLL_MS_MIN = 1_000
+const POLLS_MAX = 16
+const POLL_MS_MAX = 5_000
+/** While more wait than there are calls, so that each makes way for the next one. */
+const POLL_MS_MIN = 500
 /** As many as the session of the kernel lets wait. */
 const WAITS_MAX = 1_024
 const RETRY_MS = 1_000
@@ -37,6 +38,13 @@ export interface LockSessionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly leaseMs?: number | undefined
+}
+
+interface Waiting {
+  readonly ticket: string
+  readonly waitMs: number
+  readonly term: Term
+  readonly signal: AbortSignal
 }
 
 /** One session at the node, which may end before it is known to. */
@@ -147,10 +155,11 @@ export class LockSession implements FileLockService {
     const term = this.#term
     this.#waits += 1
     try {
-      for (;;) {
-        const answer = await this.#poll(lock, { ticket, term, signal })
-        if (answer?.state === 'done') return fileOf(answer)
-      }
+      const how = { ticket, term, signal }
+      // It may be long until one of the others makes way: what is free is had at once.
+      let answer = this.#waits > POLLS_MAX ? await this.#tried(lock, { ...how, waitMs: 0 }) : undefined
+      while (answer?.state !== 'done') answer = await this.#poll(lock, how)
+      return fileOf(answer)
     } catch (error) {
       if (!signal.aborted) throw error
       const had = await this.#cancelled(lock, ticket)
@@ -161,24 +170,25 @@ export class LockSession implements FileLockService {
     }
   }
 
-  /** Nothing if the node could not be reached for now. */
-  async #poll(
-    lock: WantedLock,
-    { ticket, term, signal }: { readonly ticket: string; readonly term: Term; readonly signal: AbortSignal },
-  ): Promise<RemoteLockAnswer | undefined> {
-    const turn = this.#polls.enter(signal)
+  async #poll(lock: WantedLock, how: Omit<Waiting, 'waitMs'>): Promise<RemoteLockAnswer | undefined> {
+    const turn = this.#polls.enter(how.signal)
     if (turn !== undefined) await turn
     try {
-      // The more wait, the sooner each makes way for the next one.
-      const waitMs = Math.max(POLL_MS_MIN, Math.floor((POLL_MS_MAX * POLLS_MAX) / Math.max(POLLS_MAX, this.#waits)))
+      return await this.#tried(lock, { ...how, waitMs: this.#waits > POLLS_MAX ? POLL_MS_MIN : POLL_MS_MAX })
+    } finally {
+      this.#polls.leave()
+    }
+  }
+
+  /** Nothing if the node could not be reached for now. */
+  async #tried(lock: WantedLock, { ticket, waitMs, term, signal }: Waiting): Promise<RemoteLockAnswer | undefined> {
+    try {
       return await this.#ask(lock, { wait: { ticket, waitMs }, signal })
     } catch (error) {
       const isPassing = isShoalError(error) && error.retry === 'after-delay'
       if (!isPassing || !term.isAlive || signal.aborted) throw error
       await this.#options.clock.sleep(RETRY_MS, signal)
       return undefined
-    } finally {
-      this.#polls.leave()
     }
   }
 
