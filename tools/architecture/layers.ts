@@ -160,6 +160,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:timers/promises': /^src\/(platform|kv)\//,
   'node:tls': /^src\/(gateway\/http|client|cli|platform)\//,
   'node:v8': /^src\/(metadata\/result-codecs|platform\/node-heap)/,
+  'node:vm': /^src\/platform\/node-heap/,
   'node:worker_threads': /^src\/platform\//,
   '@node-rs/crc32': /^src\/(chunk|kv|platform|gateway\/s3)\//,
   '@peculiar/x509': /^src\/(node\/make-certificate|cluster\/certificates)/,
