@@ -85,8 +85,11 @@ export class PackIndex {
   }
 }
 
+/** The words of all shards that nothing was ever put into: a small store has hundreds. They are never written. */
+const NO_ENTRIES = new Uint32Array(MIN_SLOTS * SLOT_WORDS)
+
 class Shard {
-  #words = new Uint32Array(MIN_SLOTS * SLOT_WORDS)
+  #words = NO_ENTRIES
   #slots = MIN_SLOTS
   size = 0
 
@@ -108,6 +111,7 @@ class Shard {
   }
 
   set(id: Uint32Array, chunk: PackedChunk): void {
+    if (this.#words === NO_ENTRIES) this.#words = new Uint32Array(MIN_SLOTS * SLOT_WORDS)
     let at = this.#seek(id)
     if (this.#words[at + PACK] === 0) {
       this.size += 1
@@ -143,7 +147,7 @@ class Shard {
 
   clear(): void {
     this.#slots = MIN_SLOTS
-    this.#words = new Uint32Array(MIN_SLOTS * SLOT_WORDS)
+    this.#words = NO_ENTRIES
     this.size = 0
   }
 
