@@ -18,6 +18,8 @@ const NODES = 3
 const CLIENTS = 6
 const STEP_MS = 7
 const CALM_MS = 60_000
+/** An append takes less. */
+const SPARED_MS = 100
 
 export interface SimulationOptions {
   readonly seed: number
@@ -34,6 +36,8 @@ interface Node {
   log: MemoryLogClient
   store: ReplicatedStore
   isUp: boolean
+  /** Nobody appends through it: whoever waits for the log shows nothing, and one that is cut off must not show what is old by now. */
+  isSpared: boolean
 }
 
 export interface SimulationResult {
@@ -64,7 +68,7 @@ class Simulation {
   async run(): Promise<SimulationResult> {
     for (let at = 0; at < NODES; at += 1) {
       const disk = new MemoryDisk()
-      this.#nodes.push({ id: `node-${at}`, disk, ...this.#start(`node-${at}`, disk), isUp: true })
+      this.#nodes.push({ id: `node-${at}`, disk, ...this.#start(`node-${at}`, disk), isUp: true, isSpared: false })
     }
     const clients = Array.from({ length: CLIENTS }, () => this.#client())
     for (let at = 0; at < (this.#options.steps ?? 1_000); at += 1) {
@@ -158,8 +162,19 @@ class Simulation {
     if (!node.isUp) {
       if (this.#random.chance(0.03)) this.#recover(node)
     } else if (this.#random.chance(0.008)) this.#kill(node)
-    else if (this.#random.chance(0.02)) node.log.partition(true)
-    else if (this.#random.chance(0.05)) node.log.partition(false)
+    else if (this.#random.chance(0.02)) void this.#cutOff(node)
+    else if (this.#random.chance(0.05)) this.#recover(node)
+  }
+
+  /** At once, in the middle of what it appends, or once it has been spared for a while. */
+  async #cutOff(node: Node): Promise<void> {
+    const { log } = node
+    if (!node.isSpared && this.#random.chance(0.5)) {
+      node.isSpared = true
+      await this.#clock.sleep(SPARED_MS)
+      if (!node.isSpared) return
+    }
+    log.partition(true)
   }
 
   /** From now on nothing of it reaches its disk or the log. */
@@ -174,13 +189,14 @@ class Simulation {
     if (node.isUp) node.log.partition(false)
     else Object.assign(node, this.#start(node.id, node.disk))
     node.isUp = true
+    node.isSpared = false
   }
 
   async #client(): Promise<void> {
     while (!this.#isCalm) {
-      const { store, isUp } = this.#nodes[this.#random.below(NODES)] as Node
+      const { store, isUp, isSpared } = this.#nodes[this.#random.below(NODES)] as Node
       if (isUp && this.#random.chance(0.5)) await this.#list.read(this.#options.reader?.(store) ?? store)
-      else if (isUp && store.isLeading) await this.#list.append(store)
+      else if (isUp && store.isLeading && !isSpared) await this.#list.append(store)
       await this.#clock.sleep(this.#random.below(40))
     }
   }
