@@ -18,8 +18,10 @@ const LARGE_BYTES = 20_000
 export async function makeVolume(cluster: EventualNodes): Promise<void> {
   const made = await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
   assert.equal(made.status, 201, await made.text())
-  for (const at of cluster.nodes.keys())
-    await until(`node ${at} knows the volume`, async () => (await cluster.call(at, '/volumes/shared')).status === 200, 60_000)
+  // What a node hasn't heard of it sends on to the one that leads, and could not once that is cut off.
+  const known = async (at: number): Promise<number> =>
+    ((await (await cluster.call(at, '/status')).json()) as { eventual: { volumes: number } }).eventual.volumes
+  for (const at of cluster.nodes.keys()) await until(`node ${at} knows the volume`, async () => (await known(at)) === 1, 60_000)
 }
 
 /** Writes at random nodes, each path by one writer at a time, and remembers what was acknowledged. */
