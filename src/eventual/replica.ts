@@ -4,7 +4,7 @@ import type { KeyValueStore, Snapshot, Transaction } from '#kv/store.ts'
 import type { Clock } from '#platform/clock.ts'
 import { DigestTree } from './digest-tree.ts'
 import { areSameVersions, decodeTime, encodeTime, EntryTable } from './entry-table.ts'
-import { latestTime } from './entry.ts'
+import { type EntryState, latestTime } from './entry.ts'
 import { HybridClock, type HybridTime, hybridTimeOf, msOf, NO_TIME } from './hybrid-clock.ts'
 import { CEILING_KEY, DEFINITIONS, FLOOR_KEY, KNOWLEDGE_KEY, kindRange, type Place, readRumourKey, rumourKey } from './keys.ts'
 import { decodeReport, encodeReport, Knowledge, type KnowledgeReport } from './knowledge.ts'
@@ -141,7 +141,7 @@ export class Replica {
         const { isNews, state, written } = this.table.merge(transaction, entry, { state: entry.state, floor })
         const place = { volume: entry.volume, path: entry.path }
         // Two who each had something else have both not heard of what it became.
-        if (isNews) told.push(areSameVersions(state, entry.state) ? { place, from, by } : { place, by })
+        if (isNews) told.push({ place, by, heardBy: areSameVersions(state, entry.state) ? [from, ...writerOf(state)] : [] })
         for (const beside of written) told.push({ place: beside, isOwn: true })
         return isNews
       }),
@@ -230,4 +230,9 @@ export class Replica {
       this.table.promise(transaction)
     })
   }
+}
+
+/** Whoever wrote all that was ever there has it. Of what became of other versions meanwhile the writer of the one that is left need not have heard. */
+function writerOf({ versions: [version, ...others], context }: EntryState): NodeId[] {
+  return version === undefined || others.length > 0 || context.size > 0 ? [] : [version.node]
 }

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { NodeId } from '#foundation/ids.ts'
+import { nodeId, openReplica } from './fixture.suite.ts'
+import { NO_TIME } from './hybrid-clock.ts'
+import { EventualNamespace } from './namespace.ts'
+import type { Replica } from './replica.ts'
 import { type Rumour, RumourPool } from './rumour-pool.ts'
+import { valueOf } from './simulation-history.suite.ts'
 
 const place = (path: string) => ({ volume: 'docs', path })
 const node = (number: number) => `${number}`.padStart(32, '0') as NodeId
@@ -34,7 +39,7 @@ test('a rumour that nobody answers to dies, too', () => {
 
 test('nobody is told what it has said itself, or has heard, or was there when it compared everything; a rumour that all have heard goes', () => {
   const pool = new RumourPool()
-  pool.add({ place: place('a'), from: node(1) })
+  pool.add({ place: place('a'), heardBy: [node(1)] })
   const three = [node(1), node(2), node(3)]
   assert.deepEqual(pool.take(node(1), 9), [])
   assert.equal(pool.told(take(pool, node(2)), 'news', node(2)), false)
@@ -50,6 +55,31 @@ test('nobody is told what it has said itself, or has heard, or was there when it
   )
   // Nobody is there to be told.
   assert.deepEqual([pool.dropHeard([]), pool.size], [[], 1])
+})
+
+test('nobody is told what it has written itself, by whichever way that came; but what became of it', async () => {
+  const [a, b, c, d] = await Promise.all(['a', 'b', 'c', 'd'].map((id) => openReplica({ id })))
+  const put = (replica: Replica, path: string) => new EventualNamespace(replica, 'docs').put(path, valueOf(path))
+  const hears = async (from: Replica, path: string, to = b) => {
+    const state = await from.store.read((snapshot) => from.transferred(snapshot, place(path)))
+    await to!.mergeAll([state], NO_TIME, { from: c!.node, by: 'rumour' })
+  }
+  await put(a!, 'x')
+  await hears(a!, 'x')
+  const told = (id: string) => b!.rumours.take(nodeId(id), 9).map((rumour) => rumour.place.path)
+  assert.deepEqual([told('a'), told('c'), told('d')], [[], [], ['x']])
+  await put(b!, 'x')
+  await put(a!, 'x')
+  await hears(a!, 'x')
+  assert.deepEqual([told('a'), told('c')], [['x'], ['x']])
+  // What lost against it was dropped: its writer need not have heard of that.
+  await new EventualNamespace(c!, 'docs').put('y', valueOf('lost'))
+  await put(a!, 'y')
+  for (const from of [c!, a!]) await hears(from, 'y', d)
+  const [, lost] = await new EventualNamespace(d!, 'docs').versions('y')
+  await new EventualNamespace(d!, 'docs').drop('y', lost!)
+  await hears(d!, 'y')
+  assert.deepEqual(told('a').toSorted(), ['x', 'y'])
 })
 
 test('news at a path that is being told of is one rumour, told from the beginning', () => {
@@ -75,7 +105,7 @@ test('each has its turn, and beyond ten thousand rumours none is taken up; of wh
       ['b', 'c', 'a'],
     ],
   )
-  for (let at = 0; at < 1_000; at += 1) pool.add({ place: place(`x${at}`), from: node(1), by: 'exchange' })
+  for (let at = 0; at < 1_000; at += 1) pool.add({ place: place(`x${at}`), heardBy: [node(1)], by: 'exchange' })
   assert.deepEqual([pool.size, pool.refused], [256, 747])
   for (let at = 0; at < 10_000; at += 1) pool.add({ place: place(`${at}`) })
   assert.deepEqual([pool.size, pool.refused], [10_000, 747 + 256])

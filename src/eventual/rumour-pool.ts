@@ -15,7 +15,7 @@ const CAUGHT_UP_MAX = 256
 export interface News {
   readonly place: Place
   /** Who is known to have it. */
-  readonly from?: NodeId
+  readonly heardBy?: readonly NodeId[]
   readonly by?: CameBy
   /** It is this node's own, and noted on its disk. */
   readonly isOwn?: boolean
@@ -61,7 +61,7 @@ export class RumourPool {
     return this.#rumours.has(nameOf(place))
   }
 
-  add({ place, from, by = 'rumour', isOwn = false }: News): void {
+  add({ place, heardBy, by = 'rumour', isOwn = false }: News): void {
     const name = nameOf(place)
     if (this.#rumours.size >= (by === 'rumour' ? RUMOURS_MAX : CAUGHT_UP_MAX) && !this.#rumours.has(name)) {
       this.refused += 1
@@ -75,7 +75,7 @@ export class RumourPool {
       isOwn: isOwn || before?.isOwn === true,
       known: 0,
       tellings: 0,
-      heardBy: new Set(from === undefined ? [] : [from]),
+      heardBy: new Set(heardBy),
     })
   }
 
