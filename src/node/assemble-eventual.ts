@@ -58,6 +58,12 @@ export function assembleEventual(parts: {
     classes: chunks.classes,
     peers: chunks.peers,
     running: () => peers.running(),
+    small: {
+      targetsOf: (id, className) => targetsOf(id, { self, className, view: chunks.records.view, peers: chunks.peers }),
+      send: (node, small, signal) => eventual.sendSmallChunks(node, small, signal),
+      isBusy: () => replica.isBusy,
+      clock,
+    },
     log,
   })
   const volumes = new EventualVolumes({
@@ -140,6 +146,13 @@ async function isDispensable(id: ChunkId, { self, className, view, peers }: Hold
     pair.next.holders(id).map((node) => peers.store(node).locate(id, AbortSignal.timeout(LOOK_MS))),
   )
   return places.length > 0 && places.every((place) => place !== undefined)
+}
+
+/** The other nodes where a class has the chunk; `undefined` unless each can be sent it now. */
+function targetsOf(id: ChunkId, { self, className, view, peers }: Holding): readonly NodeId[] | undefined {
+  const pair = view.layouts.get(layoutName(classOf(view, className)))
+  const others = pair?.next.holders(id).filter((node) => node !== self)
+  return others?.every((node) => peers.isHealthy(node) && peers.takesChunks(node)) === true ? others : undefined
 }
 
 /** What the tracker asks of volumes, of both kinds. */

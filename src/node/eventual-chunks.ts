@@ -6,6 +6,8 @@ import type { ChunkPeers } from '#replication/peers.ts'
 import type { ClassChunks } from '#volume/locations.ts'
 import type { VolumeClasses } from '#volume/strong-volumes-options.ts'
 import type { FetchedChunks } from './fetched-chunks.ts'
+import { SMALL_BYTES_MAX } from './small-chunk-calls.ts'
+import { SmallChunkPushes, type SmallChunkPushesOptions } from './small-chunk-pushes.ts'
 import { withWrite } from './wrapped-stores.ts'
 
 export interface EventualChunksOptions {
@@ -17,6 +19,8 @@ export interface EventualChunksOptions {
   readonly running: () => readonly NodeId[]
   /** What is here only because it was read. */
   readonly fetched: Pick<FetchedChunks, 'note' | 'touch' | 'keep'>
+  /** The other nodes where a class has a chunk, and how to hand them several. */
+  readonly small: Pick<SmallChunkPushesOptions, 'targetsOf' | 'send' | 'isBusy' | 'clock'>
   readonly log: Log
 }
 
@@ -33,10 +37,14 @@ export class EventualChunks {
   readonly #options: EventualChunksOptions
   readonly #waiting: { readonly id: ChunkId; readonly className: string }[] = []
   readonly #pushing = new Set<Promise<void>>()
+  readonly #small: SmallChunkPushes
   #stopped = false
 
   constructor(options: EventualChunksOptions) {
     this.#options = options
+    const { local, small, log } = options
+    const alone = (id: ChunkId, className: string): void => this.#offer(id, className)
+    this.#small = new SmallChunkPushes({ ...small, local, alone, log })
   }
 
   of(className: string): ClassChunks {
@@ -45,7 +53,8 @@ export class EventualChunks {
     const store = withWrite(local, async (id, bytes) => {
       await this.keep(id)
       await local.write(id, bytes)
-      this.#offer(id, className)
+      if (bytes.length > SMALL_BYTES_MAX) this.#offer(id, className)
+      else if (this.#options.running().length > 0) this.#small.offer(id, className, bytes)
     })
     return {
       ...store,
@@ -85,6 +94,7 @@ export class EventualChunks {
   async stop(): Promise<void> {
     this.#stopped = true
     this.#waiting.length = 0
+    await this.#small.stop()
     await Promise.all(this.#pushing)
   }
 

@@ -8,6 +8,7 @@ import type { Peers } from '#eventual/message.ts'
 import { readStatus } from '#eventual/status.ts'
 import { Replica } from '#eventual/replica.ts'
 import { EventualVolumes as Definitions } from '#eventual/volumes.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
@@ -22,6 +23,7 @@ import type { ClusterNode } from './cluster-node.ts'
 import { eventualMethods, WireEventualPeers } from './eventual-peers.ts'
 import type { Storage } from './open-storage.ts'
 import { repeat } from './repeat.ts'
+import { sendSmallChunks, type SmallChunk, smallChunkMethods } from './small-chunk-calls.ts'
 import { withForget } from './wrapped-stores.ts'
 
 export interface EventualClusterOptions {
@@ -90,7 +92,7 @@ export class EventualCluster {
     this.peers = options.throughPeers?.(wired) ?? wired
     const timing = { fanOut: options.config.fanout, giveWayMs: GIVE_WAY_MS, ...options.figures?.timing }
     this.node = new EventualNode({ replica, peers: this.peers, clock, random, log, timing })
-    this.methods = eventualMethods(this.node)
+    this.methods = { ...eventualMethods(this.node), ...smallChunkMethods(storage.chunks) }
     this.#measure(options.metrics)
     this.ownChunks = storage.chunks
     this.chunks = withForget(storage.chunks, (id) => this.isUsed(id))
@@ -116,6 +118,14 @@ export class EventualCluster {
   async referenced(ids: readonly ChunkId[]): Promise<ReadonlyMap<ChunkId, readonly string[]>> {
     const pinned = ids.filter((id) => this.pins.has(id)).map((id) => [id, []] as const)
     return new Map<ChunkId, readonly string[]>([...pinned, ...(await usedChunks(this.replica, ids))])
+  }
+
+  /** Hands chunks to another node in one call. @returns for each whether it is durable there @throws what `sendSmallChunks` throws */
+  async sendSmallChunks(node: NodeId, chunks: readonly SmallChunk[], signal: AbortSignal): Promise<readonly boolean[]> {
+    const { cluster } = this.#options
+    const facts = cluster.members().find(({ id }) => id === node)?.facts
+    if (facts === undefined) throw new ShoalError('UNAVAILABLE', `Node ${node} is not known here`)
+    return sendSmallChunks(cluster.peers, { host: facts.host, port: facts.nodePort, nodeId: node }, { chunks, signal })
   }
 
   /** How far apart this node and the others may be. */
