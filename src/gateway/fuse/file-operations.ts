@@ -213,14 +213,21 @@ async function readRange(
   const stored = Math.min(offset + sizeBytes, reader.attributes.sizeBytes)
   if (pieces.length === 0 && writtenEnd <= reader.attributes.sizeBytes && reader.bytes !== undefined)
     return reader.bytes.subarray(offset, Math.max(offset, stored))
-  const out = Buffer.alloc(Math.max(0, Math.min(offset + sizeBytes, Math.max(stored, writtenEnd)) - offset))
+  const length = Math.max(0, Math.min(offset + sizeBytes, Math.max(stored, writtenEnd)) - offset)
+  let out: Buffer | undefined
   if (stored > offset) {
     let at = 0
     for await (const bytes of reader.read({ offset, length: stored - offset }, signal)) {
-      out.set(bytes, at)
+      // Mostly all of it lies in one block, which doesn't have to be copied.
+      if (at === 0 && bytes.length === length && pieces.length === 0) out = bytes
+      else {
+        out ??= Buffer.alloc(length)
+        out.set(bytes, at)
+      }
       at += bytes.length
     }
   }
+  out ??= Buffer.alloc(length)
   for (const piece of pieces) {
     const from = Math.max(0, offset - piece.offset)
     piece.bytes.copy(out, piece.offset + from - offset, from)
