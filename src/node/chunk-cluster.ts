@@ -5,6 +5,7 @@ import type { Metrics } from '#observe/metrics.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
+import { ChunkMemory } from '#replication/chunk-memory.ts'
 import { chunkMethods } from '#replication/chunk-methods.ts'
 import type { ChunkPeers } from '#replication/peers.ts'
 import { RepairReporter, repairMethods } from '#replication/repair-reports.ts'
@@ -82,7 +83,7 @@ export class ChunkCluster {
     this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log, ...layouts })
     const store = storage.chunks
     this.peers = chunkPeers(options, this.records)
-    const shared = { peers: this.peers, clock, digests }
+    const shared = { peers: this.peers, clock, digests, memory: new ChunkMemory(digests) }
     const own = { self: cluster.id, local: store, records: this.records }
     this.chunks = new ReplicatedChunks({ ...shared, ...own, log, metrics, ...(limits === undefined ? {} : { limits }) })
     this.#reporter = new RepairReporter({

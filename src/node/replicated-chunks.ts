@@ -7,6 +7,7 @@ import { computeLayout } from '#placement/compute-layout.ts'
 import { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
+import type { ChunkRoom } from '#replication/chunk-memory.ts'
 import { describeCopies } from '#replication/copy-states.ts'
 import type { ChunkCopies } from '#replication/copy-states.ts'
 import { EveryCopy } from '#replication/every-copy.ts'
@@ -31,6 +32,7 @@ export interface ReplicatedChunksOptions {
   readonly records: SystemSource
   readonly clock: Clock
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
+  readonly memory?: ChunkRoom | undefined
   readonly log: Log
   readonly metrics?: Metrics | undefined
   /** Those of `ReplicatedChunkStore` unless given. */

@@ -1,6 +1,7 @@
 import type { X509Certificate } from 'node:crypto'
 import * as net from 'node:net'
 import * as tls from 'node:tls'
+import { countArrived } from './young-memory.ts'
 import type {
   Connector,
   Listener,
@@ -41,7 +42,10 @@ export class NodeSocket implements Socket {
       setImmediate(() => events.closed(this.#failure))
       return
     }
-    socket.on('data', (piece: Buffer) => events.received(piece))
+    socket.on('data', (piece: Buffer) => {
+      countArrived(piece.length)
+      events.received(piece)
+    })
     socket.on('drain', () => events.drained())
     socket.on('close', () => events.closed(this.#failure))
   }

@@ -11,6 +11,7 @@ import type { WirePeers } from '#wire/peers.ts'
 import { CALLER_ID, SERVER_ID, simulatePair } from '#wire/wire-fixture.suite.ts'
 import type { SimulatedPair } from '#wire/wire-fixture.suite.ts'
 import { ArrivingChunk } from './arriving-chunk.ts'
+import type { ChunkRoom } from './chunk-memory.ts'
 import { chunkMethods } from './chunk-methods.ts'
 import type { ChunkMethodLimits } from './chunk-methods.ts'
 import { TEST_DIGESTS } from './fake-cluster.suite.ts'
@@ -33,6 +34,7 @@ async function forwarding(
   context: TestContext,
   copies: Readonly<Record<NodeId, Copy>>,
   limits: Partial<ChunkMethodLimits> = {},
+  memory?: ChunkRoom,
 ): Promise<Forwarding> {
   const store = openMemoryChunkStore({ clock: new ManualClock() })
   // The pair makes its clock itself.
@@ -48,7 +50,7 @@ async function forwarding(
   }
   const late = { monotonicMs: () => made.clock?.monotonicMs() ?? 0, sleep: (ms: number) => (made.clock as ManualClock).sleep(ms) }
   const pair = await simulatePair(
-    chunkMethods({ store, peers, digests: TEST_DIGESTS, clock: { ...late, nowMs: () => 0, nowNs: () => 0n }, limits }),
+    chunkMethods({ store, peers, digests: TEST_DIGESTS, clock: { ...late, nowMs: () => 0, nowNs: () => 0n }, limits, memory }),
   )
   made.clock = pair.clock
   context.after(() => pair.peers.close())
@@ -83,6 +85,24 @@ function sample(length: number, seed = 1): { id: ChunkId; bytes: Buffer } {
 }
 
 const never = new AbortController().signal
+
+test('the memory of a chunk that has come is used again once all copies are durable, not after one has failed', async (context) => {
+  const { id, bytes } = sample(600 * KIB)
+  const given: Buffer[] = []
+  const memory = { take: (sizeBytes: number) => Buffer.alloc(sizeBytes), giveBack: (buffer: Buffer) => void given.push(buffer) }
+  const fail: Copy = () => Promise.reject(new ShoalError('NO_SPACE', 'The disk is full'))
+  const { remote, settle } = await forwarding(context, { [SECOND]: fail, [THIRD]: takeAll }, {}, memory)
+  const write = async (...forward: NodeId[]): Promise<void> => {
+    const told = Array.fromAsync(remote.write(id, bytes, { forward, signal: never }))
+    await settle()
+    assert.equal((await told).length, 1 + forward.length)
+  }
+  await write(SECOND, THIRD)
+  assert.equal(given.length, 0)
+  await write(THIRD)
+  await write()
+  assert.deepEqual(given, [bytes, bytes])
+})
 
 test('a primary forwards what it receives before it has all of it', async (context) => {
   const { id, bytes } = sample(600 * KIB)

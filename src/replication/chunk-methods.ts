@@ -20,6 +20,8 @@ import {
 } from './chunk-calls.ts'
 import type { WriteRequest } from './chunk-calls.ts'
 import { openPieces } from './chunk-pieces.ts'
+import { ChunkMemory } from './chunk-memory.ts'
+import type { ChunkRoom } from './chunk-memory.ts'
 import { Holder } from './holder.ts'
 import { OutcomeLines } from './outcome-lines.ts'
 import type { ChunkPeers, CopyOutcome } from './peers.ts'
@@ -57,6 +59,8 @@ export interface ChunkMethodsOptions {
   readonly peers: ChunkPeers
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
   readonly clock: Clock
+  /** Its own unless given. */
+  readonly memory?: ChunkRoom | undefined
   readonly limits?: Partial<ChunkMethodLimits>
 }
 
@@ -93,6 +97,7 @@ class ChunkCalls {
   readonly holder: Holder
   readonly #options: ChunkMethodsOptions
   readonly #limits: ChunkMethodLimits
+  readonly #memory: ChunkRoom
   readonly #alarms: Alarms
   readonly #toForward: ByteRoom
   readonly #toStore: ByteRoom
@@ -103,6 +108,7 @@ class ChunkCalls {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
     this.holder = new Holder(options)
+    this.#memory = options.memory ?? new ChunkMemory(options.digests)
     this.#alarms = new Alarms(options.clock)
     const { arrivingBytesMax, pulledBytesMax, leavingBytesMax, waitingMax } = this.#limits
     this.#toForward = new ByteRoom({ bytesMax: arrivingBytesMax, waitingMax })
@@ -115,7 +121,7 @@ class ChunkCalls {
     const request = decodeWrite(call.header)
     const isLeaf = request.forward.length === 0
     const claim = await (isLeaf ? this.#toStore : this.#toForward).take(request.sizeBytes, call.signal)
-    const arriving = new ArrivingChunk(request.id, this.#options.digests.allocate(request.sizeBytes))
+    const arriving = new ArrivingChunk(request.id, this.#memory.take(request.sizeBytes))
     void arriving.fill(call.body)
     return isLeaf ? this.#store(arriving, call, claim) : this.#storeAndForward(arriving, { call, claim, request })
   }
@@ -125,6 +131,7 @@ class ChunkCalls {
       for await (const { error } of this.holder.write(arriving.id, arriving, { forward: [], signal })) {
         if (error !== undefined) throw error
       }
+      this.#memory.giveBack(await arriving.whole())
       return {}
     } finally {
       claim.release()
@@ -142,9 +149,20 @@ class ChunkCalls {
     if (call.signal.aborted) stop.abort(call.signal.reason)
     const forward = request.forward.filter((node) => node !== self)
     const lines = new OutcomeLines()
-    const outcomes = this.#watchLag(this.holder.write(arriving.id, arriving, { forward, signal: stop.signal }), { claim, stop })
+    const written = this.holder.write(arriving.id, arriving, { forward, signal: stop.signal })
+    const outcomes = this.#watchLag(this.#reusing(arriving, written), { claim, stop })
     void lines.fill(outcomes).then(() => claim.release())
     return { body: lines }
+  }
+
+  /** Takes the memory back once all copies are durable. After anything else a socket or a thread may still be at it. */
+  async *#reusing(arriving: ArrivingChunk, outcomes: AsyncIterable<CopyOutcome>): AsyncGenerator<CopyOutcome> {
+    let isComplete = true
+    for await (const outcome of outcomes) {
+      if (outcome.error !== undefined) isComplete = false
+      yield outcome
+    }
+    if (isComplete) this.#memory.giveBack(await arriving.whole())
   }
 
   /** Once the copy here has come to its end, the others have `lagMs` before their memory may go to others. */

@@ -7,6 +7,7 @@ import { nodes } from '#placement/nodes.suite.ts'
 import { idOf, sampleBytes } from '#chunk/store.suite.ts'
 import type { ManualClock } from '#platform/manual-clock.ts'
 import { ChunkRepairer } from './chunk-repairer.suite.ts'
+import type { ChunkRoom } from './chunk-memory.ts'
 import { CopySearch } from './copy-search.ts'
 import { FakeCluster, TEST_DIGESTS } from './fake-cluster.suite.ts'
 import type { FakeNode } from './fake-cluster.suite.ts'
@@ -22,6 +23,7 @@ export interface FixtureOptions {
   readonly clock?: ManualClock
   readonly limits?: Partial<ReplicationLimits>
   readonly repairsMax?: number
+  readonly memory?: ChunkRoom
 }
 
 /** A cluster in memory, and the replicated store of its first node. */
@@ -32,7 +34,7 @@ export class Fixture {
   readonly repairer: ChunkRepairer
   pair: LayoutPair
 
-  constructor({ count = 5, zones = count, copies = 3, ack = 'quorum', clock, limits, repairsMax }: FixtureOptions = {}) {
+  constructor({ count = 5, zones = count, copies = 3, ack = 'quorum', clock, limits, repairsMax, memory }: FixtureOptions = {}) {
     const members = nodes(count, zones)
     this.cluster = new FakeCluster(
       members.map(({ id }) => id),
@@ -50,6 +52,7 @@ export class Fixture {
     this.store = new ReplicatedChunkStore({
       ...common,
       policy,
+      memory,
       repairs: this.repairs,
       ...(limits === undefined ? {} : { limits }),
     })

@@ -10,6 +10,8 @@ import type { LayoutPair } from '#placement/layout-pair.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Digests } from '#platform/digests.ts'
 import { Alarms } from './alarms.ts'
+import { ChunkMemory } from './chunk-memory.ts'
+import type { ChunkRoom } from './chunk-memory.ts'
 import { CopySearch } from './copy-search.ts'
 import { describeCopies } from './copy-states.ts'
 import type { ChunkCopies } from './copy-states.ts'
@@ -50,6 +52,8 @@ export interface ReplicatedStoreOptions {
   readonly repairs: RepairQueue
   readonly clock: Clock
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
+  /** Its own unless given. */
+  readonly memory?: ChunkRoom | undefined
   /** Shared by the stores of all classes. */
   readonly metrics?: ReplicationMetrics | undefined
   readonly limits?: Partial<ReplicationLimits>
@@ -65,6 +69,7 @@ export interface ReplicatedStoreOptions {
 export class ReplicatedChunkStore implements ChunkStore {
   readonly #options: ReplicatedStoreOptions
   readonly #limits: ReplicationLimits
+  readonly #memory: ChunkRoom
   readonly #search: CopySearch
   readonly #alarms: Alarms
   readonly #timing = new ReadTiming()
@@ -77,6 +82,7 @@ export class ReplicatedChunkStore implements ChunkStore {
   constructor(options: ReplicatedStoreOptions) {
     this.#options = options
     this.#limits = { ...LIMITS, ...options.limits }
+    this.#memory = options.memory ?? new ChunkMemory(options.digests)
     this.#search = new CopySearch({ ...options, callMs: this.#limits.callMs })
     this.#alarms = new Alarms(options.clock)
     this.#metrics = options.metrics ?? replicationMetrics(undefined)
@@ -91,7 +97,7 @@ export class ReplicatedChunkStore implements ChunkStore {
   async writeCopies(id: ChunkId, bytes: Uint8Array): Promise<ChunkCopies> {
     this.#checkOpen()
     checkSize(id, bytes.length)
-    const { peers, layouts, policy, digests } = this.#options
+    const { peers, layouts, policy } = this.#options
     const pair = layouts()
     const targets = new CopyTargets(id, pair, peers)
     const needed = copiesToAcknowledge(policy)
@@ -106,14 +112,22 @@ export class ReplicatedChunkStore implements ChunkStore {
     }
     // Copies that come after the acknowledgement still need the bytes, and the caller wants its buffer back.
     const mayOutlive = needed < targets.first.length
-    const own = mayOutlive ? digests.allocate(bytes.length) : bytes
-    if (mayOutlive) own.set(bytes)
-    const write = new ReplicatedWrite({ id, bytes: own, targets, needed, peers, alarms: this.#alarms, limits: this.#limits })
+    const kept = mayOutlive ? this.#memory.take(bytes.length) : undefined
+    kept?.set(bytes)
+    const write = new ReplicatedWrite({
+      id,
+      bytes: kept ?? bytes,
+      targets,
+      needed,
+      peers,
+      alarms: this.#alarms,
+      limits: this.#limits,
+    })
     this.#track(id, write)
     try {
       write.start()
       await write.acknowledged
-      this.#goOnBehind(write, { id, pair, targets, mayOutlive, sizeBytes: bytes.length })
+      this.#goOnBehind(write, { id, pair, targets, kept, sizeBytes: bytes.length })
       return this.#describe(id, pair, { durable: write.durable, arriving: write.pending })
     } finally {
       if (!mayOutlive) await write.leftHere
@@ -275,15 +289,16 @@ export class ReplicatedChunkStore implements ChunkStore {
       id,
       pair,
       targets,
-      mayOutlive,
+      kept,
       sizeBytes,
-    }: { id: ChunkId; pair: LayoutPair; targets: CopyTargets; mayOutlive: boolean; sizeBytes: number },
+    }: { id: ChunkId; pair: LayoutPair; targets: CopyTargets; kept: Buffer | undefined; sizeBytes: number },
   ): void {
     const hasRoom = this.#backgroundBytes + sizeBytes <= this.#limits.backgroundBytesMax
-    if (!mayOutlive || !hasRoom) write.giveUp()
+    if (kept === undefined || !hasRoom) write.giveUp()
     this.#backgroundBytes += sizeBytes
     void write.settled.then(() => {
       this.#backgroundBytes -= sizeBytes
+      if (kept !== undefined) void this.#reuse(kept, write)
       const { peers, policy } = this.#options
       const settled = settledHolders(id, { pair, peers, durable: write.durable })
       const isShort = targets.holders.length < policy.copies || settled.length < targets.first.length
@@ -291,6 +306,11 @@ export class ReplicatedChunkStore implements ChunkStore {
       this.#metrics.incompleteWrites.add(1)
       this.#options.repairs.offer({ chunk: id, copies: write.durable.size })
     })
+  }
+
+  /** After anything else than success on all nodes a socket or a thread may still be at it. */
+  async #reuse(kept: Buffer, write: ReplicatedWrite): Promise<void> {
+    if (await write.isComplete()) this.#memory.giveBack(kept)
   }
 
   /** Copies that a read found corrupt or missing. While chunks move to a new layout they are missing for a while. */

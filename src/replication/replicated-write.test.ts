@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { rejectsWith } from '#chunk/store.suite.ts'
 import type { ChunkId } from '#foundation/ids.ts'
+import type { ChunkRoom } from './chunk-memory.ts'
 import type { FakeNode } from './fake-cluster.suite.ts'
 import { Fixture } from './replicated-fixture.suite.ts'
 
@@ -25,6 +26,33 @@ test('the slowest copy doesn’t hold up a quorum, and comes later all the same'
   assert.equal((await cluster.settle(store.copies(id))).state, 'stored')
   assert.equal(repairs.size, 0)
 })
+
+test('the memory of a write is used again once every copy is durable, not while one is on its way', async () => {
+  const given: Buffer[] = []
+  const { store, cluster, chunk } = parts(new Fixture({ memory: roomOf(given) }))
+  const { id, bytes, holders } = chunk
+  ;(holders[2] as FakeNode).delayMs = 3_000
+  await store.writeCopies(id, bytes)
+  await cluster.pass(2_000)
+  assert.equal(given.length, 0)
+  await cluster.pass(2_000)
+  assert.deepEqual(given, [bytes])
+})
+
+test('the memory of a write that one node has failed to take is left alone: something may still read it', async () => {
+  const given: Buffer[] = []
+  const { store, cluster, chunk } = parts(new Fixture({ memory: roomOf(given) }))
+  const bad = chunk.holders[1] as FakeNode
+  bad.isUp = false
+  await cluster.settle(store.write(chunk.id, chunk.bytes))
+  await cluster.pass(60_000)
+  assert.ok((await cluster.holdersOf(chunk.id)).length >= 2)
+  assert.deepEqual(given, [])
+})
+
+function roomOf(given: Buffer[]): ChunkRoom {
+  return { take: (sizeBytes) => Buffer.alloc(sizeBytes), giveBack: (buffer) => void given.push(buffer) }
+}
 
 /** A fixture with a chunk whose primary is this node. */
 function parts(fixture: Fixture): {

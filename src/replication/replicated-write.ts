@@ -41,6 +41,7 @@ export class ReplicatedWrite {
   readonly #stop = new AbortController()
   /** The writes of this node's own store: they read the bytes until they end. */
   readonly #here: Promise<void>[] = []
+  readonly #everywhere: Promise<void>[] = []
   readonly #callOffs: (() => void)[] = []
   #streams = 0
   #isAcknowledged = false
@@ -67,6 +68,12 @@ export class ReplicatedWrite {
   /** Resolves when this node's own store doesn't need the bytes any more. */
   get leftHere(): Promise<unknown> {
     return Promise.all(this.#here)
+  }
+
+  /** Once `settled`: resolves with whether every node that was to have a copy has told that it is durable, and nobody reads the bytes any more. */
+  async isComplete(): Promise<boolean> {
+    await Promise.all(this.#everywhere)
+    return this.#isAcknowledged && this.#failures.size === 0 && this.#stalled.size === 0
   }
 
   start(): void {
@@ -100,6 +107,7 @@ export class ReplicatedWrite {
       this.#refuse(defect)
       this.giveUp()
     })
+    this.#everywhere.push(run)
     if (node === this.#options.peers.self) this.#here.push(run)
   }
 

@@ -1,4 +1,5 @@
 import { assert } from '#foundation/assert.ts'
+import { countArrived } from '#platform/young-memory.ts'
 import type { Exchange } from './exchange.ts'
 import type { RequestBody } from './request-body.ts'
 
@@ -75,6 +76,8 @@ export class ReplayableBody {
       }
       this.#kept.push(piece.value)
       this.#keptBytes += piece.value.length
+      // Sent on, it isn't freed as soon as it was read.
+      countArrived(piece.value.length)
     } catch (error) {
       this.failure = error as Error
       throw error
