@@ -124,15 +124,6 @@ export class ClusterMetadata {
     return { mode: this.mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members }
   }
 
-  /** Lets another node lead, once what was begun here has ended: `ended` waits for that. This one goes on following. */
-  async handOver(ended: () => Promise<unknown>): Promise<void> {
-    if (this.leadership.isLeading) {
-      this.leadership.leave()
-      await ended()
-    }
-    await this.store.resign()
-  }
-
   /** Lets another node lead, then ends etcd here. Repeating it is harmless. */
   async close(): Promise<void> {
     await this.leadership.stop()

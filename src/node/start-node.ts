@@ -36,6 +36,7 @@ import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { ClusterNode } from './cluster-node.ts'
 import { EventualCluster } from './eventual-cluster.ts'
 import { followerOf } from './follower-reads.ts'
+import { HandOver } from './hand-over.ts'
 import { LedWork } from './led-work.ts'
 import { modeMethods } from './metadata-mode-call.ts'
 import { describeMetadata, describeNode } from './node-status.ts'
@@ -54,8 +55,6 @@ import { PackCompactor } from './pack-compactor.ts'
 
 /** Calls of other nodes that wait for news don't end by themselves, and the rest can be done again elsewhere. */
 const CALLS_GRACE_MS = 1_000
-/** New requests wait meanwhile, for 5 s at most; what takes longer than this is told to come again when it is to be committed. */
-const HANDOVER_MS = 1_500
 
 export interface RunningNode {
   /** Where the doors are, such as `http://127.0.0.1:7400`. */
@@ -169,6 +168,7 @@ class Node implements RunningNode {
   readonly #compactor: PackCompactor
   readonly #servers: Servers
   readonly #tracker: NodeTracker
+  readonly #handOver: HandOver | undefined
   /** Requests that this node answers by itself, and those of them that others have sent on. */
   readonly #servedHere = new UnderWay()
   readonly #forwarded = new UnderWay()
@@ -185,7 +185,7 @@ class Node implements RunningNode {
   #stopped: Promise<void> | undefined
 
   constructor(parts: NodeParts) {
-    const { config, storage, credentials, ports } = parts
+    const { config, storage, cluster, metadata, credentials, ports } = parts
     const { clock, log } = ports
     this.#parts = parts
     this.credentials = credentials
@@ -206,6 +206,8 @@ class Node implements RunningNode {
     this.#eventual = assembleEventual({ ...parts, ...ports })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
+    const led = { cluster, servedHere: this.#servedHere, clock, graceMs: config.shutdown.graceMs }
+    this.#handOver = metadata === undefined ? undefined : new HandOver({ ...led, metadata })
     this.#servers = this.#assembleServers()
     const shared = { volumesStamp: this.#volumesStamp, pins: this.#readerPins }
     this.#readers = assembleReaders({ ...parts, ...shared, servers: this.#servers, volumes: this.volumes })
@@ -245,7 +247,7 @@ class Node implements RunningNode {
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
     // Whoever takes no writes must not keep others from taking them.
-    this.#parts.storage.latch.onFailure(() => void this.#handOver())
+    this.#parts.storage.latch.onFailure(() => this.#handOver?.runOnceOthersCan())
     try {
       const answers = {
         ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }, { underWay: this.#forwarded }),
@@ -300,7 +302,7 @@ class Node implements RunningNode {
     this.#stopping.abort()
     const { base, s3 } = this.#servers
     const { graceMs } = config.shutdown
-    await this.#handOver()
+    await this.#handOver?.run()
     await this.#readers?.stop(graceMs)
     await Promise.all([base.stop(graceMs), s3.stop(graceMs), this.#forwarded.ended({ clock: ports.clock, withinMs: graceMs })])
     this.#forwarded.cut()
@@ -315,17 +317,6 @@ class Node implements RunningNode {
     await this.#compactor.stop()
     await storage.close()
     ports.log.info('stopped')
-  }
-
-  /** Others lead while this node still answers: what comes meanwhile waits for the next one, and is sent on to it. */
-  async #handOver(): Promise<void> {
-    const { config, cluster, metadata, ports } = this.#parts
-    const canOther = cluster
-      .members()
-      .some(({ id, liveness, facts }) => id !== this.nodeId && liveness === 'alive' && facts.roles.includes('meta'))
-    if (metadata === undefined || !canOther) return
-    const withinMs = Math.min(HANDOVER_MS, config.shutdown.graceMs)
-    await metadata.handOver(() => this.#servedHere.ended({ clock: ports.clock, withinMs }))
   }
 
   #makeTracker(): NodeTracker {
