@@ -33,17 +33,18 @@ async function runOne(seed: number, steps: number | undefined, isDetailed: boole
 
 async function runMany(from: number, count: number, steps: number | undefined): Promise<void> {
   const every = Math.min(availableParallelism(), count)
-  const sums = { done: 0, acknowledged: 0, unknown: 0, terms: 0 }
+  const sums = { done: 0, acknowledged: 0, unknown: 0, terms: 0, handOvers: 0 }
   const forms = new Map<string, number>()
   const failed: number[] = []
   const beganMs = performance.now()
   let toldMs = beganMs
-  const note = ({ seed, form, problems, counts, terms }: Report): void => {
+  const note = ({ seed, form, problems, counts, terms, handOvers }: Report): void => {
     sums.done += 1
     forms.set(form ?? 'broken off', (forms.get(form ?? 'broken off') ?? 0) + 1)
     sums.acknowledged += counts.acknowledged
     sums.unknown += counts.unknown
     sums.terms += terms
+    sums.handOvers += handOvers
     if (problems.length > 0) {
       failed.push(seed)
       console.log(`seed ${seed}: ${problems.join('\n')}`)
@@ -60,7 +61,7 @@ async function runMany(from: number, count: number, steps: number | undefined): 
   )
   const seconds = Math.round((performance.now() - beganMs) / 1_000)
   console.log(
-    `${sums.done} seeds (${[...forms].map(([form, count]) => `${form} ${count}`).join(', ')}) in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.unknown} without an answer, ${sums.terms} terms, ${failed.length} failed`,
+    `${sums.done} seeds (${[...forms].map(([form, count]) => `${form} ${count}`).join(', ')}) in ${seconds} s: ${sums.acknowledged} operations acknowledged, ${sums.unknown} without an answer, ${sums.terms} terms, ${sums.handOvers} handed over by failing disks, ${failed.length} failed`,
   )
   if (failed.length > 0) console.log(`One of them with its trace: npm run sim -- --seed ${failed[0]}`)
   if (failed.length > 0 || sums.done < count) process.exitCode = 1

@@ -16,6 +16,7 @@ export interface AdministratorOptions {
   readonly isOver: () => boolean
   pick(): SimulatedNode
   add(node: SimulatedNode): void
+  nowMs(): number
   sleep(delayMs: number): Promise<void>
   tell(line: string): void
 }
@@ -34,6 +35,8 @@ export class Administrator {
   #hasAdded = false
   #leaving: SimulatedNode | undefined
   #readonly: SimulatedNode | undefined
+  /** When what makes that node readonly is surely done, or never will be. */
+  #readonlySurelyMs = 0
 
   constructor(options: AdministratorOptions) {
     this.#options = options
@@ -46,18 +49,19 @@ export class Administrator {
 
   /** Makes the classes that there will be. */
   async prepare(): Promise<void> {
-    for (const made of CLASSES[this.#options.form]) await this.#surely({ method: 'POST', target: 'classes', content: json(made) })
+    const { form } = this.#options
+    for (const made of CLASSES[form]) await this.#surely({ method: 'POST', target: 'classes', content: json(made) })
   }
 
   async run(): Promise<void> {
-    const { isOver, random, sleep } = this.#options
+    const { isOver, random, nowMs, sleep } = this.#options
     while (!isOver()) {
       await sleep(random.below(PAUSE_MS_MAX))
       if (!isOver()) await this.#act()
     }
     // Nobody is left half drained or without what is written now, so that it can be told where everything belongs.
     if (this.#readonly !== undefined) {
-      await sleep(LATE_MS)
+      await sleep(Math.max(0, this.#readonlySurelyMs - nowMs()))
       await this.#change(this.#readonly, 'activate')
     }
     if (this.#leaving !== undefined) await this.#end(this.#leaving, { waits: random.chance(0.7) })
@@ -141,7 +145,7 @@ export class Administrator {
   }
 
   async #choosePosture(): Promise<void> {
-    const { tell } = this.#options
+    const { tell, nowMs } = this.#options
     const before = this.#readonly
     if (before !== undefined) {
       const { kind } = await this.#ask(before, 'activate')
@@ -156,6 +160,7 @@ export class Administrator {
     if (kind === 'refused') return
     tell(`${node.host} takes no more chunks`)
     this.#readonly = node
+    this.#readonlySurelyMs = nowMs() + (kind === 'done' ? 0 : LATE_MS)
   }
 
   async #chooseClass(): Promise<void> {

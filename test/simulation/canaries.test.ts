@@ -10,6 +10,8 @@ import { simulate } from './simulation.ts'
 const SEEDS = 40
 /** Longer than others: what is looked for has more time to happen. */
 const STEPS = 600
+/** Of so many appends of a node the answer to one is lost. */
+const LOST_EVERY = 12
 
 /** A run that breaks off has found something, too. */
 async function isFound(defects: Defects): Promise<boolean> {
@@ -34,8 +36,17 @@ test('canary: metadata that are acknowledged before they are in the log are foun
   assert.ok(await isFound(early))
 })
 
-test('canary: a lost answer of the log that is taken for a refusal is found', async () => {
-  assert.ok(await isFound(replacingAppend((log) => (entry) => log.append(entry).catch(() => 'deposed' as const))))
+test('canary: lost answers of the log that are taken for refusals are found', async () => {
+  // Mostly the same change is sent again, and its result is remembered: it takes many of them.
+  const doubting = replacingAppend((log) => {
+    let appends = 0
+    return async (entry) => {
+      const outcome = await log.append(entry).catch(() => 'deposed' as const)
+      appends += 1
+      return appends % LOST_EVERY === 0 ? 'deposed' : outcome
+    }
+  })
+  assert.ok(await isFound(doubting))
 })
 
 test('canary: disks that forget what they were told to keep are found', async () => {
@@ -73,4 +84,8 @@ test('canary: a store that says of some chunks that it has them, and has not, is
       replacing<ChunkStore>(store, { write: async (id, bytes) => (id < '2' ? undefined : store.write(id, bytes)) }),
   }
   assert.ok(await isFound(lying))
+})
+
+test('canary: a node that leads on though its storage has failed is found', async () => {
+  assert.ok(await isFound({ isStubborn: true }))
 })

@@ -18,6 +18,8 @@ export interface Defects {
   readonly isForgettingResults?: boolean
   /** What was sent when a connection broke is sent again, whatever it asks for. */
   readonly isRepeated?: boolean
+  /** A node whose storage has failed goes on to lead. */
+  readonly isStubborn?: boolean
 }
 
 /** The same object with some of its methods replaced. */

@@ -32,6 +32,8 @@ const JUMP_MS_MAX = GRACE_MS / 8
 const STILL_MS_MAX = 3_000
 /** That a machine which others don't reach is lost for good, in each step. */
 const LOSS_CHANCE = 0.04
+/** For how long disks are full before the node that leads is lost, at least. */
+const FULL_MS_MIN = 500
 
 /** Does harm, one piece at a time, within what the cluster promises to survive. */
 export class Faults {
@@ -39,10 +41,12 @@ export class Faults {
   readonly #random: SeededRandom
   readonly #form: Form
   /** The one whose disk loses bits, or whose machine is lost: copies of the others are whole. */
-  readonly #doomed: SimulatedNode
+  #doomed: SimulatedNode
   readonly #away = new Set<SimulatedNode>()
   readonly #still = new Set<SimulatedNode>()
   readonly #known = new Set<SimulatedNode>()
+  #isDooming = false
+  #isOver = false
 
   constructor(targets: FaultTargets, options: { readonly random: SeededRandom; readonly form: Form }) {
     this.#targets = targets
@@ -58,6 +62,7 @@ export class Faults {
     if (this.#form === 'loss' && this.#away.has(this.#doomed) && random.chance(LOSS_CHANCE)) this.#lose()
     const node = random.chance(0.3) ? (this.#leader() ?? this.#pick()) : this.#pick()
     if (node.state === 'down' && this.isKnown(node) && random.chance(0.1)) this.start(node)
+    if (node.state === 'up' && node.disks.isBroken && random.chance(0.1)) this.#crash(node)
     if (node.state !== 'up' || this.#still.has(node)) return
     const dice = random.fraction()
     if (dice < 0.01) this.#crash(node)
@@ -74,12 +79,14 @@ export class Faults {
     else if (dice < 0.093) this.#fill(node)
     else if (dice < 0.096) this.#break(node)
     else if (dice < 0.104) await this.#doom()
+    else if (dice < 0.107) this.#breakLeader()
   }
 
   /** All lose their power at once, and everything is well again. */
   end(): void {
     const { nodes, tell } = this.#targets
     tell('all lose their power')
+    this.#isOver = true
     for (const node of this.#still) this.#goOn(node)
     for (const node of nodes) if (node.state === 'up' || node.state === 'starting') node.crash()
     this.#mend()
@@ -107,7 +114,7 @@ export class Faults {
       await node.start()
       if (node.state !== 'up') return
       tell(`${node.host} starts`)
-      if (!this.#still.has(node) && node.disks.state !== 'broken') this.#away.delete(node)
+      if (!this.#still.has(node) && !node.disks.isBroken) this.#away.delete(node)
     } catch (error) {
       if (!isShoalError(error)) throw error
       tell(`${node.host} can't start: ${error.message}`)
@@ -209,7 +216,7 @@ export class Faults {
     this.#targets.tell('the network is whole')
     this.#targets.mend()
     for (const node of this.#away)
-      if (node.state === 'up' && !this.#still.has(node) && node.disks.state !== 'broken') this.#away.delete(node)
+      if (node.state === 'up' && !this.#still.has(node) && !node.disks.isBroken) this.#away.delete(node)
   }
 
   #jump(node: SimulatedNode): void {
@@ -225,7 +232,7 @@ export class Faults {
   }
 
   #fill(node: SimulatedNode): void {
-    if (node.disks.state === 'broken') return
+    if (node.disks.isBroken) return
     const isFull = this.#random.chance(0.5)
     this.#targets.tell(`the disk of ${node.host} ${isFull ? 'is full' : 'has room'}`)
     node.disks.state = isFull ? 'full' : 'well'
@@ -234,19 +241,45 @@ export class Faults {
   /** It can't be written until the machine is switched off and on. */
   #break(node: SimulatedNode): void {
     if (!this.#mayGo(node)) return
-    this.#targets.tell(`the disk of ${node.host} fails`)
+    const state = this.#random.chance(0.5) ? 'broken' : 'half-broken'
+    this.#targets.tell(`the disk of ${node.host} is ${state}`)
     this.#away.add(node)
-    node.disks.state = 'broken'
+    node.disks.state = state
+  }
+
+  /** Whoever leads writes all the time, and has to let another one lead. */
+  #breakLeader(): void {
+    const leader = this.#leader()
+    if (leader !== undefined && !this.#still.has(leader)) this.#break(leader)
   }
 
   async #doom(): Promise<void> {
     if (this.#form === 'rot') await this.#rot()
+    else if (this.#form === 'loss' && this.#random.chance(0.5)) this.#loseLeader()
     else if (this.#form === 'loss') this.#lose()
   }
 
   async #rot(): Promise<void> {
     this.#targets.tell(`${this.#doomed.host} loses a bit`)
     await this.#doomed.damageChunks(this.#random)
+  }
+
+  /** The node that leads is lost while the others have hardly any room: so is whatever it alone has a copy of. */
+  #loseLeader(): void {
+    const leader = this.#leader()
+    if (leader === undefined || this.#isDooming || this.#doomed.state === 'lost' || !this.#mayGo(leader)) return
+    this.#isDooming = true
+    this.#doomed = leader
+    const { nodes, tell, begin, sleep } = this.#targets
+    tell(`all disks but that of ${leader.host} are full`)
+    const others = nodes.filter((node) => node !== leader && node.disks.state === 'well')
+    for (const { disks } of others) disks.state = 'full'
+    const lose = (): void => {
+      this.#isDooming = false
+      for (const { disks } of others) if (disks.state === 'full') disks.state = 'well'
+      if (!this.#isOver) this.#lose()
+    }
+    begin(sleep(FULL_MS_MIN + this.#random.below(FULL_MS_MIN)).then(lose))
   }
 
   #lose(): void {

@@ -19,8 +19,9 @@ const COMMIT_MS_MAX = 30
 
 const BREAKABLE: ReadonlySet<FaultyOperation> = new Set(['write', 'datasync', 'rename', 'remove', 'createFolder', 'syncFolder'])
 
-/** `full`: every other write finds no room. `broken`: nothing can be changed, until the machine is switched off and on. */
-export type DiskState = 'well' | 'full' | 'broken'
+/** `full`: every other write finds no room. `broken`: nothing can be changed, until the machine is switched off and on. `half-broken`: the same,
+ *  but for the metadata, which have a disk of their own. */
+export type DiskState = 'well' | 'full' | 'broken' | 'half-broken'
 
 /** The disks of one machine, which outlive its processes: files with their chunks, and the metadata. */
 export class NodeDisks {
@@ -39,6 +40,11 @@ export class NodeDisks {
     this.#isForgetful = isForgetful
   }
 
+  /** Until the machine is switched off and on. */
+  get isBroken(): boolean {
+    return this.state === 'broken' || this.state === 'half-broken'
+  }
+
   /** As a process sees them: its calls take time, and end with it. */
   filesOf(ports: ProcessPorts): Files {
     const delay = async (): Promise<void> => {
@@ -53,7 +59,7 @@ export class NodeDisks {
   openMetadata(ports: ProcessPorts): MemoryBase {
     return new MemoryBase(this.#metadata, async () => {
       await ports.clock.sleep(this.#random.below(COMMIT_MS_MAX + this.delayMs))
-      const fault = this.#fault('write')
+      const fault = this.state === 'half-broken' ? undefined : this.#fault('write')
       if (fault === 'no-space') throw new ShoalError('NO_SPACE', 'There is no room for the metadata (planned fault)')
       if (fault !== undefined) throw new ShoalError('STORAGE_FAILED', 'The metadata cannot be written (planned fault)')
     })
@@ -63,7 +69,7 @@ export class NodeDisks {
   powerOff(): void {
     new MemoryBase(this.#metadata)
     this.#files.crash()
-    if (this.state === 'broken') this.state = 'well'
+    if (this.isBroken) this.state = 'well'
   }
 
   /** Flips a bit of something in `folder` that chunks lie in. */
@@ -86,7 +92,7 @@ export class NodeDisks {
   }
 
   #fault(operation: FaultyOperation): Fault | undefined {
-    if (this.state === 'broken') return BREAKABLE.has(operation) ? 'io-error' : undefined
+    if (this.isBroken) return BREAKABLE.has(operation) ? 'io-error' : undefined
     return this.state === 'full' && operation === 'write' && this.#random.chance(0.5) ? 'no-space' : undefined
   }
 }

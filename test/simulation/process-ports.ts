@@ -34,7 +34,7 @@ export class ProcessPorts {
         try {
           await time.sleep(delayMs, signal)
         } finally {
-          await this.turn()
+          if (this.#isOver || this.isStill) await this.turn()
         }
       },
     }

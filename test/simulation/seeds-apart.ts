@@ -1,7 +1,7 @@
 import { Worker } from 'node:worker_threads'
 import type { SimulationResult } from './simulation.ts'
 
-/** What one thread simulates, and then ends: nodes that crashed leave waits behind that nothing ever ends, and memory with them. */
+/** What one thread simulates, and then ends, with whatever a simulation may leave behind. */
 export interface Batch {
   readonly seeds: readonly number[]
   readonly steps: number | undefined
@@ -9,9 +9,9 @@ export interface Batch {
 
 export type Report = SimulationResult & { readonly seed: number }
 
-const BATCH = 50
-/** Nearly all of what a seed leaves behind is garbage by the time that so much has come together. */
-const YOUNG_MB = 64
+const BATCH = 500
+/** Nearly all is garbage by the time that so much has come together, and more would not stay in the processor's caches. */
+const YOUNG_MB = 16
 
 /** Simulates the seeds, a few in a thread and one thread after the other. @throws what ended a thread */
 export async function simulateApart(seeds: readonly number[], steps: number | undefined, onReport: (report: Report) => void) {

@@ -14,6 +14,16 @@ async function reportOf(seed: number): Promise<Report> {
     return { seed, ...(await simulate({ seed, ...(steps === undefined ? {} : { steps }) })) }
   } catch (error) {
     const counts = { acknowledged: 0, refused: 0, unknown: 0 }
-    return { seed, form: undefined, problems: [String((error as Error).stack)], trace: [], counts, terms: 0, chunks: 0, endMs: 0 }
+    return {
+      seed,
+      form: undefined,
+      problems: [String((error as Error).stack)],
+      trace: [],
+      counts,
+      terms: 0,
+      chunks: 0,
+      handOvers: 0,
+      endMs: 0,
+    }
   }
 }

@@ -6,7 +6,7 @@ import type { MemoryHost } from '#platform/memory-sockets.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import { NodeDisks } from './node-disks.ts'
 import { ProcessPorts } from './process-ports.ts'
-import { CHUNK_FOLDER, CLUSTER_ID, startProcess, stopProcess } from './simulated-process.ts'
+import { abandonProcess, CHUNK_FOLDER, CLUSTER_ID, startProcess, stopProcess } from './simulated-process.ts'
 import type { Life, World } from './simulated-process.ts'
 
 /** `lost`: the machine is gone, with its disks. */
@@ -22,6 +22,7 @@ export class SimulatedNode {
   readonly #sockets: MemoryHost
   readonly #seed: number
   #life: Life | undefined
+  readonly #over: Life[] = []
   #ports: ProcessPorts | undefined
   #lives = 0
   #isRemoved = false
@@ -82,11 +83,18 @@ export class SimulatedNode {
   crash(): void {
     const life = this.#life
     this.#ports?.end()
+    if (life !== undefined) this.#over.push(life)
     this.#life = undefined
     this.#ports = undefined
     this.#world.network.kill(this.host)
     this.disks.powerOff()
     void life?.log.close()
+  }
+
+  /** Nothing comes after it: the memory of all that crashed is given back. */
+  abandon(): void {
+    this.crash()
+    for (const life of this.#over.splice(0)) abandonProcess(life)
   }
 
   /** The machine burns down. */

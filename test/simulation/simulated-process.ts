@@ -21,6 +21,7 @@ import { NodeClusterAdmin } from '#node/cluster-admin.ts'
 import { ClusterNode } from '#node/cluster-node.ts'
 import { followAccess } from '#node/followed-access.ts'
 import { followerOf } from '#node/follower-reads.ts'
+import { HandOver } from '#node/hand-over.ts'
 import { KnownNodes } from '#node/known-nodes.ts'
 import type { Leadership } from '#node/leadership.ts'
 import { askLeadersEnd, leadersEndMethods } from '#node/leaders-end.ts'
@@ -56,6 +57,8 @@ export const CLIENT_PORT = 7400
 const DATA_FOLDER = '/data'
 export const CHUNK_FOLDER = `${DATA_FOLDER}/chunks`
 const SOFTWARE = 'simulated'
+/** How long what is under way has when a process is stopped. */
+const GRACE_MS = 200
 
 /** Eventual volumes have a simulation of their own. */
 const NO_EVENTUAL = { has: () => false, list: async () => [] } as unknown as EventualVolumes
@@ -92,6 +95,8 @@ export interface Life {
   readonly kv: ReplicatedStore
   readonly disk: DiskChunkStore
   readonly leadership: StoreLeadership
+  readonly latch: StorageLatch
+  readonly handOver: HandOver
   readonly cluster: ClusterNode
   readonly chunks: ChunkCluster
   readonly volumes: StrongVolumes
@@ -120,7 +125,6 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
   const metadata = openMetadata(options, () => cluster)
   const { kv, leadership } = metadata
   const latch = new StorageLatch(report)
-  latch.onFailure(() => void kv.resign())
   const store: ChunkStore = latch.watchChunks(defects.store?.(disk) ?? disk)
   const cluster: ClusterNode = new ClusterNode({
     ...shared,
@@ -140,6 +144,9 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
     links: ports.links,
     datagrams: ports.datagrams,
   })
+  const servedHere = new UnderWay()
+  const handOver = new HandOver({ metadata: { store: kv, leadership }, cluster, servedHere, clock, graceMs: GRACE_MS })
+  if (defects.isStubborn !== true) latch.onFailure(() => handOver.runOnceOthersCan())
   const { limits, layouts } = TIMING
   const keys = latch.watchKeys(withDefects(kv, defects))
   const chunks = new ChunkCluster({
@@ -156,7 +163,7 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
     isCurrent: () => kv.isLeased,
   })
   const tracker = makeTracker({ options, config, keys, cluster, chunks, volumes })
-  const servers = makeServers({ options, config, keys, cluster, chunks, volumes, tracker, leadership, kv })
+  const servers = makeServers({ options, config, keys, cluster, chunks, volumes, tracker, leadership, kv, servedHere })
   leadership.prepare(async () => volumes.forgetOpened())
   leadership.prepare(() => chunks.prepare())
   leadership.start()
@@ -174,20 +181,36 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
     },
   )
   const led = [volumes, tracker].map((work) => new LedWork({ leadership, work, log: report }))
-  return { ports, ...metadata, disk, cluster, chunks, volumes, tracker, door, led }
+  return { ports, ...metadata, latch, handOver, disk, cluster, chunks, volumes, tracker, door, led }
 }
 
 /** In order, as by a signal. */
-export async function stopProcess({ log, kv, disk, leadership, cluster, chunks, volumes, led, door }: Life): Promise<void> {
-  await door.close({ graceMs: 200 })
+export async function stopProcess(life: Life): Promise<void> {
+  const { log, kv, disk, leadership, handOver, cluster, chunks, volumes, led, door } = life
+  await handOver.run()
+  await door.close({ graceMs: GRACE_MS })
   await Promise.all(led.map((work) => work.stop()))
   await volumes.close()
   await chunks.stop()
   await leadership.stop()
   await kv.close()
   await log.close()
-  await cluster.stop({ graceMs: 200 })
+  await cluster.stop({ graceMs: GRACE_MS })
   await disk.close()
+}
+
+/** Lets go of what still waits in a process that is over: signals that somebody listens to are kept by Node until they are aborted. What goes
+ *  on then has neither time nor disk nor network. */
+export function abandonProcess({ kv, leadership, cluster, chunks, volumes, led }: Life): void {
+  const ending = [
+    kv.close(),
+    leadership.stop(),
+    cluster.stop(),
+    chunks.stop(),
+    volumes.close(),
+    ...led.map((work) => work.stop()),
+  ]
+  for (const end of ending) end.catch(() => {})
 }
 
 function openMetadata({ id, host, world, disks, ports, random }: ProcessOptions, cluster: () => ClusterNode): Metadata {
@@ -252,10 +275,8 @@ function makeTracker({ options, config, keys, cluster, chunks, volumes }: Parts)
   })
 }
 
-function makeServers(
-  parts: Parts & { readonly tracker: NodeTracker; readonly leadership: StoreLeadership; readonly kv: ReplicatedStore },
-): Servers {
-  const { options, config, keys, cluster, chunks, volumes, tracker, leadership, kv } = parts
+function makeServers(parts: Parts & Pick<Life, 'tracker' | 'leadership' | 'kv'> & { readonly servedHere: UnderWay }): Servers {
+  const { options, config, keys, cluster, chunks, volumes, tracker, leadership, kv, servedHere } = parts
   const { world, ports, random } = options
   const shared = { clock: ports.clock, random, log: world.log, metrics: uncounted }
   const seal = new KeySeal(Buffer.alloc(32), random)
@@ -281,7 +302,7 @@ function makeServers(
     tracker,
     leadership: world.defects.isStale === true ? ALWAYS_LEADING : leadership,
     peers: cluster.peers,
-    servedHere: new UnderWay(),
+    servedHere,
     tls: undefined,
     node: {
       stopping: new AbortController().signal,

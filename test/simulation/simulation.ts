@@ -24,6 +24,7 @@ import { fileGroup } from './file-group.ts'
 import { formOf } from './form.ts'
 import type { Form } from './form.ts'
 import { CLIENT_HOST, GatewayClient } from './gateway-client.ts'
+import { HandOvers } from './hand-overs.ts'
 import { isLinearizable } from './linearizability.ts'
 import { NodeTime } from './node-time.ts'
 import { simulatedConfig } from './settings.ts'
@@ -61,6 +62,8 @@ export interface SimulationResult {
   readonly counts: { readonly acknowledged: number; readonly refused: number; readonly unknown: number }
   readonly terms: number
   readonly chunks: number
+  /** How often another node came to lead because the storage of the one that led had failed. */
+  readonly handOvers: number
   /** How long it took, on the simulated clock. */
   readonly endMs: number
 }
@@ -85,6 +88,7 @@ class Simulation {
   readonly #administrator: Administrator
   readonly #faults: Faults
   readonly #form: Form
+  readonly #handOvers: HandOvers
   readonly #trace: string[] = []
   readonly #problems: string[] = []
   readonly #underWay = new Set<Promise<void>>()
@@ -116,6 +120,7 @@ class Simulation {
       this.#times.push(time)
       this.#nodes.push(new SimulatedNode(at, { world, time, seed: seed * 100 + at }))
     }
+    this.#handOvers = new HandOvers(this.#nodes)
     this.#connections = new Connections(network, [CLIENT_HOST, ...this.#nodes.map(({ host }) => host)])
     this.#datagrams.loses = (from, to) => this.#connections.isCut(from.host, to.host) || (!this.#isCalm && random.chance(0.05))
     this.#gateway = new GatewayClient({ clock, network, random, repeats: defects.isRepeated === true, pick: () => this.#pick() })
@@ -130,6 +135,7 @@ class Simulation {
       isOver: () => this.#isCalm,
       pick: () => this.#pick(),
       add: (node) => this.#faults.start(node),
+      nowMs: () => clock.monotonicMs(),
       sleep: (delayMs) => clock.sleep(delayMs),
       tell: (line) => this.#tell(line),
     })
@@ -150,11 +156,12 @@ class Simulation {
     const chunks = await this.#during(this.#restful(), 'coming to rest')
     await this.#during(this.#check(), 'checking')
     const terms = this.#log.leader?.epoch ?? 0
-    for (const node of this.#nodes) if (node.state === 'up') node.crash()
     const { counts, wrong } = this.#clients
+    const { count: handOvers, problems } = this.#handOvers
     const endMs = this.#clock.monotonicMs()
-    const form = this.#form
-    return { form, problems: [...wrong, ...this.#problems], trace: this.#trace, counts, terms, chunks, endMs }
+    const all = [...wrong, ...problems, ...this.#problems]
+    for (const node of this.#nodes) node.abandon()
+    return { form: this.#form, problems: all, trace: this.#trace, counts, terms, chunks, handOvers, endMs }
   }
 
   /** What nodes say that somebody listens to. */
@@ -290,14 +297,7 @@ class Simulation {
     for (const node of this.#nodes)
       if (this.#faults.isKnown(node) && node.state !== 'up' && node.state !== 'removed' && node.state !== 'lost')
         this.#problems.push(`${node.host} is ${node.state}`)
-    for (const node of this.#nodes.filter(({ state }) => state === 'up')) {
-      for (let at = 0; at < GROUPS; at += 1)
-        for (const name of ['a', 'b'] as const)
-          await this.#surely(node, `group-${at}/${name}`, () =>
-            this.#clients.read({ client: 'last', group: `group-${at}`, name, node }, 'rest'),
-          )
-      await this.#surely(node, 'the setting', () => this.#clients.readSetting({ client: 'last', node }))
-    }
+    await Promise.all(this.#nodes.filter(({ state }) => state === 'up').map((node) => this.#readAll(node)))
     for (const [group, history] of this.#clients.histories)
       if (!isLinearizable<typeof fileGroup.initial, FileCall>(history, fileGroup))
         this.#problems.push(`${group} is not linearizable: ${told(history)}`)
@@ -305,6 +305,16 @@ class Simulation {
       for await (const event of volumes.fsck({ verify: true }))
         if (event.kind === 'finding') this.#problems.push(`fsck: ${JSON.stringify(event)}`)
     })
+  }
+
+  /** Everything that clients can see, at one node. */
+  async #readAll(node: SimulatedNode): Promise<void> {
+    for (let at = 0; at < GROUPS; at += 1)
+      for (const name of ['a', 'b'] as const)
+        await this.#surely(node, `group-${at}/${name}`, () =>
+          this.#clients.read({ client: 'last', group: `group-${at}`, name, node }, 'rest'),
+        )
+    await this.#surely(node, 'the setting', () => this.#clients.readSetting({ client: 'last', node }))
   }
 
   async #surely(node: SimulatedNode, what: string, read: () => Promise<boolean>): Promise<void> {
@@ -350,6 +360,7 @@ class Simulation {
     this.#clock.advance(STEP_MS)
     await turn()
     await turn()
+    this.#handOvers.look(STEP_MS)
   }
 
   #pick(): SimulatedNode {
