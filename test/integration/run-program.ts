@@ -32,7 +32,8 @@ export async function runProgram(
   const child = spawn(program, args, { cwd: folder, env, timeout: PROGRAM_MS_MAX })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (piece: string) => (said += piece))
-  child.stdin.end(input)
+  // One that is done before it is written to has said so by its code.
+  child.stdin.on('error', () => undefined).end(input)
   const [code] = (await once(child, 'close')) as [number | null]
   assert.equal(code, 0, `${program} ${args.join(' ')} ended with ${code}:\n${said}`)
   return said
