@@ -135,13 +135,11 @@ export class ContentReader implements OpenFile {
       yield inline.subarray(offset, end)
       return
     }
-    // One that is read whole at once isn't asked for a second piece, which would give its buffer back.
-    const canReuse = end - offset > PIECE_BYTES
     const ahead: Loading[] = []
     try {
       for await (const piece of this.#pieces(offset, end)) {
         signal?.throwIfAborted()
-        ahead.push(this.#load(piece, canReuse))
+        ahead.push(this.#load(piece))
         if (ahead.length > READ_AHEAD) yield* this.#handOut(ahead.shift())
       }
       while (ahead.length > 0) yield* this.#handOut(ahead.shift())
@@ -159,9 +157,9 @@ export class ContentReader implements OpenFile {
     if (loading.buffer !== undefined) this.#stores.readBuffers.giveBack(loading.buffer)
   }
 
-  #load(piece: Piece, canReuse: boolean): Loading {
+  #load(piece: Piece): Loading {
     const buffer =
-      canReuse && this.#key === undefined && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN
+      this.#key === undefined && piece.extent !== undefined && piece.length >= BUFFERED_BYTES_MIN
         ? this.#stores.readBuffers.take()
         : undefined
     const bytes = this.#read(piece, buffer)

@@ -218,12 +218,10 @@ async function readRange(
   if (stored > offset) {
     let at = 0
     for await (const bytes of reader.read({ offset, length: stored - offset }, signal)) {
-      // Mostly all of it lies in one block, which doesn't have to be copied.
-      if (at === 0 && bytes.length === length && pieces.length === 0) out = bytes
-      else {
-        out ??= Buffer.alloc(length)
-        out.set(bytes, at)
-      }
+      // Mostly all of it lies in one block, which doesn't have to be copied. Its memory isn't used again unless the next one is asked for.
+      if (at === 0 && bytes.length === length && pieces.length === 0) return bytes
+      out ??= Buffer.alloc(length)
+      out.set(bytes, at)
       at += bytes.length
     }
   }

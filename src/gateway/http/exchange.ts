@@ -12,6 +12,8 @@ import type { ForwardedChange } from './request-mark.ts'
 const TEXT_BYTES_MAX = 4 * 1024
 /** Rest of an unread body that is dropped to keep the connection: less than what a new connection costs. */
 const DRAIN_BYTES = 64 * 1024
+/** What is longer mostly lies in memory that serves again as soon as the next piece is asked for. */
+const AT_ONCE_BYTES_MAX = 128 * 1024
 /** After an early answer a sender may be in the middle of its body. To close then would reset the connection and could
  *  take the answer with it (RFC 9112, section 9.6), so that much is read and dropped first. */
 const LINGER_BYTES = 16 * 1024 * 1024
@@ -253,7 +255,7 @@ export class Exchange {
     try {
       let piece = await bytes.next()
       if (this.aborted) return
-      if (piece.done !== true && piece.value.length === lengthBytes) {
+      if (piece.done !== true && piece.value.length === lengthBytes && lengthBytes <= AT_ONCE_BYTES_MAX) {
         this.send(status, headers, piece.value)
         return
       }
