@@ -32,6 +32,46 @@ test('a volume made on either node takes writes on both, and each sees what the 
   await cluster.agree()
 })
 
+test('a removal reaches the other node, and what that has of before does not undo it, also after it was away', async () => {
+  await cluster.put(0, 'old', 'one')
+  await cluster.put(0, 'old', 'two')
+  await until('the second has what was written over it', async () => (await cluster.text(1, 'old')) === 'two')
+  await (cluster.nodes[1] as { kill(): Promise<void> }).kill()
+  assert.equal((await cluster.call(0, '/volumes/shared/files/old', { method: 'DELETE' })).status, 204)
+  await cluster.start(1)
+  await until('the second knows that it was removed', async () => (await cluster.text(1, 'old')) === undefined)
+  await cluster.put(1, 'new', 'by the one that was away')
+  await cluster.agree()
+  assert.deepEqual([await cluster.text(0, 'old'), await cluster.text(1, 'old')], [undefined, undefined])
+})
+
+test('a large file that is read slowly by way of another node keeps nothing else from being written and told', async () => {
+  const film = randomBytes(64 * 1024 * 1024)
+  await cluster.put(1, 'film', film)
+  await until(
+    'the first knows of it',
+    async () => (await cluster.call(0, '/volumes/shared/files/film', { method: 'HEAD' })).status === 200,
+  )
+  const reader = (await cluster.call(0, '/volumes/shared/files/film')).body?.getReader()
+  const pieces: Uint8Array[] = []
+  const read = async (): Promise<boolean> => {
+    const { done, value } = (await reader?.read()) ?? { done: true, value: undefined }
+    if (value !== undefined) pieces.push(value)
+    return !done
+  }
+  await read()
+  // Nobody takes more of it meanwhile.
+  for (const [from, to] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    await cluster.put(from, `beside-${from}`, 'small')
+    await until('the other has the small one', async () => (await cluster.text(to, `beside-${from}`)) === 'small', 5_000)
+  }
+  while (await read());
+  assert.ok(Buffer.concat(pieces).equals(film))
+})
+
 test('no volume gets the name of another, whichever kind they are of', async () => {
   const strong = await cluster.call(1, '/volumes/shared', { method: 'PUT', body: '{"consistency":"strong"}' })
   assert.equal(strong.status, 409, await strong.text())
