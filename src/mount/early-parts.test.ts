@@ -77,6 +77,19 @@ test('a long file of which parts are sent is there after its mount was killed, o
   assert.ok((await bytesOf(bench, 'film')).equals(bytes))
 })
 
+test('a long file whose publishing is not answered is there once, and is no conflict', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const bytes = contents(2)
+  await create(mount, 'film')
+  await write(mount, 'film', bytes)
+  bench.cluster.losesCommits = 1
+  await settled(mount)
+  assert.equal(bench.cluster.losesCommits, 0)
+  assert.deepEqual(await bench.names(), ['film'])
+  assert.ok((await bytesOf(bench, 'film')).equals(bytes))
+})
+
 async function bytesOf({ cluster }: Awaited<ReturnType<typeof openBench>>, path: string): Promise<Buffer> {
   const pieces: Buffer[] = []
   const file = await cluster.volume.openFile(parsePath(path))

@@ -1,20 +1,11 @@
 import type { InodeId } from '#foundation/ids.ts'
-import type { Attributes, FileType } from '#metadata/attributes.ts'
+import { type Attributes, FILE_TYPES, type FileType } from '#metadata/attributes.ts'
 
 /** Room is made for so many at a time. */
 const PAGE_SLOTS = 2_048
 const FLOATS = 3
 const TIMES = 4
 const WORDS = 6
-const TYPES = [
-  'file',
-  'directory',
-  'symlink',
-  'fifo',
-  'socket',
-  'character-device',
-  'block-device',
-] as const satisfies readonly FileType[]
 /** What `hasXattrs` says. */
 const XATTRS = [undefined, false, true] as const
 const MODE_BITS = 12
@@ -67,7 +58,7 @@ export class PackedAttributes {
     const hasXattrs = XATTRS[kind >>> (MODE_BITS + TYPE_BITS)]
     return {
       inode: floats[f] as InodeId,
-      type: TYPES[(kind >>> MODE_BITS) & 7] as FileType,
+      type: FILE_TYPES[(kind >>> MODE_BITS) & 7] as FileType,
       mode: kind & 0o7777,
       uid: words[w + 1] as number,
       gid: words[w + 2] as number,
@@ -97,7 +88,7 @@ export class PackedAttributes {
     times[t + 2] = attributes.ctimeNs
     times[t + 3] = attributes.btimeNs
     const xattrs = XATTRS.indexOf(attributes.hasXattrs)
-    words[w] = attributes.mode | (TYPES.indexOf(attributes.type) << MODE_BITS) | (xattrs << (MODE_BITS + TYPE_BITS))
+    words[w] = attributes.mode | (FILE_TYPES.indexOf(attributes.type) << MODE_BITS) | (xattrs << (MODE_BITS + TYPE_BITS))
     words[w + 1] = attributes.uid
     words[w + 2] = attributes.gid
     words[w + 3] = attributes.links

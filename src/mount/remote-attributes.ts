@@ -1,18 +1,10 @@
-import type { EntryType, RemoteEntry } from '#client/wire.ts'
+import type { RemoteEntry } from '#client/wire.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { tryParseTimestamp } from '#foundation/timestamp.ts'
-import type { Attributes } from '#metadata/attributes.ts'
+import { type Attributes, FILE_TYPES } from '#metadata/attributes.ts'
 
-const TYPES: ReadonlySet<unknown> = new Set<EntryType>([
-  'file',
-  'directory',
-  'symlink',
-  'fifo',
-  'socket',
-  'character-device',
-  'block-device',
-])
+const TYPES: ReadonlySet<unknown> = new Set(FILE_TYPES)
 const OCTAL = /^[0-7]{1,6}$/
 
 /** What a node said of an entry, as the volume's port has it. @throws INTERNAL for what can't be said of an entry of Shoal's */

@@ -29,6 +29,8 @@ export class FailingCluster {
   losesAnswers = false
   /** So many answers still come. */
   losesAnswersAfter = Infinity
+  /** So many files of parts are published, and the answer is lost. */
+  losesCommits = 0
   requests = 0
   /** Files that were begun in parts. */
   parted = 0
@@ -102,7 +104,10 @@ export class FailingCluster {
         this.ask(async () => {
           const bytes = Buffer.concat(parts)
           if (bytes.length !== sizeBytes) throw new ShoalError('UPLOAD_INCOMPLETE', 'Parts are missing')
-          return (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
+          const made = (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
+          if (this.losesCommits === 0) return made
+          this.losesCommits -= 1
+          throw new ShoalError('UNAVAILABLE', 'The connection broke')
         }),
       abort: async () => undefined,
     }

@@ -63,8 +63,8 @@ export class WriteBackState {
 
   /** Waits until the journal has room for `bytes` more. @throws NO_SPACE if it has none and shall not wait */
   async room(bytes: number): Promise<void> {
+    if (this.isFull(bytes)) this.#options.onFull()
     while (this.isFull(bytes)) {
-      this.#options.onFull()
       if (this.#options.isSoft)
         throw new ShoalError('NO_SPACE', 'The journal of the mount is full, and the cluster does not take what it holds')
       await this.#room.promise

@@ -10,7 +10,9 @@ const GROWTH = [
 ] as const
 const LOOK_MS = 2_000
 
-let collect: ((how: { readonly type: 'major'; readonly flavor: 'last-resort' }) => void) | undefined
+type Collect = (how: { readonly type: 'minor' } | { readonly type: 'major'; readonly flavor: 'last-resort' }) => void
+
+let collect: Collect | undefined
 
 /** From now on memory counts for more than time: for processes that stand beside others. */
 export function keepHeapSmall(): void {
@@ -29,11 +31,19 @@ export function keepHeapSmall(): void {
 /** Gives the system back what isn't used any more, which a process that has nothing to do doesn't do by itself. Nothing else is done
  *  meanwhile, for some tens of milliseconds. */
 export function collectHeap(): void {
-  if (collect === undefined) {
-    // Contexts that are made while the flag is set have the function.
-    setFlagsFromString('--expose-gc')
-    collect = runInNewContext('gc') as NonNullable<typeof collect>
-    setFlagsFromString('--no-expose-gc')
-  }
-  collect({ type: 'major', flavor: 'last-resort' })
+  collector()({ type: 'major', flavor: 'last-resort' })
+}
+
+/** Collects the youngest objects, which takes some 0.2 ms. */
+export function collectYoung(): void {
+  collector()({ type: 'minor' })
+}
+
+function collector(): Collect {
+  if (collect !== undefined) return collect
+  // Contexts that are made while the flag is set have the function; nobody else gets it.
+  setFlagsFromString('--expose-gc')
+  collect = runInNewContext('gc') as Collect
+  setFlagsFromString('--no-expose-gc')
+  return collect
 }

@@ -1,14 +1,17 @@
-/** With twice as many V8 has begun to mark now and then before the last ones were given back. To collect the youngest objects takes some 0.2 ms. */
+import { collectYoung } from './node-heap.ts'
+
+/** With twice as many V8 has begun to mark now and then before the last ones were given back. */
 const ARRIVED_BYTES_MAX = 16 * 1024 * 1024
 
 let arrivedBytes = 0
 
-/** Is told of bytes that have come in buffers of their own, of 16 to 64 KiB, as sockets give them out. V8 collects its youngest objects once there are 8 MiB of them, and to 8 MiB of such objects belong some
- *  hundred MiB of buffers; long before that the memory outside its heap has it mark the whole heap, over and over: a third of the processor time of three nodes that took in 60 MiB/s.
- *  So the youngest are collected after so many bytes, if the process lets itself be told to (`--expose-gc`). */
+/** Is told of bytes that have come in buffers of their own, of 16 to 64 KiB, as sockets give them out. V8 collects its youngest objects
+ *  once there are 8 MiB of them, and to 8 MiB of such objects belong some hundred MiB of buffers; long before that the memory outside
+ *  its heap has it mark the whole heap, over and over: a third of the processor time of three nodes that took in 60 MiB/s. So the
+ *  youngest are collected after so many bytes. */
 export function countArrived(bytes: number): void {
   arrivedBytes += bytes
   if (arrivedBytes < ARRIVED_BYTES_MAX) return
   arrivedBytes = 0
-  globalThis.gc?.({ type: 'minor' })
+  collectYoung()
 }
