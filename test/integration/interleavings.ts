@@ -70,6 +70,19 @@ export const INTERLEAVINGS: readonly { readonly promise: string; readonly see: (
     },
   },
   {
+    promise: 'what takes the place of a file that is open here leaves nothing under its old name, for others neither',
+    see: async ({ one, texts }, at) => {
+      await one.do('create', `${at}/f`, 'old')
+      for (let round = 0; round < 5; round += 1) {
+        await one.do('hold', `${at}/f`)
+        await one.do('create', `${at}/new`, `round ${round}`)
+        await one.do('rename', `${at}/new`, `${at}/f`)
+        assert.deepEqual(await texts(at), { f: `round ${round}` })
+        await one.do('let go', `${at}/f`)
+      }
+    },
+  },
+  {
     promise: 'of two that make one lock file one succeeds',
     see: async ({ one, other }, at) => {
       for (let round = 0; round < 5; round += 1) {

@@ -133,7 +133,10 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       if (mode === 'exchange' || (mode === 'replace' && mustStay)) {
         await volume.rename(from.path, to.path, { caller: by, mode: 'exchange' })
         table.exchange(from, to)
-        if (mode === 'replace' && target !== undefined) await hide(mounted, { parent: from.parent, name, node: target })
+        if (mode !== 'replace' || target === undefined) return undefined
+        await hide(mounted, { parent: from.parent, name, node: target })
+        // Until then others find what was replaced under the name that is gone. If they can't be told now, they are later.
+        await mounted.back?.sync(from.path).catch(() => undefined)
         return undefined
       }
       await volume.rename(from.path, to.path, { caller: by, mode })
