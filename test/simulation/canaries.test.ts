@@ -89,3 +89,7 @@ test('canary: a store that says of some chunks that it has them, and has not, is
 test('canary: a node that leads on though its storage has failed is found', async () => {
   assert.ok(await isFound({ isStubborn: true }))
 })
+
+test('canary: chunks that are acknowledged with one durable copy where their class promises more are found', async () => {
+  assert.ok(await isFound({ isHasty: true }))
+})

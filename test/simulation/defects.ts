@@ -20,6 +20,8 @@ export interface Defects {
   readonly isRepeated?: boolean
   /** A node whose storage has failed goes on to lead. */
   readonly isStubborn?: boolean
+  /** A chunk is acknowledged as soon as one copy is durable, whatever its class promises. */
+  readonly isHasty?: boolean
 }
 
 /** The same object with some of its methods replaced. */

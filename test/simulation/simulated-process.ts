@@ -44,7 +44,9 @@ import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import { WireServer } from '#wire/server.ts'
 import { replacing } from './defects.ts'
 import type { Defects } from './defects.ts'
+import type { DurableCopies } from './durable-copies.ts'
 import { forgettingResults } from './forgetting-results.ts'
+import { hastyClasses } from './hasty-classes.ts'
 import { inlineDigests } from './inline-digests.ts'
 import type { NodeDisks } from './node-disks.ts'
 import type { ProcessPorts } from './process-ports.ts'
@@ -72,6 +74,8 @@ export interface World {
   readonly config: Config
   readonly log: Log
   readonly defects: Defects
+  /** Who has which chunks for good. */
+  readonly copies: DurableCopies
   /** A connection to the log that the metadata agree by. */
   openLog(host: string, ports: ProcessPorts): MemoryLogClient
   /** Where other nodes are. */
@@ -125,7 +129,8 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
   const metadata = openMetadata(options, () => cluster)
   const { kv, leadership } = metadata
   const latch = new StorageLatch(report)
-  const store: ChunkStore = latch.watchChunks(defects.store?.(disk) ?? disk)
+  const watched = world.copies.watchStore(options.host, disk)
+  const store: ChunkStore = latch.watchChunks(defects.store?.(watched) ?? watched)
   const cluster: ClusterNode = new ClusterNode({
     ...shared,
     config,
@@ -159,7 +164,13 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
   const volumes = assembleVolumes({ kv: keys, chunks: store, folder }, config, {
     ...shared,
     digests: inlineDigests,
-    cluster: chunks,
+    cluster: {
+      chunks: chunks.chunks,
+      classes: world.copies.watchClasses({
+        classes: defects.isHasty === true ? hastyClasses(chunks.classes, store) : chunks.classes,
+        records: chunks.records,
+      }),
+    },
     isCurrent: () => kv.isLeased,
   })
   const tracker = makeTracker({ options, config, keys, cluster, chunks, volumes })

@@ -18,6 +18,7 @@ import { Clients } from './clients.ts'
 import { Connections } from './connections.ts'
 import { CHUNK_SIZE_BYTES } from './contents.ts'
 import type { Defects } from './defects.ts'
+import { DurableCopies } from './durable-copies.ts'
 import { Faults } from './faults.ts'
 import type { FileCall } from './file-group.ts'
 import { fileGroup } from './file-group.ts'
@@ -89,6 +90,7 @@ class Simulation {
   readonly #faults: Faults
   readonly #form: Form
   readonly #handOvers: HandOvers
+  readonly #copies = new DurableCopies()
   readonly #trace: string[] = []
   readonly #problems: string[] = []
   readonly #underWay = new Set<Promise<void>>()
@@ -112,6 +114,7 @@ class Simulation {
       config,
       log: this.#report(options.isDetailed === true ? this.#detailed() : silentLog),
       defects,
+      copies: this.#copies,
       openLog: (host, ports) => this.#log.client({ clock: ports.clock, fault: () => this.#logFault(host, ports) }),
       hosts: () => this.#nodes.map(({ host }) => host),
     }
@@ -159,7 +162,7 @@ class Simulation {
     const { counts, wrong } = this.#clients
     const { count: handOvers, problems } = this.#handOvers
     const endMs = this.#clock.monotonicMs()
-    const all = [...wrong, ...problems, ...this.#problems]
+    const all = [...wrong, ...problems, ...this.#copies.problems, ...this.#problems]
     for (const node of this.#nodes) node.abandon()
     return { form: this.#form, problems: all, trace: this.#trace, counts, terms, chunks, handOvers, endMs }
   }
