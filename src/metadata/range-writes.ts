@@ -17,7 +17,7 @@ import { beginEdit, isKeptByEdit } from './edits.ts'
 import type { Located } from './inodes.ts'
 import { extentKey, inlineKey } from './keys.ts'
 import { encodeExtent, type Extent, MAX_INLINE_BYTES } from './record.ts'
-import { extentsOfPieces, type Piece, type Rewrite } from './rewrite.ts'
+import { extentsOfPieces, type FileState, isSameContent, type Piece, type Rewrite } from './rewrite.ts'
 import type { VolumeTransaction } from './transaction.ts'
 
 /** One transaction handles this many extents at most: some 20 ms of work for the event loop. */
@@ -37,9 +37,9 @@ export type RangeWrite =
       readonly spilled?: Spilled | undefined
     }
 
-/** The inline contents of `version`, written as a chunk. */
+/** The inline contents of one version of one file, written as a chunk. Another file at the same path counts its own versions. */
 export interface Spilled {
-  readonly version: number
+  readonly of: FileState
   readonly extent: Extent
 }
 
@@ -48,7 +48,7 @@ export interface Spilled {
 export type RangeWriteResult =
   | { readonly done: Located }
   | { readonly needs: 'extents' }
-  | { readonly needs: 'spill'; readonly bytes: Buffer; readonly version: number }
+  | { readonly needs: 'spill'; readonly bytes: Buffer; readonly of: FileState }
   | { readonly needs: 'steps'; readonly rewrite: Rewrite }
 
 /** Extents that are in no file yet, as contents to take from. */
@@ -143,7 +143,8 @@ function place(t: VolumeTransaction, located: Located, { start, end, middle, siz
   const { record } = located
   let base: ContentFields = record
   if (record.form === 'inline') {
-    if (spilled?.version !== record.version) return { needs: 'spill', bytes: readInline(t, record), version: record.version }
+    if (spilled === undefined || !isSameContent(record, spilled.of))
+      return { needs: 'spill', bytes: readInline(t, record), of: { inode: record.inode, version: record.version } }
     base = looseContents([spilled.extent])
   }
   if (record.form === 'table' && !isKeptByEdit(t, located) && changeTable(t, record, { start, end, middle })) {

@@ -21,6 +21,10 @@ export interface FileState {
   readonly version: number
 }
 
+export function isSameContent(a: FileState, b: FileState): boolean {
+  return a.inode === b.inode && a.version === b.version
+}
+
 /** New contents of a file, made of `pieces`, which are in ascending order of `target` and don't overlap there. */
 export interface Rewrite {
   /** Of a file that is being changed: it must still be this when they are published. */

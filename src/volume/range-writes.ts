@@ -23,7 +23,7 @@ import { discardUnused } from '#metadata/references.ts'
 import { resolveExisting } from '#metadata/resolve.ts'
 import { once, type ResultCodec } from '#metadata/remembered.ts'
 import { LOCATED_RESULT } from '#metadata/result-codecs.ts'
-import type { FileState, Rewrite } from '#metadata/rewrite.ts'
+import { type FileState, isSameContent, type Rewrite } from '#metadata/rewrite.ts'
 import type { VolumeTransaction, VolumeView } from '#metadata/transaction.ts'
 import type { FileWrites, WriteStores } from './file-writes.ts'
 import { recallEarly } from './recall-early.ts'
@@ -123,10 +123,10 @@ export class RangeWrites {
         result = await this.#inTurn(path, caller, plain, options)
         continue
       }
-      const { bytes, version } = result
+      const { bytes, of } = result
       result = await this.#files.withChunks(bytes, caller, (extents) => {
         const withSpilled: Change = (t, located) => {
-          const next = change(t, located, { version, extent: extents[0] as Extent })
+          const next = change(t, located, { of, extent: extents[0] as Extent })
           // The file may have changed meanwhile: then this chunk is of no use.
           discardUnused(t.tx, chunksOf(extents), t.nowMs)
           return next
@@ -261,10 +261,6 @@ function report<T extends RangeWriteResult>(t: VolumeTransaction, result: T, bef
 
 function chunksOf(extents: readonly Extent[]): ChunkId[] {
   return extents.map(({ chunk }) => chunk)
-}
-
-function isSameContent(a: FileState, b: FileState): boolean {
-  return a.inode === b.inode && a.version === b.version
 }
 
 function conflict(path: Path): ShoalError {

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
+import { openMemoryChunkStore } from '#chunk/memory.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
-import { bodyOf, caller, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
+import { bodyOf, caller, ManualClock, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
 
 const MiB = 1024 * 1024
 
@@ -187,6 +188,26 @@ test('writes at an offset split extents, spill inline contents and leave holes',
     expected = next
     assert.ok(expected.equals(await readAll(await volume.openFile(p('f')))), `truncate to ${size}`)
   }
+})
+
+test('a write at an offset to a file that another one takes the place of meanwhile is one to that one', async () => {
+  const clock = new ManualClock()
+  const chunks = openMemoryChunkStore({ clock })
+  const { volume } = await openFixture({ clock, chunks })
+  const [old, next] = [pattern(500, 1), pattern(500, 2)]
+  await volume.writeFile(p('f'), bodyOf(old), { caller })
+  await volume.writeFile(p('g'), bodyOf(next), { caller })
+  // Both are of their first version. The bytes of the write are the first chunk, what was inline the second one.
+  const write = chunks.write.bind(chunks)
+  let written = 0
+  chunks.write = async (id, bytes) => {
+    await write(id, bytes)
+    written += 1
+    if (written === 2) await volume.rename(p('g'), p('f'), { caller })
+  }
+  await volume.writeAt(p('f'), { offset: 8_000, bytes: Buffer.from('end') }, caller)
+  const whole = await readAll(await volume.openFile(p('f')))
+  assert.ok(whole.equals(Buffer.concat([next, Buffer.alloc(7_500), Buffer.from('end')])))
 })
 
 test('a write at an offset, a truncation and a renaming say what they change, and change nothing else', async () => {
