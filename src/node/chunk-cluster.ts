@@ -193,6 +193,11 @@ function chunkPeers({ storage, cluster, digests = nodeDigests }: ChunkClusterOpt
     store: storage.chunks,
     isHealthy: (id) => find(id)?.liveness === 'alive',
     takesChunks: (id) => records.view.nodes.get(id)?.state !== 'readonly',
+    members: () => {
+      const stores = cluster.members().filter(({ facts }) => facts.roles.includes('store'))
+      const all = new Set([...stores.map(({ id }) => id), ...records.view.nodes.keys()])
+      return [...all].filter((id) => !cluster.removed.has(id))
+    },
     digests,
   })
 }

@@ -43,6 +43,7 @@ async function forwarding(
     self: SERVER_ID,
     isHealthy: () => true,
     takesChunks: () => true,
+    members: () => [],
     store: (node) => ({
       ...({} as RemoteChunks),
       write: (_, bytes, options) => outcomeOf(node, copies[node], bytes as ArrivingChunk, options),

@@ -81,14 +81,15 @@ export class CopySearch {
     return this.ask(nodes, (node, signal) => this.#options.peers.store(node).locate(id, signal))
   }
 
-  /** Nodes that have the chunk though they are no holders: those that stand in first, then others, a bounded number. Where none
-   *  is found, also which of those that may stand in could not be asked. */
+  /** Nodes that have the chunk though they are no holders: those that stand in and those that no layout has first, then others, a bounded
+   *  number. Where none is found, also which of the former could not be asked. */
   async strangers(id: ChunkId): Promise<Strangers> {
     const { peers, layouts } = this.#options
     const pair = layouts()
     const readers = pair.readers(id)
+    const likely = new Set([peers.self, ...pair.next.candidates(id).slice(0, STAND_INS_MAX), ...this.#outsiders(pair)])
     const former = pair.previous?.nodes.map((node) => node.id) ?? []
-    const others = new Set([peers.self, ...pair.next.candidates(id), ...former].filter((node) => !readers.includes(node)))
+    const others = new Set([...likely, ...pair.next.candidates(id), ...former].filter((node) => !readers.includes(node)))
     const asked = [...others].slice(0, STRANGERS_MAX)
     const silent: NodeId[] = []
     for (let at = 0; at < asked.length; at += STRANGERS_AT_ONCE) {
@@ -99,20 +100,25 @@ export class CopySearch {
       if (found.length > 0) return { found, silent: [] }
       silent.push(...answers.filter(({ error }) => error !== undefined).map(({ node }) => node))
     }
-    const standIns = new Set(asked.slice(0, STAND_INS_MAX + 1))
-    return { found: [], silent: silent.filter((node) => standIns.has(node)) }
+    return { found: [], silent: silent.filter((node) => likely.has(node)) }
   }
 
-  /** Reads whole every copy that a holder or a node that stands in for one may have. */
+  /** Reads whole every copy that a holder, a node that stands in for one, or one that no layout has may have. */
   async healthAt(id: ChunkId): Promise<CopySurvey> {
     const { peers, layouts } = this.#options
     const pair = layouts()
-    const nodes = new Set([...pair.readers(id), ...pair.next.candidates(id).slice(0, STAND_INS_MAX)])
+    const standIns = pair.next.candidates(id).slice(0, STAND_INS_MAX)
+    const nodes = new Set([...pair.readers(id), ...standIns, ...this.#outsiders(pair)])
     const answers = await this.ask([...nodes], (node, signal) => peers.store(node).verify(id, signal))
     const found = new Map<NodeId, 'intact' | 'corrupt' | 'missing'>()
     for (const answer of answers) if (answer.error === undefined) found.set(answer.node, answer.value)
     const silent = answers.filter(({ error }) => error !== undefined).map(({ node }) => node)
     const intact = new Set([...found].filter(([, health]) => health === 'intact').map(([node]) => node))
     return { holders: settledHolders(id, { pair, peers, durable: intact }), found, silent }
+  }
+
+  /** Nodes that are still members, and of no layout any more: what they have was copied before, unless they went away meanwhile. */
+  #outsiders(pair: LayoutPair): NodeId[] {
+    return this.#options.peers.members().filter((node) => pair.next.zoneOf(node) === undefined)
   }
 }

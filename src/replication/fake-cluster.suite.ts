@@ -136,6 +136,7 @@ export class FakeCluster {
       store: (id) => new FakeRemote(this, { from: self, to: id }),
       isHealthy: (id) => this.node(id).isThoughtHealthy,
       takesChunks: (id) => !this.node(id).isReadonly,
+      members: () => [...this.#nodes.keys()],
     }
     return peers
   }

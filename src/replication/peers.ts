@@ -75,4 +75,6 @@ export interface ChunkPeers {
   /** What operators have to say: false for one that is readonly. It keeps what it has and its place in the layouts, and gets nothing new: others
    *  stand in for it. */
   takesChunks(node: NodeId): boolean
+  /** All nodes that may have chunks and were not removed: also those that no layout has, since they are drained or were away for too long. */
+  members(): readonly NodeId[]
 }

@@ -135,6 +135,21 @@ test('a chunk is missing only when every holder says so', async () => {
   await rejectsWith('UNAVAILABLE', fixture.cluster.settle(fixture.store.verify(id)))
 })
 
+test('a chunk is not missing that may be on a member of which no layout knows any more, and is read there when it is back', async () => {
+  const fixture = new Fixture()
+  const { id, bytes } = fixture.remoteChunk()
+  const drained = fixture.cluster.nodes[4] as FakeNode
+  // It was stopped before what it had was copied, and everything else has moved since.
+  await drained.store.write(id, bytes)
+  drained.isUp = false
+  fixture.pair = new LayoutPair(computeLayout({ nodes: nodes(4), copies: 3, previous: fixture.pair.next }))
+  for (const ask of ['read', 'locate', 'verify'] as const)
+    await rejectsWith('UNAVAILABLE', fixture.cluster.settle<unknown>(fixture.store[ask](id)))
+  drained.isUp = true
+  assert.ok((await fixture.cluster.settle(fixture.store.read(id))).equals(bytes))
+  assert.equal(await fixture.cluster.settle(fixture.store.verify(id)), 'intact')
+})
+
 test('nothing is missing or corrupt for good while a node that may stand in for a holder can’t be asked', async () => {
   const fixture = new Fixture({ count: 5 })
   const { id, holders } = await written(fixture, 'local')

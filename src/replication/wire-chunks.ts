@@ -49,6 +49,8 @@ export interface WireChunkPeersOptions {
   readonly isHealthy: (node: NodeId) => boolean
   /** Every node does unless given. */
   readonly takesChunks?: (node: NodeId) => boolean
+  /** Those of the layouts unless given. */
+  readonly members?: () => readonly NodeId[]
   readonly digests: Pick<Digests, 'sha256' | 'allocate'>
 }
 
@@ -77,6 +79,10 @@ export class WireChunkPeers implements ChunkPeers {
 
   takesChunks(node: NodeId): boolean {
     return this.#options.takesChunks?.(node) ?? true
+  }
+
+  members(): readonly NodeId[] {
+    return this.#options.members?.() ?? []
   }
 }
 
