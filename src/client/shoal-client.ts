@@ -3,6 +3,7 @@ import { BackupCalls } from './backup-calls.ts'
 import { BatchCalls } from './batch-calls.ts'
 import { TREE_TIMEOUT_MS, filePath, jsonBody, retryOf, target, volumePath, writeHeaders } from './call-parts.ts'
 import type { SignalOption } from './call-parts.ts'
+import { askedCall, changesCall } from './change-calls.ts'
 import { ClusterCalls } from './cluster-calls.ts'
 import { ClassCalls } from './class-calls.ts'
 import { type Download, type DownloadOptions, openDownload, parseHead, type RemoteHead } from './download.ts'
@@ -23,6 +24,7 @@ import type {
   AttributeSettings,
   ChangesOptions,
   FsckLine,
+  Heard,
   MoveMode,
   NodeStatus,
   RemoteChange,
@@ -352,19 +354,17 @@ export class ShoalClient {
 
   /** Changes after `cursor`, or from now on; ends when caught up if `follow` is false. A node that lives says something every 15 s.
    *  @throws CURSOR_TOO_OLD */
-  async *changes(options: SignalOption & ChangesOptions = {}): AsyncGenerator<RemoteChange, void, undefined> {
-    const query = new URLSearchParams()
-    if (options.cursor !== undefined) query.set('cursor', options.cursor)
-    if (options.volume !== undefined) query.set('volume', options.volume)
-    if (options.follow === false) query.set('follow', 'false')
-    const { signal, silenceTimeoutMs, onOpen } = options
-    const call: Call = {
-      method: 'GET',
-      path: `/changes?${query}`,
-      signal,
-      ...(silenceTimeoutMs === undefined ? {} : { silenceTimeoutMs }),
-    }
-    yield* this.#lines<RemoteChange>(call, onOpen)
+  changes(options: SignalOption & ChangesOptions = {}): AsyncGenerator<RemoteChange, void, undefined> {
+    return this.#lines<RemoteChange>(changesCall(options), options.onOpen)
+  }
+
+  /** The same, with an answer to each number of `questions` behind all that had been acknowledged when the node read it. A number has at most
+   *  15 digits; the answer to one is that to all before it. @throws UNSUPPORTED for an eventual volume, and what a node throws that is older */
+  askedChanges(
+    questions: AsyncIterable<number>,
+    options: SignalOption & Omit<ChangesOptions, 'follow'> = {},
+  ): AsyncGenerator<RemoteChange | Heard, void, undefined> {
+    return this.#lines<RemoteChange | Heard>(askedCall(questions, options), options.onOpen)
   }
 
   /** Checks the node's data; the last line is the result. */

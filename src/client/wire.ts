@@ -326,6 +326,11 @@ export interface RemoteConflict {
   readonly versions: readonly RemoteVersion[]
 }
 
+/** Whatever had been acknowledged when the node read a question has been told. */
+export interface Heard {
+  readonly heard: number
+}
+
 /** Which changes are followed, and how long. */
 export interface ChangesOptions {
   readonly cursor?: string

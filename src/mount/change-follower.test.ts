@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { RemoteChange } from '#client/wire.ts'
+import type { Heard, RemoteChange } from '#client/wire.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { Coherence } from '#gateway/fuse/coherence.ts'
 import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import type { Change } from '#volume/volume.ts'
 import { ChangeFollower } from './change-follower.ts'
+import { HeardChanges } from './heard-changes.ts'
 
 type Feed = (options: {
   cursor?: string
@@ -23,7 +24,16 @@ const turns = async () => {
   for (let turn = 0; turn < 5; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 
-function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async () => undefined, isEventual = false) {
+interface Following {
+  readonly apply?: (change: Change) => Promise<void>
+  readonly isEventual?: boolean
+  /** A feed that answers questions, in place of the first ones. */
+  readonly asked?: (questions: AsyncIterable<number>, options: Parameters<Feed>[0]) => AsyncGenerator<RemoteChange | Heard>
+  readonly judged?: () => Promise<unknown> | undefined
+}
+
+function follow(feeds: Feed[], { apply = async () => undefined, isEventual = false, asked, judged }: Following = {}) {
+  const heard = new HeardChanges({ sleep: (ms, signal) => clock.sleep(ms, signal) })
   const clock = new ManualClock()
   const coherence = new Coherence()
   const seen = { applied: [] as string[], cursors: [] as (string | undefined)[], drops: 0 }
@@ -34,7 +44,14 @@ function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async 
         seen.cursors.push(options?.cursor)
         return (feeds.shift() ?? silent)(options as never)
       },
+      ...(asked === undefined
+        ? {}
+        : {
+            askedChanges: (questions, options) =>
+              asked(questions, options as never) as AsyncGenerator<RemoteChange | Heard, void>,
+          }),
     },
+    heard,
     volume: 'docs',
     isEventual,
     coherence,
@@ -46,12 +63,15 @@ function follow(feeds: Feed[], apply: (change: Change) => Promise<void> = async 
       dropAll: async () => {
         seen.drops += 1
       },
+      get judged() {
+        return judged?.()
+      },
     },
     clock,
     log: silentLog,
   })
   follower.start()
-  return { clock, coherence, seen, follower }
+  return { clock, coherence, seen, follower, heard }
 }
 
 async function* silent({ onOpen, signal }: Parameters<Feed>[0]): AsyncGenerator<RemoteChange> {
@@ -120,9 +140,11 @@ test('a cursor that is too old is given up, and everything dropped before answer
 
 test('a change that the kernel could not be told ends the trust in what it has', async () => {
   let tries = 0
-  const { clock, coherence, seen, follower } = follow([thenCut], async () => {
-    tries += 1
-    if (tries === 1) throw new ShoalError('BUSY', 'Too many changes wait')
+  const { clock, coherence, seen, follower } = follow([thenCut], {
+    apply: async () => {
+      tries += 1
+      if (tries === 1) throw new ShoalError('BUSY', 'Too many changes wait')
+    },
   })
   await turns()
   clock.advance(150)
@@ -138,7 +160,7 @@ test('the feed of an eventual volume says where it begins, before what the kerne
       onOpen?.(cursor)
       yield* []
     }
-  const { seen, clock, coherence, follower } = follow([from('a-1'), tooOld, from('b-7'), silent], undefined, true)
+  const { seen, clock, coherence, follower } = follow([from('a-1'), tooOld, from('b-7'), silent], { isEventual: true })
   await turns()
   assert.deepEqual(seen.cursors, [undefined, 'a-1'])
   clock.advance(300)
@@ -147,4 +169,75 @@ test('the feed of an eventual volume says where it begins, before what the kerne
   assert.equal(seen.drops, 1)
   assert.equal(coherence.isTold, true)
   follower.stop()
+})
+
+/** Answers each question after one change. */
+const answering: NonNullable<Following['asked']> = async function* (questions, { onOpen }) {
+  onOpen?.()
+  let cursor = 200
+  for await (const question of questions) {
+    yield change((cursor += 1))
+    yield { heard: question }
+  }
+}
+
+test('a feed that answers is asked, and has been heard when what it told before is known here', async () => {
+  let judging: Promise<unknown> | undefined
+  const { seen, clock, coherence, follower, heard } = follow([], { asked: answering, judged: () => judging })
+  await turns()
+  assert.equal(coherence.isTold, true)
+  assert.equal(await heard.ask(), true)
+  assert.deepEqual(seen.applied, ['201', '202'])
+  // Something that this mount does itself has no answer yet.
+  const done = Promise.withResolvers<void>()
+  judging = done.promise
+  const early = heard.ask()
+  await turns()
+  done.resolve()
+  assert.equal(await early, true)
+  judging = new Promise(() => undefined)
+  const late = heard.ask()
+  await turns()
+  clock.advance(2)
+  assert.equal(await late, false)
+  follower.stop()
+})
+
+test('a feed that refuses questions, or does not begin while they go on, is followed without, and asked again after a while', async () => {
+  const refuses: NonNullable<Following['asked']> = () => {
+    throw new ShoalError('METHOD_NOT_ALLOWED', 'POST is not possible here')
+  }
+  const holdsBack: NonNullable<Following['asked']> = async function* (_, { signal }) {
+    yield* []
+    await new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(new ShoalError('CANCELLED', 'ended'))))
+  }
+  for (const asked of [refuses, holdsBack]) {
+    let times = 0
+    const cut = Promise.withResolvers<void>()
+    const cutLater: Feed = async function* ({ onOpen }) {
+      onOpen?.()
+      yield* []
+      await cut.promise
+      throw new ShoalError('UNAVAILABLE', 'The connection broke')
+    }
+    const { seen, clock, coherence, follower, heard } = follow([thenCut, cutLater], {
+      asked: (...args) => {
+        times += 1
+        return asked(...args)
+      },
+    })
+    await turns()
+    for (const ms of [3_000, 150, 600_000]) {
+      clock.advance(ms)
+      await turns()
+    }
+    assert.deepEqual([times, seen.cursors, await heard.ask()], [1, ['100', '102'], false])
+    cut.resolve()
+    for (const ms of [0, 150, 3_000]) {
+      clock.advance(ms)
+      await turns()
+    }
+    assert.deepEqual([times, seen.cursors, coherence.isTold], [2, ['100', '102', '102'], true])
+    follower.stop()
+  }
 })

@@ -1,5 +1,5 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
-import type { RemoteChange } from '#client/wire.ts'
+import type { Heard, RemoteChange } from '#client/wire.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { parsePath } from '#foundation/path.ts'
@@ -9,6 +9,7 @@ import type { RemoteChanges } from '#gateway/fuse/remote-changes.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Change } from '#volume/volume.ts'
+import type { HeardChanges } from './heard-changes.ts'
 
 /** A node that lives says something every 15 s. */
 const SILENCE_MS_MAX = 25_000
@@ -16,16 +17,24 @@ const SILENCE_MS_MAX = 25_000
 const GRACE_MS = 2_000
 const FIRST_DELAY_MS = 100
 const DELAY_MS_MAX = 5_000
+/** For so long it is waited whether a node, and what is between, lets questions and changes pass at the same time. */
+const ASKED_OPEN_MS_MAX = 3_000
+/** If not, it is tried again after that time. */
+const PLAIN_MS = 600_000
+/** A change may have to wait until one of this mount is answered: whoever asks meanwhile asks the node. */
+const JUDGED_MS_MAX = 2
 /** What the kernel is being told at once. */
 const TELLING_MAX = 512
 
 export interface ChangeFollowerOptions {
-  readonly client: Pick<ShoalClient, 'changes' | 'status'>
+  readonly client: Pick<ShoalClient, 'changes' | 'status'> & Partial<Pick<ShoalClient, 'askedChanges'>>
   readonly volume: string
   /** Its cursors are its own, not those of all volumes. */
   readonly isEventual?: boolean
   readonly coherence: Coherence
-  readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll'>
+  readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll'> & Partial<Pick<RemoteChanges, 'judged'>>
+  /** Is told what the feed says of questions. */
+  readonly heard?: HeardChanges
   readonly clock: Clock
   readonly log: Log
 }
@@ -40,6 +49,8 @@ export class ChangeFollower {
   #broken = new AbortController()
   #cursor: string | undefined
   #mustDrop = false
+  /** Until then the feed isn't asked. */
+  #plainUntilMs = -Infinity
   #dropping: AbortController | undefined
 
   constructor(options: ChangeFollowerOptions) {
@@ -79,27 +90,71 @@ export class ChangeFollower {
   }
 
   async #follow(onTold: () => void): Promise<void> {
-    const { client, volume, coherence } = this.#options
     this.#broken = new AbortController()
     this.#cursor ??= await this.#currentCursor()
-    const feed = client.changes({
-      cursor: this.#cursor,
-      volume,
-      signal: AbortSignal.any([this.#stop.signal, this.#broken.signal]),
-      silenceTimeoutMs: SILENCE_MS_MAX,
-      onOpen: () => {
-        onTold()
-        this.#dropping?.abort()
-        coherence.isTold = true
-      },
+    const feed = this.#open(() => {
+      onTold()
+      this.#dropping?.abort()
+      this.#options.coherence.isTold = true
     })
     // What changes meanwhile is told afterwards.
     if (this.#mustDrop && !(await this.#drop())) return
-    for await (const change of feed) {
-      this.#tell(changeOf(change))
+    for await (const step of feed) {
+      if ('heard' in step) {
+        void this.#hear(step.heard)
+        continue
+      }
+      this.#tell(changeOf(step))
       if (this.#telling.size >= TELLING_MAX) await Promise.race(this.#telling)
-      this.#cursor = change.cursor
+      this.#cursor = step.cursor
     }
+  }
+
+  /** The feed, which answers questions where it can. */
+  async *#open(onTold: () => void): AsyncGenerator<RemoteChange | Heard, void, undefined> {
+    const { client, volume, heard, clock } = this.#options
+    const signal = AbortSignal.any([this.#stop.signal, this.#broken.signal])
+    const options = { cursor: this.#cursor as string, volume, silenceTimeoutMs: SILENCE_MS_MAX }
+    if (heard !== undefined && client.askedChanges !== undefined && clock.monotonicMs() >= this.#plainUntilMs) {
+      const late = new AbortController()
+      let isOpen = false
+      const onOpen = (): void => {
+        isOpen = true
+        onTold()
+      }
+      const enough = new AbortController()
+      clock.sleep(ASKED_OPEN_MS_MAX, enough.signal).then(
+        () => isOpen || late.abort(),
+        () => undefined,
+      )
+      try {
+        yield* client.askedChanges(heard.begin(), { ...options, signal: AbortSignal.any([signal, late.signal]), onOpen })
+        return
+      } catch (error) {
+        // A node that is older, or something on the way that waits for the end of what is asked.
+        if (isOpen || signal.aborted || !(late.signal.aborted || isRefusal(error))) throw error
+        this.#plainUntilMs = clock.monotonicMs() + PLAIN_MS
+      } finally {
+        enough.abort()
+        heard.end()
+      }
+    }
+    yield* client.changes({ ...options, signal, onOpen: onTold })
+  }
+
+  /** What was told before is to be known here. */
+  async #hear(question: number): Promise<void> {
+    const { changes, heard, clock } = this.#options
+    const judged = changes.judged
+    if (judged === undefined) return heard?.answered(question, true)
+    const enough = new AbortController()
+    const late = clock.sleep(JUDGED_MS_MAX, enough.signal).then(
+      () => false,
+      () => false,
+    )
+    const isKnown = await Promise.race([judged.then(() => true), late])
+    enough.abort()
+    heard?.answered(question, isKnown)
   }
 
   async #currentCursor(): Promise<string> {
@@ -155,6 +210,12 @@ export class ChangeFollower {
       return false
     }
   }
+}
+
+/** Such a question isn't known there. */
+function isRefusal(error: unknown): boolean {
+  const codes = ['METHOD_NOT_ALLOWED', 'NOT_FOUND', 'UNSUPPORTED', 'INVALID_ARGUMENT', 'TIMEOUT'] as const
+  return codes.some((code) => isShoalError(error, code))
 }
 
 function changeOf(change: RemoteChange): Change {

@@ -1,3 +1,4 @@
+import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { PackedAttributes } from './packed-attributes.ts'
 import { nameOf, parentOf } from './pending-unit.ts'
@@ -67,6 +68,11 @@ export class KnownNames {
     if (slot === undefined) return
     this.#entries.delete(path)
     this.#attributes.free(slot)
+  }
+
+  /** An inode has got a further name: what is changed by way of that isn't told of this one. */
+  linked(inode: InodeId): void {
+    for (const [path, slot] of this.#entries) if (this.#attributes.inode(slot) === inode) this.forget(path)
   }
 
   /** This mount has made something there. */

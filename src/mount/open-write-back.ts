@@ -50,6 +50,8 @@ export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackS
   readonly clock: Clock
   readonly log: Log
   readonly isTold: () => boolean
+  /** Whether all is known here that had been acknowledged when this was asked. */
+  readonly hears?: () => Promise<boolean>
   /** The cluster has these bytes as the contents of a file. */
   readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
 }
@@ -74,7 +76,7 @@ export interface WriteBack {
 /** Takes up the journal of a mount, with what an earlier one has left in it, and goes on sending.
  *  @throws DATA_IN_USE, DATA_FORMAT, CORRUPT, NO_SPACE, STORAGE_FAILED */
 export async function openWriteBack(options: OpenWriteBackOptions): Promise<WriteBack> {
-  const { remote, clock, log, isTold, asksOnOpen } = options
+  const { remote, clock, log, isTold, asksOnOpen, hears = async () => false } = options
   const { journal, pending } = await openJournal(options)
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
@@ -85,7 +87,10 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   const uploader: Uploader = new Uploader({
     ...options,
     ...{ volume, tree, own, readJournal },
-    onSend: (units) => journal.sending(units.map(({ numbers }) => numbers)),
+    onSend: (units) => {
+      journal.sending(units.map(({ numbers }) => numbers))
+      state.sending(units)
+    },
     onDone: (unit, entries, settlement) => state.done(unit, entries, settlement),
   })
   for (const { number, change, place, group } of pending) {
@@ -98,7 +103,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   keeper.start()
   return {
     volume: new WriteBackVolume({
-      ...{ volume, state, journal, tree, known, clock, isTold, asksOnOpen, uploader },
+      ...{ volume, state, journal, tree, known, clock, isTold, hears, asksOnOpen, uploader },
       openKnown: (path, attributes) => remote.openKnown(path, attributes),
     }),
     own,

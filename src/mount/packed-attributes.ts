@@ -50,6 +50,10 @@ export class PackedAttributes {
     return words[(slot % PAGE_SLOTS) * WORDS + 5] as number
   }
 
+  inode(slot: number): InodeId {
+    return this.#page(slot).floats[(slot % PAGE_SLOTS) * FLOATS] as InodeId
+  }
+
   get(slot: number): Attributes {
     const { floats, times, words } = this.#page(slot)
     const at = slot % PAGE_SLOTS

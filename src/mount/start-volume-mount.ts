@@ -11,6 +11,7 @@ import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { GivenBack } from './given-back.ts'
+import { HeardChanges } from './heard-changes.ts'
 import { LockSession } from './lock-session.ts'
 import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
@@ -66,19 +67,20 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   const cache =
     options.cache && new DataCache({ ...options.cache, identity, keepsWholes: mounts.handsOver, clock, log: options.log })
   if (cache !== undefined) remote.keepIn(cache)
+  const heard = new HeardChanges(clock)
   const mountId = random.bytes(16).toString('hex')
   const locks = await LockSession.begin({ ...options, sessions: client.sessions, mountId })
   let mounted: MountedVolume | undefined
   let back: WriteBack | undefined
   try {
-    back = await openBack(options, { remote, identity, cache }, () => mounted)
+    back = await openBack(options, { remote, identity, cache, heard }, () => mounted)
     const eventual = isEventual(remote) ? openEventual({ ...options, remote, mounted: () => mounted }) : undefined
     const opened = eventual ?? back
     const parts = opened === undefined ? { volume: remote } : { volume: opened.volume, back: opened.volume, own: opened.own }
     const givenBack = new GivenBack({ clock, collect: () => options.collectHeap?.() })
     const onForgotten = (): void => givenBack.forgotten()
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log, onForgotten })
-    return await serve(options, { mounted, back, eventual, locks })
+    return await serve(options, { mounted, back, eventual, locks, heard })
   } catch (error) {
     await back?.close()
     await locks?.end()
@@ -91,9 +93,10 @@ interface Served {
   readonly back: WriteBack | undefined
   readonly eventual: EventualMount | undefined
   readonly locks: LockSession | undefined
+  readonly heard: HeardChanges
 }
 
-async function serve(options: VolumeMountOptions, { mounted, back, eventual, locks }: Served): Promise<VolumeMount> {
+async function serve(options: VolumeMountOptions, { mounted, back, eventual, locks, heard }: Served): Promise<VolumeMount> {
   const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
@@ -117,7 +120,10 @@ async function serve(options: VolumeMountOptions, { mounted, back, eventual, loc
   mounted.coherence.dropsNames = await knowsEpochs(notify)
   const { coherence } = mounted
   const changes = eventual?.changes(notify, mounted) ?? new RemoteChanges(mounted, notify)
-  const follower = new ChangeFollower({ client, volume, isEventual: eventual !== undefined, coherence, changes, clock, log })
+  const follower = new ChangeFollower({
+    ...{ client, volume, coherence, changes, clock, log },
+    ...(eventual === undefined ? { heard } : { isEventual: true }),
+  })
   follower.start()
   const ended = mount.ended.finally(async () => {
     follower.stop()
@@ -140,7 +146,13 @@ async function openBack(
     remote,
     identity,
     cache,
-  }: { readonly remote: RemoteVolume; readonly identity: string; readonly cache: DataCache | undefined },
+    heard,
+  }: {
+    readonly remote: RemoteVolume
+    readonly identity: string
+    readonly cache: DataCache | undefined
+    readonly heard: HeardChanges
+  },
   mounted: () => MountedVolume | undefined,
 ): Promise<WriteBack | undefined> {
   if (writeBack === undefined || isEventual(remote)) return undefined
@@ -152,6 +164,7 @@ async function openBack(
     caller: CALLER,
     clock,
     log,
+    hears: () => heard.ask(),
     isTold: () => mounted()?.coherence.isTold === true,
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
     onLost: (inode) => mounted()?.lost(inode),

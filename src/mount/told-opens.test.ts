@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Attributes } from '#metadata/attributes.ts'
 import { readAll } from '#volume/volume-fixture.suite.ts'
 import { type Bench, caller, type Mount, openBench } from './write-back-fixture.suite.ts'
 
@@ -62,4 +63,50 @@ test('where it is wanted, each open asks', async (t) => {
   await bench.others('f', 'first')
   const mount = await bench.mount({ asksOnOpen: true })
   for (let times = 0; times < 3; times += 1) assert.deepEqual(await opened(bench, mount, 'f'), [5, 1])
+})
+
+test('who asks at each open asks the feed, which is as good as asking the node, as long as it answers', async (t) => {
+  const bench = await openBench(t)
+  for (const name of ['f', 'g']) await bench.others(name, 'first')
+  let asked = 0
+  let answers = true
+  let meanwhile = async (): Promise<void> => undefined
+  const hears = async (): Promise<boolean> => {
+    asked += 1
+    await meanwhile()
+    return answers
+  }
+  const mount = await bench.mount({ asksOnOpen: true, hears })
+  const changed = (path: string) => mount.volume.changedByOthers({ kind: 'write', path: [path], from: undefined, type: 'file' })
+  // Of what it has never looked at the node is asked, without a word to the feed.
+  assert.deepEqual([await opened(bench, mount, 'f'), asked], [[5, 1], 0])
+  assert.deepEqual([await opened(bench, mount, 'f'), asked], [[5, 0], 1])
+  // What is told before the answer counts.
+  meanwhile = async () => {
+    await bench.others('f', 'second')
+    changed('f')
+  }
+  assert.deepEqual([await opened(bench, mount, 'f'), asked], [[6, 1], 2])
+  meanwhile = async () => undefined
+  answers = false
+  assert.deepEqual([await opened(bench, mount, 'f'), asked], [[6, 1], 3])
+  answers = true
+  // What is made pending meanwhile is shown.
+  meanwhile = async () => {
+    await mount.volume.writeAt(['f'], { offset: 6, bytes: Buffer.from('!') }, caller)
+  }
+  assert.deepEqual(await opened(bench, mount, 'f'), [7, 0])
+})
+
+test('what others change by way of a further name is asked for under the first one', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'first')
+  const mount = await bench.mount({ asksOnOpen: true, hears: async () => true })
+  await opened(bench, mount, 'f')
+  const { inode } = (await bench.cluster.volume.stat(['f'])) as Attributes
+  await bench.cluster.volume.link(['f'], ['h'], caller)
+  mount.volume.changedByOthers({ kind: 'link', path: ['h'], from: undefined, type: 'file', inode })
+  await bench.others('h', 'second')
+  mount.volume.changedByOthers({ kind: 'write', path: ['h'], from: undefined, type: 'file', inode })
+  assert.deepEqual(await opened(bench, mount, 'f'), [6, 1])
 })

@@ -190,7 +190,12 @@ export interface Bench {
   readonly cluster: FailingCluster
   readonly folder: string
   mount(
-    settings?: Partial<WriteBackSettings> & { readonly log?: Log; readonly clock?: Clock; readonly identity?: string },
+    settings?: Partial<WriteBackSettings> & {
+      readonly log?: Log
+      readonly clock?: Clock
+      readonly identity?: string
+      readonly hears?: () => Promise<boolean>
+    },
   ): Promise<Mount>
   /** What the cluster has at a path, as text; of directories and absent files words for them. */
   stored(path: string): Promise<string>

@@ -74,3 +74,25 @@ test('a name that a file has left is free, also if the directory was listed befo
     assert.equal(await volume.stat(['d', name]), undefined)
   }
 })
+
+test('what others make of a file before the answer to what was sent of it comes is not taken for what is there', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'first')
+  const mount = await bench.mount({ asksOnOpen: true, hears: async () => true })
+  const { volume } = mount
+  const ask = bench.cluster.ask.bind(bench.cluster)
+  let isFirst = true
+  bench.cluster.ask = async (call) => {
+    const answer = await ask(call)
+    if (!isFirst) return answer
+    isFirst = false
+    await bench.others('f', 'of others')
+    volume.changedByOthers({ kind: 'write', path: ['f'], from: undefined, type: 'file' })
+    return answer
+  }
+  await volume.stat(['f'])
+  isFirst = true
+  await volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('mine!!') }, caller)
+  await settled(mount)
+  assert.equal((await volume.openFile(['f']))?.attributes.sizeBytes, 'of others'.length)
+})

@@ -33,6 +33,8 @@ export interface WriteBackReadsOptions {
   readonly clock: Clock
   /** Whether each change of others is told. */
   readonly isTold: () => boolean
+  /** Whether all is known here that had been acknowledged when this was asked; false if nobody can say. */
+  readonly hears: () => Promise<boolean>
   /** Whoever opens a file asks the cluster for it, whatever is told. */
   readonly asksOnOpen: boolean
   readonly uploader: Pick<Uploader, 'settled'>
@@ -134,6 +136,11 @@ export class WriteBackReads {
       }
       const sure = this.#openSure(path)
       if (sure !== undefined) return sure
+      if (await this.#isHeard(text)) {
+        if (tree.find(text) !== 'unknown') continue
+        const now = this.#openNow(path)
+        if (now !== undefined) return now
+      }
       const watch = state.watch(text)
       const opened = await this.#openStored(path).finally(() => watch.end())
       if (watch.isTouched) {
@@ -149,12 +156,31 @@ export class WriteBackReads {
 
   /** While changes are told nobody has to ask. Contents that are of another version by now are looked for anew. */
   #openSure(path: Path): LocalFile | undefined {
-    const { known, isTold, asksOnOpen, openKnown, state } = this.#options
+    const { known, isTold, asksOnOpen } = this.#options
+    const sure = isTold() && !asksOnOpen ? known.getSure(formatPath(path)) : undefined
+    return sure?.type === 'file' ? this.#open(path, sure) : undefined
+  }
+
+  /** Whether what is remembered of a file is the newest that there was when this was called. */
+  async #isHeard(text: string): Promise<boolean> {
+    const { known, isTold, hears } = this.#options
+    return isTold() && known.get(text)?.type === 'file' && (await hears()) && isTold()
+  }
+
+  #openNow(path: Path): LocalFile | undefined {
+    const { known, asksOnOpen } = this.#options
     const text = formatPath(path)
-    const sure = isTold() && !asksOnOpen ? known.getSure(text) : undefined
-    if (sure?.type !== 'file') return undefined
+    const now = known.get(text)
+    if (now?.type !== 'file') return undefined
+    if (!asksOnOpen) known.put(text, now)
+    return this.#open(path, now)
+  }
+
+  #open(path: Path, attributes: Attributes): LocalFile {
+    const { known, openKnown, state } = this.#options
+    const text = formatPath(path)
     const onRefused = (): void => known.forget(text)
-    return shownFile(openKnown(path, sure), { attributes: state.shown(text, sure), onRefused })
+    return shownFile(openKnown(path, attributes), { attributes: state.shown(text, attributes), onRefused })
   }
 
   /** What can't be asked for is as it was when it was last seen. */

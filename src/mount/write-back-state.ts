@@ -1,13 +1,16 @@
 import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
+import { formatPath } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
+import { ForeignChanges } from './foreign-changes.ts'
 import type { Journal } from './journal.ts'
 import type { JournalChange } from './journal-record.ts'
 import type { KnownNames } from './known-names.ts'
 import { parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
+import type { Change } from '#volume/volume.ts'
 import type { Settlement } from './conflicts.ts'
 
 /** What is kept in memory of each unit is about a kilobyte. */
@@ -22,6 +25,8 @@ export interface Watch {
   readonly settled: PendingEntry[]
   end(): void
 }
+
+export type ForeignChange = Pick<Change, 'path' | 'from' | 'type' | 'kind'> & Partial<Pick<Change, 'inode'>>
 
 export interface WriteBackStateOptions {
   readonly journal: Journal
@@ -46,6 +51,9 @@ export interface WriteBackStateOptions {
 export class WriteBackState {
   readonly #options: WriteBackStateOptions
   readonly #watches = new Map<string, Set<Watch>>()
+  readonly #foreign = new ForeignChanges()
+  /** When units were sent for the first time. */
+  readonly #sent = new WeakMap<PendingUnit, number>()
   /** Numbers under which inodes of the cluster are shown, where these were made here. */
   readonly #shownAs = new Map<InodeId, InodeId>()
   readonly #storedAs = new Map<InodeId, InodeId>()
@@ -83,6 +91,43 @@ export class WriteBackState {
     if (change.op === 'rename') this.touch(change.to)
   }
 
+  /** Units are about to be sent for the first time. */
+  sending(units: readonly PendingUnit[]): void {
+    for (const unit of units) this.#sent.set(unit, this.#foreign.mark())
+  }
+
+  /** Others have changed something. */
+  changedByOthers({ path, from, type, kind, inode }: ForeignChange): void {
+    const { known } = this.#options
+    for (const at of from === undefined ? [path] : [path, from]) {
+      const text = formatPath(at)
+      if (kind === 'write' || kind === 'attributes') known.rewritten(text)
+      else known.changed(text)
+      known.forget(parentOf(text))
+      this.#foreign.changed(text)
+      this.touch(text)
+    }
+    // All that lay below it lies elsewhere.
+    if (kind === 'rename' && type !== 'file') this.lostTrack()
+    // Under which other names it is known isn't told.
+    if (kind !== 'link') return
+    if (inode === undefined) return this.lostTrack()
+    known.linked(inode)
+    this.#doubtAll()
+  }
+
+  /** What others have changed isn't known. */
+  lostTrack(): void {
+    this.#options.known.clear()
+    this.#doubtAll()
+  }
+
+  /** No answer that is under way is to be relied on. */
+  #doubtAll(): void {
+    this.#foreign.changedAll()
+    for (const watches of this.#watches.values()) for (const watch of watches) watch.isTouched = watch.isItself = true
+  }
+
   /** The cluster has a unit. */
   done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost }: Settlement): void {
     const { journal, known, onLost, isShown } = this.#options
@@ -93,7 +138,7 @@ export class WriteBackState {
       this.touch(entry.path, entry)
       // A listing may have told what the cluster had there still.
       if (entry.node === undefined) known.forget(entry.path)
-      else this.#settled(entry.path, entry.node, isLost)
+      else this.#settled(entry.path, entry.node, { isLost, mark: this.#sent.get(unit) ?? -1 })
     }
     // The directories' times and links have changed with it.
     for (const path of unit.to === undefined ? [unit.path] : [unit.path, unit.to]) known.forget(parentOf(path))
@@ -102,7 +147,7 @@ export class WriteBackState {
     this.#room = Promise.withResolvers()
   }
 
-  #settled(path: string, node: PendingNode, isLost: boolean): void {
+  #settled(path: string, node: PendingNode, { isLost, mark }: { readonly isLost: boolean; readonly mark: number }): void {
     const { known, isShown, onSettled, onLost } = this.#options
     const { base, inode } = node
     if (base === undefined || isLost || node.movedTo !== undefined) {
@@ -112,7 +157,9 @@ export class WriteBackState {
     if (isShown(inode)) this.#alias(inode, base.inode)
     // A default list of the directory may have changed it, and the feed has nothing to tell of what is done here.
     if (base.mode !== node.attributes.mode) onLost(inode)
-    known.put(path, base)
+    // Others may have changed it again before the answer came.
+    if (this.#foreign.isChanged(path, mark)) known.rewritten(path)
+    else known.put(path, base)
     onSettled(inode, { shown: node.attributes.version, stored: base.version })
   }
 

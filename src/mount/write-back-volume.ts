@@ -4,12 +4,13 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { Change, RangeWrite, Volume } from '#volume/volume.ts'
+import type { RangeWrite, Volume } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
 import { given, type JournalChange } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
 import type { Uploader } from './uploader.ts'
 import { type Found, WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
+import type { ForeignChange } from './write-back-state.ts'
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
@@ -57,17 +58,8 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   /** Others have changed something. */
-  changedByOthers({ path, from, type, kind }: Pick<Change, 'path' | 'from' | 'type' | 'kind'>): void {
-    const { known, state } = this.#options
-    for (const at of from === undefined ? [path] : [path, from]) {
-      const text = formatPath(at)
-      if (kind === 'write' || kind === 'attributes') known.rewritten(text)
-      else known.changed(text)
-      known.forget(parentOf(text))
-      state.touch(text)
-    }
-    // All that lay below it lies elsewhere.
-    if (kind === 'rename' && type !== 'file') known.clear()
+  changedByOthers(change: ForeignChange): void {
+    this.#options.state.changedByOthers(change)
   }
 
   /** A program here may know of what others have changed before it is told: whoever opens a file asks for it, each once. */
@@ -85,7 +77,7 @@ export class WriteBackVolume implements MountableVolume {
 
   /** What others have changed isn't known. */
   lostTrack(): void {
-    this.#options.known.clear()
+    this.#options.state.lostTrack()
   }
 
   /** Resolves when the cluster has what was changed at a path before, and in it if it is a directory. @throws why it doesn't */

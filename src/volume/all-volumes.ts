@@ -1,8 +1,8 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { RequestMark } from '#foundation/request-mark.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { FollowOptions } from './change-stream.ts'
 import type { EventualVolumes } from './eventual-volumes.ts'
+import type { AskedOptions, FollowOptions, Heard } from './feed-questions.ts'
 import type { StrongVolumes } from './strong-volumes.ts'
 import type { Bucket, BucketSettings, BucketVolumes } from './bucket-settings.ts'
 import type { GuardedVolume, GuardedVolumes } from './locks.ts'
@@ -103,6 +103,12 @@ export class AllVolumes implements GuardedVolumes, ObjectVolumes, BucketVolumes 
     const { volume } = options
     if (volume !== undefined && this.#eventual.has(volume)) return this.#eventual.changes.follow({ ...options, volume })
     return this.#strong.changes(options)
+  }
+
+  askedChanges(options: AskedOptions): AsyncIterableIterator<Change | Heard> {
+    const { volume } = options
+    if (volume === undefined || !this.#eventual.has(volume)) return this.#strong.askedChanges(options)
+    throw new ShoalError('UNSUPPORTED', `"${volume}" is an eventual volume: nobody knows all that was acknowledged elsewhere`)
   }
 
   freeBytes(): Promise<number | undefined> {

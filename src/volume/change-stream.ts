@@ -1,40 +1,46 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { type NumberedChange, nextChange, readChanges } from '#metadata/change-feed.ts'
 import type { Metadata } from '#metadata/metadata.ts'
+import type { AskedOptions, FollowOptions, Heard } from './feed-questions.ts'
 import type { Change } from './volume.ts'
 
 const CHANGES_PER_READ = 500
-
-export interface FollowOptions {
-  readonly cursor?: string
-  readonly volume?: string
-  readonly follow?: boolean
-  readonly signal?: AbortSignal
-}
 
 export async function currentCursor(metadata: Metadata): Promise<string> {
   return String(await metadata.readSystem(nextChange))
 }
 
 /** Changes from a cursor on, then as they happen. Nothing is buffered: a slow reader reads on from the feed when it is
- *  ready, and is told when the feed no longer goes back that far. */
-export async function* followChanges(metadata: Metadata, options: FollowOptions): AsyncGenerator<Change> {
-  const { volume, follow = true, signal } = options
+ *  ready, and is told when the feed no longer goes back that far. Questions are answered behind what they ask about. */
+export function followChanges(metadata: Metadata, options: AskedOptions): AsyncGenerator<Change | Heard>
+export function followChanges(metadata: Metadata, options: FollowOptions): AsyncGenerator<Change>
+export async function* followChanges(
+  metadata: Metadata,
+  options: FollowOptions & Partial<AskedOptions>,
+): AsyncGenerator<Change | Heard> {
+  const { volume, follow = true, signal, questions } = options
   let from = options.cursor === undefined ? Number(await currentCursor(metadata)) : parseCursor(options.cursor)
+  let question: number | undefined
   const bell = new Bell()
   const stop = metadata.onChange(() => bell.ring())
+  questions?.onAsk(() => bell.ring())
   const onAbort = () => bell.ring()
   signal?.addEventListener('abort', onAbort)
   try {
     while (signal?.aborted !== true) {
       bell.reset()
+      question = questions?.take() ?? question
       const changes = await metadata.readSystem((snapshot) => readChanges(snapshot, { from, limit: CHANGES_PER_READ }))
       for (const change of changes) {
         from = change.number + 1
         if (volume === undefined || change.volume === volume) yield describe(change)
       }
+      if (question !== undefined && changes.length < CHANGES_PER_READ) {
+        yield { kind: 'heard', question }
+        question = undefined
+      }
       if (changes.length > 0) continue
-      if (!follow) return
+      if (!follow || questions?.isOver === true) return
       await bell.rung
     }
   } finally {

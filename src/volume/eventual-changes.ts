@@ -7,9 +7,10 @@ import type { Path } from '#foundation/path.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
-import { Bell, type FollowOptions } from './change-stream.ts'
+import { Bell } from './change-stream.ts'
 import { directoryKey, numberOf } from './eventual-attributes.ts'
 import { segmentsOf } from './eventual-listing.ts'
+import type { FollowOptions } from './feed-questions.ts'
 import type { Change, Volume } from './volume.ts'
 
 /** Of how many changes it is remembered where they were; who falls further behind reads everything anew. */

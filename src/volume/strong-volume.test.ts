@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
+import { FeedQuestions } from './feed-questions.ts'
 import { bodyOf, caller, ManualClock, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
 
 const MiB = 1024 * 1024
@@ -263,6 +264,38 @@ test('the change feed tells what happened in order, to followers as it happens, 
   await live.return?.()
   for (let index = 0; index < 1_100; index += 1) await volume.writeFile(p('h'), bodyOf('x'), { caller })
   await assert.rejects(volumes.changes({ cursor, follow: false }).next(), { code: 'CURSOR_TOO_OLD' })
+})
+
+test('a feed answers a question behind all that had been acknowledged when it was asked, in whichever volume', async () => {
+  const { volume, volumes } = await openFixture()
+  await volumes.create('other', {}, caller)
+  const other = await volumes.open('other')
+  const questions = new FeedQuestions()
+  const feed = volumes.askedChanges({ cursor: await volumes.currentCursor(), volume: volume.info.name, questions })
+  const told: (string | number)[] = []
+  const listening = (async () => {
+    for await (const step of feed) told.push(step.kind === 'heard' ? step.question : step.path.join('/'))
+  })()
+  const until = async (question: number) => {
+    for (let turns = 0; turns < 1_000 && !told.includes(question); turns += 1)
+      await new Promise((resolve) => setImmediate(resolve))
+  }
+  for (let round = 1; round <= 3; round += 1) {
+    // More than are looked at at once.
+    await Promise.all(Array.from({ length: 700 }, (_, at) => volume.writeFile(p(`f${round}-${at}`), bodyOf('x'), { caller })))
+    await other.writeFile(p('elsewhere'), bodyOf('x'), { caller })
+    questions.ask(round)
+    await until(round)
+    assert.equal(told.length, 701 * round)
+    assert.equal(told.at(-1), round)
+  }
+  questions.ask(8)
+  questions.ask(9)
+  await until(9)
+  assert.deepEqual(told.slice(-2), [3, 9])
+  questions.ask(10)
+  await feed.return?.()
+  void listening
 })
 
 test('a move answers with what it moved, also when that is somewhere else by then', async () => {

@@ -25,7 +25,8 @@ import {
 import type { Clock } from '#platform/clock.ts'
 import { SharedStamp } from '#platform/shared-stamp.ts'
 import type { BucketSettings, BucketVolumes } from './bucket-settings.ts'
-import { currentCursor, type FollowOptions, followChanges } from './change-stream.ts'
+import { currentCursor, followChanges } from './change-stream.ts'
+import type { AskedOptions, FollowOptions, Heard } from './feed-questions.ts'
 import { ChunkBuffers } from './chunk-buffers.ts'
 import { READ_BUFFER_BYTES } from './content-reader.ts'
 import { Fsck, type FsckEvent, type FsckOptions } from './fsck.ts'
@@ -338,6 +339,10 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   }
 
   changes(options: FollowOptions): AsyncIterableIterator<Change> {
+    return followChanges(this.#metadata, options)
+  }
+
+  askedChanges(options: AskedOptions): AsyncIterableIterator<Change | Heard> {
     return followChanges(this.#metadata, options)
   }
 

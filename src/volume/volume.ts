@@ -7,6 +7,7 @@ import type { RenameMode } from '#metadata/entries.ts'
 import type { AttributeChanges, Conditions } from '#metadata/files.ts'
 import type { WriteGuard } from '#metadata/lock-guard.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+import type { AskedOptions, FollowOptions, Heard } from './feed-questions.ts'
 import type { FileLocks } from './file-locks.ts'
 
 export { checkXattr } from '#metadata/xattrs.ts'
@@ -380,12 +381,9 @@ export interface Volumes {
   /** Changes after `cursor` (from now on without one), of one volume or all, as they happen, until `signal` aborts. With
    *  `follow: false` it ends when it has caught up. Those of an eventual volume are asked for by its name: `write` says that something is new
    *  or other at a path, `remove` that nothing is there any more, and cursors are those of one life of one node. @throws CURSOR_TOO_OLD: read everything anew, then follow from a fresh cursor */
-  changes(options: {
-    readonly cursor?: string
-    readonly volume?: string
-    readonly follow?: boolean
-    readonly signal?: AbortSignal
-  }): AsyncIterableIterator<Change>
+  changes(options: FollowOptions): AsyncIterableIterator<Change>
+  /** The same, which answers questions: each behind all that had been acknowledged when it was asked. @throws UNSUPPORTED for an eventual volume */
+  askedChanges(options: AskedOptions): AsyncIterableIterator<Change | Heard>
   /** A cursor behind the newest change, of one volume or all. */
   currentCursor(volume?: string): Promise<string>
 }

@@ -21,6 +21,7 @@ export class RemoteChanges {
   readonly #notify: Notify
   /** The change before has been judged. */
   #judged: Promise<unknown> = Promise.resolve()
+  #judging = 0
 
   constructor(mounted: MountedVolume, notify: Notify) {
     this.#mounted = mounted
@@ -30,9 +31,19 @@ export class RemoteChanges {
   /** Resolves when the kernel has heard of it. Changes are judged in the order of the calls.
    *  @throws what `notify` throws */
   async apply(change: Change): Promise<void> {
-    const judging = this.#judged.then(() => this.#judge(change))
+    this.#judging += 1
+    const judging = this.#judged
+      .then(() => this.#judge(change))
+      .finally(() => {
+        this.#judging -= 1
+      })
     this.#judged = judging.catch(() => undefined)
     await this.tell(await judging)
+  }
+
+  /** Resolves when what was applied before is known here, whether the kernel has heard of it or not; `undefined` if it is. */
+  get judged(): Promise<unknown> | undefined {
+    return this.#judging === 0 ? undefined : this.#judged
   }
 
   /** Forgets, and lets the kernel forget, whatever may have changed without a word. */

@@ -12,6 +12,8 @@ export interface Door {
   handle(exchange: Exchange): void | Promise<void>
   /** Whether the result of such a request is remembered, so that it can be sent again and is done once; of none, unless there is this method. */
   remembers?(exchange: Exchange): boolean
+  /** Whether the body of such a request goes on for as long as its answer: nobody waits for the end of it, or for the next piece. */
+  isConversation?(exchange: Exchange): boolean
   /** Answers with an error in the protocol's own form. Nothing has been sent yet. What was no `ShoalError` has been
    *  logged, and comes as INTERNAL. */
   fail(exchange: Exchange, error: ShoalError): void

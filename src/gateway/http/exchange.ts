@@ -144,9 +144,10 @@ export class Exchange {
     return this.#kept
   }
 
-  /** Starts to read the body, and sends the 100 that a client may wait for: judge all else before. Once a request.
+  /** Starts to read the body, and sends the 100 that a client may wait for: judge all else before. Once a request. `isTimed`: it has to go on
+   *  coming, or fails.
    *  @throws TOO_LARGE if more than `maxBytes` are announced; the body itself throws it if they come unannounced */
-  body(maxBytes = UNLIMITED): RequestBody {
+  body(maxBytes = UNLIMITED, { isTimed = true }: { readonly isTimed?: boolean } = {}): RequestBody {
     if (this.lengthBytes !== undefined && this.lengthBytes > maxBytes) {
       throw new ShoalError('TOO_LARGE', `The body has ${this.lengthBytes} bytes; ${maxBytes} are allowed here`, {
         details: { maxBytes },
@@ -165,7 +166,7 @@ export class Exchange {
       body.fail(this.#bodyFailure ?? incompleteBody())
       return body
     }
-    this.kernel.watchBody(body)
+    if (isTimed) this.kernel.watchBody(body)
     if (this.#expectsContinue) {
       this.#expectsContinue = false
       this.response.writeContinue()

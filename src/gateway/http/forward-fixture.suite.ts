@@ -33,6 +33,7 @@ export class TestDoor implements Door {
   readonly name = 'test'
   readonly seen: Exchange[] = []
   isRemembered = true
+  isTalk = false
   handler: Handler = (exchange) => exchange.send(200, [], 'ok')
 
   handle(exchange: Exchange): void | Promise<void> {
@@ -42,6 +43,10 @@ export class TestDoor implements Door {
 
   remembers(): boolean {
     return this.isRemembered
+  }
+
+  isConversation(): boolean {
+    return this.isTalk
   }
 
   fail(exchange: Exchange, error: ShoalError): void {

@@ -143,7 +143,10 @@ export class ForwardingDoor implements Door {
 
   async #forward(exchange: Exchange): Promise<void> {
     const { clock, server, door } = this.#options
-    const sent = new SentRequest(exchange, server)
+    const isConversation = door.isConversation?.(exchange) === true
+    // Its answer may end before it.
+    if (isConversation) exchange.mustClose = true
+    const sent = new SentRequest(exchange, server, { isConversation })
     const isRemembered = !isSafe(exchange) && door.remembers?.(exchange) === true
     const going: Going = { exchange, sent, isRemembered, mayBeDone: false, tries: 0, untilMs: clock.monotonicMs() + PATIENCE_MS }
     for (;;) {

@@ -12,6 +12,7 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
  *  it from its beginning. It isn't touched, and its client isn't asked to send it, before somebody wants its first bytes. */
 export class ReplayableBody {
   readonly #exchange: Exchange
+  readonly #isConversation: boolean
   #source: RequestBody | undefined
   #kept: Buffer[] = []
   #keptBytes = 0
@@ -22,8 +23,9 @@ export class ReplayableBody {
   /** What it broke off with. */
   failure: Error | undefined
 
-  constructor(exchange: Exchange) {
+  constructor(exchange: Exchange, { isConversation = false }: { readonly isConversation?: boolean } = {}) {
     this.#exchange = exchange
+    this.#isConversation = isConversation
   }
 
   /** Whether nothing of it is gone. */
@@ -68,7 +70,7 @@ export class ReplayableBody {
 
   async #pull(): Promise<void> {
     try {
-      this.#source ??= this.#exchange.body()
+      this.#source ??= this.#exchange.body(undefined, { isTimed: !this.#isConversation })
       const piece = await this.#source.next()
       if (piece.done === true) {
         this.#isDone = true

@@ -18,12 +18,12 @@ export class SentRequest {
   #content: Buffer | undefined
   #failure: Error | undefined
 
-  constructor(exchange: Exchange, server: string) {
+  constructor(exchange: Exchange, server: string, { isConversation = false }: { readonly isConversation?: boolean } = {}) {
     const { lengthBytes, expectsContinue } = exchange
     const isSmall = lengthBytes !== undefined && lengthBytes <= WHOLE_BYTES_MAX && !expectsContinue
     this.#exchange = exchange
     this.#server = server
-    this.#body = isSmall ? undefined : new ReplayableBody(exchange)
+    this.#body = isSmall ? undefined : new ReplayableBody(exchange, { isConversation })
     this.#content = lengthBytes === 0 ? NO_BYTES : undefined
   }
 

@@ -4,7 +4,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import type { Change } from '#volume/volume.ts'
-import { HEARTBEAT_MS, SLOW_READER_MS } from './follow-changes.ts'
+import { HEARTBEAT_MS, SLOW_READER_MS } from './change-lines.ts'
 import { MemoryVolumes } from './memory-volumes.suite.ts'
 import { AUTHORIZATION, startTestServer } from './rest-server.suite.ts'
 

@@ -6,6 +6,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import { DEFAULT_POLICY } from '#metadata/policy.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import type { AskedOptions, FollowOptions, Heard } from '#volume/feed-questions.ts'
 import type { Change, Volumes } from '#volume/volume.ts'
 import { MemoryVolume } from './memory-volume.suite.ts'
 
@@ -60,12 +61,7 @@ export class MemoryVolumes implements Volumes {
     return Promise.resolve(volume)
   }
 
-  async *changes(options: {
-    readonly cursor?: string
-    readonly volume?: string
-    readonly follow?: boolean
-    readonly signal?: AbortSignal
-  }): AsyncIterableIterator<Change> {
+  async *changes(options: FollowOptions): AsyncIterableIterator<Change> {
     if (options.cursor === 'old') throw new ShoalError('CURSOR_TOO_OLD', 'The cursor is too old')
     let at = options.cursor === undefined ? this.#changes.length : Number(options.cursor)
     for (;;) {
@@ -76,10 +72,24 @@ export class MemoryVolumes implements Volumes {
         continue
       }
       if (options.follow === false || options.signal?.aborted === true) return
-      await new Promise<void>((resolve) => {
-        this.#waiting.add(resolve)
-        options.signal?.addEventListener('abort', () => resolve(), { once: true })
-      })
+      await this.#next(options.signal)
+    }
+  }
+
+  async *askedChanges(options: AskedOptions): AsyncIterableIterator<Change | Heard> {
+    const { questions, ...rest } = options
+    questions.onAsk(() => this.#wake())
+    let cursor = options.cursor ?? (await this.currentCursor())
+    for (let question: number | undefined; options.signal?.aborted !== true;) {
+      for await (const change of this.changes({ ...rest, cursor, follow: false })) {
+        ;({ cursor } = change)
+        yield change
+      }
+      if (question !== undefined) yield { kind: 'heard', question }
+      question = questions.take()
+      if (question !== undefined) continue
+      if (questions.isOver) return
+      await this.#next(options.signal)
     }
   }
 
@@ -103,6 +113,17 @@ export class MemoryVolumes implements Volumes {
       path: change.path,
       from: undefined,
     })
+    this.#wake()
+  }
+
+  #next(signal: AbortSignal | undefined): Promise<void> {
+    return new Promise<void>((resolve) => {
+      this.#waiting.add(resolve)
+      signal?.addEventListener('abort', () => resolve(), { once: true })
+    })
+  }
+
+  #wake(): void {
     for (const wake of this.#waiting) wake()
     this.#waiting.clear()
   }

@@ -215,6 +215,9 @@ test('changes come as lines, as events, and from a cursor', async () => {
   const old = await call('GET', '/api/v1/changes?cursor=old')
   assert.deepEqual([old.status, old.json['code']], [410, 'CURSOR_TOO_OLD'])
   assert.equal((await call('GET', '/api/v1/changes?volume=nope')).status, 404)
+  const asked = await call('POST', `/api/v1/changes?cursor=${cursor}`, { body: '7\n' })
+  assert.match(asked.text, /^\{[^\n]*\}\n\{[^\n]*\}\n\{"heard":7\}\n$/)
+  assert.equal((await call('POST', '/api/v1/changes?volume=nope', { body: '7\n' })).status, 404)
 })
 
 test('a version that was read is named for eventual volumes alone', async () => {

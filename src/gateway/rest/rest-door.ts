@@ -65,6 +65,11 @@ export class RestDoor implements Door {
     return found !== undefined && 'value' in found && found.value.isRemembered === true
   }
 
+  isConversation({ method, path }: Exchange): boolean {
+    const found = this.#routes.find(method, path)
+    return found !== undefined && 'value' in found && found.value.isConversation === true
+  }
+
   fail(exchange: Exchange, error: ShoalError): void {
     sendProblem(exchange, error)
   }

@@ -84,6 +84,8 @@ export interface Route {
   readonly open?: true
   /** A change of a strong volume that is done once, however often it is sent: its handler gives `callerOnce` to what changes something. */
   readonly isRemembered?: true
+  /** Its body goes on for as long as its answer. */
+  readonly isConversation?: true
   readonly query?: z.ZodObject
   readonly requestHeaders?: readonly string[]
   readonly body?: RouteBody

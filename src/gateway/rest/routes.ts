@@ -17,6 +17,7 @@ import { createClass } from './create-class.ts'
 import { createKey } from './create-key.ts'
 import { activateNode, drainNode, makeNodeReadonly } from './decide-posture.ts'
 import { exposeMetrics } from './expose-metrics.ts'
+import { askChanges } from './ask-changes.ts'
 import { followChanges } from './follow-changes.ts'
 import { listEntries } from './list-entries.ts'
 import { listClasses } from './list-classes.ts'
@@ -110,6 +111,7 @@ export const ROUTES: readonly Route[] = [
   rotateGossipKey,
   showStatus,
   followChanges,
+  askChanges,
   runFsck,
   showTracker,
   pauseTracker,
