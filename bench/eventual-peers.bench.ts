@@ -4,12 +4,11 @@
 // `apart`: the node and its client have the first core, also when the node is alone, and the peers have the second.
 
 import { execFileSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { EventualNodes } from '../test/support/eventual-nodes.ts'
 import { AUTHORIZATION, freePort } from '../test/support/node-process.ts'
-import { measureHttpLoad } from './support/http-load.ts'
+import { EventualWrites, type Measured } from './support/eventual-writes.ts'
 
 const { values, positionals } = parseArgs({
   options: {
@@ -35,21 +34,19 @@ const QUIET_MS = 10_000
 const REST_MS = 20_000
 const TRAFFIC = /^shoal_(?:wire_(?:sent|received)_bytes_total|gossip_bytes_total)(?:\{[^}]*\})? ([\d.e+]+)$/gm
 
-const ANSWERED = /^shoal_http_requests_total\{[^}]*method="PUT"[^}]*\} ([\d.e+]+)$/gm
-
 const ports: number[] = []
 for (let at = 0; at <= Math.max(...PEERS); at += 1) ports.push(await freePort())
 const cluster = await EventualNodes.found({
   placeOf: (at) => ({ host: '127.0.0.1', port: ports[at] as number, through: at === 0 ? through.node : through.peer }),
 })
+const eventualWrites = new EventualWrites(cluster, Number(values.bytes))
 let running = 1
-let series = 0
 try {
   await cluster.call(0, '/volumes/shared', { method: 'PUT', body: '{"consistency":"eventual"}' })
   for (const peers of PEERS) {
     await have(peers)
     for (const connections of values['at-once'].split(',').map(Number)) {
-      if (peers > 0) await untilQuiet()
+      if (peers > 0) await eventualWrites.untilQuiet(running)
       await writes(peers, connections)
     }
     if (peers > 0 && values.rest) await rest(peers)
@@ -74,68 +71,20 @@ function up(): (typeof cluster.nodes)[0][] {
 }
 
 async function writes(peers: number, connections: number): Promise<void> {
-  const rates: number[] = []
-  const costs: number[] = []
-  const totals: number[] = []
-  series += 1
+  const rounds: Measured[] = []
   for (let round = 0; round < ROUNDS; round += 1) {
-    const [beforeMs, before] = [cpuMs(0), await writesOf(0)]
-    const allBeforeMs = cpuOfAllMs()
-    rates.push(
-      await measureHttpLoad({
-        port: cluster.nodes[0]?.port ?? 0,
-        method: 'PUT',
-        path: `/api/v1/volumes/shared/files/of-${series}-${round}/`,
-        paths: 1_000_000,
-        connections,
-        warmUpMs: 500,
-        measureMs: 2_000,
-        bodyBytes: Number(values.bytes),
-        authorization: AUTHORIZATION,
-      }),
-    )
-    const count = (await writesOf(0)) - before
-    costs.push(((cpuMs(0) - beforeMs) * 1_000) / count)
-    await untilCaughtUp(peers)
-    totals.push(((cpuOfAllMs() - allBeforeMs) * 1_000) / count)
+    rounds.push(await eventualWrites.measure({ connections, warmUpMs: 500, measureMs: 2_000 }, running))
     await delay(500)
   }
-  const shown = rates.map((rate) => Math.round(rate).toLocaleString('en'))
-  const [cost, total] = [costs, totals].map((all) => all.map((us) => Math.round(us)).join(', '))
+  const shown = (read: (round: Measured) => number) =>
+    rounds.map((round) => Math.round(read(round)).toLocaleString('en')).join(', ')
   console.log(
-    `${peers} peers, ${connections} at a time: ${shown.join(', ')} writes/s; processor time a write: ${cost} µs of the node, ${total} µs of all until all had everything`,
+    `${peers} peers, ${connections} at a time: ${shown(({ rate }) => rate)} writes/s; processor time a write: ${shown(({ nodeUs }) => nodeUs)} µs of the node, ${shown(({ allUs }) => allUs)} µs of all until all had everything`,
   )
 }
 
-/** Until each peer has everything that was written before, as it says itself. */
-async function untilCaughtUp(peers: number): Promise<void> {
-  const doneMs = performance.now()
-  const isBehind = async (at: number): Promise<boolean> => {
-    const { eventual } = (await (await cluster.call(at, '/status')).json()) as { eventual: { oldestDifferenceSeconds?: number } }
-    return (eventual.oldestDifferenceSeconds ?? Number.POSITIVE_INFINITY) * 1_000 > performance.now() - doneMs
-  }
-  for (let at = 1; at <= peers; at += 1) while (await isBehind(at)) await delay(500)
-}
-
-function cpuOfAllMs(): number {
-  return [...up().keys()].reduce((sum, at) => sum + cpuMs(at), 0)
-}
-
-/** Of all threads of a node's process, user and system together (proc(5): fields 14 and 15, in ticks of 10 ms). */
-function cpuMs(at: number): number {
-  const stat = readFileSync(`/proc/${cluster.nodes[at]?.child.pid}/stat`, 'latin1')
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-  return (Number(fields[11]) + Number(fields[12])) * 10
-}
-
-/** Requests that a node has answered. */
-async function writesOf(at: number): Promise<number> {
-  const text = await (await fetch(`${cluster.nodes[at]?.origin}/metrics`, { headers: { authorization: AUTHORIZATION } })).text()
-  return [...text.matchAll(ANSWERED)].reduce((sum, [, value]) => sum + Number(value), 0)
-}
-
 async function rest(peers: number): Promise<void> {
-  await untilQuiet()
+  await eventualWrites.untilQuiet(running)
   await delay(QUIET_MS)
   const before = await trafficOf()
   await delay(REST_MS)
@@ -144,23 +93,6 @@ async function rest(peers: number): Promise<void> {
   console.log(
     `${peers + 1} nodes at rest: ${each.map((rate) => rate.toFixed(2)).join(', ')} KB/s of each, sent and received together`,
   )
-}
-
-/** Until everybody has everything: newcomers have much to catch up with. Looking is work, too. */
-async function untilQuiet(): Promise<void> {
-  while (!(await isQuiet())) await delay(2_000)
-}
-
-async function isQuiet(): Promise<boolean> {
-  const status = async (at: number) =>
-    ((await (await cluster.call(at, '/status')).json()) as { eventual: { rumours: number } }).eventual.rumours
-  const waiting = await Promise.all(up().map((_, at) => status(at)))
-  const counts = await Promise.all(
-    up().map(
-      async (_, at) => ((await (await cluster.call(at, '/volumes/shared')).json()) as { usage: { files: number } }).usage.files,
-    ),
-  )
-  return waiting.every((count) => count === 0) && new Set(counts).size === 1
 }
 
 function trafficOf(): Promise<number[]> {

@@ -17,12 +17,16 @@ export interface HttpLoad {
   readonly authorization: string
   /** Further header lines, each with its end. */
   readonly headers?: string
+  /** A program that starts the generator, with arguments: its process becomes the generator's. */
+  readonly through?: readonly string[]
 }
 
 /** Answered requests a second. */
 export function measureHttpLoad(load: HttpLoad): Promise<number> {
   return new Promise((resolve, reject) => {
-    const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(load)])
+    const [first, ...rest] = load.through ?? []
+    const through = first === undefined ? {} : { execPath: first, execArgv: [...rest, process.execPath] }
+    const child = fork(fileURLToPath(import.meta.url), [JSON.stringify(load)], through)
     child.once('message', (rate) => resolve(rate as number))
     child.once('error', reject)
     child.once('exit', (code) => {

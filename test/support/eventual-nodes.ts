@@ -26,6 +26,8 @@ export interface EventualNodesOptions {
   readonly faultsOf?: (at: number) => NodeFaults
   /** Where each listens; on a free port of loopback unless given. */
   readonly placeOf?: (at: number) => NodePlace | undefined
+  /** Where their data lies; among the system's temporary files unless given. */
+  readonly within?: string
 }
 
 export class EventualNodes {
@@ -34,7 +36,7 @@ export class EventualNodes {
   readonly #options: EventualNodesOptions
 
   static async found(options: EventualNodesOptions = {}): Promise<EventualNodes> {
-    const cluster = new EventualNodes(await mkdtemp(join(tmpdir(), 'shoal-eventual-')), options)
+    const cluster = new EventualNodes(await mkdtemp(join(options.within ?? tmpdir(), 'shoal-eventual-')), options)
     await cluster.start(0)
     return cluster
   }
