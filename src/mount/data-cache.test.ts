@@ -63,8 +63,9 @@ async function read(file: OpenFile, offset: number, length: number): Promise<Buf
 test('what was read is read again from the disk, also by the next process and without the cluster', async (t) => {
   const contents = pattern(3 * BLOCK_BYTES + 77)
   const { open, remote } = bench(t, contents)
-  const first = open().open(remote.file())
-  assert.ok((await read(first, 0, contents.length)).equals(contents))
+  const cache = open()
+  assert.ok((await read(cache.open(remote.file()), 0, contents.length)).equals(contents))
+  await cache.written()
   assert.deepEqual(remote.asked, [`0+${BLOCK_BYTES}`, `1+${BLOCK_BYTES}`, `2+${BLOCK_BYTES}`, '3+77'])
   remote.isReachable = false
   const next = open().open(remote.file())
@@ -97,13 +98,15 @@ test('a damaged block is dropped and fetched again', async (t) => {
 test('the least recently used blocks go when the bound is reached', async (t) => {
   const contents = pattern(6 * BLOCK_BYTES)
   const { open, remote } = bench(t, contents)
-  const file = open({ bytesMax: 3 * BLOCK_BYTES }).open(remote.file())
-  for (const index of [0, 2, 4]) await read(file, index * BLOCK_BYTES, 10)
+  const before = open({ bytesMax: 3 * BLOCK_BYTES })
+  for (const index of [0, 2, 4]) await read(before.open(remote.file()), index * BLOCK_BYTES, 10)
+  await before.written()
   const cache = open({ bytesMax: 3 * BLOCK_BYTES })
   assert.equal(cache.sizeBytes, 3 * BLOCK_BYTES)
   const again = cache.open(remote.file())
   await read(again, 0, 10)
   await read(again, 5 * BLOCK_BYTES, 10)
+  await cache.written()
   assert.equal(cache.sizeBytes, 3 * BLOCK_BYTES)
   remote.isReachable = false
   const last = open().open(remote.file())
@@ -133,11 +136,42 @@ test('a full disk costs speed and nothing else', async (t) => {
     open: () => {
       throw Object.assign(new Error('no space'), { code: 'ENOSPC' })
     },
+    write: () => Promise.reject(Object.assign(new Error('no space'), { code: 'ENOSPC' })),
   }
-  const file = open({ files: full }).open(remote.file())
-  assert.ok((await read(file, 0, contents.length)).equals(contents))
-  assert.ok((await read(file, 0, contents.length)).equals(contents))
+  const cache = open({ files: full })
+  const file = cache.open(remote.file())
+  for (let times = 0; times < 2; times += 1) {
+    assert.ok((await read(file, 0, contents.length)).equals(contents))
+    await cache.written()
+  }
   assert.equal(warnings.length, 1)
+})
+
+test('a disk that takes nothing holds nobody up, and gets what it can take', async (t) => {
+  const contents = pattern(60 * BLOCK_BYTES)
+  const { open, remote } = bench(t, contents)
+  const held = Promise.withResolvers<void>()
+  let writes = 0
+  const slow: AppendFiles = {
+    ...nodeAppendFiles,
+    write: async (path, pieces) => {
+      writes += 1
+      await held.promise
+      await nodeAppendFiles.write(path, pieces)
+    },
+  }
+  const cache = open({ files: slow })
+  const file = cache.open(remote.file())
+  for (let at = 0; at < contents.length; at += BLOCK_BYTES)
+    assert.ok((await read(file, at, BLOCK_BYTES)).equals(contents.subarray(at, at + BLOCK_BYTES)))
+  assert.ok(writes >= 16 && writes <= 32, String(writes))
+  const asked = remote.asked.length
+  // What is on its way to the disk is read from where it is.
+  assert.ok((await read(file, 5, 100)).equals(contents.subarray(5, 105)))
+  assert.equal(remote.asked.length, asked)
+  held.resolve()
+  await cache.written()
+  assert.equal(cache.sizeBytes, writes * BLOCK_BYTES)
 })
 
 /** The file that has all, once it is there. */

@@ -5,6 +5,7 @@ import type { Log } from '#observe/log.ts'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { checksumOf } from '#platform/block-checksums.ts'
 import type { Clock } from '#platform/clock.ts'
+import { countArrived } from '#platform/young-memory.ts'
 import type { OpenFile } from '#volume/volume.ts'
 import { SmallFiles } from './small-files.ts'
 import { BLOCK_BYTES, WholeFiles } from './whole-files.ts'
@@ -19,6 +20,8 @@ const AT_HAND_BYTES_MAX = 128 * 1024
 const FETCHES_MAX = 16
 /** How far a file that is read in its order is read ahead. */
 const AHEAD_BLOCKS_MAX = 8
+/** Blocks that are being written to the local disk: while there are so many nothing is read ahead, and of twice as many none is kept. */
+const WRITES_MAX = 16
 /** A block of a short file is a file, too. */
 const BLOCKS_MAX = 200_000
 /** Of how many files it is remembered where the last read ended. */
@@ -88,6 +91,7 @@ export class DataCache {
   /** By file, a block that wasn't here when all were looked for. */
   readonly #lacking = new Map<string, string>()
   readonly #fetches = new Map<string, Promise<Buffer>>()
+  readonly #writes = new Map<string, { readonly bytes: Buffer; readonly done: Promise<void> }>()
   /** By file, where the last read ended, and how many blocks were read ahead of it. */
   readonly #reads = new Map<string, { end: number; ahead: number }>()
   /** Before each name. */
@@ -125,6 +129,11 @@ export class DataCache {
     })
   }
 
+  /** Resolves when what was fetched before is on the disk, as far as it is kept. */
+  async written(): Promise<void> {
+    await Promise.all([...this.#writes.values()].map(({ done }) => done))
+  }
+
   /** Keeps what was stored in the cluster: who writes a small file often reads it soon. */
   keep(attributes: Attributes, bytes: Buffer): void {
     if (bytes.length === 0 || bytes.length > AT_HAND_BYTES_MAX || bytes.length !== attributes.sizeBytes) return
@@ -147,7 +156,7 @@ export class DataCache {
     return {
       whole: () => {
         const path = wholes.pathOf(name)
-        if (path === undefined && !wholes.has(name) && this.#hasAll(attributes)) void this.#gather(wholes, attributes)
+        if (path === undefined && !wholes.has(name)) void this.#gatherIfAll(wholes, attributes)
         return path
       },
       release: () => wholes.drop(name),
@@ -167,6 +176,12 @@ export class DataCache {
       return false
     }
     return true
+  }
+
+  /** Of what was read just now the end may be on its way to the disk. */
+  async #gatherIfAll(wholes: WholeFiles, attributes: Attributes): Promise<void> {
+    if (!this.#hasAll(attributes) && this.#writes.size > 0) await this.written()
+    if (this.#hasAll(attributes)) await this.#gather(wholes, attributes)
   }
 
   async #gather(wholes: WholeFiles, attributes: Attributes): Promise<void> {
@@ -195,33 +210,41 @@ export class DataCache {
     // All of the range is asked for at once, and what is likely to come next.
     const found = blocks.map((block) => this.#block(file, block))
     for (const one of found) if (one instanceof Promise) one.catch(() => undefined)
-    this.#readAhead(file, { offset, end })
+    const isInOrder = this.#readAhead(file, { offset, end })
     for (const [index, { offset: start }] of blocks.entries()) {
       if (signal?.aborted === true) throw new ShoalError('CANCELLED', 'Nobody waits for it any more')
       const bytes = await (found[index] as Buffer | Promise<Buffer>)
+      // Nobody comes back to it soon, and the kernel has it.
+      const { name, length } = blocks[index] as Block
+      if (isInOrder && length === BLOCK_BYTES && end >= start + length) this.#forget(name)
       yield bytes.subarray(Math.max(0, offset - start), end - start)
     }
   }
 
-  #readAhead(file: OpenFile, { offset, end }: { readonly offset: number; readonly end: number }): void {
+  /** Whether a file is read in its order: then what is likely to be asked for next is fetched. */
+  #readAhead(file: OpenFile, { offset, end }: { readonly offset: number; readonly end: number }): boolean {
     const tag = entityTag(file.attributes)
     const last = this.#reads.get(tag)
-    const ahead = last?.end === offset ? Math.min(AHEAD_BLOCKS_MAX, Math.max(1, last.ahead * 2)) : 0
+    const isInOrder = last?.end === offset
+    const ahead = isInOrder ? Math.min(AHEAD_BLOCKS_MAX, Math.max(1, last.ahead * 2)) : 0
     this.#reads.delete(tag)
     this.#reads.set(tag, { end, ahead })
     if (this.#reads.size > READS_MAX) this.#reads.delete(this.#reads.keys().next().value as string)
-    for (let step = 1; step <= ahead && this.#fetches.size < FETCHES_MAX; step += 1) {
+    const hasRoom = (): boolean => this.#fetches.size < FETCHES_MAX && this.#writes.size < WRITES_MAX
+    for (let step = 1; step <= ahead && hasRoom(); step += 1) {
       const at = end - 1 + step * BLOCK_BYTES
-      if (at >= Math.ceil(file.attributes.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES) return
+      if (at >= Math.ceil(file.attributes.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES) break
       const block = this.#blockAt(file.attributes, Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES)
       if (this.#memory.has(block.name) || this.#stored.has(block.name)) continue
-      if (this.#wholes?.has(this.#wholeName(file.attributes)) === true) return
+      if (this.#wholes?.has(this.#wholeName(file.attributes)) === true) break
       void Promise.resolve(this.#block(file, block)).catch(() => undefined)
     }
+    return isInOrder
   }
 
   #block(file: OpenFile, block: Block): Buffer | Promise<Buffer> {
-    const here = this.#memory.get(block.name) ?? this.#small.get(block.name) ?? this.#load(block) ?? this.#ofWhole(file, block)
+    const atHand = this.#memory.get(block.name) ?? this.#writes.get(block.name)?.bytes
+    const here = atHand ?? this.#small.get(block.name) ?? this.#load(block) ?? this.#ofWhole(file, block)
     if (here !== undefined) {
       this.#remember(block.name, here)
       return here
@@ -237,13 +260,22 @@ export class DataCache {
   async #fetch(file: OpenFile, { name, offset, length }: Block): Promise<Buffer> {
     const bytes = Buffer.allocUnsafeSlow(length)
     let got = 0
-    for await (const piece of file.read({ offset, length })) got += piece.copy(bytes, got)
+    for await (const piece of file.read({ offset, length })) {
+      got += piece.copy(bytes, got)
+      countArrived(piece.length)
+    }
+    countArrived(length)
     // What is missing would be read as zeros.
     if (got !== length) throw new ShoalError('INCOMPLETE_BODY', `${got} bytes came where ${length} were to be`)
     this.#remember(name, bytes)
     if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, bytes)
     else this.#store(name, bytes)
     return bytes
+  }
+
+  #forget(name: string): void {
+    this.#memoryBytes -= this.#memory.get(name)?.length ?? 0
+    this.#memory.delete(name)
   }
 
   #ofWhole({ attributes }: OpenFile, { offset }: Block): Buffer | undefined {
@@ -280,19 +312,19 @@ export class DataCache {
     return undefined
   }
 
-  /** A disk that is full or broken costs speed, and nothing else. */
   #store(name: string, bytes: Buffer): void {
-    if (bytes.length > this.#options.bytesMax || this.#stored.has(name)) return
+    if (bytes.length > this.#options.bytesMax || this.#stored.has(name) || this.#writes.has(name)) return
+    if (this.#writes.size >= 2 * WRITES_MAX) return
+    const done = this.#write(name, bytes).finally(() => this.#writes.delete(name))
+    this.#writes.set(name, { bytes, done })
+  }
+
+  /** A disk that is full or broken costs speed, and nothing else. */
+  async #write(name: string, bytes: Buffer): Promise<void> {
+    const sum = Buffer.alloc(CHECKSUM_BYTES)
+    sum.writeUInt32LE(checksumOf([bytes]))
     try {
-      const file = this.#options.files.open(this.#pathOf(name))
-      const sum = Buffer.alloc(CHECKSUM_BYTES)
-      sum.writeUInt32LE(checksumOf([bytes]))
-      try {
-        file.cut(0)
-        file.append([bytes, sum])
-      } finally {
-        file.close()
-      }
+      await this.#options.files.write(this.#pathOf(name), [bytes, sum])
       this.#stored.set(name, bytes.length)
       this.#storedBytes += bytes.length
       this.#hasFailed = false

@@ -80,7 +80,7 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     const givenBack = new GivenBack({ clock, collect: () => options.collectHeap?.() })
     const onForgotten = (): void => givenBack.forgotten()
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log, onForgotten })
-    return await serve(options, { mounted, back, eventual, locks, heard })
+    return await serve(options, { mounted, back, eventual, locks, heard, cache })
   } catch (error) {
     await back?.close()
     await locks?.end()
@@ -94,9 +94,13 @@ interface Served {
   readonly eventual: EventualMount | undefined
   readonly locks: LockSession | undefined
   readonly heard: HeardChanges
+  readonly cache: DataCache | undefined
 }
 
-async function serve(options: VolumeMountOptions, { mounted, back, eventual, locks, heard }: Served): Promise<VolumeMount> {
+async function serve(
+  options: VolumeMountOptions,
+  { mounted, back, eventual, locks, heard, cache }: Served,
+): Promise<VolumeMount> {
   const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
@@ -129,6 +133,7 @@ async function serve(options: VolumeMountOptions, { mounted, back, eventual, loc
     follower.stop()
     await back?.close()
     await locks?.end()
+    await cache?.written()
   })
   // Who mounted it hears of it.
   ended.catch(() => undefined)

@@ -21,6 +21,8 @@ export interface AppendFile {
 export interface AppendFiles {
   /** Opens the file, and makes it (mode 0600) with its folder where it isn't there. */
   open(path: string): AppendFile
+  /** Makes a file of these pieces, in the place of one that is there, while this thread goes on. They are its until the promise resolves. */
+  write(path: string, pieces: readonly Uint8Array[]): Promise<void>
   /** Names in a folder, in order; none if there is no folder. */
   list(folder: string): readonly string[]
   remove(path: string): void

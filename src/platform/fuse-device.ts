@@ -51,6 +51,8 @@ export interface MountOptions {
   /** The kernel checks modes, owners and groups by the attributes it is given. */
   readonly defaultPermissions: boolean
   readonly readOnly: boolean
+  /** How far the kernel is to read ahead of who reads in order, if it lets itself be told; else 128 KiB. */
+  readonly readAheadBytes: number
 }
 
 /** What is at a directory: nothing mounted, a live mount, or one whose program has ended. */

@@ -12,7 +12,12 @@ nonsense
 test('rows of the mount table are read, with their escapes, and optional fields passed over', () => {
   const rows = parseMountTable(TABLE)
   assert.equal(rows.length, 4)
-  assert.deepEqual(findMount(rows, '/mnt/a b'), { directory: '/mnt/a b', type: 'fuse.shoal', source: 'shoal:do\\cs' })
+  assert.deepEqual(findMount(rows, '/mnt/a b'), {
+    device: '0:39',
+    directory: '/mnt/a b',
+    type: 'fuse.shoal',
+    source: 'shoal:do\\cs',
+  })
 })
 
 test('of what is mounted on top of each other the last one counts', () => {

@@ -1,19 +1,21 @@
 /** One row of /proc/self/mountinfo. */
 export interface MountRow {
+  /** Major and minor number: `0:52`. */
+  readonly device: string
   readonly directory: string
   readonly type: string
   readonly source: string
 }
 
-/** Reads /proc/self/mountinfo (proc(5)): the directory is the fifth field, type and source follow a lone `-`. Rows that don't
+/** Reads /proc/self/mountinfo (proc(5)): device and directory are the third and the fifth field, type and source follow a lone `-`. Rows that don't
  *  look like that are left out. */
 export function parseMountTable(text: string): readonly MountRow[] {
   return text.split('\n').flatMap((line) => {
     const [before, after] = line.split(' - ')
-    const directory = before?.split(' ')[4]
+    const [, , device, , directory] = before?.split(' ') ?? []
     const [type, source] = after?.split(' ') ?? []
-    if (directory === undefined || type === undefined || source === undefined) return []
-    return [{ directory: unescape(directory), type, source: unescape(source) }]
+    if (device === undefined || directory === undefined || type === undefined || source === undefined) return []
+    return [{ device, directory: unescape(directory), type, source: unescape(source) }]
   })
 }
 

@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { tryLock } from 'fs-native-extensions'
 import type { AppendFile, AppendFiles } from './append-files.ts'
@@ -6,6 +7,8 @@ import { systemErrorCode } from './files.ts'
 
 /** Pieces that are shorter together go in one: a vector of three takes the system longer than their bytes. */
 const gathered = Buffer.alloc(64 * 1024)
+
+const PRIVATE = { mode: 0o600 }
 
 class NodeAppendFile implements AppendFile {
   readonly #fd: number
@@ -99,6 +102,16 @@ export const nodeAppendFiles: AppendFiles = {
     fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const { O_RDWR, O_CREAT } = fs.constants
     return new NodeAppendFile(fs.openSync(path, O_RDWR | O_CREAT, 0o600))
+  },
+
+  async write(path, pieces) {
+    try {
+      await writeFile(path, pieces, PRIVATE)
+    } catch (error) {
+      if (systemErrorCode(error) !== 'ENOENT') throw error
+      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+      await writeFile(path, pieces, PRIVATE)
+    }
   },
 
   list(folder) {

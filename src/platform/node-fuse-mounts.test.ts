@@ -9,6 +9,7 @@ const OPTIONS = {
   allowOther: false,
   defaultPermissions: true,
   readOnly: false,
+  readAheadBytes: 128 * 1024,
 }
 
 test('where there is no device, the message says how to get one', async () => {

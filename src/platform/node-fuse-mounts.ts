@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync } from 'node:fs'
-import { readFile, statfs } from 'node:fs/promises'
+import { readFile, statfs, writeFile } from 'node:fs/promises'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { systemErrorCode } from './files.ts'
 import type { FuseDevice, FuseMounts, MountOptions, MountPoint } from './fuse-device.ts'
@@ -35,7 +35,10 @@ export class NodeFuseMounts implements FuseMounts {
   }
 
   async mount(options: MountOptions): Promise<FuseDevice> {
-    return new NodeFuseDevice(this.#isRoot ? await mountAsRoot(options, this.#device) : await mountAsUser(options))
+    if (!this.#isRoot) return new NodeFuseDevice(await mountAsUser(options))
+    const device = new NodeFuseDevice(await mountAsRoot(options, this.#device))
+    await readAhead(options)
+    return device
   }
 
   async unmount(directory: string, { lazy }: { readonly lazy: boolean }): Promise<void> {
@@ -92,6 +95,16 @@ async function mountAsRoot(options: MountOptions, device: string): Promise<numbe
   } catch (cause) {
     closeSync(fd)
     throw mountError(options.directory, cause)
+  }
+}
+
+/** A container may not change it: then files are read in shorter steps (Documentation/ABI/testing/sysfs-class-bdi). */
+async function readAhead({ directory, readAheadBytes }: MountOptions): Promise<void> {
+  try {
+    const device = findMount(await readMounts(), directory)?.device
+    if (device !== undefined) await writeFile(`/sys/class/bdi/${device}/read_ahead_kb`, String(readAheadBytes / 1024))
+  } catch (error) {
+    if (systemErrorCode(error) === undefined) throw error
   }
 }
 

@@ -65,7 +65,7 @@ function loopWith(lookup: () => Promise<never>) {
         return taken
       },
     },
-    wishes: { features: new Set(), requestBytesMax: 1024 * 1024, backgroundMax: 64, stackDepthMax: 1 },
+    wishes: { features: new Set(), requestBytesMax: 1024 * 1024, readAheadBytes: 0, backgroundMax: 64, stackDepthMax: 1 },
     clock,
     log: silentLog,
     requestMsMax: 1000,

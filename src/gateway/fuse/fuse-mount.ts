@@ -13,6 +13,8 @@ import { FuseSession } from './protocol/session.ts'
 const REQUEST_MS_MAX = 5 * 60 * 1000
 const BACKGROUND_MAX = 64
 const STACK_DEPTH_MAX = 1
+/** Four times what the kernel does by itself: each step is a request. Who maps a file and reads here and there gets as much around each place. */
+const READ_AHEAD_BYTES = 512 * 1024
 
 /** What every file system here wants of the kernel. */
 const FEATURES: readonly Feature[] = [
@@ -27,7 +29,7 @@ const FEATURES: readonly Feature[] = [
   'HANDLE_KILLPRIV_V2',
 ]
 
-export interface FuseMountOptions extends MountOptions {
+export interface FuseMountOptions extends Omit<MountOptions, 'readAheadBytes'> {
   readonly operations: FuseOperations
   readonly mounts: FuseMounts
   readonly clock: Clock
@@ -49,6 +51,7 @@ export class FuseMount {
     const wishes: Wishes = {
       features: new Set([...FEATURES, ...features]),
       requestBytesMax: WRITE_BYTES_MAX,
+      readAheadBytes: READ_AHEAD_BYTES,
       backgroundMax: BACKGROUND_MAX,
       stackDepthMax: STACK_DEPTH_MAX,
     }
@@ -63,7 +66,7 @@ export class FuseMount {
 
   /** Mounts, and serves from then on. @throws what `FuseMounts.mount` throws; CONFLICT if a dead mount is in the way */
   static async start(options: FuseMountOptions): Promise<FuseMount> {
-    return new FuseMount(options, await options.mounts.mount(options))
+    return new FuseMount(options, await options.mounts.mount({ ...options, readAheadBytes: READ_AHEAD_BYTES }))
   }
 
   /** Resolves when it is unmounted, by whomever; rejects if the device failed. */

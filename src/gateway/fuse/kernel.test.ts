@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmdirSync } from 'node:fs'
-import { open } from 'node:fs/promises'
+import { constants, rmdirSync } from 'node:fs'
+import { access, open, readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { findMount, parseMountTable } from '#platform/mount-table.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { NodeFuseMounts } from '#platform/node-fuse-mounts.ts'
 import { MemoryOperations } from './memory-operations.suite.ts'
@@ -46,6 +47,23 @@ test('what changed behind the kernel is seen when it has been told, and not befo
   assert.equal(await mount.notify({ kind: 'entry', parentId: 1, name: 'f' }), 'taken')
   const many = Array.from({ length: 1000 }, () => mount.notify({ kind: 'inode', nodeId: file.id }))
   assert.ok((await Promise.all(many)).every((outcome) => outcome === 'taken' || outcome === 'not-cached'))
+})
+
+test('who reads in order is read ahead in steps of half a mebibyte', onKernel, async (t) => {
+  const operations = new MemoryOperations(nodeClock)
+  const { sh, directory } = await mounted(t, operations)
+  const row = findMount(parseMountTable(await readFile('/proc/self/mountinfo', 'utf8')), directory)
+  const setting = `/sys/class/bdi/${row?.device}/read_ahead_kb`
+  const isReadOnly = await access(setting, constants.W_OK).then(
+    () => false,
+    () => true,
+  )
+  if (isReadOnly) return t.skip('a container may not change it')
+  assert.equal(await readFile(setting, 'utf8'), '512\n')
+  await sh('head -c 4194304 /dev/zero > f; sync f; echo 1 > /proc/sys/vm/drop_caches; cat f > /dev/null')
+  const { lengthsRead } = operations
+  assert.ok(Math.max(...lengthsRead) >= 512 * 1024, lengthsRead.join())
+  assert.ok(lengthsRead.length <= 12, lengthsRead.join())
 })
 
 test('a slow answer holds nobody else up, and is given up when who asked for it is interrupted', onKernel, async (t) => {

@@ -164,7 +164,12 @@ export class MemoryOperations implements FuseOperations {
     this.#drop(node)
   }
 
-  readonly read = ({ offset, sizeBytes }: requests.ReadRequest, { nodeId }: Caller) => this.#node(nodeId).read(offset, sizeBytes)
+  /** What the kernel asked for, one by one. */
+  readonly lengthsRead: number[] = []
+  readonly read = ({ offset, sizeBytes }: requests.ReadRequest, { nodeId }: Caller) => {
+    this.lengthsRead.push(sizeBytes)
+    return this.#node(nodeId).read(offset, sizeBytes)
+  }
 
   readonly write = ({ offset, data, killPrivileges }: requests.WriteRequest, { nodeId }: Caller) => {
     const node = this.#node(nodeId)

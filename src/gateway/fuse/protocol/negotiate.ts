@@ -18,6 +18,8 @@ export interface Wishes {
   readonly features: ReadonlySet<Feature>
   /** Of one READ or WRITE: a multiple of 4,096, 1 MiB at most. */
   readonly requestBytesMax: number
+  /** As far as the kernel may read ahead. It asks for what it is set to at that moment, and takes the lesser of both later on. */
+  readonly readAheadBytes: number
   /** Of requests that no process waits for (read-ahead, write-back). */
   readonly backgroundMax: number
   /** With PASSTHROUGH: how many file systems may lie below, 1 or 2. */
@@ -48,7 +50,7 @@ export function negotiate(body: Buffer, wishes: Wishes): Negotiation {
   if (major > PROTOCOL_MAJOR) return { terms: undefined, reply }
   if (major < PROTOCOL_MAJOR || minor < PROTOCOL_MINOR_MIN) throw new FuseError('EPROTO')
   const features = agreed(body, wishes)
-  reply.writeUInt32LE(body.readUInt32LE(48), 8)
+  reply.writeUInt32LE(Math.max(body.readUInt32LE(48), wishes.readAheadBytes), 8)
   reply.writeUInt32LE(bits(features, 0), 12)
   reply.writeUInt16LE(wishes.backgroundMax, 16)
   reply.writeUInt16LE(Math.ceil((wishes.backgroundMax * 3) / 4), 18)

@@ -66,7 +66,13 @@ class Kernel {
           return this.isWaiting
         },
       },
-      wishes: { features: new Set(features), requestBytesMax: 1024 * 1024, backgroundMax: 64, stackDepthMax: 1 },
+      wishes: {
+        features: new Set(features),
+        requestBytesMax: 1024 * 1024,
+        readAheadBytes: 0,
+        backgroundMax: 64,
+        stackDepthMax: 1,
+      },
       clock: { monotonicMs: () => this.nowMs },
       log,
       requestMsMax: 1000,
