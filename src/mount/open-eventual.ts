@@ -98,7 +98,7 @@ async function sent(
 ): Promise<void> {
   const node = mounted?.table.find(number)
   if (mounted === undefined || node === undefined) return
-  mounted.settled(number, { shown, stored: attributes.version })
+  mounted.settled(number, { shown: { version: shown }, stored: attributes })
   mounted.changed(node)
   await mounted.tellAttributes(node, attributes)
 }

@@ -173,7 +173,7 @@ async function openBack(
     isTold: () => mounted()?.coherence.isTold === true,
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
     onLost: (inode) => mounted()?.lost(inode),
-    onSettled: (inode, versions) => mounted()?.settled(inode, versions),
+    onSettled: (inode, attributes) => mounted()?.settled(inode, attributes),
     onStored: (attributes, bytes) => cache?.keep(attributes, bytes),
   })
 }

@@ -42,8 +42,8 @@ export interface WriteBackStateOptions {
   readonly onLost: (inode: InodeId) => void
   /** Nothing more has room in the journal. */
   readonly onFull: () => void
-  /** A version that was shown is that of the cluster. */
-  readonly onSettled: (inode: InodeId, versions: { readonly shown: number; readonly stored: number }) => void
+  /** What was shown is what the cluster has, under another version and change time. */
+  readonly onSettled: (inode: InodeId, attributes: { readonly shown: Attributes; readonly stored: Attributes }) => void
 }
 
 /** What changes and reads of a mount that writes back share: the journal and what it stands for, numbers of inodes, who waits for
@@ -160,7 +160,7 @@ export class WriteBackState {
     // Others may have changed it again before the answer came.
     if (this.#foreign.isChanged(path, mark)) known.rewritten(path)
     else known.put(path, base)
-    onSettled(inode, { shown: node.attributes.version, stored: base.version })
+    onSettled(inode, { shown: node.attributes, stored: base })
   }
 
   #alias(shown: InodeId, stored: InodeId): void {

@@ -17,6 +17,7 @@ import { PassedThrough } from './passed-through.ts'
 import { type FuseError, refusal } from './protocol/errno.ts'
 import type { AttributesReply, EntryReply } from './protocol/replies.ts'
 import type { Notify } from './remote-changes.ts'
+import { settle, type Settled } from './settle-node.ts'
 import type { WritesBack } from './writes-back.ts'
 import { WriteBudget, WrittenFile } from './written-file.ts'
 
@@ -273,10 +274,10 @@ export class MountedVolume {
     return this.back?.storedInode(inode) ?? inode
   }
 
-  /** A version that was shown before the cluster had it has got another number there. */
-  settled(inode: InodeId, { shown, stored }: { readonly shown: number; readonly stored: number }): void {
+  /** What was shown before the cluster had it has got another version and change time there. */
+  settled(inode: InodeId, attributes: Settled): void {
     const node = this.table.find(inode)
-    if (node?.keptVersion === shown) node.keptVersion = stored
+    if (node !== undefined) settle(node, attributes)
   }
 
   /** What was shown of an inode isn't what the cluster has. */

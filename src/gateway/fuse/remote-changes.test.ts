@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Attributes } from '#metadata/attributes.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
@@ -264,6 +265,28 @@ test('who opens a file that others have changed is not shown what the kernel had
   assert.deepEqual(told, [{ kind: 'inode', nodeId: f }])
   await volume.remove(['f'], by)
   await assert.rejects(open(), { message: 'ESTALE' })
+})
+
+test('the kernel is not told that what was made here has another change time in the cluster, and is told of any other difference', async () => {
+  const { fs, look, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const f = await look('f')
+  for (const [change, notifications] of [
+    [{}, 0],
+    [{ mode: 0o600 }, 1],
+    [{ mtimeNs: 7n }, 1],
+  ] as const) {
+    const shown = (await volume.stat(['f'])) as Attributes
+    await state.tellAttributes(state.table.get(f), shown)
+    state.attributes(state.table.get(f), state.coherence.mark(), shown)
+    told.length = 0
+    // Something that changes nothing but the change time, and perhaps the rest.
+    await volume.setAttributes(['f'], { mode: shown.mode, ...change }, by.caller)
+    state.settled(shown.inode, { shown, stored: (await volume.stat(['f'])) as Attributes })
+    await fs.open({ flags: 0, killPrivileges: false }, at(f))
+    assert.equal(told.length, notifications)
+  }
 })
 
 test('a file that is removed while its last handle is closed leaves nothing', async () => {

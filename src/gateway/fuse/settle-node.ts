@@ -1,0 +1,17 @@
+import type { Attributes } from '#metadata/attributes.ts'
+import type { MountedNode } from './inode-table.ts'
+
+const SAME = ['sizeBytes', 'mtimeNs', 'mode', 'uid', 'gid', 'links'] as const
+
+export interface Settled {
+  /** What was shown before the cluster had it. */
+  readonly shown: Partial<Attributes> & Pick<Attributes, 'version'>
+  readonly stored: Attributes
+}
+
+/** Takes what the cluster has made of a node for what the kernel has, where that is so. Of another change time the kernel hears when it asks
+ *  again: to tell it at the next open costs more than the open. */
+export function settle(node: MountedNode, { shown, stored }: Settled): void {
+  if (node.keptVersion === shown.version) node.keptVersion = stored.version
+  if (node.toldNs === shown.ctimeNs && SAME.every((name) => shown[name] === stored[name])) node.toldNs = stored.ctimeNs
+}
