@@ -22,6 +22,9 @@ const PERMISSIONS = 0o7777
 /** To copy what is written costs more than to store it by itself. */
 const LONG_BYTES = 128 * 1024
 
+/** How often a read looks for what a file is now. Programs don't expect EAGAIN of a file, and each try is another request. */
+const READ_TRIES = 16
+
 type FileOperations = Pick<
   FuseOperations,
   'open' | 'create' | 'tmpfile' | 'read' | 'write' | 'flush' | 'fsync' | 'release' | 'copyFileRange'
@@ -190,13 +193,14 @@ async function readRenewed(
     caller: { signal },
   }: { readonly node: MountedNode; readonly request: ReadRequest; readonly caller: Pick<Caller, 'signal'> },
 ): Promise<Uint8Array> {
-  try {
-    return await readRange(mounted, { node, signal, ...request })
-  } catch (error) {
-    // Somebody else changed the file since it was opened: what it is now is as good.
-    if (!isShoalError(error, 'CONFLICT')) throw error
-    mounted.changed(node)
-    return readRange(mounted, { node, signal, ...request })
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await readRange(mounted, { node, signal, ...request })
+    } catch (error) {
+      // Somebody else changed the file since it was opened: what it is now is as good.
+      if (!isShoalError(error, 'CONFLICT') || tries === READ_TRIES) throw error
+      mounted.changed(node)
+    }
   }
 }
 

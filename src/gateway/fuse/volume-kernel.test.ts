@@ -1,20 +1,24 @@
 import assert from 'node:assert/strict'
 import { test, type TestContext } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
+import type { Path } from '#foundation/path.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
+import type { Volume } from '#volume/volume.ts'
 import { MOUNT_PROMISES } from './mount-tools.suite.ts'
 import { mounted, noMounts } from './mounted.suite.ts'
 import { MountedVolume } from './mounted-volume.ts'
+import type { LocalFile, MountableVolume } from './own-volume.ts'
 import { volumeOperations } from './volume-operations.ts'
 
 const onKernel = { skip: noMounts, timeout: 30_000 }
 
-async function mountedVolume(t: TestContext) {
+async function mountedVolume(t: TestContext, shown = (volume: Volume): MountableVolume => volume) {
   const { volume } = await openFixture({ clock: nodeClock as never })
   const state = await MountedVolume.open({
-    volume,
+    volume: shown(volume),
     caller: { principal: 'tester' },
     clock: nodeClock,
     random: nodeRandom,
@@ -41,6 +45,33 @@ test('what close has answered is in the volume, and what the volume gets is seen
   await volume.writeFile(['d', 'f'], Buffer.from('from the volume'), { caller: { principal: 'other' } })
   await nodeClock.sleep(1100)
   assert.equal(await sh('cat d/f'), 'from the volume')
+})
+
+test('a read goes on with what a file is now, however often it changes meanwhile', onKernel, async (t) => {
+  let changesLeft = 0
+  const changing = (volume: Volume): MountableVolume => {
+    const openFile = async (path: Path): Promise<LocalFile | undefined> => {
+      const file = await volume.openFile(path)
+      if (file === undefined) return undefined
+      const read: LocalFile['read'] = async function* (range, signal) {
+        changesLeft -= 1
+        if (changesLeft >= 0) throw new ShoalError('CONFLICT', 'It has changed since it was opened')
+        yield* file.read(range, signal)
+      }
+      return { attributes: file.attributes, bytes: undefined, read, close: () => file.close() }
+    }
+    return new Proxy(volume, {
+      get: (target, name) => {
+        const value: unknown = name === 'openFile' ? openFile : Reflect.get(target, name)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    }) as MountableVolume
+  }
+  const { sh } = await mountedVolume(t, changing)
+  await sh('echo text > f')
+  changesLeft = 5
+  assert.equal(await sh('cat f'), 'text\n')
+  assert.ok(changesLeft < 0, 'It was read from the volume')
 })
 
 test('bytes written to a file that another has replaced go nowhere else', onKernel, async (t) => {
