@@ -18,6 +18,8 @@ export interface WriteLoad {
   readonly connections: number
   readonly measureMs: number
   readonly warmUpMs: number
+  /** How many, one after the other and again; no path twice unless given. */
+  readonly paths?: number
   /** What starts the generator: a program with arguments. */
   readonly through?: readonly string[]
 }
@@ -34,14 +36,14 @@ export class EventualWrites {
     this.#bytes = bytes
   }
 
-  /** Acknowledged writes a second, each to a path of its own. */
-  load({ connections, measureMs, warmUpMs, through = [] }: WriteLoad): Promise<number> {
+  /** Acknowledged writes a second, to paths of its own. */
+  load({ connections, measureMs, warmUpMs, paths = 1_000_000, through = [] }: WriteLoad): Promise<number> {
     this.#series += 1
     return measureHttpLoad({
       port: this.#cluster.nodes[0]?.port ?? 0,
       method: 'PUT',
       path: `/api/v1/volumes/shared/files/of-${this.#series}/`,
-      paths: 1_000_000,
+      paths,
       connections,
       warmUpMs,
       measureMs,

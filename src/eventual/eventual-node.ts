@@ -22,7 +22,7 @@ export interface EventualTiming {
   readonly reportIntervalMsPerMember: number
   /** Between two looks at what has become old. */
   readonly tidyIntervalMs: number
-  /** How long work for other nodes waits, step by step, while this one takes many writes. */
+  /** Between two steps of work for other nodes while this one takes many writes, whichever they are for. */
   readonly giveWayMs: number
 }
 
@@ -37,10 +37,12 @@ export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
 
 /** Messages of others that are answered at a time; further ones are BUSY. */
 const ANSWERS_MAX = 64
-/** Messages that are work for whoever answers them. */
-const OF_MANY_ENTRIES: ReadonlySet<Kind> = new Set(['rumours', 'list', 'swap'])
-/** News told at a time while this node takes many writes. */
-const BUSY_RUMOURS_MAX = 64
+/** Steps of exchanges, which are work for whoever answers them: comparing what is below 128 nodes of the tree takes up to 50 ms. */
+const STEPS: ReadonlySet<Kind> = new Set(['compare', 'list', 'swap'])
+/** However many wait for their turns. Who asked waits for some seconds. */
+const GIVE_WAY_MS_MAX = 2_000
+/** News told at a time while this node takes many writes: an entry costs a third of what it does in an exchange. */
+const BUSY_RUMOURS_MAX = 128
 
 export interface EventualNodeOptions {
   readonly replica: Replica
@@ -85,6 +87,8 @@ export class EventualNode {
   #loops: Promise<void>[] = []
   #answering = 0
   #lastReportMs = Number.NEGATIVE_INFINITY
+  /** When the last step that was let wait has its turn. */
+  #lastStepMs = 0
 
   constructor({ replica, peers, clock, random, log, timing }: EventualNodeOptions) {
     this.#replica = replica
@@ -115,7 +119,8 @@ export class EventualNode {
     if (this.#answering >= ANSWERS_MAX) throw new ShoalError('BUSY', 'This node answers too many others at the moment')
     this.#answering += 1
     try {
-      if (OF_MANY_ENTRIES.has(message.body.kind)) await this.#giveWay()
+      if (STEPS.has(message.body.kind)) await this.#takeTurn()
+      else if (message.body.kind === 'rumours') await this.#giveWay()
       const answer = await answerMessage(this.#replica, message)
       this.#noteExchange(message)
       return answer
@@ -169,7 +174,7 @@ export class EventualNode {
       peers: this.#peers,
       peer,
       withReport,
-      giveWay: () => this.#giveWay(),
+      takeTurn: () => this.#takeTurn(),
       signal: this.#stopping.signal,
     }).run()
     this.counts.exchanges += 1
@@ -183,6 +188,16 @@ export class EventualNode {
   async #giveWay(): Promise<void> {
     const { giveWayMs } = this.#timing
     if (giveWayMs > 0 && this.#replica.isBusy) await this.#clock.sleep(giveWayMs, this.#stopping.signal)
+  }
+
+  /** Of all exchanges together there is one step at a time: many nodes that compare with a busy one would take much of it otherwise. */
+  async #takeTurn(): Promise<void> {
+    const { giveWayMs } = this.#timing
+    if (giveWayMs === 0 || !this.#replica.isBusy) return
+    const nowMs = this.#clock.monotonicMs()
+    const waitMs = Math.min(Math.max(this.#lastStepMs - nowMs, 0) + giveWayMs, GIVE_WAY_MS_MAX)
+    this.#lastStepMs = nowMs + waitMs
+    await this.#clock.sleep(waitMs, this.#stopping.signal)
   }
 
   /** For each entry whether it was news there; `undefined` if there is no answer. */

@@ -24,8 +24,8 @@ export interface ExchangeOptions {
   readonly peer: NodeId
   /** Whether to speak of members and what they have acknowledged. */
   readonly withReport: boolean
-  /** Awaited before each step of many entries. */
-  readonly giveWay: () => Promise<void>
+  /** Awaited before each step that is much work. */
+  readonly takeTurn: () => Promise<void>
   readonly signal?: AbortSignal | undefined
 }
 
@@ -79,6 +79,7 @@ export class Exchange {
   /** The children of nodes of the tree whose digests differ. */
   async #differing(paths: readonly string[]): Promise<string[]> {
     const { table, store } = this.#replica
+    await this.#options.takeTurn()
     const { body } = await this.#call({ kind: 'compare', paths }, 'compared')
     if (body.digests.length !== paths.length * 16) throw nonsense(this.#options.peer)
     const mine = await store.read((snapshot) => paths.flatMap((path) => table.tree.children(snapshot, path)))
@@ -127,7 +128,7 @@ export class Exchange {
     const replica = this.#replica
     let [wantsAt, offersAt] = [0, 0]
     while (wantsAt < wants.length || offersAt < offers.length) {
-      await this.#options.giveWay()
+      await this.#options.takeTurn()
       // The floor is read together with the states: it says what their gaps mean.
       const { entries, floor } = await replica.store.read((snapshot) => {
         const page = new PageFiller(SWAP_MAX)
