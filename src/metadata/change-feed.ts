@@ -149,6 +149,8 @@ export function readChanges(snapshot: Snapshot, { from, limit }: { from: number;
     )
   }
   const changes: NumberedChange[] = []
+  // Who only wants to know that there is nothing new asks often.
+  if (from === next) return changes
   for (const { key, value } of snapshot.range({ start: changeKey(from), end: changeKey(next), limit })) {
     changes.push(decodeChange(idOfKey(key), value))
   }
