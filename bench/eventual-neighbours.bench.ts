@@ -46,9 +46,11 @@ interface Turn extends Measured {
 execFileSync('taskset', ['-a', '-c', '-p', '0', String(process.pid)])
 const clusters: EventualNodes[] = []
 try {
-  const alone = await found(1, { first: OWN_CORE })
+  const [alone, unrelated] = await Promise.all([
+    found(1, { first: OWN_CORE }),
+    found(PEERS + 1, { first: OTHER_CORE, within: IN_MEMORY }),
+  ])
   const withPeers = await found(PEERS + 1, { first: OWN_CORE })
-  const unrelated = await found(PEERS + 1, { first: OTHER_CORE, within: IN_MEMORY })
   for (const connections of values['at-once'].split(',').map(Number)) {
     const turns: Record<Kind, Turn[]> = { idle: [], loop: [], cluster: [], peers: [] }
     const load = { ...LOAD, connections }
