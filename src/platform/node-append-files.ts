@@ -1,6 +1,6 @@
 import * as fs from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { promisify } from 'node:util'
 import { tryLock } from 'fs-native-extensions'
 import type { AppendFile, AppendFiles } from './append-files.ts'
 import { systemErrorCode } from './files.ts'
@@ -8,7 +8,10 @@ import { systemErrorCode } from './files.ts'
 /** Pieces that are shorter together go in one: a vector of three takes the system longer than their bytes. */
 const gathered = Buffer.alloc(64 * 1024)
 
-const PRIVATE = { mode: 0o600 }
+const open = promisify(fs.open)
+const writev = promisify(fs.writev)
+const close = promisify(fs.close)
+const makeFolders = promisify(fs.mkdir)
 
 class NodeAppendFile implements AppendFile {
   readonly #fd: number
@@ -97,6 +100,16 @@ function behind(pieces: readonly Uint8Array[], written: number): readonly Uint8A
   return head === undefined ? [] : [head.subarray(skipped), ...rest]
 }
 
+async function openToWrite(path: string): Promise<number> {
+  try {
+    return await open(path, 'w', 0o600)
+  } catch (error) {
+    if (systemErrorCode(error) !== 'ENOENT') throw error
+    await makeFolders(dirname(path), { recursive: true, mode: 0o700 })
+    return open(path, 'w', 0o600)
+  }
+}
+
 export const nodeAppendFiles: AppendFiles = {
   open(path) {
     fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
@@ -105,12 +118,11 @@ export const nodeAppendFiles: AppendFiles = {
   },
 
   async write(path, pieces) {
+    const fd = await openToWrite(path)
     try {
-      await writeFile(path, pieces, PRIVATE)
-    } catch (error) {
-      if (systemErrorCode(error) !== 'ENOENT') throw error
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-      await writeFile(path, pieces, PRIVATE)
+      for (let left = pieces; left.length > 0;) left = behind(left, (await writev(fd, left)).bytesWritten)
+    } finally {
+      await close(fd)
     }
   },
 
