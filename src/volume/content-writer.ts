@@ -87,7 +87,8 @@ export class ContentWriter {
   constructor(stores: ContentStores, options: WriterOptions) {
     this.#stores = stores
     this.#options = options
-    this.#sha256 = options.digest || options.expected.sha256 !== undefined ? createHash('sha256') : undefined
+    const wantsSha256 = options.digest || options.expected.sha256 !== undefined
+    this.#sha256 = wantsSha256 && !isOneChunk(options) ? createHash('sha256') : undefined
     this.#wantsMd5 = options.md5 === true || options.expected.md5 !== undefined
     this.#head = options.key === undefined ? 0 : NONCE_BYTES
     this.#tail = options.key === undefined ? 0 : SEAL_BYTES - NONCE_BYTES
@@ -281,4 +282,9 @@ export class ContentWriter {
   #throwFailure(): void {
     if (this.#failure !== undefined) throw this.#failure.error
   }
+}
+
+/** What is announced to fit into one chunk has the digest that the chunk is named by: it isn't computed twice. */
+function isOneChunk({ expected: { sizeBytes }, chunkSizeBytes, key }: WriterOptions): boolean {
+  return key === undefined && sizeBytes !== undefined && sizeBytes <= chunkSizeBytes
 }

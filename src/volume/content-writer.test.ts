@@ -1,0 +1,24 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { test } from 'node:test'
+import { bodyOf, caller, ManualClock, openFixture, p, pattern } from './volume-fixture.suite.ts'
+
+const CHUNK_BYTES = 1024 * 1024
+
+test('a part is told with its SHA-256, and one that differs from what was announced is refused, whether it is one chunk or several', async () => {
+  const { volumes } = await openFixture({ clock: new ManualClock() })
+  await volumes.create('media', { chunkSizeBytes: CHUNK_BYTES }, caller)
+  const volume = await volumes.open('media')
+  const { id } = await volume.beginUpload(p('film'), { caller })
+  for (const [index, length] of [CHUNK_BYTES, 300_000, CHUNK_BYTES + 1, 1].entries()) {
+    const bytes = pattern(length, index)
+    const sha256 = createHash('sha256').update(bytes).digest()
+    const part = { number: index + 1, caller }
+    for (const expected of [{ sizeBytes: length }, { sizeBytes: length, sha256 }, {}]) {
+      const stored = await volume.writePart(id, { ...part, body: bodyOf(bytes), expected })
+      assert.deepEqual([stored.sizeBytes, stored.sha256], [length, sha256])
+    }
+    const wrong = { sizeBytes: length, sha256: Buffer.alloc(32, 1) }
+    await assert.rejects(volume.writePart(id, { ...part, body: bodyOf(bytes), expected: wrong }), { code: 'DIGEST_MISMATCH' })
+  }
+})
