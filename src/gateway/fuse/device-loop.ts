@@ -33,6 +33,8 @@ export class DeviceLoop {
   readonly #buffer = makeReadBuffer()
   readonly #ended = Promise.withResolvers<void>()
   readonly #stop = new AbortController()
+  /** As the signal says, which would be asked at each answer, for a microsecond. */
+  #isStopped = false
   #isPaused = false
   /** How often, lately, a request came while it was waited for. */
   #luck = LUCK_MAX
@@ -56,7 +58,8 @@ export class DeviceLoop {
 
   /** Ends the session: what waits is answered ENODEV. Repeating it is harmless. */
   stop(): void {
-    if (this.#stop.signal.aborted) return
+    if (this.#isStopped) return
+    this.#isStopped = true
     this.#stop.abort()
     this.#options.device.pause()
     this.#options.session.end()
@@ -65,7 +68,7 @@ export class DeviceLoop {
 
   /** An answer was given: a session that was full may have room again. */
   answered(): void {
-    if (this.#stop.signal.aborted) return
+    if (this.#isStopped) return
     if (!this.#isPaused) this.#expect()
     else if (!this.#options.session.isFull) {
       this.#isPaused = false
@@ -118,7 +121,7 @@ export class DeviceLoop {
   #look(): void {
     const { clock } = this.#options
     const untilMs = clock.monotonicMs() + LINGER_MS
-    for (let looks = 0; looks < LOOKS_MAX && clock.monotonicMs() < untilMs && !this.#stop.signal.aborted; looks += 1) {
+    for (let looks = 0; looks < LOOKS_MAX && clock.monotonicMs() < untilMs && !this.#isStopped; looks += 1) {
       if (!this.#turn()) continue
       this.#luck = Math.min(LUCK_MAX, this.#luck + 2)
       return
