@@ -27,7 +27,7 @@ async function write({ volume }: Mount, path: string, bytes: Buffer): Promise<vo
 test('a long new file is sent in parts while it is written, and shows in the cluster when it is whole', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount({ clock: new ManualClock() })
-  const bytes = contents(3)
+  const bytes = contents(6)
   await create(mount, 'film')
   await write(mount, 'film', bytes)
   assert.equal(bench.cluster.parted, 1)
@@ -46,7 +46,7 @@ test('a long new file is sent in parts while it is written, and shows in the clu
 test('a long file that is renamed, cut or removed while parts of it are sent ends as what it was made', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount({ clock: new ManualClock() })
-  const bytes = contents(2)
+  const bytes = contents(4)
   for (const name of ['moved', 'cut', 'gone']) {
     await create(mount, name)
     await write(mount, name, bytes)
@@ -64,7 +64,7 @@ test('a long file that is renamed, cut or removed while parts of it are sent end
 test('a long file of which parts are sent is there after its mount was killed, or its node was away', async (t) => {
   const bench = await openBench(t)
   const first = await bench.mount({ clock: new ManualClock() })
-  const bytes = contents(2)
+  const bytes = contents(4)
   await create(first, 'film')
   await write(first, 'film', bytes)
   assert.equal(bench.cluster.parted, 1)
@@ -80,7 +80,7 @@ test('a long file of which parts are sent is there after its mount was killed, o
 test('a long file whose publishing is not answered is there once, and is no conflict', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()
-  const bytes = contents(2)
+  const bytes = contents(4)
   await create(mount, 'film')
   await write(mount, 'film', bytes)
   bench.cluster.losesCommits = 1

@@ -6,12 +6,12 @@ import type { PendingUnit } from './pending-unit.ts'
 import type { PartedFile } from './remote-uploads.ts'
 import { bytesOf, type UnitTarget } from './upload-units.ts'
 
-/** Four chunks of the usual length: a journal of 1 GiB makes 32. */
-export const PART_BYTES = 32 * 1024 * 1024
+/** One chunk of the usual length, of which the node computes one digest; a journal of 1 GiB makes 128. */
+export const PART_BYTES = 8 * 1024 * 1024
 /** Shorter files are sent as soon when they are there as a whole. */
-const WORTH_PARTS = 2
+const WORTH_PARTS = 4
 /** Of all files together, and of one that is published. Each is read as it is sent. */
-const UNDER_WAY_MAX = 3
+const UNDER_WAY_MAX = 4
 
 export interface EarlyPartsOptions extends UnitTarget {
   readonly own: OwnChanges

@@ -43,3 +43,37 @@ test('what was appended a second ago survives a power failure, in whichever file
   await journal.sync()
   assert.equal(flushed.size, 0)
 })
+
+test('what is settled in one turn is written in few pieces, and is not brought up again', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  let appends = 0
+  const files: AppendFiles = {
+    ...nodeAppendFiles,
+    open: (path) =>
+      new Proxy(nodeAppendFiles.open(path), {
+        get: (target, name) => {
+          if (name === 'append') appends += 1
+          const value: unknown = Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      }),
+  }
+  const options = { files, folder, volume: 'docs' }
+  const { journal } = Journal.open(options, 2 ** 52)
+  const made = Array.from({ length: 100 }, (_, at) => {
+    const inode = journal.newInode()
+    return { inode, ...journal.append({ op: 'create', path: `f${at}`, inode, timeNs: 1n, mode: 0o644, uid: 0, gid: 0 }) }
+  })
+  appends = 0
+  for (const { number, inode } of made.slice(1)) journal.settle([number], inode, undefined)
+  await Promise.resolve()
+  assert.equal(appends, 2)
+  journal.close()
+  const again = Journal.open(options, 2 ** 52)
+  t.after(() => again.journal.close())
+  assert.deepEqual(
+    again.pending.map(({ number }) => number),
+    [made[0]?.number],
+  )
+})

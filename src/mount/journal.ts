@@ -16,6 +16,8 @@ const PREFIX_BYTES = 12
 const SEGMENT_BYTES = 32 * 1024 * 1024
 /** A segment of which nothing is needed any more goes on, while it is that short. */
 const KEPT_BYTES = 256 * 1024
+/** So that they fit into what a file takes in one piece. */
+const SETTLED_AT_ONCE = 64
 const HEADER_BYTES_MAX = 256 * 1024
 const BYTES_MAX = 256 * 1024 * 1024
 
@@ -63,6 +65,7 @@ export class Journal {
   readonly #segments: Segment[] = []
   readonly #segmentOf = new Map<number, Segment>()
   readonly #unwritten: JournalSettled[] = []
+  #isSettling = false
   #lastNumber = 0
   #lastInode: number
 
@@ -111,27 +114,34 @@ export class Journal {
     bytes: Uint8Array = new Uint8Array(0),
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, position } = this.#write(encodeRecord({ number, change }), bytes)
+    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes))
     this.#lastNumber = number
     this.#opened(number, segment)
-    return { number, place: { segment: segment.id, position } }
+    return { number, place: { segment: segment.id, position: end - bytes.length } }
   }
 
-  /** The cluster has these changes: they aren't brought up any more. Where that can't be written, `sync` tries again, and says why. */
+  /** The cluster has these changes: they aren't brought up any more. It is written at the end of the turn, with all that are settled in
+   *  it. Where that can't be done, `sync` tries again, and says why. */
   settle(numbers: readonly number[], inode: InodeId, entry: Attributes | undefined): void {
     this.#unwritten.push({ op: 'settled', numbers, inode, ...(entry === undefined ? {} : { entry }) })
-    try {
-      this.#writeSettled()
-    } catch {
-      // A mount that reads the journal before finds them done in the cluster.
-    }
+    if (this.#isSettling) return
+    this.#isSettling = true
+    queueMicrotask(() => {
+      this.#isSettling = false
+      try {
+        this.#writeSettled()
+      } catch {
+        // A mount that reads the journal before finds them done in the cluster.
+      }
+    })
   }
 
   #writeSettled(): void {
-    for (let record = this.#unwritten[0]; record !== undefined; record = this.#unwritten[0]) {
-      this.#write(encodeRecord(record), new Uint8Array(0))
-      this.#unwritten.shift()
-      for (const number of record.numbers) {
+    while (this.#unwritten.length > 0) {
+      const records = this.#unwritten.slice(0, SETTLED_AT_ONCE)
+      this.#write(records.flatMap((record) => frameOf(encodeRecord(record))))
+      this.#unwritten.splice(0, records.length)
+      for (const number of records.flatMap((record) => record.numbers)) {
         this.#segmentOf.get(number)?.open.delete(number)
         this.#segmentOf.delete(number)
       }
@@ -142,7 +152,7 @@ export class Journal {
   /** These changes are sent from now on, those of each list in one step. @throws NO_SPACE, STORAGE_FAILED */
   sending(groups: readonly (readonly number[])[]): void {
     const record: JournalSent = { op: 'sent', groups }
-    this.#write(encodeRecord(record), new Uint8Array(0))
+    this.#write(frameOf(encodeRecord(record)))
   }
 
   /** Into `target`, where one is given. */
@@ -184,15 +194,12 @@ export class Journal {
     this.#segmentOf.set(number, segment)
   }
 
-  #write(header: Buffer, bytes: Uint8Array): { segment: Segment; position: number } {
+  /** `end`: behind the last one of the records. */
+  #write(frames: readonly Uint8Array[]): { segment: Segment; end: number } {
     const segment = this.#last()
-    const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
-    prefix.writeUInt32LE(header.length, 0)
-    prefix.writeUInt32LE(bytes.length, 4)
-    prefix.writeUInt32LE(checksumOf(bytes.length === 0 ? [header] : [header, bytes]), 8)
-    const start = storing('write to the journal', () => segment.file.append([prefix, header, bytes]))
+    storing('write to the journal', () => segment.file.append(frames))
     segment.isDirty = true
-    return { segment, position: start + PREFIX_BYTES + header.length }
+    return { segment, end: segment.file.sizeBytes }
   }
 
   #last(): Segment {
@@ -313,6 +320,16 @@ export class Journal {
     }
     return end + 1
   }
+}
+
+/** A record, in pieces. */
+function frameOf(header: Buffer, bytes?: Uint8Array): readonly Uint8Array[] {
+  const pieces = bytes === undefined || bytes.length === 0 ? [header] : [header, bytes]
+  const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
+  prefix.writeUInt32LE(header.length, 0)
+  prefix.writeUInt32LE(bytes?.length ?? 0, 4)
+  prefix.writeUInt32LE(checksumOf(pieces), 8)
+  return [prefix, ...pieces]
 }
 
 function readRecord(file: AppendFile, at: number): { header: Buffer; bytesAt: number; end: number } | undefined {
