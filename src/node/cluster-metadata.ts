@@ -152,6 +152,10 @@ class LateLog {
         : new EtcdLog({ endpoints: this.#endpoints ?? etcd.endpoints, tls: () => etcd.keys, prefix, clock })
   }
 
+  useLeading(endpoint: string | undefined): void {
+    this.#log?.useLeading(endpoint)
+  }
+
   useEndpoints(endpoints: readonly string[]): void {
     this.#endpoints = endpoints
     this.#log?.useEndpoints(endpoints)
@@ -168,6 +172,7 @@ function startEtcd(
     ...options,
     ...mode,
     isLeading: () => log.isLeading(),
+    onLeading: (endpoint) => log.useLeading(endpoint),
     onFounding: (endpoints) => publishMetadataMode(files, dataPath, { ...mode, endpoints }),
     onVoters: async (endpoints) => {
       log.useEndpoints(endpoints)

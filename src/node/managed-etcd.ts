@@ -53,6 +53,8 @@ export interface ManagedEtcdOptions {
   readonly onFounding: (endpoints: readonly string[]) => Promise<void>
   /** Told of the voters' client URLs when they are others. */
   readonly onVoters: (endpoints: readonly string[]) => Promise<void>
+  /** Told, while this node leads the metadata, which member leads etcd, by its client URL; again and again. */
+  readonly onLeading: (endpoint: string | undefined) => void
   /** Members of the cluster that are able to run etcd, this node too. */
   readonly nodes: () => readonly MetaNode[]
   /** Whether this node is the one that decides who votes. */
@@ -167,11 +169,14 @@ export class ManagedEtcd {
   async #leadElsewhere(): Promise<void> {
     const { identity, log } = this.#options
     const members = await this.#members.observe()
-    const own = members.find(({ name, isLeader }) => isLeader && name === identity.name.nodeId)
-    const [endpoint] = own?.clientUrls ?? []
-    const other = members.find((member) => member !== own && member.role === 'voter' && member.isHealthy && member.isCaughtUp)
-    if (endpoint === undefined || other === undefined) return
+    const leading = members.find(({ isLeader }) => isLeader)
+    const [endpoint] = leading?.clientUrls ?? []
+    this.#options.onLeading(endpoint)
+    if (endpoint === undefined || leading?.name !== identity.name.nodeId) return
+    const other = members.find((member) => member !== leading && member.role === 'voter' && member.isHealthy && member.isCaughtUp)
+    if (other === undefined) return
     await this.#members.handOn(endpoint, other.id)
+    this.#options.onLeading(other.clientUrls[0])
     log.info('let another node lead etcd', { nodeId: other.name })
   }
 

@@ -39,15 +39,18 @@ interface Request {
   readonly message: Buffer
   readonly signal: AbortSignal
   readonly silenceMs?: number
+  readonly isForLeading?: boolean
 }
 
-/** What a log needs of etcd (3.4 or later), asked of one member after another: the next one after each failure.
+/** What a log needs of etcd (3.4 or later), asked of one member after another: the next one after each failure. What changes something goes to the
+ *  one that leads, if that is known: any other has to send it there, and to wait until it hears what became of it.
  *
  *  Each call @throws UNAVAILABLE: it may have been done; NO_SPACE, TOO_LARGE, NOT_FOUND, UNAUTHENTICATED, FORBIDDEN: it was not. */
 export class EtcdClient {
   #members: readonly GrpcConnection[] = []
   readonly #options: EtcdOptions
   #at = 0
+  #leading: GrpcConnection | undefined
   #token: Promise<string> | undefined
 
   constructor(options: EtcdOptions) {
@@ -66,11 +69,17 @@ export class EtcdClient {
       0,
       this.#members.findIndex((member) => member === current),
     )
+    if (this.#leading !== undefined && !this.#members.includes(this.#leading)) this.#leading = undefined
     for (const member of known.values()) if (!this.#members.includes(member)) member.close()
   }
 
+  /** The member that leads; it counts until a call of it fails. One that isn't among the endpoints is not asked. */
+  useLeading(endpoint: string | undefined): void {
+    this.#leading = this.#members.find((member) => member.endpoint === endpoint)
+  }
+
   async transact(transaction: EtcdTransaction): Promise<EtcdTransactionAnswer> {
-    return decodeTransaction(await this.#call('KV/Txn', encodeTransaction(transaction), 1))
+    return decodeTransaction(await this.#call('KV/Txn', encodeTransaction(transaction), { timeoutShare: 1, isForLeading: true }))
   }
 
   /** One that is small, and of no use when it comes late. */
@@ -98,7 +107,7 @@ export class EtcdClient {
       if (signal.aborted) return
       const token = await this.#currentToken()
       const request = { method: 'Watch/Watch', message: encodeWatch(watch), signal: ended.signal, silenceMs: SILENCE_MS }
-      for await (const message of this.#messages(request, token)) yield decodeWatch(message)
+      for await (const message of this.#messages(request, token, this.#memberFor(request))) yield decodeWatch(message)
     } catch (error) {
       if (signal.aborted) return
       if (isShoalError(error, 'UNAUTHENTICATED')) this.#token = undefined
@@ -127,14 +136,15 @@ export class EtcdClient {
   }
 
   /** With a name and password it is sent with a token, and once more with a new one if that is no longer known. */
-  async #call(method: string, message: Buffer, timeoutShare = SHORT_SHARE): Promise<Buffer> {
+  async #call(method: string, message: Buffer, { timeoutShare = SHORT_SHARE, isForLeading = false } = {}): Promise<Buffer> {
     const token = await this.#currentToken()
+    const request = { method, message, isForLeading }
     try {
-      return await this.#answer({ method, message, signal: this.#timeout(timeoutShare) }, token)
+      return await this.#answer({ ...request, signal: this.#timeout(timeoutShare) }, token)
     } catch (error) {
       if (token === undefined || !isShoalError(error, 'UNAUTHENTICATED')) throw error
       this.#token = undefined
-      return this.#answer({ method, message, signal: this.#timeout(timeoutShare) }, await this.#currentToken())
+      return this.#answer({ ...request, signal: this.#timeout(timeoutShare) }, await this.#currentToken())
     }
   }
 
@@ -157,17 +167,26 @@ export class EtcdClient {
 
   /** The one message of an answer. */
   async #answer(request: Request, token: string | undefined): Promise<Buffer> {
-    const member = this.#members[this.#at] as GrpcConnection
+    const member = this.#memberFor(request)
     let answer: Buffer | undefined
-    for await (const message of this.#messages(request, token)) answer = message
+    for await (const message of this.#messages(request, token, member)) answer = message
     if (answer === undefined) throw this.#failed('it gave no answer', member)
     return answer
   }
 
-  async *#messages({ method, ...request }: Request, token: string | undefined): AsyncGenerator<Buffer, void, undefined> {
-    const member = this.#members[this.#at] as GrpcConnection
+  #memberFor({ isForLeading = false }: Request): GrpcConnection {
+    const leading = isForLeading ? this.#leading : undefined
+    return leading ?? (this.#members[this.#at] as GrpcConnection)
+  }
+
+  async *#messages(
+    { method, message, signal, silenceMs }: Request,
+    token: string | undefined,
+    member: GrpcConnection,
+  ): AsyncGenerator<Buffer, void, undefined> {
+    const silence = silenceMs === undefined ? {} : { silenceMs }
     try {
-      yield* member.call({ method: `etcdserverpb.${method}`, ...request, token })
+      yield* member.call({ method: `etcdserverpb.${method}`, message, signal, token, ...silence })
     } catch (error) {
       throw error instanceof GrpcRefusal ? this.#refused(error, member) : this.#failed(error, member)
     }
@@ -175,6 +194,7 @@ export class EtcdClient {
 
   /** The next call goes to the next member, unless another call has found that out already. */
   #failed(cause: unknown, member: GrpcConnection): ShoalError {
+    if (this.#leading === member) this.#leading = undefined
     if (this.#members[this.#at] === member) this.#at = (this.#at + 1) % this.#members.length
     return new ShoalError('UNAVAILABLE', `etcd at ${member.endpoint} cannot be reached`, { cause })
   }

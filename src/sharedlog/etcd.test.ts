@@ -239,3 +239,37 @@ test('members that have come are asked, and those that have gone are not', async
   )
   await log.close()
 })
+
+test('appends go to the member that leads as long as it answers, everything else where it went', async (t) => {
+  let connections = 0
+  const sockets: Socket[] = []
+  const proxy = createTcpServer((socket) => {
+    connections += 1
+    const onward = connectTcp(Number(new URL(etcd.endpoint).port), '127.0.0.1').on('error', () => {})
+    sockets.push(socket.on('error', () => {}))
+    socket.pipe(onward).pipe(socket)
+  })
+  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+  const leading = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+  const log = connect(freshPrefix(), { endpoints: [etcd.endpoint, leading] })
+  t.after(async () => {
+    await log.close()
+    proxy.close()
+  })
+  const { epoch } = await log.lead({ id: 'a', address: 'a' }, NEVER)
+  const append = (index: number) => log.append({ epoch, index, bytes: Buffer.alloc(1) })
+  log.useLeading('http://127.0.0.1:9')
+  assert.equal(await append(1), 'appended')
+  log.useLeading(leading)
+  await log.bounds()
+  assert.equal(connections, 0)
+  assert.equal(await append(2), 'appended')
+  assert.equal(connections, 1)
+  for (const socket of sockets) socket.destroy()
+  proxy.close()
+  // The first one may have found the connection closed, the second one finds nobody.
+  for (let tries = 0; tries < 2; tries += 1)
+    await append(3).catch((error: unknown) => assert.ok(isShoalError(error, 'UNAVAILABLE')))
+  assert.ok(['appended', 'taken'].includes(await append(3)))
+  assert.equal((await log.bounds()).last, 3)
+})

@@ -63,6 +63,11 @@ export class EtcdLog implements SharedLog {
     this.#client.useEndpoints(endpoints)
   }
 
+  /** The member that leads etcd, as far as is known: appends go to it. */
+  useLeading(endpoint: string | undefined): void {
+    this.#client.useLeading(endpoint)
+  }
+
   async append({ epoch, index, bytes }: { epoch: number; index: number; bytes: Uint8Array }): Promise<AppendOutcome> {
     checkEntrySize(bytes)
     const { leader, last } = this.#keys
