@@ -5,6 +5,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
 import type { MemoryLogCall } from '#sharedlog/memory.ts'
+import type { LogEnd } from './quiet-time.ts'
 import { openReplica, until } from './replicated-fixture.suite.ts'
 import { bytes, fill } from './store-fixture.suite.ts'
 
@@ -17,7 +18,7 @@ afterEach(async () => {
 /** One that leads, and one that follows and asks it where the log ends. */
 async function leaderAndFollower() {
   const log = new MemoryLog({ clock: nodeClock, leaseMs: LEASE_MS })
-  const state = { questions: 0, isHeld: false, appends: 0 }
+  const state = { questions: 0, asked: 0, isHeld: false, appends: 0 }
   const near = log.client({
     clock: nodeClock,
     fault: async (call: MemoryLogCall) => {
@@ -35,7 +36,8 @@ async function leaderAndFollower() {
   })
   const leader = openReplica('a', { log: near })
   await until(() => leader.isLeading, 'it leads')
-  const askLeader = async (): Promise<number> => {
+  const askLeader = async (): Promise<LogEnd> => {
+    state.asked += 1
     const end = await leader.leadersEnd()
     if (end === undefined) throw new ShoalError('UNAVAILABLE', 'It does not lead')
     return end
@@ -67,14 +69,14 @@ test('a leader waits for what is in flight, which others may have seen already',
   const filling = fill(leader, ['a'])
   await until(() => state.appends > appends, 'it is in flight')
   const before = leader.position
-  let end: number | undefined
+  let end: LogEnd | undefined
   const asking = leader.leadersEnd().then((told) => (end = told))
   await delay(20)
   assert.equal(end, undefined)
   state.isHeld = false
   await filling
   await asking
-  assert.equal(end, before + 1)
+  assert.deepEqual(end, { end: before + 1, quietMs: 0 })
 })
 
 test('a leader whose lease is over says nothing, and its followers ask the log', async () => {
@@ -90,4 +92,37 @@ test('a leader whose lease is over says nothing, and its followers ask the log',
 test('one that follows says nothing', async () => {
   const { follower } = await leaderAndFollower()
   assert.equal(await follower.leadersEnd(), undefined)
+})
+
+test('while nothing is written a follower asks seldom; a change then waits until it asks again, and is read by it at once', async () => {
+  const { leader, follower, state } = await leaderAndFollower()
+  await fill(leader, ['a'])
+  await delay(220)
+  const { asked } = state
+  const beginMs = performance.now()
+  let reads = 0
+  for (; performance.now() < beginMs + 200; reads += 1) {
+    await follower.get(bytes('a'))
+    if (reads % 100 === 99) await delay(0)
+  }
+  assert.ok(state.asked - asked < 40 && reads > 400, `${state.asked - asked} questions for ${reads} reads`)
+  for (let at = 0; at < 20; at += 1) {
+    await delay(15)
+    await follower.get(bytes('a'))
+    await fill(leader, [`b${at}`])
+    assert.deepEqual(await follower.get(bytes(`b${at}`)), bytes(`vb${at}`))
+  }
+})
+
+test('a leader that resigns is not followed by another before its promises have passed', async () => {
+  const { leader, follower } = await leaderAndFollower()
+  await fill(leader, ['a'])
+  await delay(220)
+  await follower.get(bytes('a'))
+  const { quietMs = 0 } = (await leader.leadersEnd()) ?? {}
+  const promisedMs = performance.now()
+  assert.ok(quietMs >= 10)
+  await leader.resign()
+  assert.ok(performance.now() - promisedMs >= quietMs - 1)
+  assert.equal(await leader.leadersEnd(), undefined)
 })

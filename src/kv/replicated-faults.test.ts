@@ -84,7 +84,13 @@ test('canary: a lease that is trusted for ever is found', async () => {
       lost.abort()
       return term.resign()
     }
-    return { epoch: term.epoch, lost: lost.signal, isLeased: () => !lost.signal.aborted, resign }
+    return {
+      epoch: term.epoch,
+      lost: lost.signal,
+      isLeased: () => !lost.signal.aborted,
+      leasedMs: () => (lost.signal.aborted ? 0 : 1_000),
+      resign,
+    }
   })
   assert.ok(await isFound({ between }))
 })

@@ -4,6 +4,7 @@ import type { Random } from '#platform/random.ts'
 import type { Candidate, Leader, SharedLog } from '#sharedlog/log.ts'
 import type { CommitBase } from './commit-base.ts'
 import type { GroupCommitOptions } from './group-commit.ts'
+import type { LogEnd } from './quiet-time.ts'
 import type { SnapshotSource } from './snapshot-transfer.ts'
 import type { TrimLimits } from './trim-policy.ts'
 
@@ -21,6 +22,6 @@ export interface ReplicatedStoreOptions extends GroupCommitOptions {
   readonly snapshots?: SnapshotSource
   /** Where the log ends, by the word of the node that leads: its `leadersEnd`. Cheaper than the log's own, which is asked where that fails.
    *  @throws anything if there is no such word within a second or so */
-  readonly askLeader?: ((leader: Leader) => Promise<number>) | undefined
+  readonly askLeader?: ((leader: Leader) => Promise<LogEnd>) | undefined
   readonly keep?: TrimLimits
 }

@@ -5,6 +5,8 @@ import type { Leadership, SharedLog } from '#sharedlog/log.ts'
 import type { Interval } from './arguments.ts'
 import type { CommitBase, KeptState } from './commit-base.ts'
 import { encodeWriteEntries } from './log-entry-format.ts'
+import { QuietTime } from './quiet-time.ts'
+import type { LogEnd } from './quiet-time.ts'
 import type { ReplicatedState } from './replicated-state.ts'
 import type { Decode, KeyValue } from './store.ts'
 import type { WriteSet } from './write-set.ts'
@@ -28,6 +30,7 @@ export interface TermBaseOptions {
 export class TermBase implements CommitBase {
   readonly #state: ReplicatedState
   readonly #options: TermBaseOptions
+  readonly #quiet: QuietTime
   #last: number
   #inFlight: Promise<void> | undefined
 
@@ -35,6 +38,7 @@ export class TermBase implements CommitBase {
     this.#state = state
     this.#last = options.last
     this.#options = options
+    this.#quiet = new QuietTime(options.clock)
   }
 
   get(key: Uint8Array): Buffer | undefined {
@@ -59,11 +63,12 @@ export class TermBase implements CommitBase {
   }
 
   /** The last entry that anybody may have seen by now; none if nobody can say so under this lease. */
-  async end(): Promise<number | undefined> {
+  async end(): Promise<LogEnd | undefined> {
     // Others may have seen what is in flight, though its answer isn't here yet.
     await this.#inFlight
-    const { position } = this.#state
-    return this.#options.leadership.isLeased() ? position : undefined
+    const leasedMs = this.#options.leadership.leasedMs()
+    if (leasedMs === 0) return undefined
+    return { end: this.#state.position, quietMs: this.#inFlight === undefined ? this.#quiet.promise(leasedMs) : 0 }
   }
 
   /** @throws UNAVAILABLE when the term is over, with `ambiguous` in its details: whether the log may have the writes all the same */
@@ -73,6 +78,7 @@ export class TermBase implements CommitBase {
     try {
       await this.#commit(writes)
     } finally {
+      this.#quiet.changed()
       this.#inFlight = undefined
       settled.resolve()
     }
@@ -81,6 +87,7 @@ export class TermBase implements CommitBase {
   async #commit(writes: WriteSet): Promise<void> {
     let isAmbiguous = false
     try {
+      await this.#quiet.over()
       await this.#state.room()
       const entries = encodeWriteEntries(this.#options.stateId, writes)
       for (const [at, bytes] of entries.entries()) {
@@ -111,7 +118,10 @@ export class TermBase implements CommitBase {
     return true
   }
 
-  async close(): Promise<void> {}
+  /** Nobody else may lead as long as somebody counts on this leader's word. */
+  close(): Promise<void> {
+    return this.#quiet.close()
+  }
 }
 
 function termOver(ambiguous: boolean, cause: unknown): ShoalError {

@@ -111,7 +111,7 @@ export class ReplicatedStore implements KeyValueStore {
   }
 
   /** Where the log ends, for whoever follows: by the lease of this node, so none if it doesn't lead. */
-  readonly leadersEnd = async (): Promise<number | undefined> => this.#term?.base.end()
+  readonly leadersEnd = async () => this.#term?.base.end()
 
   /** Calls `tell` whenever keys that begin with `prefix` have changed, before anybody can be sure to see it. */
   onWrites(prefix: Uint8Array, tell: () => void): void {
@@ -221,7 +221,7 @@ export class ReplicatedStore implements KeyValueStore {
     return answer
   }
 
-  #askLeader(): Promise<number> | undefined {
+  #askLeader() {
     const { askLeader, candidate } = this.#options
     if (this.#leader === undefined || this.#isElected || this.#leader.id === candidate?.id) return undefined
     return askLeader?.(this.#leader)

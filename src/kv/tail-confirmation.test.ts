@@ -5,6 +5,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import type { LogBounds, SharedLog } from '#sharedlog/log.ts'
 import { MemoryBase, MemoryDisk } from './memory.ts'
+import type { LogEnd } from './quiet-time.ts'
 import { ReplicatedState } from './replicated-state.ts'
 import { hasCode } from './store-fixture.suite.ts'
 import { TailConfirmation } from './tail-confirmation.ts'
@@ -26,6 +27,10 @@ function copy() {
     await setImmediate()
   }
   return { clock, state, tail, questions, answer }
+}
+
+function ending(end: number, quietMs = 0): LogEnd {
+  return { end, quietMs }
 }
 
 async function isOver(promise: Promise<void>): Promise<boolean> {
@@ -97,26 +102,26 @@ test('a question without an answer fails, and proves nothing', async () => {
 
 test('whoever leads is asked instead of the log; where that fails, or makes no sense, the log is, and for a second nobody else', async () => {
   const { clock, state, questions, answer } = copy()
-  let word: () => Promise<number> | undefined = () => Promise.resolve(0)
+  let word: () => Promise<LogEnd> | undefined = () => Promise.resolve(ending(0))
   let asked = 0
   const bounds = (): Promise<LogBounds> => {
     const question = Promise.withResolvers<LogBounds>()
     questions.push(question)
     return question.promise
   }
-  const askLeader = (): Promise<number> | undefined => {
+  const askLeader = (): Promise<LogEnd> | undefined => {
     asked += 1
     return word()
   }
   const tail = new TailConfirmation({ log: { bounds } as SharedLog, state, clock, askLeader })
   await tail.confirm()
   assert.deepEqual([asked, questions.length], [1, 0])
-  word = () => Promise.resolve(1)
+  word = () => Promise.resolve(ending(1))
   const behind = tail.confirm()
   assert.equal(await isOver(behind), false)
   state.take(new WriteSet(), 1, Buffer.alloc(16))
   await behind
-  for (const bad of [() => Promise.reject(new ShoalError('TIMEOUT', 'Too late')), () => Promise.resolve(0)]) {
+  for (const bad of [() => Promise.reject(new ShoalError('TIMEOUT', 'Too late')), () => Promise.resolve(ending(0))]) {
     const before = { asked, questions: questions.length }
     word = bad
     for (let at = 1; at <= 2; at += 1) {
@@ -142,9 +147,9 @@ test('who waits for the word of a leader goes on by the log when another one lea
     return Promise.resolve({ first: 1, last: 0 })
   }
   let asked = 0
-  const askLeader = (): Promise<number> => {
+  const askLeader = (): Promise<LogEnd> => {
     asked += 1
-    return asked === 1 ? new Promise(() => {}) : Promise.resolve(0)
+    return asked === 1 ? new Promise(() => {}) : Promise.resolve(ending(0))
   }
   const tail = new TailConfirmation({ log: { bounds } as SharedLog, state, clock, askLeader })
   const first = tail.confirm()
@@ -154,4 +159,35 @@ test('who waits for the word of a leader goes on by the log when another one lea
   assert.deepEqual([asked, questions.length], [1, 1])
   await tail.confirm()
   assert.deepEqual([asked, questions.length], [2, 1], 'the next one is asked at once')
+})
+
+test('nobody asks while a leader has promised that nothing is appended, counted from before the question; who waited then goes on with it', async () => {
+  const { clock, state } = copy()
+  const questions: PromiseWithResolvers<LogEnd>[] = []
+  const askLeader = (): Promise<LogEnd> => {
+    const question = Promise.withResolvers<LogEnd>()
+    questions.push(question)
+    return question.promise
+  }
+  const log = { bounds: () => Promise.reject(new Error('It is not asked')) } as Partial<SharedLog> as SharedLog
+  const tail = new TailConfirmation({ log, state, clock, askLeader })
+  const first = tail.confirm()
+  clock.advance(1)
+  const second = tail.confirm()
+  questions[0]?.resolve(ending(1, 20))
+  assert.equal(await isOver(first), false, 'the copy is not there yet')
+  state.take(new WriteSet(), 1, Buffer.alloc(16))
+  await Promise.all([first, second])
+  clock.advance(16)
+  await tail.confirm()
+  assert.equal(questions.length, 1)
+  clock.advance(1)
+  const third = tail.confirm()
+  assert.equal(questions.length, 2, 'a tenth is not relied on')
+  questions[1]?.resolve(ending(1, 20))
+  await third
+  await tail.confirm()
+  tail.leaderChanged()
+  void tail.confirm()
+  assert.equal(questions.length, 3, 'another leader has promised nothing')
 })

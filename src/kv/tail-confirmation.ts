@@ -1,6 +1,8 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { SharedLog } from '#sharedlog/log.ts'
+import { QuietPromise } from './quiet-time.ts'
+import type { LogEnd } from './quiet-time.ts'
 import type { ReplicatedState } from './replicated-state.ts'
 
 /** A copy that hasn't seen the end of the log after this time is cut off from it, or busy with a snapshot. */
@@ -8,19 +10,19 @@ const CATCH_UP_MS_MAX = 10_000
 
 /** A leader that didn't answer is not asked again for so long. */
 const REST_MS = 1_000
-const NO_ANSWER = -1
-const GIVEN_UP = -2
+const NO_ANSWER: LogEnd = { end: -1, quietMs: 0 }
+const GIVEN_UP: LogEnd = { end: -2, quietMs: 0 }
 
 export interface TailConfirmationOptions {
   readonly log: SharedLog
   readonly state: ReplicatedState
   readonly clock: Clock
   /** Where the log ends, by the lease of whoever leads; `undefined` where nobody can be asked. The log itself is asked where it fails. */
-  readonly askLeader?: () => Promise<number> | undefined
+  readonly askLeader?: () => Promise<LogEnd> | undefined
 }
 
 /** Waits until a copy has all that the log had, by the word of a leader under its lease or of a majority, when it was asked: what is read then is linearizable. All who ask
- *  while one question is under way share the next one. */
+ *  while one question is under way share the next one. Nobody waits while a leader's promise lasts that nothing is appended, and the copy has all up to then. */
 export class TailConfirmation {
   readonly #log: SharedLog
   readonly #state: ReplicatedState
@@ -29,6 +31,8 @@ export class TailConfirmation {
   #next: Promise<void> | undefined
   /** When the last question was asked that has led to an answer. */
   #confirmedMs = -Infinity
+  /** Of the leader, who has said where the log ends; the copy has that. */
+  #quiet: QuietPromise | undefined
 
   readonly #askLeader: TailConfirmationOptions['askLeader']
   #restUntilMs = -Infinity
@@ -44,6 +48,7 @@ export class TailConfirmation {
   /** With `withinMs` it is enough that this was so at some moment of that time: as long as questions are answered at all, nobody waits
    *  for them then. @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time; DATA_IN_USE for another log */
   confirm(withinMs = 0): Promise<void> {
+    if (this.#quiet?.lasts === true) return Promise.resolve()
     const ageMs = this.#clock.monotonicMs() - this.#confirmedMs
     if (ageMs < withinMs) {
       if (ageMs > withinMs / 2 && this.#current === undefined) void this.confirm().catch(() => {})
@@ -68,9 +73,10 @@ export class TailConfirmation {
   async #ask(): Promise<void> {
     const { applied } = this.#state
     const askedMs = this.#clock.monotonicMs()
+    const quiet = new QuietPromise(this.#clock)
     const asking = askedMs < this.#restUntilMs ? undefined : this.#askLeader?.()
     const byLeader = asking === undefined ? undefined : await this.#sensible(asking, applied)
-    const last = byLeader ?? (await this.#log.bounds()).last
+    const last = byLeader?.end ?? (await this.#log.bounds()).last
     if (last < applied) {
       throw new ShoalError(
         'DATA_IN_USE',
@@ -79,22 +85,25 @@ export class TailConfirmation {
     }
     if (this.#state.position < last) await this.#catchUp(last)
     this.#confirmedMs = askedMs
+    quiet.given(byLeader?.quietMs ?? 0)
+    this.#quiet = quiet
   }
 
   /** Somebody else leads, or nobody: the answer of the one that was asked is not waited for. */
   leaderChanged(): void {
     this.#restUntilMs = -Infinity
+    this.#quiet = undefined
     this.#giveUp()
   }
 
   /** None in place of a failure. */
-  async #sensible(asking: Promise<number>, applied: number): Promise<number | undefined> {
-    const given = Promise.withResolvers<number>()
+  async #sensible(asking: Promise<LogEnd>, applied: number): Promise<LogEnd | undefined> {
+    const given = Promise.withResolvers<LogEnd>()
     this.#giveUp = () => given.resolve(GIVEN_UP)
     asking.then(given.resolve, () => given.resolve(NO_ANSWER))
-    const end = await given.promise
-    if (end >= applied) return end
-    if (end === GIVEN_UP) return undefined
+    const word = await given.promise
+    if (word.end >= applied) return word
+    if (word === GIVEN_UP) return undefined
     this.#restUntilMs = this.#clock.monotonicMs() + REST_MS
     return undefined
   }

@@ -44,10 +44,15 @@ export class LeaseTerm implements Leadership {
   }
 
   isLeased(): boolean {
+    return this.leasedMs() > 0
+  }
+
+  leasedMs(): number {
+    if (this.lost.aborted) return 0
     const { clock, leaseMs } = this.#options
     // While a machine sleeps its monotonic clock may stand still. The time of day may then tell; when it is set back it tells nothing.
     const passedMs = Math.max(this.#passedMs(), clock.nowMs() - this.#sentAtTimeMs)
-    return !this.lost.aborted && passedMs < leaseMs * (1 - DRIFT_SHARE)
+    return Math.max(0, leaseMs * (1 - DRIFT_SHARE) - passedMs)
   }
 
   resign(): Promise<void> {

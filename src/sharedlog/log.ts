@@ -51,6 +51,8 @@ export interface Leadership {
    *  differ in pace by a tenth, and in the time of day by anything (Gray and Cheriton, "Leases", SOSP 1989, section 2). A machine
    *  that was put to sleep knows it by its time of day, if at all. */
   isLeased(): boolean
+  /** For how long that will be so at least, by this machine's monotonic clock, even if no renewal succeeds any more; 0 if it isn't. */
+  leasedMs(): number
   /** Ends the term at once, so that the next leader needn't wait for the lease to pass. Never fails: a log that
    *  can't be reached is told later, or the lease passes. */
   resign(): Promise<void>

@@ -61,6 +61,10 @@ test('canary: a door of a node that does not lead, which reads without asking wh
   assert.ok(await isFound({ isUnconfirmed: true }))
 })
 
+test('canary: a node that relies on a promise of the leader for longer than it lasts is found', async () => {
+  assert.ok(await isFound({ isTooTrusting: true }))
+})
+
 test('canary: results of changes that are forgotten are found', async () => {
   assert.ok(await isFound({ isForgettingResults: true }))
 })

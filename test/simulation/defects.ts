@@ -14,6 +14,8 @@ export interface Defects {
   readonly isStale?: boolean
   /** Nodes that don't lead read their copies without asking whether these are up to date. */
   readonly isUnconfirmed?: boolean
+  /** Nodes that don't lead rely for longer on what the leader has promised. */
+  readonly isTooTrusting?: boolean
   /** Results of changes are not remembered. */
   readonly isForgettingResults?: boolean
   /** What was sent when a connection broke is sent again, whatever it asks for. */
