@@ -149,7 +149,7 @@ export const OUTSIDE_MODULES: Readonly<Record<string, RegExp>> = {
   'node:dgram': /^src\/platform\//,
   'node:child_process': /^src\/platform\/node-(background|processes|fuse-mounts)/,
   'node:fs': /^src\/(platform|cli)\//,
-  'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-(append-files|processes|fuse-mounts))/,
+  'node:fs/promises': /^src\/(cli\/|kv\/lmdb|platform\/node-(processes|fuse-mounts))/,
   'node:http': /^src\/gateway\//,
   'node:http2': /^src\/sharedlog\/etcd-/,
   'node:https': /^src\/gateway\/http\//,
