@@ -47,7 +47,18 @@ export interface JournalSent {
   readonly groups: readonly (readonly number[])[]
 }
 
-export type JournalRecord = { readonly number: number; readonly change: JournalChange } | JournalSettled | JournalSent
+/** All that is in front of `position` of that file of the journal survives a power failure. */
+export interface JournalFlushed {
+  readonly op: 'flushed'
+  readonly segment: number
+  readonly position: number
+}
+
+export type JournalRecord =
+  | { readonly number: number; readonly change: JournalChange }
+  | JournalSettled
+  | JournalSent
+  | JournalFlushed
 
 export function encodeRecord(record: JournalRecord): Buffer {
   return Buffer.from(JSON.stringify(plain(record)))
@@ -87,4 +98,13 @@ export function given(changes: AttributeChanges): AttributeChanges {
   const entries = Object.entries(changes)
   if (entries.every(([, value]) => value !== undefined)) return changes
   return Object.fromEntries(entries.filter(([, value]) => value !== undefined)) as AttributeChanges
+}
+
+/** A change with what the cluster is known to have by now of the inodes that it is about. */
+export function withKnown(change: JournalChange, known: ReadonlyMap<InodeId, Attributes>): JournalChange {
+  const base = known.get(change.inode)
+  const based = base === undefined ? change : { ...change, base }
+  if (based.op !== 'rename' || based.replaces === undefined) return based
+  const replaced = known.get(based.replaces.inode)
+  return replaced === undefined ? based : { ...based, replaces: { ...based.replaces, base: replaced } }
 }

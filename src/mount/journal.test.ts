@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { test, type TestContext } from 'node:test'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
+import type { JournalPlace } from './content-layer.ts'
 import { Journal } from './journal.ts'
 
 test('what was appended a second ago survives a power failure, in whichever file it lies', async (t) => {
@@ -31,13 +32,14 @@ test('what was appended a second ago survives a power failure, in whichever file
   journal.append({ op: 'create', path: 'f', inode, timeNs: 1n, mode: 0o644, uid: 0, gid: 0 })
   for (let at = 0; at < 9; at += 1)
     journal.append({ op: 'write', path: 'f', inode, timeNs: 1n, offset: at * length, length }, Buffer.alloc(length))
+  const sizeBytes = journal.sizeBytes
   await journal.sync()
   const names = files.list(folder).filter((name) => name.endsWith('.journal'))
   assert.equal(names.length, 3)
   const lengths = names.map((name) => flushed.get(join(folder, name)) ?? 0)
   assert.equal(
     lengths.reduce((sum, bytes) => sum + bytes, 0),
-    journal.sizeBytes,
+    sizeBytes,
   )
   flushed.clear()
   await journal.sync()
@@ -76,4 +78,70 @@ test('what is settled in one turn is written in few pieces, and is not brought u
     again.pending.map(({ number }) => number),
     [made[0]?.number],
   )
+})
+
+/** A journal of so many changes of 8 MiB, of which the first ones were flushed; four of them make a file. */
+async function partlyFlushed(t: TestContext, { flushed, more }: { readonly flushed: number; readonly more: number }) {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const options = { files: nodeAppendFiles, folder, volume: 'docs' }
+  const { journal } = Journal.open(options, 2 ** 52)
+  const inode = journal.newInode()
+  const length = 8 * 1024 * 1024
+  const places: JournalPlace[] = []
+  for (let at = 0; at < flushed + more; at += 1) {
+    const change = { op: 'write', path: 'f', inode, timeNs: 1n, offset: at * length, length } as const
+    places.push(journal.append(change, Buffer.alloc(length, at + 1)).place)
+    if (at === flushed - 1) await journal.sync()
+  }
+  journal.close()
+  const open = (act: (journal: Journal) => unknown = () => undefined): number[] => {
+    const again = Journal.open(options, 2 ** 52)
+    act(again.journal)
+    again.journal.close()
+    return again.pending.map(({ number }) => number)
+  }
+  const pathOf = ({ segment }: JournalPlace): string => join(folder, `${String(segment).padStart(8, '0')}.journal`)
+  /** Something else is there than was written. */
+  const damage = (at: number, bytes: Buffer): void => {
+    const { position } = places[at] as JournalPlace
+    const file = openSync(pathOf(places[at] as JournalPlace), 'r+')
+    writeSync(file, bytes, 0, bytes.length, position)
+    closeSync(file)
+  }
+  return { folder, inode, places, pathOf, damage, open }
+}
+
+test('a power failure takes the end of what was not flushed, and the journal is read without it, in whichever file it lies', async (t) => {
+  const { folder, inode, places, pathOf, damage, open } = await partlyFlushed(t, { flushed: 2, more: 8 })
+  // Of the first file the last change was not written to the disk, of the second one all was, of the third one only that it has grown.
+  damage(3, Buffer.alloc(4096))
+  writeFileSync(pathOf(places[9] as JournalPlace), Buffer.alloc(1000))
+  assert.deepEqual(
+    open((journal) => journal.append({ op: 'truncate', path: 'f', inode, timeNs: 2n, sizeBytes: 5 })),
+    [1, 2, 3],
+  )
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith('.journal')),
+    ['00000001.journal'],
+  )
+  assert.deepEqual(open(), [1, 2, 3, 4])
+})
+
+test('what was flushed and is damaged is refused, also where later files are whole', async (t) => {
+  const { damage, open } = await partlyFlushed(t, { flushed: 6, more: 3 })
+  damage(3, Buffer.from('.'))
+  assert.throws(open, { code: 'CORRUPT', message: /00000001.journal" is damaged at byte/ })
+})
+
+test('a journal of the format before is read, and goes on in a file of its own', async (t) => {
+  const { folder, inode, places, pathOf, open } = await partlyFlushed(t, { flushed: 0, more: 2 })
+  const path = pathOf(places[0] as JournalPlace)
+  writeFileSync(path, readFileSync(path, 'latin1').replace('"format":2', '"format":1'), 'latin1')
+  assert.deepEqual(
+    open((journal) => journal.append({ op: 'truncate', path: 'f', inode, timeNs: 2n, sizeBytes: 5 })),
+    [1, 2],
+  )
+  assert.equal(readdirSync(folder).filter((name) => name.endsWith('.journal')).length, 2)
+  assert.deepEqual(open(), [1, 2, 3])
 })

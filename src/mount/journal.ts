@@ -2,24 +2,32 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
-import { checksumOf } from '#platform/block-checksums.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
-import { decodeRecord, encodeRecord, type JournalChange, type JournalSent, type JournalSettled } from './journal-record.ts'
+import { frameOf, headersBehind, isTorn, readRecord } from './journal-frames.ts'
+import {
+  decodeRecord,
+  encodeRecord,
+  type JournalChange,
+  type JournalFlushed,
+  type JournalSent,
+  type JournalSettled,
+  withKnown,
+} from './journal-record.ts'
 
 /** docs/formats/mount-journal.md */
 const MAGIC = 'shoal mount journal\n'
-const FORMAT = 1
-/** Lengths of header and bytes, and the checksum over what follows. */
-const PREFIX_BYTES = 12
+const FORMAT = 2
+/** Without `flushed`. */
+const OLD_FORMAT = 1
+/** How the header begins that says so. */
+const FLUSHED = '{"op":"flushed"'
 /** A segment that has more is followed by the next one: room is given back in such steps. */
 const SEGMENT_BYTES = 32 * 1024 * 1024
 /** A segment of which nothing is needed any more goes on, while it is that short. */
 const KEPT_BYTES = 256 * 1024
 /** So that they fit into what a file takes in one piece. */
 const SETTLED_AT_ONCE = 64
-const HEADER_BYTES_MAX = 256 * 1024
-const BYTES_MAX = 256 * 1024 * 1024
 
 export interface JournalOptions {
   readonly files: AppendFiles
@@ -42,6 +50,8 @@ interface Segment {
   readonly id: number
   readonly path: string
   readonly file: AppendFile
+  /** That its head says. */
+  format: number
   /** Changes in it that aren't settled. */
   readonly open: Set<number>
   readers: number
@@ -50,11 +60,16 @@ interface Segment {
   isDirty: boolean
 }
 
+/** What one segment holds. */
 interface Scanned {
+  readonly segment: Segment
   readonly changes: Omit<PendingChange, 'group'>[]
   /** By number of a change. */
   readonly groups: Map<number, number>
   readonly settled: JournalSettled[]
+  readonly flushed: JournalFlushed[]
+  /** Where something stands that is no record, and why that is. */
+  damage: { readonly at: number; readonly error: ShoalError } | undefined
 }
 
 /** The changes of a mount that the cluster hasn't got yet, on the local disk: appended before a program is told that they are made.
@@ -66,6 +81,7 @@ export class Journal {
   readonly #segmentOf = new Map<number, Segment>()
   readonly #unwritten: JournalSettled[] = []
   #isSettling = false
+  #syncing: Promise<void> = Promise.resolve()
   #lastNumber = 0
   #lastInode: number
 
@@ -165,9 +181,31 @@ export class Journal {
   }
 
   /** Makes what was appended survive a power failure. @throws NO_SPACE, STORAGE_FAILED */
-  async sync(): Promise<void> {
+  sync(): Promise<void> {
+    const synced = this.#syncing.then(() => this.#sync())
+    this.#syncing = synced.catch(() => undefined)
+    return synced
+  }
+
+  async #sync(): Promise<void> {
     this.#writeSettled()
-    await Promise.all(this.#segments.filter(({ isDirty }) => isDirty).map((segment) => this.#flush(segment)))
+    const dirty = this.#segments.filter(({ isDirty }) => isDirty)
+    const last = this.#segments.at(-1)
+    if (dirty.length === 0 || last === undefined) return
+    const flushed: JournalFlushed = { op: 'flushed', segment: last.id, position: last.file.sizeBytes }
+    await Promise.all(dirty.map((segment) => this.#flush(segment)))
+    this.#tellFlushed(flushed)
+  }
+
+  /** Needs no flush itself: where it gets lost, more of the end counts as what the power failure may have taken. */
+  #tellFlushed(record: JournalFlushed): void {
+    const segment = this.#segments.at(-1)
+    if (segment?.format !== FORMAT) return
+    try {
+      segment.file.append(frameOf(encodeRecord(record)))
+    } catch {
+      // There is no room: whoever writes the next change is told.
+    }
   }
 
   async #flush(segment: Segment): Promise<void> {
@@ -204,14 +242,14 @@ export class Journal {
 
   #last(): Segment {
     const last = this.#segments.at(-1)
-    if (last !== undefined && last.file.sizeBytes < SEGMENT_BYTES) return last
-    const { files, folder, volume } = this.#options
+    if (last?.format === FORMAT && last.file.sizeBytes < SEGMENT_BYTES) return last
+    const { files, folder } = this.#options
     const id = (last?.id ?? 0) + 1
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
     return storing('make a segment of the journal', () => {
       const file = files.open(path)
-      file.append([Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume })}\n`)])
-      const segment = { id, path, file, open: new Set<number>(), readers: 0, isRemoved: false, isDirty: true }
+      file.append([this.#head()])
+      const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
       return segment
     })
@@ -237,79 +275,108 @@ export class Journal {
   #recover(): PendingChange[] {
     const { files, folder } = this.#options
     const names = files.list(folder).filter((name) => /^\d{8}\.journal$/.test(name))
-    const scanned: Scanned = { changes: [], settled: [], groups: new Map() }
-    for (const [index, name] of names.entries()) {
+    const read = names.map((name) => {
       const path = `${folder}/${name}`
       const file = storing('open the journal', () => files.open(path))
-      this.#segments.push({
-        id: Number.parseInt(name, 10),
-        path,
-        file,
-        open: new Set(),
-        readers: 0,
-        isRemoved: false,
-        isDirty: true,
-      })
-      this.#scan(this.#segments.at(-1) as Segment, { isLast: index === names.length - 1, into: scanned })
+      const id = Number.parseInt(name, 10)
+      const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
+      this.#segments.push(segment)
+      return this.#scan(segment)
+    })
+    const scanned = this.#withoutTornEnd(read)
+    const settledRecords = scanned.flatMap(({ settled }) => settled)
+    const settled = new Set(settledRecords.flatMap(({ numbers }) => numbers))
+    const known = new Map(settledRecords.flatMap(({ inode, entry }) => (entry === undefined ? [] : [[inode, entry] as const])))
+    const groups = new Map(scanned.flatMap((one) => [...one.groups]))
+    const pending: PendingChange[] = []
+    for (const { segment, changes } of scanned) {
+      for (const one of changes) {
+        this.#lastNumber = Math.max(this.#lastNumber, one.number)
+        this.#lastInode = Math.max(this.#lastInode, one.change.inode)
+        if (settled.has(one.number)) continue
+        this.#opened(one.number, segment)
+        pending.push({ ...one, change: withKnown(one.change, known), group: groups.get(one.number) })
+      }
     }
-    const settled = new Set(scanned.settled.flatMap(({ numbers }) => numbers))
-    const known = new Map(scanned.settled.flatMap(({ inode, entry }) => (entry === undefined ? [] : [[inode, entry] as const])))
-    const pending = scanned.changes.filter(({ number }) => !settled.has(number))
-    for (const { number, place } of pending)
-      this.#opened(number, this.#segments.find(({ id }) => id === place.segment) as Segment)
     this.#clear()
-    return pending.map((one) => ({ ...one, change: withKnown(one.change, known), group: scanned.groups.get(one.number) }))
+    return pending
   }
 
-  #scan(segment: Segment, { isLast, into }: { readonly isLast: boolean; readonly into: Scanned }): void {
+  #scan(segment: Segment): Scanned {
     const { file, path, id } = segment
-    let at = this.#checkHead(segment)
-    while (at < file.sizeBytes) {
+    const scanned: Scanned = { segment, changes: [], groups: new Map(), settled: [], flushed: [], damage: undefined }
+    let at = this.#checkHead(segment, scanned)
+    while (at < file.sizeBytes && scanned.damage === undefined) {
       const record = readRecord(file, at)
       if (record === undefined) {
-        if (!isLast || !isTorn(file, at)) {
-          throw new ShoalError(
-            'CORRUPT',
-            `The journal "${path}" is damaged at byte ${at}. To give up what is behind it: truncate -s ${at} "${path}", and remove the later files beside it`,
-          )
-        }
-        file.cut(at)
-        return
+        const advice = `To give up what is behind it: truncate -s ${at} "${path}", and remove the later files beside it`
+        scanned.damage = { at, error: new ShoalError('CORRUPT', `The journal "${path}" is damaged at byte ${at}. ${advice}`) }
+        for (const header of headersBehind(file, at, FLUSHED)) scanned.flushed.push(decodeRecord(header) as JournalFlushed)
+        break
       }
       const { header, bytesAt, end } = record
       const decoded = decodeRecord(header)
-      if ('op' in decoded) {
-        if (decoded.op === 'settled') into.settled.push(decoded)
-        else for (const group of decoded.groups) for (const number of group) into.groups.set(number, group[0] ?? number)
-      } else {
-        into.changes.push({ ...decoded, place: { segment: id, position: bytesAt } })
-        this.#lastNumber = Math.max(this.#lastNumber, decoded.number)
-        this.#lastInode = Math.max(this.#lastInode, decoded.change.inode)
-      }
+      if (!('op' in decoded)) scanned.changes.push({ ...decoded, place: { segment: id, position: bytesAt } })
+      else if (decoded.op === 'settled') scanned.settled.push(decoded)
+      else if (decoded.op === 'flushed') scanned.flushed.push(decoded)
+      else for (const group of decoded.groups) for (const number of group) scanned.groups.set(number, group[0] ?? number)
       at = end
     }
+    return scanned
   }
 
-  /** Where the records begin. A head that was not written whole has nothing behind it. */
-  #checkHead({ file, path }: Segment): number {
+  /** What is damaged behind all that was flushed is what a power failure has taken, with all that follows: it is cut off.
+   *  @throws CORRUPT, DATA_FORMAT */
+  #withoutTornEnd(scanned: readonly Scanned[]): readonly Scanned[] {
+    const index = scanned.findIndex(({ damage }) => damage !== undefined)
+    const torn = scanned[index]
+    if (torn?.damage === undefined) return scanned
+    const { segment, damage } = torn
+    const isBehind = ({ segment: id, position }: JournalFlushed): boolean =>
+      id < segment.id || (id === segment.id && position <= damage.at)
+    const isLast = index === scanned.length - 1
+    const isTaken =
+      segment.format === FORMAT
+        ? scanned.every(({ flushed }) => flushed.every(isBehind))
+        : isLast && isTorn(segment.file, damage.at)
+    if (!isTaken) throw damage.error
+    storing('cut off the torn end of the journal', () => {
+      // The last ones first: what is left is always a beginning.
+      for (const { segment: later } of scanned.slice(index + 1).toReversed()) {
+        this.#options.files.remove(later.path)
+        later.file.close()
+        this.#segments.pop()
+      }
+      segment.file.cut(damage.at)
+      if (damage.at === 0) segment.file.append([this.#head()])
+    })
+    return scanned.slice(0, index + 1)
+  }
+
+  #head(): Buffer {
+    return Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume: this.#options.volume })}\n`)
+  }
+
+  /** Where the records begin. A head that was not written whole has nothing behind it. @throws DATA_FORMAT */
+  #checkHead(segment: Segment, scanned: Scanned): number {
+    const { file, path } = segment
     const head = Buffer.alloc(Math.min(file.sizeBytes, 1024))
     file.read(head, 0)
     const end = head.indexOf(10, MAGIC.length)
     const isOurs = head.subarray(0, MAGIC.length).toString('latin1') === MAGIC.slice(0, head.length)
-    if (isOurs && end < 0 && head.length < 1024) {
-      file.cut(0)
-      file.append([Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume: this.#options.volume })}\n`)])
-      return file.sizeBytes
+    const isUnwritten = isOurs ? end < 0 : head.every((byte) => byte === 0)
+    if (!isOurs || isUnwritten) {
+      const advice = 'mount with the version that wrote it, so that it can send what it holds'
+      const error = new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
+      if (!isUnwritten) throw error
+      scanned.damage = { at: 0, error }
+      return 0
     }
-    const facts = isOurs
-      ? (JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string })
-      : undefined
-    if (facts?.format !== FORMAT) {
-      const what =
-        facts === undefined ? 'is no journal of a mount' : `has format ${facts.format}, and this version reads ${FORMAT}`
+    const facts = JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string }
+    if (facts.format !== FORMAT && facts.format !== OLD_FORMAT) {
       throw new ShoalError(
         'DATA_FORMAT',
-        `"${path}" ${what}: mount with the version that wrote it, so that it can send what it holds`,
+        `"${path}" has format ${facts.format}, and this version reads ${FORMAT}: mount with the version that wrote it, so that it can send what it holds`,
       )
     }
     if (facts.volume !== this.#options.volume) {
@@ -318,49 +385,9 @@ export class Journal {
         `"${path}" holds changes to ${facts.volume}, not to ${this.#options.volume}: mount that there first, or move the folder away`,
       )
     }
+    segment.format = facts.format
     return end + 1
   }
-}
-
-/** A record, in pieces. */
-function frameOf(header: Buffer, bytes?: Uint8Array): readonly Uint8Array[] {
-  const pieces = bytes === undefined || bytes.length === 0 ? [header] : [header, bytes]
-  const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
-  prefix.writeUInt32LE(header.length, 0)
-  prefix.writeUInt32LE(bytes?.length ?? 0, 4)
-  prefix.writeUInt32LE(checksumOf(pieces), 8)
-  return [prefix, ...pieces]
-}
-
-function readRecord(file: AppendFile, at: number): { header: Buffer; bytesAt: number; end: number } | undefined {
-  const prefix = Buffer.alloc(PREFIX_BYTES)
-  if (file.read(prefix, at) < PREFIX_BYTES) return undefined
-  const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
-  if (headerBytes > HEADER_BYTES_MAX || lengthBytes > BYTES_MAX) return undefined
-  const body = Buffer.allocUnsafe(headerBytes + lengthBytes)
-  if (file.read(body, at + PREFIX_BYTES) < body.length) return undefined
-  const header = body.subarray(0, headerBytes)
-  if (checksumOf([body]) !== prefix.readUInt32LE(8)) return undefined
-  const bytesAt = at + PREFIX_BYTES + headerBytes
-  return { header, bytesAt, end: bytesAt + lengthBytes }
-}
-
-/** Whether a record ends where the file does: the one that was being written when everything stopped. */
-function isTorn(file: AppendFile, at: number): boolean {
-  const prefix = Buffer.alloc(PREFIX_BYTES)
-  if (file.read(prefix, at) < PREFIX_BYTES) return true
-  const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
-  return (
-    headerBytes <= HEADER_BYTES_MAX && lengthBytes <= BYTES_MAX && at + PREFIX_BYTES + headerBytes + lengthBytes >= file.sizeBytes
-  )
-}
-
-function withKnown(change: JournalChange, known: ReadonlyMap<InodeId, Attributes>): JournalChange {
-  const base = known.get(change.inode)
-  const based = base === undefined ? change : { ...change, base }
-  if (based.op !== 'rename' || based.replaces === undefined) return based
-  const replaced = known.get(based.replaces.inode)
-  return replaced === undefined ? based : { ...based, replaces: { ...based.replaces, base: replaced } }
 }
 
 function storing<T>(doing: string, call: () => T): T {

@@ -337,14 +337,15 @@ test('a journal of a newer version, of another volume, in use or damaged is refu
   const mount = await bench.mount()
   bench.cluster.isReachable = false
   await create(mount, 'kept', 'kept')
+  await nodeClock.sleep(1_200)
   await create(mount, 'torn', 'torn')
   const folder = join(bench.folder, 'journal')
   const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.journal')) as string)
   mount.files.kill()
   const good = readFileSync(file)
   await assert.rejects(bench.mount({ identity: 'others' }), { code: 'DATA_FORMAT', message: /changes to docs, not to others/ })
-  writeFileSync(file, good.toString('latin1').replace('"format":1', '"format":2'), 'latin1')
-  await assert.rejects(bench.mount(), { code: 'DATA_FORMAT', message: /has format 2, and this version reads 1/ })
+  writeFileSync(file, good.toString('latin1').replace('"format":2', '"format":3'), 'latin1')
+  await assert.rejects(bench.mount(), { code: 'DATA_FORMAT', message: /has format 3, and this version reads 2/ })
   const damaged = Buffer.from(good)
   damaged[good.indexOf('"kept"') + 2] = 0x2e
   writeFileSync(file, damaged)

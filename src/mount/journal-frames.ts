@@ -1,0 +1,55 @@
+import type { AppendFile } from '#platform/append-files.ts'
+import { checksumOf } from '#platform/block-checksums.ts'
+
+// How records lie in a file: docs/formats/mount-journal.md.
+
+/** Lengths of header and bytes, and the checksum over what follows. */
+const PREFIX_BYTES = 12
+const HEADER_BYTES_MAX = 256 * 1024
+const BYTES_MAX = 256 * 1024 * 1024
+
+/** A record, in pieces. */
+export function frameOf(header: Buffer, bytes?: Uint8Array): readonly Uint8Array[] {
+  const pieces = bytes === undefined || bytes.length === 0 ? [header] : [header, bytes]
+  const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
+  prefix.writeUInt32LE(header.length, 0)
+  prefix.writeUInt32LE(bytes?.length ?? 0, 4)
+  prefix.writeUInt32LE(checksumOf(pieces), 8)
+  return [prefix, ...pieces]
+}
+
+/** `undefined`: there is no whole record. */
+export function readRecord(file: AppendFile, at: number): { header: Buffer; bytesAt: number; end: number } | undefined {
+  const prefix = Buffer.alloc(PREFIX_BYTES)
+  if (file.read(prefix, at) < PREFIX_BYTES) return undefined
+  const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
+  // What was never written of a file that had grown is zeros, and the checksum of nothing is zero, too.
+  if (headerBytes === 0 || headerBytes > HEADER_BYTES_MAX || lengthBytes > BYTES_MAX) return undefined
+  const body = Buffer.allocUnsafe(headerBytes + lengthBytes)
+  if (file.read(body, at + PREFIX_BYTES) < body.length) return undefined
+  const header = body.subarray(0, headerBytes)
+  if (checksumOf([body]) !== prefix.readUInt32LE(8)) return undefined
+  const bytesAt = at + PREFIX_BYTES + headerBytes
+  return { header, bytesAt, end: bytesAt + lengthBytes }
+}
+
+/** Whether a record ends where the file does: the one that was being written when everything stopped. */
+export function isTorn(file: AppendFile, at: number): boolean {
+  const prefix = Buffer.alloc(PREFIX_BYTES)
+  if (file.read(prefix, at) < PREFIX_BYTES) return true
+  const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
+  return (
+    headerBytes <= HEADER_BYTES_MAX && lengthBytes <= BYTES_MAX && at + PREFIX_BYTES + headerBytes + lengthBytes >= file.sizeBytes
+  )
+}
+
+/** Headers that begin with `beginning`, of whole records behind `at`, whatever lies between them. Of what was written through the mount it
+ *  may find some that are none of the journal's. */
+export function* headersBehind(file: AppendFile, at: number, beginning: string): Generator<Buffer> {
+  const rest = Buffer.allocUnsafe(file.sizeBytes - at)
+  file.read(rest, at)
+  for (let found = rest.indexOf(beginning); found >= 0; found = rest.indexOf(beginning, found + 1)) {
+    const record = found < PREFIX_BYTES ? undefined : readRecord(file, at + found - PREFIX_BYTES)
+    if (record !== undefined) yield record.header
+  }
+}
