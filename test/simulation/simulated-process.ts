@@ -53,8 +53,8 @@ import type { ProcessPorts } from './process-ports.ts'
 import { ROOT_KEY, TIMING } from './settings.ts'
 import { uncounted } from './uncounted.ts'
 
-/** A planted mistake: who was promised that nothing changes for 20 ms relies on it for a second. */
-const TOO_TRUSTING = 50
+/** A planted mistake: who was promised that nothing changes for 20 ms relies on it for ten seconds. */
+const TOO_TRUSTING = 500
 
 export const CLUSTER_ID = 'c1'.repeat(16)
 /** Where clients call a node; other nodes do two ports further on. */
