@@ -337,10 +337,10 @@ test('a journal of a newer version, of another volume, in use or damaged is refu
   const mount = await bench.mount()
   bench.cluster.isReachable = false
   await create(mount, 'kept', 'kept')
-  await nodeClock.sleep(1_200)
-  await create(mount, 'torn', 'torn')
   const folder = join(bench.folder, 'journal')
   const file = join(folder, readdirSync(folder).find((name) => name.endsWith('.journal')) as string)
+  for (let tries = 0; tries < 500 && !readFileSync(file).includes('"flushed"'); tries += 1) await nodeClock.sleep(20)
+  await create(mount, 'torn', 'torn')
   mount.files.kill()
   const good = readFileSync(file)
   await assert.rejects(bench.mount({ identity: 'others' }), { code: 'DATA_FORMAT', message: /changes to docs, not to others/ })
