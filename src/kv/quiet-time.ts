@@ -1,11 +1,10 @@
 import type { Clock } from '#platform/clock.ts'
+import { DRIFT_SHARE } from '#sharedlog/lease-term.ts'
 
 /** No change is kept waiting for longer than this share of the time that has passed since the one before. */
 const SHARE = 0.1
 /** Some hundred reads of a busy node: a question for each of these times is next to nothing then. */
 const QUIET_MS_MAX = 20
-/** What isn't relied on by those who are promised something: their clocks may differ in pace from the leader's by a tenth, as leases have it. */
-const DRIFT_SHARE = 0.1
 
 /** Where a log ends, by the word of whoever leads. */
 export interface LogEnd {

@@ -6,7 +6,7 @@ import type { Leadership } from './log.ts'
 const RENEWALS_IN_LEASE = 4
 /** The part of a lease that is not relied on: clocks may differ in pace by that much. Quartz is off by a ten-thousandth; a
  *  virtual machine that is starved may well be off by a hundredth. */
-const DRIFT_SHARE = 0.1
+export const DRIFT_SHARE = 0.1
 
 export interface LeaseTermOptions {
   readonly epoch: number
