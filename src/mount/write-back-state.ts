@@ -1,10 +1,10 @@
 import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
+import { ChangeMarks } from '#gateway/fuse/change-marks.ts'
 import { formatPath } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
-import { ForeignChanges } from './foreign-changes.ts'
 import type { Journal } from './journal.ts'
 import type { JournalChange } from './journal-record.ts'
 import type { KnownNames } from './known-names.ts'
@@ -51,7 +51,7 @@ export interface WriteBackStateOptions {
 export class WriteBackState {
   readonly #options: WriteBackStateOptions
   readonly #watches = new Map<string, Set<Watch>>()
-  readonly #foreign = new ForeignChanges()
+  readonly #foreign = new ChangeMarks<string>()
   /** When units were sent for the first time. */
   readonly #sent = new WeakMap<PendingUnit, number>()
   /** Numbers under which inodes of the cluster are shown, where these were made here. */
@@ -158,7 +158,7 @@ export class WriteBackState {
     // A default list of the directory may have changed it, and the feed has nothing to tell of what is done here.
     if (base.mode !== node.attributes.mode) onLost(inode)
     // Others may have changed it again before the answer came.
-    if (this.#foreign.isChanged(path, mark)) known.rewritten(path)
+    if (this.#foreign.isChanged(mark, path)) known.rewritten(path)
     else known.put(path, base)
     onSettled(inode, { shown: node.attributes, stored: base })
   }
