@@ -103,7 +103,7 @@ function open(node: FakeNode, bytesMax = 64 * MIB) {
   const drafts = new Drafts({
     ...node.options,
     ...{ volume: 'docs', scratch, host: 'here', clock, log: silentLog },
-    own: new OwnVersions({ sleep: async () => undefined }),
+    own: new OwnVersions({ sleep: async () => undefined }, async () => 'removed'),
     seen: new SeenFiles(() => true),
     onSent: async (_, { version }, shown) => void sent.push([shown, version]),
   })

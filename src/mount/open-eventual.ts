@@ -42,8 +42,8 @@ export interface EventualMount {
 }
 
 export function openEventual(options: OpenEventualOptions): EventualMount {
-  const { client, clock, mounted } = options
-  const own = new OwnVersions(clock)
+  const { client, clock, mounted, remote } = options
+  const own = new OwnVersions(clock, async (path) => (await remote.stat(path))?.version ?? 'removed')
   const seen = new SeenFiles(() => mounted()?.coherence.isTold === true)
   const numbers = new PathNumbers({
     placeOf: (number) => placeOf(mounted(), number),

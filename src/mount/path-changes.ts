@@ -11,8 +11,6 @@ import type { OwnVersions } from './own-versions.ts'
 import { versionOf } from './remote-attributes.ts'
 import type { SeenFiles } from './seen-files.ts'
 
-/** What is changed here holds up the word of what others change, so that one isn't taken for the other. */
-const WAIT_MS = 2_000
 const WHOLE = { offset: 0, length: 0 }
 
 export interface PathChangesOptions {
@@ -51,9 +49,8 @@ export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll'> {
 
   async #judge({ kind, path, type, etag, inode }: Change): Promise<readonly Notification[]> {
     const { own, drafts, seen, mounted, shownAs } = this.#options
-    await own.settled(path, WAIT_MS)
     const isGone = kind === 'remove'
-    if (own.isOwn(path, isGone || etag === undefined ? 'removed' : versionOf(etag))) return []
+    if (await own.isOwn(path, isGone || etag === undefined ? 'removed' : versionOf(etag))) return []
     // What is written here brings a file back that others remove meanwhile.
     if (isGone && drafts.find(path)?.isDirty === true) return []
     seen.changed(path)

@@ -78,6 +78,13 @@ test('files and directories are made, written anywhere, cut, moved, found and re
   )
 })
 
+test('what takes the place of something that is removed stays there, whenever the removal is told', onKernel, async () => {
+  const printed = await one.sh(`
+    for i in $(seq 50); do mkdir full empty; echo $i > full/x; exec 3<> full/x; mv -T full empty; [ "$(ls empty)" = x ] || echo "no x $i"
+      head -c 2 <&3 > /dev/null; echo more >&3; exec 3>&-; rm -r empty; echo new > empty; [ "$(cat empty)" = new ] || echo "not new $i"; rm empty; done; ls -A`)
+  assert.equal(printed, '')
+})
+
 test('what is moved keeps its number, with all that is in it, and what takes its place has another', onKernel, async () => {
   const printed = await one.sh(`
     mkdir n; echo 1 > n/a; a=$(stat -c %i n/a); d=$(stat -c %i n); mv n/a n/b; echo 2 > n/a; mv n m
