@@ -39,10 +39,10 @@ export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
 const ANSWERS_MAX = 64
 /** Steps of exchanges, which are work for whoever answers them: comparing what is below 128 nodes of the tree takes up to 50 ms. */
 const STEPS: ReadonlySet<Kind> = new Set(['compare', 'list', 'swap'])
+/** Of the interval, while there is more to tell than a message holds. Who takes it in sets the pace: the next one waits for its answer. */
+const SHARE_WITH_MORE = 0.25
 /** However many wait for their turns. Who asked waits for some seconds. */
 const GIVE_WAY_MS_MAX = 2_000
-/** News told at a time while this node takes many writes: an entry costs a third of what it does in an exchange. */
-const BUSY_RUMOURS_MAX = 128
 
 export interface EventualNodeOptions {
   readonly replica: Replica
@@ -138,20 +138,21 @@ export class EventualNode {
     rumours.caughtUp(from, this.#newsAtBegin.get(from) ?? 0)
   }
 
-  /** Tells a random few what is new, once. */
-  async tellRumours(): Promise<void> {
-    if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return
+  /** Tells a random few what is new, once. @returns whether some of them were told as much as a message holds, and took it in */
+  async tellRumours(): Promise<boolean> {
+    if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return false
     const others = this.#others()
-    const died = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll(target)))
-    const dead = [...died.flat(), ...this.#replica.rumours.dropHeard(others)]
+    const told = await Promise.all(this.#pick(this.#timing.fanOut, others).map((target) => this.#tellAll(target)))
+    const dead = [...told.flatMap(({ died }) => died), ...this.#replica.rumours.dropHeard(others)]
     await this.#replica.buryRumours(dead.flatMap(({ isOwn, place }) => (isOwn ? [place] : [])))
+    return told.some(({ isFull }) => isFull)
   }
 
   /** @returns those that have died of it */
-  async #tellAll(target: NodeId): Promise<Rumour[]> {
+  async #tellAll(target: NodeId): Promise<{ readonly died: readonly Rumour[]; readonly isFull: boolean }> {
     const { rumours, store, node, clock, table } = this.#replica
-    const taken = rumours.take(target, this.#replica.isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
-    if (taken.length === 0) return []
+    const taken = rumours.take(target, RUMOURS_MAX)
+    if (taken.length === 0) return { died: [], isFull: false }
     const { entries, floor } = await store.read((snapshot) => {
       const page = new PageFiller(RUMOURS_MAX)
       for (const { place } of taken) if (!page.isFull) page.add(this.#replica.transferred(snapshot, place))
@@ -160,7 +161,8 @@ export class EventualNode {
     const message: Message = { from: node, now: clock.now(), floor, body: { kind: 'rumours', entries } }
     const news = await this.#tell(target, message)
     const answerAt = (at: number) => (news === undefined ? 'none' : news[at] === true ? 'news' : 'known')
-    return taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), target))
+    const died = taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), target))
+    return { died, isFull: news !== undefined && taken.length === RUMOURS_MAX }
   }
 
   /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */
@@ -245,13 +247,15 @@ export class EventualNode {
     return picked
   }
 
-  /** Half to one and a half times the interval apart, so that nodes that were started together don't stay in step. */
-  async #repeat(intervalMs: number, once: () => Promise<void>): Promise<void> {
+  /** Half to one and a half times the interval apart, so that nodes that were started together don't stay in step; sooner if `once` says `true`. */
+  async #repeat(intervalMs: number, once: () => Promise<unknown>): Promise<void> {
     const { signal } = this.#stopping
+    let share = 1
     while (!signal.aborted) {
       try {
-        await this.#clock.sleep(intervalMs * (0.5 + this.#random.fraction()), signal)
-        await once()
+        await this.#clock.sleep(share * intervalMs * (0.5 + this.#random.fraction()), signal)
+        share = 1
+        if ((await once()) === true) share = SHARE_WITH_MORE
       } catch (error) {
         if (!isShoalError(error)) throw error
         if (error.code !== 'CANCELLED')

@@ -5,7 +5,7 @@ import type { Place } from './keys.ts'
 import type { KnowledgeReport } from './knowledge.ts'
 
 /** Limits of one message; who has more says it in several. */
-export const RUMOURS_MAX = 256
+export const RUMOURS_MAX = 512
 export const PATHS_MAX = 128
 export const ROWS_MAX = 2048
 export const SWAP_MAX = 256
