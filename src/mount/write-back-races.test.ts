@@ -96,3 +96,21 @@ test('what others make of a file before the answer to what was sent of it comes 
   await settled(mount)
   assert.equal((await volume.openFile(['f']))?.attributes.sizeBytes, 'of others'.length)
 })
+
+test('a directory that others make before the cluster gets it from here stays what it was shown as', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  bench.cluster.isReachable = false
+  const shown = (await volume.makeDirectory(['d'], { caller })).inode
+  await create(mount, 'f', 'mine')
+  const { inode } = await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const common = { from: undefined, kind: 'create', inode } as const
+  volume.changedByOthers({ ...common, path: ['f'], type: 'directory' })
+  assert.equal(volume.shownInode(inode), inode, 'a file is another thing')
+  volume.changedByOthers({ ...common, path: ['d'], type: 'directory' })
+  assert.equal(volume.shownInode(inode), shown)
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.deepEqual([(await volume.stat(['d']))?.inode, volume.shownInode(inode)], [shown, shown])
+})

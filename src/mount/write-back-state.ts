@@ -97,8 +97,10 @@ export class WriteBackState {
   }
 
   /** Others have changed something. */
-  changedByOthers({ path, from, type, kind, inode }: ForeignChange): void {
+  changedByOthers(change: ForeignChange): void {
+    const { path, from, type, kind, inode } = change
     const { known } = this.#options
+    this.#recognize(change)
     for (const at of from === undefined ? [path] : [path, from]) {
       const text = formatPath(at)
       if (kind === 'write' || kind === 'attributes') known.rewritten(text)
@@ -114,6 +116,14 @@ export class WriteBackState {
     if (inode === undefined) return this.lostTrack()
     known.linked(inode)
     this.#doubtAll()
+  }
+
+  /** A directory that both make is one, and goes on under the number that programs know. */
+  #recognize({ path, type, kind, inode }: ForeignChange): void {
+    if (type !== 'directory' || kind === 'remove' || inode === undefined) return
+    const own = this.#options.tree.find(formatPath(path))
+    if (typeof own === 'string' || own.base !== undefined || own.attributes.type !== 'directory') return
+    if (this.#options.isShown(own.inode)) this.#alias(own.inode, inode)
   }
 
   /** What others have changed isn't known. */
@@ -165,6 +175,8 @@ export class WriteBackState {
 
   #alias(shown: InodeId, stored: InodeId): void {
     if (shown === stored) return
+    const before = this.#storedAs.get(shown)
+    if (before !== undefined) this.#shownAs.delete(before)
     this.#shownAs.set(stored, shown)
     this.#storedAs.set(shown, stored)
   }
