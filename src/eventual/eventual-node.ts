@@ -39,6 +39,9 @@ export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
 const ANSWERS_MAX = 64
 /** Steps of exchanges, which are work for whoever answers them: comparing what is below 128 nodes of the tree takes up to 50 ms. */
 const STEPS: ReadonlySet<Kind> = new Set(['compare', 'list', 'swap'])
+/** News told at a time while this node takes many writes, and none sooner: with a fan-out of 2 some 2,500 entries leave it in a second, for which it
+ *  works for a fiftieth of one. What is too much for that comes to others by exchanges. */
+const BUSY_RUMOURS_MAX = 256
 /** Of the interval, while there is more to tell than a message holds. Who takes it in sets the pace: the next one waits for its answer. */
 const SHARE_WITH_MORE = 0.25
 /** However many wait for their turns. Who asked waits for some seconds. */
@@ -138,7 +141,7 @@ export class EventualNode {
     rumours.caughtUp(from, this.#newsAtBegin.get(from) ?? 0)
   }
 
-  /** Tells a random few what is new, once. @returns whether some of them were told as much as a message holds, and took it in */
+  /** Tells a random few what is new, once. @returns whether there may be more to tell at once: a message was full, and was taken in */
   async tellRumours(): Promise<boolean> {
     if (this.#replica.rumours.size === 0 || !this.#replica.isAdmitted) return false
     const others = this.#others()
@@ -151,7 +154,8 @@ export class EventualNode {
   /** @returns those that have died of it */
   async #tellAll(target: NodeId): Promise<{ readonly died: readonly Rumour[]; readonly isFull: boolean }> {
     const { rumours, store, node, clock, table } = this.#replica
-    const taken = rumours.take(target, RUMOURS_MAX)
+    const { isBusy } = this.#replica
+    const taken = rumours.take(target, isBusy ? BUSY_RUMOURS_MAX : RUMOURS_MAX)
     if (taken.length === 0) return { died: [], isFull: false }
     const { entries, floor } = await store.read((snapshot) => {
       const page = new PageFiller(RUMOURS_MAX)
@@ -162,7 +166,7 @@ export class EventualNode {
     const news = await this.#tell(target, message)
     const answerAt = (at: number) => (news === undefined ? 'none' : news[at] === true ? 'news' : 'known')
     const died = taken.slice(0, entries.length).filter((rumour, at) => rumours.told(rumour, answerAt(at), target))
-    return { died, isFull: news !== undefined && taken.length === RUMOURS_MAX }
+    return { died, isFull: news !== undefined && !isBusy && taken.length === RUMOURS_MAX }
   }
 
   /** Compares everything with one other node. @throws what the peer answers, or UNAVAILABLE, TIMEOUT, CANCELLED */
