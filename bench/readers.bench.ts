@@ -2,13 +2,12 @@
 // `wrk` (Debian has it), which sends the same bytes again and again: what it takes of a core is a small part of what the node takes, unlike real clients.
 //
 // With `writes N`, N of 16 requests PUT objects of 1 KiB; with `1`, `64` or `8` only that kind is measured.
-import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { CreateBucketCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { Client, startBusyNode } from '../src/node/reader-threads.suite.ts'
+import { failuresOf, latencyMs, runWrk, writeMessages } from '../tools/peers/wrk.ts'
 
 /** Two threads take their time to be started, and connections to be dealt out. */
 const WARM_UP_S = 6
@@ -29,48 +28,7 @@ const KINDS: readonly Kind[] = [
   { what: '8 MiB, in a file', sizeBytes: 8_388_608, connections: 4 },
 ]
 
-/** What `wrk` tells of a run. */
-interface Rates {
-  readonly requests: number
-  readonly seconds: number
-  readonly failed: number
-  readonly p50Ms: number
-  readonly p99Ms: number
-}
-
-const run = promisify(execFile)
 const BODY = 'y'.repeat(1_024)
-
-/** Sends the messages in turn over so many connections. */
-async function drive(
-  script: string,
-  url: string,
-  { connections, seconds }: { connections: number; seconds: number },
-): Promise<Rates> {
-  const { stdout } = await run('wrk', ['-t1', `-c${connections}`, `-d${seconds}s`, '-s', script, url])
-  return JSON.parse(stdout.slice(stdout.lastIndexOf('\n{') + 1)) as Rates
-}
-
-/** For wrk's interpreter of Lua, whose long brackets take bytes as they are but for a line end at their start. */
-function luaOf(messages: readonly string[]): string {
-  return `
-local messages = { ${messages.map((message) => `[==[${message.replaceAll('\r\n', '\n')}]==]`).join(', ')} }
-for at, message in ipairs(messages) do
-  local head, body = message:match('^(.-\\n\\n)(.*)$')
-  messages[at] = (head:gsub('\\n', '\\r\\n')) .. body
-end
-local at = 0
-request = function()
-  at = at % #messages + 1
-  return messages[at]
-end
-done = function(summary, latency)
-  local errors = summary.errors
-  print(string.format('\\n{"requests":%d,"seconds":%f,"failed":%d,"p50Ms":%f,"p99Ms":%f}', summary.requests, summary.duration / 1e6,
-    errors.connect + errors.read + errors.write + errors.status + errors.timeout, latency:percentile(50) / 1e3, latency:percentile(99) / 1e3))
-end
-`
-}
 
 async function measure(readers: number, { what, sizeBytes, connections }: Kind, writers: number): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'shoal-bench-'))
@@ -83,18 +41,21 @@ async function measure(readers: number, { what, sizeBytes, connections }: Kind, 
   for (let at = 0; at < writers; at += 1)
     puts.push((await signedRequest(client, new PutObjectCommand({ Bucket: 'bucket', Key: `k${at}`, Body: BODY }))) + BODY)
   const gets = Array.from({ length: CYCLE - writers }, () => get)
-  const script = join(data, 'load.lua')
-  await writeFile(script, luaOf(writers === 0 ? [get] : [...gets, ...puts]))
-  await drive(script, node.s3Url, { connections, seconds: WARM_UP_S })
+  const messages = join(data, 'messages')
+  await writeMessages(messages, writers === 0 ? [get] : [...gets, ...puts])
+  const load = { wrk: 'wrk', url: node.s3Url, messages, connections }
+  await runWrk({ ...load, seconds: WARM_UP_S })
   const before = process.cpuUsage()
-  const { requests, seconds, failed, p50Ms, p99Ms } = await drive(script, node.s3Url, { connections, seconds: MEASURE_S })
+  const run = await runWrk({ ...load, seconds: MEASURE_S })
   const { user, system } = process.cpuUsage(before)
-  if (failed > 0) throw new Error(`${failed} of ${requests} requests failed`)
+  const failures = failuresOf(run)
+  if (failures !== undefined) throw new Error(failures)
+  const { answers, seconds } = run
   const cpuUs = user + system
   const facts = [
-    `${Math.round(requests / seconds)}/s${writers === 0 ? '' : `, ${writers} of ${CYCLE} PUTs`}`,
-    `p50 ${p50Ms.toFixed(2)} ms, p99 ${p99Ms.toFixed(1)} ms`,
-    `${Math.round(cpuUs / requests)} µs of processor time each`,
+    `${Math.round(answers / seconds)}/s${writers === 0 ? '' : `, ${writers} of ${CYCLE} PUTs`}`,
+    `p50 ${latencyMs([run], 0.5).toFixed(2)} ms, p99 ${latencyMs([run], 0.99).toFixed(1)} ms`,
+    `${Math.round(cpuUs / answers)} µs of processor time each`,
     `${(cpuUs / 1e6 / seconds).toFixed(2)} cores`,
   ]
   console.log(`${what}, ${readers} reader threads: ${facts.join(', ')}`)

@@ -9,10 +9,10 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { zstdCompressSync } from 'node:zlib'
-import { type Operation, readOperations, summarize } from '../tools/peers/operations.ts'
+import { afterWarmUp, type Operation, readOperations, summarize } from '../tools/peers/operations.ts'
 import { membersOf, parseStat, ProcessUsage } from '../tools/peers/process-usage.ts'
 import { type Report, toMarkdown } from '../tools/peers/report.ts'
-import { workloads } from '../tools/peers/workloads.ts'
+import { type WarpWorkload, workloads } from '../tools/peers/workloads.ts'
 
 const HEADER =
   'idx\tthread\top\tclient_id\tn_objects\tbytes\tendpoint\tfile\terror\tstart\tfirst_byte\tlast_byte\tend\tduration_ns\tcat'
@@ -61,10 +61,16 @@ test('operations that failed are counted as errors and nothing else', () => {
   assert.equal(summarize([operation(0, 1, { error: 'SlowDown' })]), undefined)
 })
 
+test('what begins while a server warms up is left out', () => {
+  const [first, second, third] = [operation(5_000, 5_010), operation(7_999, 9_000), operation(8_000, 8_001)]
+  assert.deepEqual(afterWarmUp([third, first, second], 3), [third])
+  assert.deepEqual(afterWarmUp([third, first, second], 0), [third, first, second])
+})
+
 test('what a mixed run put before it began is left out', () => {
-  const mixed = workloads({ objects: 1 }).find(({ name }) => name === 'mixed')
+  const mixed = workloads({ objects: 1 }).find((each) => each.name === 'mixed' && 'warp' in each) as WarpWorkload
   const run = [operation(10_000, 10_010), operation(10_001, 10_002, { kind: 'GET' }), operation(10_500, 10_600)]
-  assert.deepEqual(mixed?.measures[0]?.select([operation(0, 100), ...run]), run)
+  assert.deepEqual(mixed.measures[0]?.select([operation(0, 100), ...run]), run)
 })
 
 test('a process may have any name', () => {
@@ -117,7 +123,7 @@ test('the table says how far ahead of the best peer Shoal is, and what failed', 
   const report: Report = {
     startedAt: '2026-11-26T15:00:00Z',
     machine: 'one',
-    generator: 'warp',
+    generators: ['warp', 'wrk'],
     durationSeconds: 1,
     contestants: [
       { name: 'versitygw', version: '1', durability: '', durabilityByDefault: '', flushes: false, command: 'versitygw posix' },

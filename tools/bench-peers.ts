@@ -1,5 +1,5 @@
 // npm run bench:peers -- [OPTIONS]: Shoal and other S3 servers, each on loopback with a fresh folder, one after the other under
-// the same load (MinIO's warp), set to flush what they acknowledge. docs/benchmarks/peers.md says what came of it.
+// the same load (MinIO's warp, or wrk where warp would measure itself), set to flush what they acknowledge. docs/benchmarks/peers.md says what came of it.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, release, totalmem } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -8,7 +8,9 @@ import { CLUSTER_CONTESTANTS } from './peers/cluster-contestants.ts'
 import { type Contestant, CONTESTANTS } from './peers/contestants.ts'
 import { CACHE, findProgram, type Program } from './peers/programs.ts'
 import { type ContestantReport, type Report, toMarkdown } from './peers/report.ts'
-import { runWarp, type RunResult } from './peers/run-warp.ts'
+import type { RunResult } from './peers/run-result.ts'
+import { runWarp } from './peers/run-warp.ts'
+import { runWrkLoad } from './peers/run-wrk.ts'
 import { killServers, startServer } from './peers/server.ts'
 import { type Workload, workloads } from './peers/workloads.ts'
 
@@ -20,6 +22,7 @@ const { values } = parseArgs({
     only: { type: 'string' },
     workload: { type: 'string' },
     duration: { type: 'string', default: '10s' },
+    'warm-up': { type: 'string' },
     objects: { type: 'string', default: '200000' },
     nodes: { type: 'string', default: '1' },
     bin: { type: 'string' },
@@ -28,8 +31,11 @@ const { values } = parseArgs({
     help: { type: 'boolean', short: 'h', default: false },
   },
 })
-const durationSeconds = numberWithin('--duration', values.duration.replace(/s$/, ''), DURATION_SECONDS_MAX)
-const objects = numberWithin('--objects', values.objects, OBJECTS_MAX)
+const durationSeconds = numberWithin('--duration', values.duration.replace(/s$/, ''), { least: 1, most: DURATION_SECONDS_MAX })
+const warmUp = values['warm-up']?.replace(/s$/, '')
+const warmUpSeconds =
+  warmUp === undefined ? undefined : numberWithin('--warm-up', warmUp, { least: 0, most: DURATION_SECONDS_MAX })
+const objects = numberWithin('--objects', values.objects, { least: 1, most: OBJECTS_MAX })
 if (values.nodes !== '1' && values.nodes !== '3') stop('--nodes takes 1 or 3.')
 const nodes = Number(values.nodes)
 const contestants = nodes === 1 ? CONTESTANTS : CLUSTER_CONTESTANTS
@@ -48,10 +54,12 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 process.on('exit', killServers)
 
 const bin = values.bin === undefined ? undefined : resolve(values.bin)
-const warp = findProgram('warp', bin)
-if ('missing' in warp) stop(`There is nothing to load them with, warp: ${warp.missing}`)
+const generators = {
+  warp: generator('warp', (workload) => 'warp' in workload),
+  wrk: generator('wrk', (workload) => 'wrk' in workload),
+}
 const json = `${out.replace(/\.md$/, '')}.json`
-const report = await compare(warp)
+const report = await compare()
 console.log(`${toMarkdown(report, chosen)}\nWritten to ${out} and ${json}`)
 if (report.runs.length === 0 || report.runs.some(({ result }) => 'failed' in result)) process.exitCode = 1
 
@@ -62,7 +70,7 @@ function save(state: Report): void {
 }
 
 /** All servers take their turn at one workload before the next: a disk that changes its pace then does so for all of them. */
-async function compare(generator: Program): Promise<Report> {
+async function compare(): Promise<Report> {
   const skipped: { name: string; reason: string }[] = []
   const ready: { contestant: Contestant; path: string; report: ContestantReport }[] = []
   for (const contestant of wanted) {
@@ -88,7 +96,7 @@ async function compare(generator: Program): Promise<Report> {
   const state: Report = {
     startedAt: new Date().toISOString(),
     machine: machine(),
-    generator: generator.version,
+    generators: [generators.warp, generators.wrk].flatMap((each) => (each === undefined ? [] : [each.version])),
     durationSeconds,
     contestants: ready.map((each) => each.report),
     skipped,
@@ -96,7 +104,7 @@ async function compare(generator: Program): Promise<Report> {
   }
   for (const workload of chosen) {
     for (const each of ready) {
-      const result = await measure(each, workload, generator)
+      const result = await measure(each, workload)
       runs.push({ workload: workload.name, contestant: each.contestant.name, result })
       console.error(`${workload.name} ${each.contestant.name}: ${summaryOf(result)}`)
       // What was measured stays when the rest is interrupted.
@@ -109,13 +117,14 @@ async function compare(generator: Program): Promise<Report> {
 async function measure(
   { contestant, path, report: row }: { contestant: Contestant; path: string; report: ContestantReport },
   workload: Workload,
-  generator: Program,
 ): Promise<RunResult | { failed: string }> {
   try {
     const server = await startServer((folder, ports) => contestant.cook({ path, folder, ports, matched }))
     row.command = server.command
     try {
-      return await runWarp({ warp: generator.path, server, workload, durationSeconds })
+      const times = { durationSeconds, warmUpSeconds: warmUpSeconds ?? workload.warmUpSeconds }
+      if ('wrk' in workload) return await runWrkLoad({ wrk: generators.wrk?.path ?? '', server, workload, ...times })
+      return await runWarp({ warp: generators.warp?.path ?? '', server, workload, ...times })
     } finally {
       await server.stop()
     }
@@ -133,6 +142,14 @@ function summaryOf(result: RunResult | { failed: string }): string {
   return rates.join('; ')
 }
 
+/** If one of the workloads needs it. */
+function generator(name: 'warp' | 'wrk', isNeededBy: (workload: Workload) => boolean): Program | undefined {
+  if (!chosen.some(isNeededBy)) return undefined
+  const program = findProgram(name, bin)
+  if ('missing' in program) stop(`There is nothing to load them with, ${name}: ${program.missing}`)
+  return program
+}
+
 function shoal(): Program | { readonly missing: string } {
   return { path: process.execPath, version: `this checkout, Node ${process.versions.node}` }
 }
@@ -142,9 +159,10 @@ function machine(): string {
   return `${cpus().length} cores (${first?.model ?? 'unknown'}), ${Math.round(totalmem() / 1024 ** 3)} GiB, Linux ${release()}`
 }
 
-function numberWithin(option: string, text: string, most: number): number {
+function numberWithin(option: string, text: string, { least, most }: { least: number; most: number }): number {
   const value = Number(text)
-  if (!Number.isInteger(value) || value < 1 || value > most) stop(`${option} takes a number from 1 to ${most}, not "${text}".`)
+  if (text === '' || !Number.isInteger(value) || value < least || value > most)
+    stop(`${option} takes a number from ${least} to ${most}, not "${text}".`)
   return value
 }
 
@@ -167,6 +185,7 @@ function help(): string {
     `  --only NAMES        some of ${contestants.map(({ name }) => name).join(',')}`,
     `  --workload NAMES    some of ${all.map(({ name }) => name).join(',')}`,
     `  --duration 10s      of each run, ${DURATION_SECONDS_MAX}s at most`,
+    `  --warm-up 0s        before what counts, ${DURATION_SECONDS_MAX}s at most; 10s of wrk unless told`,
     '  --objects 200000    for the listing',
     '  --nodes 1           or 3: a cluster of each, all its nodes on this machine, in which what is acknowledged survives the loss of one',
     '  --bin DIR           where warp, minio, weed, versitygw and garage are',

@@ -23,6 +23,7 @@ const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: strin
   { name: 'rclone', program: 'rclone' },
   { name: 'restic', program: 'restic' },
   { name: 's3cmd', program: 's3cmd' },
+  { name: 'wrk', program: 'wrk' },
 ]
 
 const { values, positionals } = parseArgs({

@@ -5,12 +5,10 @@ import { join } from 'node:path'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import type { Contestant, CookOptions } from './contestants.ts'
 import { writeGarageConfiguration } from './garage.ts'
-import { ACCESS_KEY, administer, type Recipe, SECRET_KEY } from './server.ts'
+import { ACCESS_KEY, administer, BUCKET, type Recipe, SECRET_KEY } from './server.ts'
 
 const NODES = [0, 1, 2] as const
 const ZONES = ['a', 'b', 'c'] as const
-/** Warp's own name for it. */
-const WARP_BUCKET = 'warp-benchmark-bucket'
 /** Of Shoal: a node has its base port and seven more. */
 const PORTS_EACH = 8
 
@@ -207,9 +205,9 @@ function cookGarage({ path, folder, ports, matched }: CookOptions): Recipe {
       () => void garage(0, 'layout', 'apply', '--version', '1'),
       () => void garage(0, 'key', 'import', '--yes', '-n', 'bench', ACCESS_KEY, SECRET_KEY),
       () => void garage(0, 'key', 'allow', '--create-bucket', 'bench'),
-      // One that warp makes at one node is not always known at another when it begins to write.
-      () => void garage(0, 'bucket', 'create', WARP_BUCKET),
-      () => void garage(0, 'bucket', 'allow', '--read', '--write', '--owner', '--key', 'bench', WARP_BUCKET),
+      // One that is made at one node is not always known at another when it begins to write.
+      () => void garage(0, 'bucket', 'create', BUCKET),
+      () => void garage(0, 'bucket', 'allow', '--read', '--write', '--owner', '--key', 'bench', BUCKET),
     ]),
   }
 }

@@ -65,6 +65,12 @@ function toMs(time: string): number {
   return Date.parse(`${seconds}Z`) + Number(`0.${fraction}`) * 1000
 }
 
+/** Those that began so long after the first. */
+export function afterWarmUp(operations: readonly Operation[], seconds: number): readonly Operation[] {
+  const firstMs = operations.reduce((least, { startMs }) => Math.min(least, startMs), Infinity)
+  return operations.filter(({ startMs }) => startMs >= firstMs + seconds * 1000)
+}
+
 /** `undefined` if none of them succeeded. */
 export function summarize(operations: readonly Operation[]): Outcome | undefined {
   const good = operations.filter(({ error }) => error === '')

@@ -5,7 +5,7 @@ import { accessSync, constants, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-export type ProgramName = 'warp' | 'minio' | 'weed' | 'versitygw' | 'garage'
+export type ProgramName = 'warp' | 'wrk' | 'minio' | 'weed' | 'versitygw' | 'garage'
 
 export interface Program {
   readonly path: string
@@ -13,14 +13,15 @@ export interface Program {
   readonly version: string
 }
 
-/** The command that installs a program into `folder`/bin. */
+/** The command that installs a program into `folder`/bin, or the package of Debian that has it. */
 interface Source {
-  readonly command: readonly [tool: string, ...args: string[]]
+  readonly command: readonly [tool: string, ...args: string[]] | { readonly package: string }
   readonly versionArgs: readonly string[]
 }
 
 const SOURCES: Readonly<Record<ProgramName, Source>> = {
   warp: { command: ['go', 'install', 'github.com/minio/warp@v1.6.1'], versionArgs: ['--version'] },
+  wrk: { command: { package: 'wrk' }, versionArgs: ['--version'] },
   minio: {
     command: ['go', 'install', 'github.com/minio/minio@v0.0.0-20251015172955-9e49d5e7a648'],
     versionArgs: ['--version'],
@@ -55,7 +56,9 @@ export function findProgram(name: ProgramName, folder: string | undefined): Prog
 }
 
 function install(name: ProgramName): string | undefined {
-  const [tool, ...args] = SOURCES[name].command
+  const source = SOURCES[name].command
+  if ('package' in source) return `it isn't there; Debian has it: apt-get install ${source.package}`
+  const [tool, ...args] = source
   const command = [tool, ...args].join(' ')
   if (spawnSync(tool, [tool === 'go' ? 'version' : '--version']).status !== 0)
     return `it isn't there, and ${tool}, which would install it (${command}), isn't either`
@@ -88,7 +91,13 @@ function canRun(path: string): boolean {
 function versionOf(name: ProgramName, path: string): string {
   const ask = (program: string, args: readonly string[]): string =>
     spawnSync(program, [...args], { encoding: 'utf8', timeout: VERSION_MS_MAX }).stdout ?? ''
-  const said = ask(path, SOURCES[name].versionArgs).split('\n').slice(0, 2).join(' ').replaceAll(/\s+/g, ' ').trim()
+  const said = ask(path, SOURCES[name].versionArgs)
+    .replace(/^Usage:.*/ms, '')
+    .split('\n')
+    .slice(0, 2)
+    .join(' ')
+    .replaceAll(/\s+/g, ' ')
+    .trim()
   const [, module] = /^\tmod\t\S+\t(v\S+)/m.exec(ask('go', ['version', '-m', path])) ?? []
   return [said, ...(module === undefined ? [] : [`(module ${module})`])].join(' ').trim() || 'unknown'
 }

@@ -1,6 +1,6 @@
 // The table: who did what, how it was asked, and how far Shoal is ahead of the best peer.
 
-import type { RunResult } from './run-warp.ts'
+import type { RunResult } from './run-result.ts'
 import type { Measure, Workload } from './workloads.ts'
 
 export interface ContestantReport {
@@ -17,7 +17,7 @@ export interface ContestantReport {
 export interface Report {
   readonly startedAt: string
   readonly machine: string
-  readonly generator: string
+  readonly generators: readonly string[]
   readonly durationSeconds: number
   readonly contestants: readonly ContestantReport[]
   readonly skipped: readonly { readonly name: string; readonly reason: string }[]
@@ -34,7 +34,7 @@ const SHOAL = 'shoal'
 
 export function toMarkdown(report: Report, workloads: readonly Workload[]): string {
   const lines = [
-    `Taken on ${report.startedAt.slice(0, 16).replace('T', ' ')} UTC with ${report.generator}, ${report.durationSeconds} s a run, on ${report.machine}.`,
+    `Taken on ${report.startedAt.slice(0, 16).replace('T', ' ')} UTC with ${report.generators.join(' and ')}, ${report.durationSeconds} s a run, on ${report.machine}.`,
     '',
     '| server | version | acknowledged means, as set here | as it comes |',
     '|---|---|---|---|',
@@ -69,7 +69,7 @@ type Done = readonly { readonly contestant: string; readonly result: RunResult }
 function table(measure: Measure, index: number, done: Done): string[] {
   const of = measure.latencyOf === undefined ? '' : ` of ${measure.latencyOf}`
   return [
-    `| ${measure.name} | throughput | p50${of} | p99${of} | errors | peak RSS | CPU s a GiB | CPU s a 1,000 operations | warp's cores | others' cores |`,
+    `| ${measure.name} | throughput | p50${of} | p99${of} | errors | peak RSS | CPU s a GiB | CPU s a 1,000 operations | client's cores | others' cores |`,
     '|---|---|---|---|---|---|---|---|---|---|',
     ...done.map(({ contestant, result }) => {
       const row = result.measures[index]

@@ -4,52 +4,32 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Outcome, readOperations, summarize } from './operations.ts'
+import { afterWarmUp, readOperations, summarize } from './operations.ts'
 import { ProcessUsage } from './process-usage.ts'
+import { type RunResult, withUsage } from './run-result.ts'
 import { ACCESS_KEY, REGION, SECRET_KEY, type Server } from './server.ts'
-import type { Workload } from './workloads.ts'
-
-export interface MeasureResult extends Outcome {
-  readonly measure: string
-  readonly cpuSecondsPerGiB: number | undefined
-  readonly cpuSecondsPerThousand: number
-  /** Cores that the generator had, on average, and those that neither it nor the server had: others disturbed the run. */
-  readonly generatorCores: number
-  readonly otherCores: number
-}
-
-export interface RunResult {
-  readonly command: string
-  readonly measures: readonly MeasureResult[]
-  /** Of the server, preparation included. */
-  readonly peakRssBytes: number
-}
+import type { WarpWorkload } from './workloads.ts'
 
 /** What preparing may take, on top of the duration: 200,000 objects at 400/s. */
 const PREPARATION_MS_MAX = 500_000
 const OUTPUT_BYTES_MAX = 8_192
-const BYTES_PER_GIB = 1024 ** 3
 
 /** @throws if warp fails, takes too long, or had no operation that succeeded */
 export async function runWarp(options: {
   readonly warp: string
   readonly server: Server
-  readonly workload: Workload
+  readonly workload: WarpWorkload
   readonly durationSeconds: number
+  /** On top, of each measure: what begins in it doesn't count. */
+  readonly warmUpSeconds: number
 }): Promise<RunResult> {
-  const { warp, server, workload, durationSeconds } = options
+  const { warp, server, workload, durationSeconds, warmUpSeconds } = options
+  const seconds = warmUpSeconds + durationSeconds
   const run = join(server.folder, 'warp')
   const usage = new ProcessUsage(server.group)
   let generator: ProcessUsage | undefined
   try {
-    const shown = [
-      ...workload.warp,
-      `--duration=${durationSeconds}s`,
-      '--noclear',
-      '--full',
-      `--region=${REGION}`,
-      '--lookup=path',
-    ]
+    const shown = [...workload.warp, `--duration=${seconds}s`, '--noclear', '--full', `--region=${REGION}`, '--lookup=path']
     usage.start()
     const output = await load(warp, {
       args: [
@@ -58,7 +38,7 @@ export async function runWarp(options: {
         '--no-color',
         `--benchdata=${run}`,
       ],
-      timeoutMs: PREPARATION_MS_MAX + durationSeconds * 1000,
+      timeoutMs: PREPARATION_MS_MAX + seconds * 1000,
       started(group) {
         generator = new ProcessUsage(group)
         generator.start()
@@ -68,27 +48,19 @@ export async function runWarp(options: {
     usage.stop()
     const operations = readRun(`${run}.csv.zst`, output)
     const measures = workload.measures.map(({ name, select, latencyOf }) => {
-      const counted = select(operations)
+      const counted = afterWarmUp(select(operations), warmUpSeconds)
       const outcome = summarize(counted)
       if (outcome === undefined) throw new Error(`none of the operations of "${name}" succeeded: ${counted[0]?.error ?? output}`)
       const latencies = latencyOf === undefined ? outcome : summarize(counted.filter(({ kind }) => kind === latencyOf))
-      const cpuSeconds = usage.cpuSecondsBetween(outcome.fromMs, outcome.toMs)
-      const seconds = (outcome.toMs - outcome.fromMs) / 1000
+      const latency = { medianMs: latencies?.medianMs ?? Number.NaN, p99Ms: latencies?.p99Ms ?? Number.NaN }
       const generatorSeconds = generator?.cpuSecondsBetween(outcome.fromMs, outcome.toMs) ?? 0
-      const allSeconds = usage.allCpuSecondsBetween(outcome.fromMs, outcome.toMs)
-      const gibibytes = (outcome.bytesPerSecond * seconds) / BYTES_PER_GIB
-      return {
-        ...outcome,
-        medianMs: latencies?.medianMs ?? Number.NaN,
-        p99Ms: latencies?.p99Ms ?? Number.NaN,
-        measure: name,
-        cpuSecondsPerGiB: gibibytes === 0 ? undefined : cpuSeconds / gibibytes,
-        cpuSecondsPerThousand: cpuSeconds / ((outcome.operationsPerSecond * seconds) / 1000),
-        generatorCores: generatorSeconds / seconds,
-        otherCores: Math.max(0, allSeconds - cpuSeconds - generatorSeconds) / seconds,
-      }
+      return withUsage({ ...outcome, ...latency }, { measure: name, usage, generatorSeconds })
     })
-    return { command: ['warp', ...shown].join(' '), measures, peakRssBytes: usage.peakRssBytes() }
+    return {
+      command: ['warp', ...shown, ...(warmUpSeconds === 0 ? [] : [`# the first ${warmUpSeconds} s don't count`])].join(' '),
+      measures,
+      peakRssBytes: usage.peakRssBytes(),
+    }
   } finally {
     usage.stop()
     generator?.stop()

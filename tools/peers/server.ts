@@ -14,6 +14,8 @@ import { membersOf } from './process-usage.ts'
 export const ACCESS_KEY = 'GK0123456789abcdef01234567'
 export const SECRET_KEY = '0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef'
 export const REGION = 'us-east-1'
+/** What is loaded; warp's own name for it. */
+export const BUCKET = 'warp-benchmark-bucket'
 
 /** Three nodes begin one after the other, and then make their layout. */
 const READY_MS_MAX = 120_000
@@ -120,10 +122,15 @@ function hasEnded(child: ChildProcess): boolean {
   return child.exitCode !== null || child.signalCode !== null
 }
 
+/** Of one of its doors. */
+export function clientOf(port: number): Client {
+  const keys = { accessKey: ACCESS_KEY, secretKey: SECRET_KEY, region: REGION }
+  return new Client({ endPoint: '127.0.0.1', port, useSSL: false, ...keys })
+}
+
 /** Until a bucket can be made and an object stored and removed at each door: some answer long before that. */
 async function untilReady(s3Ports: readonly number[], prepare: Recipe['prepare'], assertRunning: () => void): Promise<void> {
-  const keys = { accessKey: ACCESS_KEY, secretKey: SECRET_KEY, region: REGION }
-  const clients = s3Ports.map((port) => new Client({ endPoint: '127.0.0.1', port, useSSL: false, ...keys }))
+  const clients = s3Ports.map(clientOf)
   const bucket = 'shoal-peers-ready'
   const deadlineMs = performance.now() + READY_MS_MAX
   for (;;) {
