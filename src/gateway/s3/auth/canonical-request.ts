@@ -16,6 +16,8 @@ export interface RequestToVerify {
 
 const PLAIN_PATH = /^[A-Za-z0-9\-._~/]*$/
 const PLAIN = /^[A-Za-z0-9\-._~]*$/
+/** What needs no other form: bytes other than plain ones as two upper-case digits. */
+const CANONICAL = /^(?:[A-Za-z0-9\-._~]|%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]))*$/
 const HEX = '0123456789ABCDEF'
 
 /** Decoded once and encoded again as the signature has it: `+` is `%2B`, `%7e` is `~`, `%2f` is `/`.
@@ -28,19 +30,22 @@ export function canonicalPath(path: string): string {
 export function canonicalQuery(query: string, without?: string): string {
   if (query === '') return ''
   const pairs: { readonly name: string; readonly value: string }[] = []
+  let isInOrder = true
   for (const pair of query.split('&')) {
     if (pair === '') continue
     const equals = pair.indexOf('=')
     const name = recode(equals === -1 ? pair : pair.slice(0, equals))
-    if (name !== without) pairs.push({ name, value: equals === -1 ? '' : recode(pair.slice(equals + 1)) })
+    if (name === without) continue
+    isInOrder &&= (pairs.at(-1)?.name ?? '') < name
+    pairs.push({ name, value: equals === -1 ? '' : recode(pair.slice(equals + 1)) })
   }
   // Encoded text is ASCII: the order of its units is the order of its bytes.
-  pairs.sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value))
+  if (!isInOrder) pairs.sort((a, b) => compare(a.name, b.name) || compare(a.value, b.value))
   return pairs.map(({ name, value }) => `${name}=${value}`).join('&')
 }
 
 function recode(text: string): string {
-  return PLAIN.test(text) ? text : encodeUri(percentDecode(text.replaceAll('+', ' ')), false)
+  return CANONICAL.test(text) ? text : encodeUri(percentDecode(text.replaceAll('+', ' ')), false)
 }
 
 function compare(a: string, b: string): number {
