@@ -23,7 +23,8 @@ export class Hmac {
 
   /** Of `text` in UTF-8; in hexadecimal. */
   sign(text: string): string {
-    this.#outer.set(hash('sha256', this.#message(text), 'buffer'), BLOCK_BYTES)
+    // As text of single bytes: it costs half of what an object for them does.
+    this.#outer.write(hash('sha256', this.#message(text), 'binary'), BLOCK_BYTES, 'latin1')
     return hash('sha256', this.#outer, 'hex')
   }
 
