@@ -24,7 +24,8 @@ export class S3Requests {
 
   /** Whether it asks which buckets there are. */
   isListing({ method, path, headers }: Asked): boolean {
-    return method === 'GET' && this.#addressOf(headers.host, path)?.where === 'service'
+    // A longer path names a bucket or an object, whatever the host: asked of each request, by several doors.
+    return method === 'GET' && path.length <= 1 && this.#addressOf(headers.host, path)?.where === 'service'
   }
 
   /** Whoever serves it says what is wrong with one that has none. */
