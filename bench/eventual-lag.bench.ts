@@ -33,7 +33,7 @@ try {
   await cluster.grow(peers)
   const writes = new EventualWrites(cluster, Number(values.bytes))
   const load = { connections: Number(values['at-once']), warmUpMs: 0, through: OWN_CORE }
-  for (let rounds = 0; (await filesOf(0)) < before; rounds += 1) await writes.load({ ...load, measureMs: 5_000 })
+  while ((await filesOf(0)) < before) await writes.load({ ...load, measureMs: 5_000 })
   await writes.untilQuiet(peers + 1)
   const older = await filesOf(0)
   const token = before > 0 ? await cluster.token(1) : undefined
