@@ -45,3 +45,26 @@ test('who tells of a renaming that is not answered yet waits for its answer, and
   assert.deepEqual(settled, ['other', 'itself'])
   assert.equal(own.knows(renamed), true)
 })
+
+test('who begins to wait later waits for as long, whoever else waits', async () => {
+  const clock = new ManualClock()
+  const own = new OwnChanges(clock)
+  const answer = Promise.withResolvers<void>()
+  const renaming = own.rename([['new'], ['f']], answer.promise)
+  const settled: string[] = []
+  void own.settled('names', 2_000, other).then(() => settled.push('first'))
+  clock.advance(1_500)
+  void own.settled('names', 2_000, other).then(() => settled.push('second'))
+  for (const [advanceMs, expected] of [
+    [499, []],
+    [1, ['first']],
+    [1_499, ['first']],
+    [1, ['first', 'second']],
+  ] as const) {
+    clock.advance(advanceMs)
+    await turns()
+    assert.deepEqual(settled, expected)
+  }
+  answer.resolve()
+  await renaming
+})

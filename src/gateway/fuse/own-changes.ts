@@ -28,6 +28,7 @@ export class OwnChanges {
   readonly #underWay = { names: new Set<Promise<void>>(), contents: new Set<Promise<void>>() }
   /** Removals and renames under way, of which it is known how the feed will tell of them. */
   readonly #expected = new Map<string, Promise<void>>()
+  #timer: { readonly untilMs: number; readonly over: Promise<void> } | undefined
 
   constructor(clock: Pick<Clock, 'monotonicMs' | 'sleep'>) {
     this.#clock = clock
@@ -77,10 +78,24 @@ export class OwnChanges {
   }
 
   async #within(waitMs: number, done: Promise<unknown>): Promise<void> {
-    const enough = new AbortController()
-    const late = this.#clock.sleep(waitMs, enough.signal).catch(() => undefined)
-    await Promise.race([done, late])
-    enough.abort()
+    const untilMs = this.#clock.monotonicMs() + waitMs
+    let isDone = false
+    const over = done.then(() => {
+      isDone = true
+    })
+    while (!isDone && this.#clock.monotonicMs() < untilMs) await Promise.race([over, this.#sleep(untilMs)])
+  }
+
+  /** Until then at most: those who wait at the same time share one timer, which runs out. To call off one for each of many changes would
+   *  take longer than to judge them. */
+  #sleep(untilMs: number): Promise<void> {
+    if (this.#timer !== undefined && this.#timer.untilMs <= untilMs) return this.#timer.over
+    const over = this.#clock.sleep(untilMs - this.#clock.monotonicMs()).then(() => {
+      if (this.#timer === timer) this.#timer = undefined
+    })
+    const timer = { untilMs, over }
+    this.#timer = timer
+    return over
   }
 
   async #expect<T>(expected: readonly string[], change: Promise<T>, keys: (made: T) => readonly string[]): Promise<T> {
