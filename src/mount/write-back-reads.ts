@@ -275,18 +275,23 @@ export class WriteBackReads {
 
   /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */
   async isMadeThere(path: Path): Promise<boolean> {
-    const { known, isTold } = this.#options
-    if (LOCK_NAME.test(path.at(-1) ?? '')) return true
-    const above = path.slice(0, -1)
-    if (this.isNew(above)) return false
-    const remembered = isTold() ? known.hasXattrs(formatPath(above)) : undefined
-    if (remembered !== undefined) return remembered
+    const now = this.isMadeThereNow(path)
+    if (now !== undefined) return now
     try {
-      return (await this.stat(above))?.hasXattrs !== false
+      return (await this.stat(path.slice(0, -1)))?.hasXattrs !== false
     } catch (error) {
       if (isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'TIMEOUT')) return false
       throw error
     }
+  }
+
+  /** The same, if it is known without asking. */
+  isMadeThereNow(path: Path): boolean | undefined {
+    const { known, isTold } = this.#options
+    if (LOCK_NAME.test(path.at(-1) ?? '')) return true
+    const above = path.slice(0, -1)
+    if (this.isNew(above)) return false
+    return isTold() ? known.hasXattrs(formatPath(above)) : undefined
   }
 
   /** Whether a directory has nothing in it. */

@@ -4,17 +4,16 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { RangeWrite, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, RangeWrite, Volume } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
-import { given, type JournalChange } from './journal-record.ts'
+import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
-import type { Uploader } from './uploader.ts'
-import { type Found, WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
+import { type Owned, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
+import { type Found, WriteBackReads } from './write-back-reads.ts'
 import type { ForeignChange } from './write-back-state.ts'
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
-type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }
 
 interface Renaming {
   readonly from: string
@@ -25,20 +24,18 @@ interface Renaming {
   readonly found: Found
 }
 
-export interface WriteBackOptions extends WriteBackReadsOptions {
-  readonly uploader: Uploader
-}
-
 /** A volume whose changes are made as soon as they are in the journal, and sent afterwards. Reads show them at once. What can't be
  *  told apart from what others do (directories that move, further names, ranges that are copied) waits until the cluster has what
  *  was changed before, and is done there. */
 export class WriteBackVolume implements MountableVolume {
   readonly #options: WriteBackOptions
   readonly #reads: WriteBackReads
+  readonly #now: WriteBackNow
 
   constructor(options: WriteBackOptions) {
     this.#options = options
     this.#reads = new WriteBackReads(options)
+    this.#now = new WriteBackNow(options, this.#reads)
   }
 
   get info(): VolumeInfo {
@@ -123,41 +120,44 @@ export class WriteBackVolume implements MountableVolume {
     }
     await this.#free(text, body.length, 'PRECONDITION_FAILED')
     const { mode = 0o644, uid = 0, gid = 0 } = options.attributes ?? {}
-    const made = { ...this.#made(text), mode, uid, gid }
-    this.#record({ op: 'create', ...made })
+    const made = { ...this.#now.made(text), mode, uid, gid }
+    this.#now.record({ op: 'create', ...made })
     const { path: at, inode, timeNs } = made
-    if (body.length > 0) this.#record({ op: 'write', path: at, inode, timeNs, offset: 0, length: body.length }, body)
-    return { attributes: this.#shownAt(text), created: true }
+    if (body.length > 0) this.#now.record({ op: 'write', path: at, inode, timeNs, offset: 0, length: body.length }, body)
+    return { attributes: this.#now.shownAt(text), created: true }
   }
 
   async writeAt(...[path, { offset, bytes }]: Arguments<'writeAt'>): Promise<Attributes> {
     checkEnd(offset + bytes.length)
     await this.#options.state.room(bytes.length)
-    return this.#change(path, (touched) => this.#record({ op: 'write', ...touched, offset, length: bytes.length }, bytes))
+    return this.#change(path, (touched) => this.#now.record({ op: 'write', ...touched, offset, length: bytes.length }, bytes))
   }
 
-  writeNow(path: Path, { offset, bytes }: Pick<RangeWrite, 'offset' | 'bytes'>): Attributes | undefined {
-    checkEnd(offset + bytes.length)
-    const text = formatPath(path)
-    const here = this.#options.state.isFull(bytes.length) ? undefined : this.#reads.at(text)
-    if (here === undefined) return undefined
-    this.#record({ op: 'write', ...this.#touched(text, here), offset, length: bytes.length }, bytes)
-    return this.#shownAt(text)
+  writeNow(path: Path, write: Pick<RangeWrite, 'offset' | 'bytes'>): Attributes | undefined {
+    return this.#now.write(path, write)
+  }
+
+  createNow(path: Path, attributes: Owned): Attributes | undefined {
+    return this.#now.create(path, attributes)
+  }
+
+  setAttributesNow(path: Path, changes: AttributeChanges): Attributes | undefined {
+    return this.#now.setAttributes(path, changes)
   }
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
     checkEnd(sizeBytes)
     await this.#options.state.room(0)
-    return this.#change(path, (touched) => this.#record({ op: 'truncate', ...touched, sizeBytes }))
+    return this.#change(path, (touched) => this.#now.record({ op: 'truncate', ...touched, sizeBytes }))
   }
 
   async setAttributes(...[path, changes, caller]: Arguments<'setAttributes'>): Promise<Attributes> {
     if (path.length === 0) return this.#options.volume.setAttributes(path, changes, caller)
     const { tree, clock, state } = this.#options
     const text = formatPath(path)
-    if (tree.retouch(text, changes, clock.nowNs())) return this.#shownAt(text)
+    if (tree.retouch(text, changes, clock.nowNs())) return this.#now.shownAt(text)
     await state.room(0)
-    return this.#change(path, (touched) => this.#record({ op: 'attributes', ...touched, changes: given(changes) }))
+    return this.#change(path, (touched) => this.#now.record({ op: 'attributes', ...touched, changes: given(changes) }))
   }
 
   async makeDirectory(...[path, options]: Arguments<'makeDirectory'>): Promise<Attributes> {
@@ -169,24 +169,24 @@ export class WriteBackVolume implements MountableVolume {
     }
     await this.#free(text, 0, 'ALREADY_EXISTS')
     const { uid = 0, gid = 0 } = options.attributes ?? {}
-    this.#record({ op: 'mkdir', ...this.#made(text), mode: options.mode ?? 0o755, uid, gid })
-    return this.#shownAt(text)
+    this.#now.record({ op: 'mkdir', ...this.#now.made(text), mode: options.mode ?? 0o755, uid, gid })
+    return this.#now.shownAt(text)
   }
 
   async makeSymlink(...[path, target, options]: Arguments<'makeSymlink'>): Promise<Attributes> {
     const text = formatPath(path)
     await this.#free(text, 0, 'ALREADY_EXISTS')
     const { uid = 0, gid = 0 } = options.attributes ?? {}
-    this.#record({ op: 'symlink', ...this.#made(text), mode: 0o777, uid, gid, target: target.toString('base64') })
-    return this.#shownAt(text)
+    this.#now.record({ op: 'symlink', ...this.#now.made(text), mode: 0o777, uid, gid, target: target.toString('base64') })
+    return this.#now.shownAt(text)
   }
 
   async makeNode(...[path, node, caller]: Arguments<'makeNode'>): Promise<Attributes> {
     if (node.type === 'file' && !(await this.#reads.isMadeThere(path))) {
       const text = formatPath(path)
       await this.#free(text, 0, 'ALREADY_EXISTS')
-      this.#record({ op: 'create', ...this.#made(text), mode: node.mode, uid: 0, gid: 0 })
-      return this.#shownAt(text)
+      this.#now.record({ op: 'create', ...this.#now.made(text), mode: node.mode, uid: 0, gid: 0 })
+      return this.#now.shownAt(text)
     }
     await this.#above(path)
     return this.#changed(path, () => this.#options.volume.makeNode(path, node, caller))
@@ -223,8 +223,8 @@ export class WriteBackVolume implements MountableVolume {
     if (mode === 'exchange' || found.shown.type === 'directory' || there?.shown.type === 'directory') return undefined
     if (there?.shown.inode === found.shown.inode) return found.shown
     const replaces = there === undefined ? {} : { replaces: { inode: there.shown.inode, ...there.base } }
-    this.#record({ op: 'rename', ...this.#touched(from, found), to, ...replaces })
-    return this.#shownAt(to)
+    this.#now.record({ op: 'rename', ...this.#now.touched(from, found), to, ...replaces })
+    return this.#now.shownAt(to)
   }
 
   /** What a renaming replaces. Where nobody can say, nothing: if it is there after all, that shows when the file is sent. */
@@ -243,7 +243,7 @@ export class WriteBackVolume implements MountableVolume {
     const { type } = (await this.#found(path)).shown
     if (type === 'directory' && !(await this.#reads.isEmpty(path)))
       throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${text}" is not empty`)
-    await this.#recorded(path, (touched) => this.#record({ op: 'remove', ...touched }))
+    await this.#recorded(path, (touched) => this.#now.record({ op: 'remove', ...touched }))
   }
 
   async punch(...[path, range, caller]: Arguments<'punch'>): Promise<Attributes> {
@@ -285,29 +285,6 @@ export class WriteBackVolume implements MountableVolume {
     await this.#through([path], () => this.#options.volume.removeXattr(path, name, caller))
   }
 
-  #record(change: JournalChange, bytes?: Uint8Array): void {
-    const { state, known, uploader } = this.#options
-    state.record(change, bytes)
-    const { op, path } = change
-    if (op === 'create' || op === 'mkdir' || op === 'symlink') known.added(path, op === 'mkdir')
-    else if (op === 'remove' || op === 'rename') known.removed(path)
-    else known.forget(path)
-    if (op === 'rename') known.added(change.to, false)
-    if (op === 'write') uploader.grown(path)
-    uploader.changed()
-  }
-
-  #made(path: string): { readonly path: string; readonly inode: InodeId; readonly timeNs: bigint } {
-    return { path, inode: this.#options.journal.newInode(), timeNs: this.#options.clock.nowNs() }
-  }
-
-  /** What is pending at a path. */
-  #shownAt(path: string): Attributes {
-    const node = this.#options.tree.find(path)
-    if (typeof node === 'string') throw new ShoalError('NOT_FOUND', `There is no "/${path}"`)
-    return this.#options.state.shownNode(path, node)
-  }
-
   /** @throws NOT_FOUND */
   async #found(path: Path): Promise<Found> {
     const found = await this.#reads.found(path)
@@ -315,13 +292,9 @@ export class WriteBackVolume implements MountableVolume {
     return found
   }
 
-  #touched(path: string, { shown, base }: Found): Touched {
-    return { path, inode: shown.inode, ...base, timeNs: this.#options.clock.nowNs() }
-  }
-
   async #change(path: Path, record: (touched: Touched) => void): Promise<Attributes> {
     await this.#recorded(path, record)
-    return this.#shownAt(formatPath(path))
+    return this.#now.shownAt(formatPath(path))
   }
 
   /** Records a change of what lies at a path. What that is is looked at in the same turn: a moment later the cluster may have what was
@@ -329,10 +302,10 @@ export class WriteBackVolume implements MountableVolume {
   async #recorded(path: Path, record: (touched: Touched) => void): Promise<void> {
     const text = formatPath(path)
     const here = this.#reads.at(text)
-    if (here !== undefined) return record(this.#touched(text, here))
+    if (here !== undefined) return record(this.#now.touched(text, here))
     await this.#unchanged([text], async () => {
       const found = await this.#found(path)
-      return () => record(this.#touched(text, found))
+      return () => record(this.#now.touched(text, found))
     })
   }
 

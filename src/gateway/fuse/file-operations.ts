@@ -1,5 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import { flushNow, storeNow } from './at-once.ts'
 import { endToAppend, knownEnd } from './file-ends.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { type MountedNode, ROOT_NODE } from './inode-table.ts'
@@ -7,12 +8,12 @@ import { checkLength } from './hidden-paths.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import type { LocalFile } from './own-volume.ts'
 import { ownerIn, privilegesIn } from './name-operations.ts'
-import { refusal } from './protocol/errno.ts'
+import { type FuseError, refusal } from './protocol/errno.ts'
 import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
-import type { OpenReply } from './protocol/replies.ts'
-import type { ReadRequest } from './protocol/requests.ts'
-import { modeIn } from './xattr-operations.ts'
+import type { EntryReply, OpenReply } from './protocol/replies.ts'
+import type { CreateRequest, ReadRequest } from './protocol/requests.ts'
+import { modeIn, modeNow } from './xattr-operations.ts'
 
 const O_ACCMODE = 0o3
 const O_RDONLY = 0
@@ -58,6 +59,35 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     mounted.cut(node, attributes)
     return attributes
   }
+  const create = async (
+    { name, flags, ...asked }: CreateRequest,
+    caller: Caller,
+  ): Promise<(EntryReply & OpenReply) | FuseError> => {
+    const { parent, path, mark } = mounted.place(caller.nodeId, name)
+    let attributes: Attributes
+    try {
+      const mode = await modeIn(mounted, parent, asked)
+      const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(parent, caller) }
+      const conditions = { ifNoneMatch: '*' } as const
+      ;({ attributes } = await volume.writeFile(path, Buffer.alloc(0), { caller: by, conditions, attributes: attributesOfNew }))
+    } catch (error) {
+      if (!isShoalError(error, 'PRECONDITION_FAILED')) throw error
+      // Somebody else was faster.
+      const there = (flags & O_EXCL) === 0 ? await volume.stat(path) : undefined
+      if (there?.type !== 'file') return refusal('EEXIST')
+      attributes = there
+    }
+    const entry = mounted.entry({ parent, name, mark }, attributes)
+    const node = table.get(entry.nodeId)
+    try {
+      const mustEmpty = attributes.sizeBytes > 0 && (flags & O_TRUNC) !== 0
+      return { ...entry, ...opened(node, mustEmpty ? await emptied(node) : attributes) }
+    } catch (error) {
+      // The kernel never hears of the entry.
+      table.forget(node.nodeId, 1)
+      throw error
+    }
+  }
   return {
     open: async ({ flags, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
@@ -75,32 +105,17 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       readers.add(reply.handle)
       return reply
     },
-    create: async ({ name, flags, ...asked }, caller) => {
+    create: (request, caller) => {
+      const { name } = request
       checkLength(name)
-      const { parent, path, mark } = mounted.place(caller.nodeId, name)
-      let attributes: Attributes
-      try {
-        const mode = await modeIn(mounted, parent, asked)
-        const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(parent, caller) }
-        const conditions = { ifNoneMatch: '*' } as const
-        ;({ attributes } = await volume.writeFile(path, Buffer.alloc(0), { caller: by, conditions, attributes: attributesOfNew }))
-      } catch (error) {
-        if (!isShoalError(error, 'PRECONDITION_FAILED')) throw error
-        // Somebody else was faster.
-        const there = (flags & O_EXCL) === 0 ? await volume.stat(path) : undefined
-        if (there?.type !== 'file') return refusal('EEXIST')
-        attributes = there
-      }
-      const entry = mounted.entry({ parent, name, mark }, attributes)
-      const node = table.get(entry.nodeId)
-      try {
-        const mustEmpty = attributes.sizeBytes > 0 && (flags & O_TRUNC) !== 0
-        return { ...entry, ...opened(node, mustEmpty ? await emptied(node) : attributes) }
-      } catch (error) {
-        // The kernel never hears of the entry.
-        table.forget(node.nodeId, 1)
-        throw error
-      }
+      const place = mounted.place(caller.nodeId, name)
+      const mode = modeNow(mounted, place.parent, request)
+      if (mode === undefined) return create(request, caller)
+      const attributesOfNew = { mode: mode & PERMISSIONS, ...ownerIn(place.parent, caller) }
+      const attributes = volume.createNow?.(place.path, attributesOfNew)
+      if (attributes === undefined) return create(request, caller)
+      const entry = mounted.entry({ ...place, name }, attributes)
+      return { ...entry, ...opened(table.get(entry.nodeId), attributes) }
     },
     tmpfile: async (asked, caller) => {
       const directory = table.get(caller.nodeId)
@@ -134,7 +149,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
       const mustSeek = isAppend && knownEnd(mounted, node) !== offset
       const canBeNow = !mustKill && !mustSeek && data.length >= LONG_BYTES
-      if (canBeNow && mounted.storeNow(node, offset, data)) {
+      if (canBeNow && storeNow(mounted, node, { offset, bytes: data })) {
         mounted.passed.wrote(node.inode, offset, data)
         return data.length
       }
@@ -156,7 +171,8 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     flush: ({ handle }, { nodeId }) => {
       const node = table.get(nodeId)
       if (readers.has(handle)) return undefined
-      return mounted.isClean(node) ? closed(mounted, node) : mounted.publish(node).then(() => closed(mounted, node))
+      const isStored = mounted.isClean(node) || (mounted.back?.publish === undefined && flushNow(mounted, node))
+      return isStored ? closed(mounted, node) : mounted.publish(node).then(() => closed(mounted, node))
     },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
     release: ({ handle }, { nodeId }) => {

@@ -148,17 +148,6 @@ export class MountedVolume {
     return now === undefined || now === 'absent' || now.inode !== node.inode ? undefined : now
   }
 
-  /** Stores what is written to a node of which nothing waits, in this turn; false if that needs waiting. `bytes` aren't kept.
-   *  @throws what the volume throws */
-  storeNow(node: MountedNode, offset: number, bytes: Uint8Array): boolean {
-    if (this.volume.writeNow === undefined || this.#contents.get(node)?.written.isClean === false) return false
-    if (this.statNow(node) === undefined) return false
-    const attributes = this.volume.writeNow(this.table.path(node), { offset, bytes })
-    if (attributes === undefined) return false
-    this.stored(node, attributes)
-    return true
-  }
-
   /** What the volume says of a node now. @throws FuseError ESTALE if another file, or none, lies wherever it was seen */
   async stat(node: MountedNode): Promise<Attributes> {
     for (;;) {

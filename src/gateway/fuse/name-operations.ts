@@ -1,12 +1,14 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges, RenameMode } from '#volume/volume.ts'
+import { setAttributesNow } from './at-once.ts'
 import { toNs, TYPE_MASK, typeOf } from './fuse-attributes.ts'
 import type { MountedNode } from './inode-table.ts'
 import { checkLength } from './hidden-paths.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
+import type { AttributesReply } from './protocol/replies.ts'
 import type { SetattrRequest } from './protocol/requests.ts'
 import { modeIn } from './xattr-operations.ts'
 
@@ -70,25 +72,12 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     },
     getattr,
     statx: getattr,
-    setattr: async (request, { nodeId }) => {
+    setattr: (request, { nodeId }) => {
       const node = table.get(nodeId)
-      // Times that are set stay only if what was written before is stored before.
-      if (!mounted.isClean(node)) await mounted.flush(node)
-      const path = table.path(node)
       const mark = mounted.coherence.mark()
-      let attributes = mounted.statNow(node) ?? (await mounted.stat(node))
-      if (request.sizeBytes !== undefined) {
-        attributes = await volume.truncate(path, request.sizeBytes, by)
-        mounted.cut(node, attributes)
-        // Nobody will close it.
-        if (node.opens === 0 && mounted.back?.publish !== undefined) {
-          await mounted.back.publish(path)
-          attributes = await mounted.stat(node)
-        }
-      }
-      const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
-      if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
-      return mounted.attributes(node, mark, attributes)
+      const changesNow = ({ mode }: Attributes) => changesOf(request, { mode, nowNs: () => mounted.clock.nowNs() })
+      const now = request.sizeBytes === undefined ? setAttributesNow(mounted, node, changesNow) : undefined
+      return now === undefined ? changeAttributes(mounted, node, request) : mounted.attributes(node, mark, now)
     },
     readlink: (_, { nodeId }) => volume.readSymlink(table.path(table.get(nodeId))),
     symlink: async ({ name, target }, caller) => {
@@ -151,6 +140,28 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       return mounted.entry({ parent, name, mark }, await volume.link(table.path(node), path, by))
     },
   }
+}
+
+/** Where something has to be waited for. */
+async function changeAttributes(mounted: MountedVolume, node: MountedNode, request: SetattrRequest): Promise<AttributesReply> {
+  const { volume, table, caller: by } = mounted
+  // Times that are set stay only if what was written before is stored before.
+  if (!mounted.isClean(node)) await mounted.flush(node)
+  const path = table.path(node)
+  const mark = mounted.coherence.mark()
+  let attributes = mounted.statNow(node) ?? (await mounted.stat(node))
+  if (request.sizeBytes !== undefined) {
+    attributes = await volume.truncate(path, request.sizeBytes, by)
+    mounted.cut(node, attributes)
+    // Nobody will close it.
+    if (node.opens === 0 && mounted.back?.publish !== undefined) {
+      await mounted.back.publish(path)
+      attributes = await mounted.stat(node)
+    }
+  }
+  const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
+  if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
+  return mounted.attributes(node, mark, attributes)
 }
 
 /** Who owns what is made in a directory: with setgid its group is handed down. */

@@ -1,7 +1,7 @@
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { OpenFile, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, OpenFile, Volume } from '#volume/volume.ts'
 import type { OwnChanges } from './own-changes.ts'
 
 /** Contents that are kept on the local disk. */
@@ -48,6 +48,13 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
     /** Makes a write at once, where it needs no waiting; else nothing is done. The bytes are the caller's again when it returns.
      *  @throws what `writeAt` rejects with */
     writeNow?(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }): Attributes | undefined
+    /** Makes an empty file where the kernel has found none, in the same way. @throws what `writeFile` rejects with */
+    createNow?(
+      path: Path,
+      attributes: { readonly mode: number; readonly uid: number; readonly gid: number },
+    ): Attributes | undefined
+    /** In the same way. @throws what `setAttributes` rejects with */
+    setAttributesNow?(path: Path, changes: AttributeChanges): Attributes | undefined
     /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
     keepOpen?(path: Path): Promise<KeptOpen>
   }

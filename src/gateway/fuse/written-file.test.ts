@@ -103,3 +103,37 @@ test('a file has room for 8 MiB, all files together for 64', () => {
   file.discard()
   assert.equal(budget.usedBytes, 0)
 })
+
+test('what needs no waiting is stored in one turn, and what can’t be stays', async () => {
+  const { file, stored, budget } = fileWith()
+  file.write(0, Buffer.from('ab'))
+  file.write(9, Buffer.from('c'))
+  const now: [number, string][] = []
+  const take = ({ offset, bytes }: { offset: number; bytes: Buffer }) => now.push([offset, bytes.toString()]) === 1
+  assert.ok(!file.flushNow(take))
+  assert.equal(file.end, 10)
+  assert.throws(() => file.flushNow(() => assert.fail('no room')))
+  await file.flush()
+  const both = [
+    [0, 'ab'],
+    [9, 'c'],
+  ]
+  assert.deepEqual([now, stored], [both, both])
+  file.write(0, Buffer.from('d'))
+  assert.ok(file.flushNow(() => true))
+  assert.ok(file.isClean)
+  assert.equal(budget.usedBytes, 0)
+})
+
+test('nothing is stored at once while something is under way', async () => {
+  const { file, stored } = fileWith(async () => Promise.resolve())
+  file.write(0, Buffer.from('a'))
+  const flushed = file.flush()
+  file.write(0, Buffer.from('b'))
+  assert.ok(!file.flushNow(() => assert.fail('too soon')))
+  await flushed
+  assert.deepEqual(stored, [
+    [0, 'a'],
+    [0, 'b'],
+  ])
+})

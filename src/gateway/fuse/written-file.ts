@@ -69,6 +69,16 @@ export class WrittenFile {
     }
   }
 
+  /** Stores all of it in this turn, by `storeNow`, which says whether it could. False if something is under way, or has to wait: then it
+   *  stays, and may be stored again. @throws what `storeNow` throws */
+  flushNow(storeNow: (piece: DirtyPiece) => boolean): boolean {
+    if (this.isClean) return true
+    if (this.#flushing !== undefined) return false
+    for (const run of this.#collecting.runs(this.#budget.joinedBytesMax)) if (!storeNow(run)) return false
+    this.discard()
+    return true
+  }
+
   /** Gives up what isn't stored. */
   discard(): void {
     this.#budget.usedBytes -= this.#collecting.lengthBytes

@@ -65,7 +65,18 @@ export async function modeIn(
   parent: MountedNode,
   { mode, umask }: { readonly mode: number; readonly umask: number },
 ): Promise<number> {
+  const now = modeNow(mounted, parent, { mode, umask })
+  if (now !== undefined) return now
+  const isMasked = (await mounted.volume.readXattr(mounted.table.path(parent), DEFAULT_ACL)) === undefined
+  return isMasked ? mode & ~umask : mode
+}
+
+/** The same, if it is known without asking. */
+export function modeNow(
+  mounted: MountedVolume,
+  parent: MountedNode,
+  { mode, umask }: { readonly mode: number; readonly umask: number },
+): number | undefined {
   const masked = mode & ~umask
-  if (masked === mode || mounted.isBare(parent)) return masked
-  return (await mounted.volume.readXattr(mounted.table.path(parent), DEFAULT_ACL)) === undefined ? masked : mode
+  return masked === mode || mounted.isBare(parent) ? masked : undefined
 }

@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parsePath as p } from '#foundation/path.ts'
+import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
+
+const owned = { mode: 0o600, uid: 3, gid: 4 }
+
+test('a file is made, written and given its attributes without waiting, survives the death of the mount, and is sent', async (t) => {
+  const bench = await openBench(t)
+  bench.cluster.isReachable = false
+  const first = await bench.mount()
+  await first.volume.makeDirectory(['d'], { caller, mode: 0o700 })
+  assert.equal(first.volume.createNow(p('d/f'), owned)?.sizeBytes, 0)
+  assert.equal(first.volume.writeNow(p('d/f'), { offset: 0, bytes: Buffer.from('hello') })?.sizeBytes, 5)
+  assert.equal(first.volume.setAttributesNow(p('d/f'), { mode: 0o644, mtimeNs: 7n })?.mode, 0o644)
+  first.files.kill()
+  const second = await bench.mount()
+  bench.cluster.isReachable = true
+  await settled(second)
+  assert.equal(await bench.stored('d/f'), 'hello')
+  const { mode, uid, gid, mtimeNs } = (await bench.cluster.volume.stat(p('d/f'))) ?? {}
+  assert.deepEqual([mode, uid, gid, mtimeNs], [0o644, 3, 4, 7n])
+})
+
+test('what has to be asked or waited for is left alone', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'x')
+  const { volume } = await bench.mount()
+  // Nobody has looked yet whether the root hands a list of access down, nor at the file.
+  assert.equal(volume.createNow(['f'], owned), undefined)
+  assert.equal(volume.setAttributesNow(['old'], { mode: 0o600 }), undefined)
+  assert.equal(volume.setAttributesNow([], { mode: 0o600 }), undefined)
+  await volume.makeDirectory(['d'], { caller, mode: 0o700 })
+  assert.equal(volume.createNow(p('d/yarn.lock'), owned), undefined)
+  assert.notEqual(volume.createNow(p('d/f'), owned), undefined)
+  assert.equal(volume.createNow(p('d/f'), owned), undefined)
+  assert.deepEqual(
+    (await volume.list(['d'])).entries.map(({ path }) => path.join('/')),
+    ['f'],
+  )
+  assert.throws(() => volume.createNow(p('d/..'), owned), { code: 'INVALID_PATH' })
+})
+
+test('a full journal takes nothing at once', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount({ journalBytesMax: 1 })
+  const { volume } = mount
+  await volume.makeDirectory(['d'], { caller, mode: 0o700 })
+  await settled(mount)
+  bench.cluster.isReachable = false
+  await create(mount, 'd/f')
+  assert.equal(volume.createNow(p('d/g'), owned), undefined)
+  assert.equal(volume.setAttributesNow(p('d/f'), { mode: 0o600 }), undefined)
+})

@@ -1,0 +1,95 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { InodeId } from '#foundation/ids.ts'
+import { formatPath, parsePath, type Path } from '#foundation/path.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { AttributeChanges, RangeWrite } from '#volume/volume.ts'
+import { checkEnd } from './content-layer.ts'
+import { given, type JournalChange } from './journal-record.ts'
+import type { Uploader } from './uploader.ts'
+import type { Found, WriteBackReads, WriteBackReadsOptions } from './write-back-reads.ts'
+
+export interface WriteBackOptions extends WriteBackReadsOptions {
+  readonly uploader: Uploader
+}
+
+export type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }
+
+/** Of what is made. */
+export interface Owned {
+  readonly mode: number
+  readonly uid: number
+  readonly gid: number
+}
+
+/** Takes changes into the journal, and makes those for which nothing has to be asked or waited for in the turn in which they are asked
+ *  for. The answer `undefined` says that nothing was done. */
+export class WriteBackNow {
+  readonly #options: WriteBackOptions
+  readonly #reads: WriteBackReads
+
+  constructor(options: WriteBackOptions, reads: WriteBackReads) {
+    this.#options = options
+    this.#reads = reads
+  }
+
+  write(path: Path, { offset, bytes }: Pick<RangeWrite, 'offset' | 'bytes'>): Attributes | undefined {
+    checkEnd(offset + bytes.length)
+    const text = formatPath(path)
+    const here = this.#options.state.isFull(bytes.length) ? undefined : this.#reads.at(text)
+    if (here === undefined) return undefined
+    this.record({ op: 'write', ...this.touched(text, here), offset, length: bytes.length }, bytes)
+    return this.shownAt(text)
+  }
+
+  /** An empty file, where the kernel has found nothing in the cluster. @throws INVALID_PATH */
+  create(path: Path, { mode, uid, gid }: Owned): Attributes | undefined {
+    const text = formatPath(path)
+    parsePath(text)
+    if (this.#options.state.isFull(0) || this.#reads.isMadeThereNow(path) !== false) return undefined
+    // Whoever waits says that it is there.
+    if (this.#reads.at(text) !== undefined) return undefined
+    this.record({ op: 'create', ...this.made(text), mode, uid, gid })
+    return this.shownAt(text)
+  }
+
+  setAttributes(path: Path, changes: AttributeChanges): Attributes | undefined {
+    if (path.length === 0) return undefined
+    const { tree, clock, state } = this.#options
+    const text = formatPath(path)
+    if (tree.retouch(text, changes, clock.nowNs())) return this.shownAt(text)
+    const here = state.isFull(0) ? undefined : this.#reads.at(text)
+    if (here === undefined) return undefined
+    this.record({ op: 'attributes', ...this.touched(text, here), changes: given(changes) })
+    return this.shownAt(text)
+  }
+
+  /** @throws NO_SPACE, STORAGE_FAILED */
+  record(change: JournalChange, bytes?: Uint8Array): void {
+    const { state, known, uploader } = this.#options
+    state.record(change, bytes)
+    const { op, path } = change
+    if (op === 'create' || op === 'mkdir' || op === 'symlink') known.added(path, op === 'mkdir')
+    else if (op === 'remove' || op === 'rename') known.removed(path)
+    else known.forget(path)
+    if (op === 'rename') known.added(change.to, false)
+    if (op === 'write') uploader.grown(path)
+    uploader.changed()
+  }
+
+  /** Of something new at a path. */
+  made(path: string): { readonly path: string; readonly inode: InodeId; readonly timeNs: bigint } {
+    return { path, inode: this.#options.journal.newInode(), timeNs: this.#options.clock.nowNs() }
+  }
+
+  /** Of what was found at a path. */
+  touched(path: string, { shown, base }: Found): Touched {
+    return { path, inode: shown.inode, ...base, timeNs: this.#options.clock.nowNs() }
+  }
+
+  /** What is pending at a path. */
+  shownAt(path: string): Attributes {
+    const node = this.#options.tree.find(path)
+    if (typeof node === 'string') throw new ShoalError('NOT_FOUND', `There is no "/${path}"`)
+    return this.#options.state.shownNode(path, node)
+  }
+}
