@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
@@ -95,10 +95,12 @@ async function partlyFlushed(t: TestContext, { flushed, more }: { readonly flush
     if (at === flushed - 1) await journal.sync()
   }
   journal.close()
+  const cutOff: (readonly [name: string, bytes: number])[] = []
   const open = (act: (journal: Journal) => unknown = () => undefined): number[] => {
     const again = Journal.open(options, 2 ** 52)
     act(again.journal)
     again.journal.close()
+    cutOff.splice(0, Infinity, ...again.cutOff.map(({ path, bytes }) => [basename(path), bytes] as const))
     return again.pending.map(({ number }) => number)
   }
   const pathOf = ({ segment }: JournalPlace): string => join(folder, `${String(segment).padStart(8, '0')}.journal`)
@@ -109,14 +111,15 @@ async function partlyFlushed(t: TestContext, { flushed, more }: { readonly flush
     writeSync(file, bytes, 0, bytes.length, position)
     closeSync(file)
   }
-  return { folder, inode, places, pathOf, damage, open }
+  return { folder, inode, places, pathOf, damage, open, cutOff }
 }
 
 test('a power failure takes the end of what was not flushed, and the journal is read without it, in whichever file it lies', async (t) => {
-  const { folder, inode, places, pathOf, damage, open } = await partlyFlushed(t, { flushed: 2, more: 8 })
+  const { folder, inode, places, pathOf, damage, open, cutOff } = await partlyFlushed(t, { flushed: 2, more: 8 })
   // Of the first file the last change was not written to the disk, of the second one all was, of the third one only that it has grown.
   damage(3, Buffer.alloc(4096))
   writeFileSync(pathOf(places[9] as JournalPlace), Buffer.alloc(1000))
+  const sizes = [0, 4].map((at) => statSync(pathOf(places[at] as JournalPlace)).size)
   assert.deepEqual(
     open((journal) => journal.append({ op: 'truncate', path: 'f', inode, timeNs: 2n, sizeBytes: 5 })),
     [1, 2, 3],
@@ -125,7 +128,19 @@ test('a power failure takes the end of what was not flushed, and the journal is 
     readdirSync(folder).filter((name) => name.endsWith('.journal')),
     ['00000001.journal'],
   )
+  // It says what has gone, each file with its bytes.
+  const left = statSync(pathOf(places[0] as JournalPlace)).size
+  assert.deepEqual(
+    cutOff.map(([name]) => name),
+    ['00000001.journal', '00000002.journal', '00000003.journal'],
+  )
+  assert.deepEqual(
+    cutOff.slice(1).map(([, bytes]) => bytes),
+    [sizes[1], 1000],
+  )
+  assert.ok((cutOff[0]?.[1] ?? 0) > 8 * 1024 * 1024 && (cutOff[0]?.[1] ?? 0) > (sizes[0] ?? 0) - left)
   assert.deepEqual(open(), [1, 2, 3, 4])
+  assert.deepEqual(cutOff, [])
 })
 
 test('what was flushed and is damaged is refused, also where later files are whole', async (t) => {

@@ -1,10 +1,11 @@
-import { ShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
 import { frameOf, headersBehind, isTorn, readRecord } from './journal-frames.ts'
+import { FORMAT, headOf, readHead } from './journal-head.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -15,11 +16,6 @@ import {
   withKnown,
 } from './journal-record.ts'
 
-/** docs/formats/mount-journal.md */
-const MAGIC = 'shoal mount journal\n'
-const FORMAT = 2
-/** Without `flushed`. */
-const OLD_FORMAT = 1
 /** How the header begins that says so. */
 const FLUSHED = '{"op":"flushed"'
 /** A segment that has more is followed by the next one: room is given back in such steps. */
@@ -44,6 +40,12 @@ export interface PendingChange {
   readonly place: JournalPlace
   /** What was under way together. */
   readonly group: number | undefined
+}
+
+/** What a power failure has taken the end of. */
+export interface CutOff {
+  readonly path: string
+  readonly bytes: number
 }
 
 interface Segment {
@@ -80,6 +82,7 @@ export class Journal {
   readonly #segments: Segment[] = []
   readonly #segmentOf = new Map<number, Segment>()
   readonly #unwritten: JournalSettled[] = []
+  readonly #cutOff: CutOff[] = []
   #isSettling = false
   #syncing: Promise<void> = Promise.resolve()
   #lastNumber = 0
@@ -92,12 +95,12 @@ export class Journal {
   }
 
   /** Opens the journal of a folder, and gives what an earlier mount has left in it, in order, each with what the cluster was last
-   *  heard to have of its file.
+   *  heard to have of its file; `cutOff` is what could not be read of its end, and is gone.
    *  @throws DATA_IN_USE, DATA_FORMAT (a newer version, another volume), CORRUPT, NO_SPACE, STORAGE_FAILED */
   static open(
     options: JournalOptions,
     firstInode: number,
-  ): { readonly journal: Journal; readonly pending: readonly PendingChange[] } {
+  ): { readonly journal: Journal; readonly pending: readonly PendingChange[]; readonly cutOff: readonly CutOff[] } {
     const { files, folder } = options
     const lock = storing('open the journal', () => files.open(`${folder}/lock`))
     if (!lock.tryLock()) {
@@ -106,7 +109,7 @@ export class Journal {
     }
     const journal = new Journal(options, { lock, firstInode })
     try {
-      return { journal, pending: journal.#recover() }
+      return { journal, pending: journal.#recover(), cutOff: journal.#cutOff.filter(({ bytes }) => bytes > 0) }
     } catch (error) {
       journal.close()
       throw error
@@ -248,7 +251,7 @@ export class Journal {
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
     return storing('make a segment of the journal', () => {
       const file = files.open(path)
-      file.append([this.#head()])
+      file.append([headOf(this.#options.volume)])
       const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
       return segment
@@ -305,7 +308,10 @@ export class Journal {
   #scan(segment: Segment): Scanned {
     const { file, path, id } = segment
     const scanned: Scanned = { segment, changes: [], groups: new Map(), settled: [], flushed: [], damage: undefined }
-    let at = this.#checkHead(segment, scanned)
+    let at = 0
+    const head = readHead(file, path, this.#options.volume)
+    if (isShoalError(head)) scanned.damage = { at, error: head }
+    else [segment.format, at] = [head.format, head.end]
     while (at < file.sizeBytes && scanned.damage === undefined) {
       const record = readRecord(file, at)
       if (record === undefined) {
@@ -344,49 +350,15 @@ export class Journal {
       // The last ones first: what is left is always a beginning.
       for (const { segment: later } of scanned.slice(index + 1).toReversed()) {
         this.#options.files.remove(later.path)
+        this.#cutOff.unshift({ path: later.path, bytes: later.file.sizeBytes })
         later.file.close()
         this.#segments.pop()
       }
+      this.#cutOff.unshift({ path: segment.path, bytes: segment.file.sizeBytes - damage.at })
       segment.file.cut(damage.at)
-      if (damage.at === 0) segment.file.append([this.#head()])
+      if (damage.at === 0) segment.file.append([headOf(this.#options.volume)])
     })
     return scanned.slice(0, index + 1)
-  }
-
-  #head(): Buffer {
-    return Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume: this.#options.volume })}\n`)
-  }
-
-  /** Where the records begin. A head that was not written whole has nothing behind it. @throws DATA_FORMAT */
-  #checkHead(segment: Segment, scanned: Scanned): number {
-    const { file, path } = segment
-    const head = Buffer.alloc(Math.min(file.sizeBytes, 1024))
-    file.read(head, 0)
-    const end = head.indexOf(10, MAGIC.length)
-    const isOurs = head.subarray(0, MAGIC.length).toString('latin1') === MAGIC.slice(0, head.length)
-    const isUnwritten = isOurs ? end < 0 : head.every((byte) => byte === 0)
-    if (!isOurs || isUnwritten) {
-      const advice = 'mount with the version that wrote it, so that it can send what it holds'
-      const error = new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
-      if (!isUnwritten) throw error
-      scanned.damage = { at: 0, error }
-      return 0
-    }
-    const facts = JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string }
-    if (facts.format !== FORMAT && facts.format !== OLD_FORMAT) {
-      throw new ShoalError(
-        'DATA_FORMAT',
-        `"${path}" has format ${facts.format}, and this version reads ${FORMAT}: mount with the version that wrote it, so that it can send what it holds`,
-      )
-    }
-    if (facts.volume !== this.#options.volume) {
-      throw new ShoalError(
-        'DATA_FORMAT',
-        `"${path}" holds changes to ${facts.volume}, not to ${this.#options.volume}: mount that there first, or move the folder away`,
-      )
-    }
-    segment.format = facts.format
-    return end + 1
   }
 }
 

@@ -77,7 +77,9 @@ export interface WriteBack {
  *  @throws DATA_IN_USE, DATA_FORMAT, CORRUPT, NO_SPACE, STORAGE_FAILED */
 export async function openWriteBack(options: OpenWriteBackOptions): Promise<WriteBack> {
   const { remote, clock, log, isTold, asksOnOpen, hears = async () => false } = options
-  const { journal, pending } = await openJournal(options)
+  const { journal, pending, cutOff } = await openJournal(options)
+  for (const { path, bytes } of cutOff)
+    log.warn('The end of the journal can’t be read and was never flushed: it is cut off', { path, bytes })
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
   const tree = new PendingTree((unit) => uploader.withdrawn(unit))

@@ -3,6 +3,7 @@ import { appendFileSync, readdirSync, readFileSync, truncateSync, writeFileSync 
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parsePath as p } from '#foundation/path.ts'
+import { type Log, type LogFields, silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { readAll } from '#volume/volume-fixture.suite.ts'
 import { type Bench, caller, create, type Mount, openBench, settled } from './write-back-fixture.suite.ts'
@@ -352,8 +353,15 @@ test('a journal of a newer version, of another volume, in use or damaged is refu
   await assert.rejects(bench.mount(), { code: 'CORRUPT', message: /damaged at byte \d+/ })
   writeFileSync(file, good)
   truncateSync(file, good.length - 2)
-  const again = await bench.mount()
+  const warned: [message: string, fields: LogFields][] = []
+  const log: Log = { ...silentLog, warn: (message, fields = {}) => void warned.push([message, fields]) }
+  const again = await bench.mount({ log })
   assert.deepEqual([await shown(again, 'kept'), await shown(again, 'torn')], ['kept', ''])
+  const [message, fields] = warned.find(([text]) => text.includes('cut off')) ?? []
+  assert.match(message ?? '', /end of the journal/)
+  assert.equal(fields?.['path'], file)
+  // A record whose end is missing, as far as it was there.
+  assert.ok(Number(fields?.['bytes']) > 100 && Number(fields?.['bytes']) < good.length)
   again.files.kill()
   appendFileSync(file, Buffer.from('trailing'))
   const third = await bench.mount()

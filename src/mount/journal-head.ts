@@ -1,0 +1,40 @@
+import { ShoalError } from '#foundation/errors.ts'
+import type { AppendFile } from '#platform/append-files.ts'
+
+// How a file of the journal begins: docs/formats/mount-journal.md.
+
+const MAGIC = 'shoal mount journal\n'
+export const FORMAT = 2
+/** Without `flushed`. */
+const OLD_FORMAT = 1
+const HEAD_BYTES_MAX = 1024
+
+export function headOf(volume: string): Buffer {
+  return Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume })}\n`)
+}
+
+/** The format of a file, and where its records begin; an error where it was not written whole, so that nothing is behind it.
+ *  @throws DATA_FORMAT: it is another's, or of a newer version */
+export function readHead(file: AppendFile, path: string, volume: string): { format: number; end: number } | ShoalError {
+  const head = Buffer.alloc(Math.min(file.sizeBytes, HEAD_BYTES_MAX))
+  file.read(head, 0)
+  const end = head.indexOf(10, MAGIC.length)
+  const isOurs = head.subarray(0, MAGIC.length).toString('latin1') === MAGIC.slice(0, head.length)
+  const isUnwritten = isOurs ? end < 0 : head.every((byte) => byte === 0)
+  const advice = 'mount with the version that wrote it, so that it can send what it holds'
+  if (!isOurs || isUnwritten) {
+    const error = new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
+    if (!isUnwritten) throw error
+    return error
+  }
+  const facts = JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string }
+  if (facts.format !== FORMAT && facts.format !== OLD_FORMAT)
+    throw new ShoalError('DATA_FORMAT', `"${path}" has format ${facts.format}, and this version reads ${FORMAT}: ${advice}`)
+  if (facts.volume !== volume) {
+    throw new ShoalError(
+      'DATA_FORMAT',
+      `"${path}" holds changes to ${facts.volume}, not to ${volume}: mount that there first, or move the folder away`,
+    )
+  }
+  return { format: facts.format, end: end + 1 }
+}
