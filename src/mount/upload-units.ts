@@ -110,10 +110,21 @@ export function wholeOf(layer: ContentLayer, read: ReadJournal): Buffer {
   )
 }
 
+/** In turns for what is read: the one is filled while the other is on its way. */
+export type ReadBuffers = readonly [Buffer, Buffer]
+
+export function readBuffers(): ReadBuffers {
+  return [Buffer.allocUnsafeSlow(READ_BYTES), Buffer.allocUnsafeSlow(READ_BYTES)]
+}
+
 /** The bytes of pieces of which none is the cluster's. They are good until the next but one is asked for: a gigabyte of buffers that
  *  are used once is collected for as long as it takes to send it. */
-export async function* bytesOf(pieces: readonly ContentPiece[], read: ReadJournal): AsyncGenerator<Buffer, void, undefined> {
-  let [next, last]: (Buffer | undefined)[] = []
+export async function* bytesOf(
+  pieces: readonly ContentPiece[],
+  read: ReadJournal,
+  buffers: ReadBuffers = readBuffers(),
+): AsyncGenerator<Buffer, void, undefined> {
+  let [next, last] = buffers
   for (const piece of pieces) {
     for (let at = 0; at < piece.length; at += READ_BYTES) {
       const length = Math.min(READ_BYTES, piece.length - at)
@@ -121,7 +132,6 @@ export async function* bytesOf(pieces: readonly ContentPiece[], read: ReadJourna
         yield Buffer.alloc(length)
         continue
       }
-      if (next === undefined || next.length < length) next = Buffer.allocUnsafeSlow(length)
       yield read({ ...piece.place, position: piece.place.position + at }, length, next)
       ;[next, last] = [last, next]
     }
