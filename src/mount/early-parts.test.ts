@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parsePath } from '#foundation/path.ts'
+import type { AppendFiles } from '#platform/append-files.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
+import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import { PART_BYTES } from './early-parts.ts'
 import { caller, create, type Mount, openBench, settled } from './write-back-fixture.suite.ts'
 
@@ -41,6 +43,56 @@ test('a long new file is sent in parts while it is written, and shows in the clu
   assert.deepEqual([attributes?.mode, attributes?.mtimeNs, attributes?.uid, attributes?.gid], [0o600, 5n, 3, 4])
   assert.equal(attributes?.version, 1)
   assert.ok((await bytesOf(bench, 'film')).equals(bytes))
+})
+
+/** Local files of which it is known what was flushed. */
+function flushedFiles() {
+  const flushes: string[] = []
+  const files: AppendFiles = {
+    ...nodeAppendFiles,
+    open: (path) => {
+      const file = nodeAppendFiles.open(path)
+      const datasync = async (): Promise<void> => void flushes.push(path)
+      return new Proxy(file, {
+        get: (target, name) => {
+          const value: unknown = name === 'datasync' ? datasync : Reflect.get(target, name, target)
+          return typeof value === 'function' ? value.bind(target) : value
+        },
+      })
+    },
+  }
+  return { files, flushes }
+}
+
+test('what is written to a long file that is being sent is flushed within five seconds, and within one of its close or of another change', async (t) => {
+  const bench = await openBench(t)
+  const clock = new ManualClock()
+  const { files, flushes } = flushedFiles()
+  const mount = await bench.mount({ clock, files })
+  const bytes = contents(4)
+  /** Goes on writing for a second, in which nobody thinks that it is all. @returns whether the journal was flushed */
+  const second = async (): Promise<boolean> => {
+    flushes.length = 0
+    for (let quarter = 0; quarter < 4; quarter += 1) {
+      await mount.volume.writeAt(parsePath('film'), { offset: bytes.length, bytes: bytes.subarray(0, 4096) }, caller)
+      clock.advance(250)
+      await new Promise(setImmediate)
+    }
+    return flushes.some((path) => path.endsWith('.journal'))
+  }
+  await create(mount, 'film')
+  await write(mount, 'film', bytes)
+  assert.equal(bench.cluster.parted, 1)
+  // What came before it was sent is in it.
+  assert.ok(await second())
+  const seconds: boolean[] = []
+  for (let at = 0; at < 5; at += 1) seconds.push(await second())
+  assert.deepEqual(seconds, [false, false, false, false, true])
+  await mount.volume.setAttributes(parsePath('film'), { mode: 0o600 }, caller)
+  assert.deepEqual([await second(), await second()], [true, false])
+  mount.volume.closed(parsePath('film'))
+  assert.deepEqual([await second(), await second()], [true, false])
+  assert.equal(await bench.stored('film'), '(absent)')
 })
 
 test('a long file that is renamed, cut or removed while parts of it are sent ends as what it was made', async (t) => {

@@ -84,6 +84,7 @@ export class Journal {
   readonly #unwritten: JournalSettled[] = []
   readonly #cutOff: CutOff[] = []
   #isSettling = false
+  #isUrgent = true
   #syncing: Promise<void> = Promise.resolve()
   #lastNumber = 0
   #lastInode: number
@@ -121,19 +122,30 @@ export class Journal {
     return this.#segments.reduce((sum, { file }) => sum + file.sizeBytes, 0)
   }
 
+  /** Something was appended since the last flush that doesn't wait for a later one. */
+  get isUrgent(): boolean {
+    return this.#isUrgent
+  }
+
+  /** What was appended doesn't wait any more. */
+  hurry(): void {
+    this.#isUrgent = true
+  }
+
   /** A number under which the mount shows what it makes. */
   newInode(): InodeId {
     this.#lastInode += 1
     return this.#lastInode as InodeId
   }
 
-  /** @throws NO_SPACE, STORAGE_FAILED: then it isn't in the journal */
+  /** `mayWait`: it makes no flush urgent. @throws NO_SPACE, STORAGE_FAILED: then it isn't in the journal */
   append(
     change: JournalChange,
     bytes: Uint8Array = new Uint8Array(0),
+    { mayWait = false }: { readonly mayWait?: boolean } = {},
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes))
+    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), mayWait)
     this.#lastNumber = number
     this.#opened(number, segment)
     return { number, place: { segment: segment.id, position: end - bytes.length } }
@@ -192,6 +204,7 @@ export class Journal {
 
   async #sync(): Promise<void> {
     this.#writeSettled()
+    this.#isUrgent = false
     const dirty = this.#segments.filter(({ isDirty }) => isDirty)
     const last = this.#segments.at(-1)
     if (dirty.length === 0 || last === undefined) return
@@ -217,7 +230,7 @@ export class Journal {
     try {
       await segment.file.datasync()
     } catch (error) {
-      segment.isDirty = true
+      segment.isDirty = this.#isUrgent = true
       throw storageError(error, 'flush the journal')
     } finally {
       this.#release(segment)
@@ -236,10 +249,11 @@ export class Journal {
   }
 
   /** `end`: behind the last one of the records. */
-  #write(frames: readonly Uint8Array[]): { segment: Segment; end: number } {
+  #write(frames: readonly Uint8Array[], mayWait = false): { segment: Segment; end: number } {
     const segment = this.#last()
     storing('write to the journal', () => segment.file.append(frames))
     segment.isDirty = true
+    if (!mayWait) this.#isUrgent = true
     return { segment, end: segment.file.sizeBytes }
   }
 

@@ -20,6 +20,9 @@ import { WriteBackVolume } from './write-back-volume.ts'
 const FIRST_INODE = 2 ** 52
 /** What a power failure may take of the journal. */
 const SYNC_MS = 1_000
+/** And of a long file that is being written, parts of which are sent meanwhile: as much as ext4 leaves to it of names by itself. Mostly
+ *  the cluster has the file before, and its bytes never have to be written to this disk. */
+const LONG_SYNC_MS = 5_000
 const STATUS_MS = 1_000
 /** An earlier mount of the directory may still be sending. */
 const LOCK_WAIT_MS = 60_000
@@ -133,6 +136,7 @@ class Keeper {
   readonly #stop = new AbortController()
   #file: AppendFile | undefined
   #told = ''
+  #syncedMs = -Infinity
 
   constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
     this.#options = options
@@ -140,7 +144,7 @@ class Keeper {
   }
 
   start(): void {
-    void this.#every(SYNC_MS, () => this.#parts.journal.sync())
+    void this.#every(SYNC_MS, () => this.#sync())
     void this.#every(STATUS_MS, () => this.#tell())
     this.#tell()
   }
@@ -166,6 +170,14 @@ class Keeper {
     this.#tell()
     this.#file?.close()
     journal.close()
+  }
+
+  async #sync(): Promise<void> {
+    const { journal } = this.#parts
+    const nowMs = this.#options.clock.monotonicMs()
+    if (!journal.isUrgent && nowMs - this.#syncedMs < LONG_SYNC_MS) return
+    this.#syncedMs = nowMs
+    await journal.sync()
   }
 
   async #every(periodMs: number, act: () => Promise<void> | void): Promise<void> {

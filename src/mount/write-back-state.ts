@@ -84,7 +84,8 @@ export class WriteBackState {
     const { journal, tree, clock } = this.#options
     // What the journal has is read again at the next start.
     assert(tree.canApply(change), 'A change says what it changes')
-    const { number, place } = journal.append(change, bytes)
+    const mayWait = change.op === 'write' && isBeingSent(tree.lastAt(change.path))
+    const { number, place } = journal.append(change, bytes, { mayWait })
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
     if (needless.length > 0) journal.settle(needless, change.inode, undefined)
     this.touch(change.path)
@@ -247,6 +248,11 @@ export class WriteBackState {
       }
     }
   }
+}
+
+/** Parts of a file are sent while it is being written: until it is closed it may be flushed later than all else. */
+function isBeingSent(unit: PendingUnit | undefined): boolean {
+  return unit?.isBegun === true && !unit.isSent && !unit.isClosed
 }
 
 function later(one: bigint, other: bigint): bigint {

@@ -70,6 +70,7 @@ export class WriteBackVolume implements MountableVolume {
   /** A file was closed: what was written to it is through. */
   closed(path: Path): void {
     for (const unit of last(this.#options.tree, formatPath(path))) unit.isClosed = true
+    this.#options.journal.hurry()
   }
 
   /** What others have changed isn't known. */
