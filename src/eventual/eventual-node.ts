@@ -39,9 +39,9 @@ export const DEFAULT_EVENTUAL_TIMING: EventualTiming = {
 const ANSWERS_MAX = 64
 /** Steps of exchanges, which are work for whoever answers them: comparing what is below 128 nodes of the tree takes up to 50 ms. */
 const STEPS: ReadonlySet<Kind> = new Set(['compare', 'list', 'swap'])
-/** News told at a time while this node takes many writes, and none sooner: with a fan-out of 2 some 2,500 entries leave it in a second, for which it
- *  works for a fiftieth of one. What is too much for that comes to others by exchanges. */
-const BUSY_RUMOURS_MAX = 256
+/** News told at a time while this node takes many writes, and none sooner: with a fan-out of 2 some 1,300 entries leave it in a second, for which
+ *  it works for a hundredth of one. What is too much for that comes to others by exchanges. */
+const BUSY_RUMOURS_MAX = 128
 /** Of the interval, while there is more to tell than a message holds. Who takes it in sets the pace: the next one waits for its answer. */
 const SHARE_WITH_MORE = 0.25
 /** However many wait for their turns. Who asked waits for some seconds. */
