@@ -50,7 +50,7 @@ export interface ServerParts {
   readonly config: Config
   readonly volumes: AllVolumes
   readonly strong: StrongVolumes
-  readonly eventual: Pick<EventualVolumes, 'has'>
+  readonly eventual: Pick<EventualVolumes, 'has' | 'count'>
   readonly authenticator: BasicAuthenticator
   readonly keyring: Keyring
   readonly cluster: ClusterAdmin

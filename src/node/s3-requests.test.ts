@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { S3Requests } from './s3-requests.ts'
 
-const eventual = { has: (name: string) => name === 'shared' || name === 'other' }
+const eventual = { count: 2, has: (name: string) => name === 'shared' || name === 'other' }
 const requests = new S3Requests(['s3.example.com'])
 const asked = (path: string, headers: Record<string, string> = {}) => ({
   method: 'GET',
@@ -16,6 +16,10 @@ test('what is about an eventual bucket, named in the path or in the host, is ser
   assert.equal(requests.isOfEventual(asked('/key', { host: 'shared.s3.example.com:7401' }), eventual), true)
   for (const path of ['/', '/strong/shared', '/%zz', '/api/v1/volumes/shared'])
     assert.equal(requests.isOfEventual(asked(path), eventual), false, path)
+})
+
+test('where there are no eventual volumes nothing is about one', () => {
+  assert.equal(requests.isOfEventual(asked('/shared'), { count: 0, has: () => assert.fail('asked for one') }), false)
 })
 
 test('a copy between an eventual bucket and another one is for the node that knows both', () => {

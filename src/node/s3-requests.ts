@@ -15,7 +15,8 @@ export class S3Requests {
   }
 
   /** Whether it is about eventual volumes that this node knows, and nothing else: a copy's source counts. */
-  isOfEventual({ path, headers }: Asked, eventual: Pick<EventualVolumes, 'has'>): boolean {
+  isOfEventual({ path, headers }: Asked, eventual: Pick<EventualVolumes, 'has' | 'count'>): boolean {
+    if (eventual.count === 0) return false
     const address = this.#addressOf(headers.host, path)
     if (address === undefined || !eventual.has(address.bucket)) return false
     const source = headers['x-amz-copy-source']

@@ -72,6 +72,11 @@ export class EventualVolumes {
     return this.#names.has(name)
   }
 
+  /** How many there are, as of the last `refresh`. */
+  get count(): number {
+    return this.#names.size
+  }
+
   /** Takes in which there are. To be called after each change of the definitions. */
   async refresh(): Promise<void> {
     this.#changes += 1

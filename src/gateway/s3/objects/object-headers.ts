@@ -114,15 +114,15 @@ function checkRedirect(value: string): string {
 /** A query parameter that stands in for a header of the answer: `response-content-type`. */
 export type Overrides = (name: string) => string | undefined
 
-/** Headers of GET and HEAD that tell of the object, names and values in turn; `override` may replace some. */
+/** Headers of GET and HEAD that tell of the object, names and values in turn; `override` may replace some, where it is given. */
 export function describeObject(
   object: ObjectInfo,
-  { isVersioned, override }: { isVersioned: boolean; override: Overrides },
+  { isVersioned, override }: { isVersioned: boolean; override: Overrides | undefined },
 ): string[] {
   const { properties, etag } = object
   const headers = ['Accept-Ranges', 'bytes', 'ETag', `"${etag}"`, 'Last-Modified', lastModified(object)]
   const plain = (header: string, value: string | undefined): void => {
-    const shown = override(`response-${header.toLowerCase()}`) ?? value
+    const shown = override?.(`response-${header.toLowerCase()}`) ?? value
     if (shown !== undefined) headers.push(header, shown)
   }
   plain('Content-Type', properties.contentType ?? DEFAULT_CONTENT_TYPE)

@@ -29,8 +29,9 @@ export function planReading(call: S3Call, object: ObjectInfo, isVersioned: boole
   const nowMs = services.clock.nowMs()
   const shown = ['ETag', `"${object.etag}"`, 'Last-Modified', lastModified(object)]
   checkRead(exchange.headers, object, { nowMs, headers: shown })
-  const override = (name: string): string | undefined => query.get(name)
-  if (call.principal.kind === 'anonymous' && OVERRIDES.some((name) => query.has(name)))
+  const isOverridden = OVERRIDES.some((name) => query.has(name))
+  const override = isOverridden ? (name: string): string | undefined => query.get(name) : undefined
+  if (call.principal.kind === 'anonymous' && isOverridden)
     throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.')
   const headers = describeObject(object, { isVersioned, override })
   const part = query.integer('partNumber', { min: 1, max: 10_000 })
