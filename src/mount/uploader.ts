@@ -2,6 +2,7 @@ import { isShoalError, type ShoalError } from '#foundation/errors.ts'
 import type { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
+import { BatchPace } from './batch-pace.ts'
 import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.ts'
 import { EarlyParts } from './early-parts.ts'
 import type { PendingTree } from './pending-tree.ts'
@@ -13,7 +14,7 @@ const BATCH_UNITS_MAX = 512
 const BATCH_BYTES_MAX = 4 * 1024 * 1024
 /** Batches and single units that are under way. */
 const BATCHES_MAX = 4
-/** As long as one is, the next one waits for so many units, or for the end of that one: a request costs as much as many units. */
+/** As long as one is, or the pace holds it up, the next one waits for so many units: a request costs as much as many. */
 const WORTH_UNITS = 128
 const SINGLES_MAX = 16
 const SLEEP_MS_MAX = 500
@@ -51,6 +52,7 @@ export class Uploader {
   #wakesMs = Infinity
   #batches = 0
   #singles = 0
+  readonly #pace = new BatchPace()
   #lastError: ShoalError | undefined
 
   constructor(options: UploaderOptions) {
@@ -129,7 +131,11 @@ export class Uploader {
   #nextMs(): number | undefined {
     const { tree, clock } = this.#options
     if (!this.#hasRoom) return undefined
-    return this.#batches === 0 ? tree.nextMs() : clock.monotonicMs() + QUIET_MS
+    const soonMs = clock.monotonicMs() + QUIET_MS
+    if (this.#batches > 0) return soonMs
+    const nextMs = tree.nextMs()
+    if (nextMs === undefined || this.#pace.nextMs <= nextMs) return nextMs
+    return Math.min(this.#pace.nextMs, soonMs)
   }
 
   get #hasRoom(): boolean {
@@ -139,9 +145,11 @@ export class Uploader {
   #launch(): void {
     const { tree, clock, readJournal } = this.#options
     while (this.#hasRoom) {
-      const atLeast = this.#batches === 0 ? 1 : WORTH_UNITS
-      const units = tree.take(clock.monotonicMs(), { atLeast, atMost: BATCH_UNITS_MAX })
+      const nowMs = clock.monotonicMs()
+      const atLeast = this.#batches === 0 && this.#pace.nextMs <= nowMs ? 1 : WORTH_UNITS
+      const units = tree.take(nowMs, { atLeast, atMost: BATCH_UNITS_MAX })
       if (units.length === 0) return
+      this.#pace.gone(nowMs)
       if (!this.#announce(units)) return
       let batch: { unit: PendingUnit; upload: SmallUpload }[] = []
       let bytes = 0
