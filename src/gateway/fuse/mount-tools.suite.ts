@@ -105,7 +105,7 @@ while True:
 END
         }
         for round in 1 2; do
-          writer > acked & for i in $(seq 100); do if [ $(wc -l < acked) -gt $((round * 5)) ]; then break; fi; sleep 0.05; done
+          : > acked; writer > acked & for i in $(seq 100); do if [ $(wc -l < acked) -gt $((round * 5)) ]; then break; fi; sleep 0.05; done
           pkill -9 -P $! 2>/dev/null || true; kill -9 $! 2>/dev/null || true; wait $! 2>/dev/null || true
         done
         python3 - <<'END'
