@@ -84,7 +84,7 @@ test('what is written to a long file that is being sent is flushed within five s
   await write(mount, 'film', bytes)
   assert.equal(bench.cluster.parted, 1)
   // What came before it was sent is in it.
-  assert.ok(await second())
+  assert.ok(flushes.length > 0)
   const seconds: boolean[] = []
   for (let at = 0; at < 5; at += 1) seconds.push(await second())
   assert.deepEqual(seconds, [false, false, false, false, true])

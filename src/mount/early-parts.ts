@@ -15,6 +15,8 @@ const UNDER_WAY_MAX = 4
 
 export interface EarlyPartsOptions extends UnitTarget {
   readonly own: OwnChanges
+  /** Parts of a file are sent from now on. */
+  readonly onBegun: () => void
 }
 
 interface Part {
@@ -101,6 +103,7 @@ export class EarlyParts {
     const early: Early = { path, file, parts: [], mode: changes.mode }
     this.#files.set(unit, early)
     unit.isBegun = true
+    this.#options.onBegun()
     return early
   }
 

@@ -84,7 +84,8 @@ export class Journal {
   readonly #unwritten: JournalSettled[] = []
   readonly #cutOff: CutOff[] = []
   #isSettling = false
-  #isUrgent = true
+  /** Something was appended since the last flush that doesn't wait for a later one. */
+  #isUrgent = false
   #syncing: Promise<void> = Promise.resolve()
   #lastNumber = 0
   #lastInode: number
@@ -122,14 +123,18 @@ export class Journal {
     return this.#segments.reduce((sum, { file }) => sum + file.sizeBytes, 0)
   }
 
-  /** Something was appended since the last flush that doesn't wait for a later one. */
+  /** Hears of the first change after a flush that is to be flushed soon. */
+  onUrgent: () => void = () => undefined
+
   get isUrgent(): boolean {
     return this.#isUrgent
   }
 
   /** What was appended doesn't wait any more. */
   hurry(): void {
+    if (this.#isUrgent) return
     this.#isUrgent = true
+    this.onUrgent()
   }
 
   /** A number under which the mount shows what it makes. */
@@ -230,7 +235,8 @@ export class Journal {
     try {
       await segment.file.datasync()
     } catch (error) {
-      segment.isDirty = this.#isUrgent = true
+      segment.isDirty = true
+      this.hurry()
       throw storageError(error, 'flush the journal')
     } finally {
       this.#release(segment)
@@ -253,7 +259,7 @@ export class Journal {
     const segment = this.#last()
     storing('write to the journal', () => segment.file.append(frames))
     segment.isDirty = true
-    if (!mayWait) this.#isUrgent = true
+    if (!mayWait) this.hurry()
     return { segment, end: segment.file.sizeBytes }
   }
 

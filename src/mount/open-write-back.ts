@@ -18,10 +18,10 @@ import { WriteBackVolume } from './write-back-volume.ts'
 
 /** Numbers of what isn't in the cluster yet lie where no volume will get to. */
 const FIRST_INODE = 2 ** 52
-/** What a power failure may take of the journal. */
+/** How long a change waits to be flushed: a power failure may take it until then. */
 const SYNC_MS = 1_000
-/** And of a long file that is being written, parts of which are sent meanwhile: as much as ext4 leaves to it of names by itself. Mostly
- *  the cluster has the file before, and its bytes never have to be written to this disk. */
+/** And what is written to a long file of which parts are sent meanwhile: ext4 leaves names as long by itself. Mostly the cluster has
+ *  the file before, and its bytes never have to be written to this disk. */
 const LONG_SYNC_MS = 5_000
 const STATUS_MS = 1_000
 /** An earlier mount of the directory may still be sending. */
@@ -96,6 +96,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
       journal.sending(units.map(({ numbers }) => numbers))
       state.sending(units)
     },
+    onBegun: () => keeper.begun(),
     onDone: (unit, entries, settlement) => state.done(unit, entries, settlement),
   })
   for (const { number, change, place, group } of pending) {
@@ -103,8 +104,8 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
     if (needless.length > 0) journal.settle(needless, change.inode, undefined)
   }
   if (pending.length > 0) log.warn('Changes of an earlier mount are sent now', { pending: tree.size })
-  uploader.start()
   const keeper = new Keeper(options, { journal, tree, uploader })
+  uploader.start()
   keeper.start()
   return {
     volume: new WriteBackVolume({
@@ -136,7 +137,6 @@ class Keeper {
   readonly #stop = new AbortController()
   #file: AppendFile | undefined
   #told = ''
-  #syncedMs = -Infinity
 
   constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
     this.#options = options
@@ -144,7 +144,10 @@ class Keeper {
   }
 
   start(): void {
-    void this.#every(SYNC_MS, () => this.#sync())
+    const { journal } = this.#parts
+    journal.onUrgent = () => void this.#syncIn(SYNC_MS)
+    journal.hurry()
+    void this.#every(LONG_SYNC_MS, () => journal.sync())
     void this.#every(STATUS_MS, () => this.#tell())
     this.#tell()
   }
@@ -172,24 +175,30 @@ class Keeper {
     journal.close()
   }
 
-  async #sync(): Promise<void> {
-    const { journal } = this.#parts
-    const nowMs = this.#options.clock.monotonicMs()
-    if (!journal.isUrgent && nowMs - this.#syncedMs < LONG_SYNC_MS) return
-    this.#syncedMs = nowMs
-    await journal.sync()
+  /** What lies in front of a long file isn't left to wait with it. */
+  begun(): void {
+    void this.#try(() => this.#parts.journal.sync())
+  }
+
+  async #syncIn(delayMs: number): Promise<void> {
+    await this.#options.clock.sleep(delayMs, this.#stop.signal).catch(() => undefined)
+    // It may have been flushed meanwhile.
+    if (this.#parts.journal.isUrgent) await this.#try(() => this.#parts.journal.sync())
   }
 
   async #every(periodMs: number, act: () => Promise<void> | void): Promise<void> {
-    const { clock, log } = this.#options
     while (!this.#stop.signal.aborted) {
-      await clock.sleep(periodMs, this.#stop.signal).catch(() => undefined)
-      if (this.#stop.signal.aborted) return
-      try {
-        await act()
-      } catch (error) {
-        log.error('The journal of the mount could not be kept', { error })
-      }
+      await this.#options.clock.sleep(periodMs, this.#stop.signal).catch(() => undefined)
+      await this.#try(act)
+    }
+  }
+
+  async #try(act: () => Promise<void> | void): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    try {
+      await act()
+    } catch (error) {
+      this.#options.log.error('The journal of the mount could not be kept', { error })
     }
   }
 

@@ -25,6 +25,8 @@ export interface UploaderOptions extends ConflictsOptions {
   readonly tree: PendingTree
   /** What this mount does itself comes back in the feed. */
   readonly own: OwnChanges
+  /** Parts of a file are sent from now on, while it is being written. */
+  readonly onBegun: () => void
   /** Units are about to be sent for the first time. */
   readonly onSend: (units: readonly PendingUnit[]) => void
   /** The cluster has a unit; `entries` are those of which nothing is pending any more. */
