@@ -234,7 +234,14 @@ export class MountedVolume {
     if (written === undefined || written.isClean) return
     // Another file may have taken its place, and must not get its bytes.
     if (this.statNow(node) === undefined) await this.stat(node)
-    await written.flush()
+    try {
+      await written.flush()
+    } catch (error) {
+      if (!isShoalError(error, 'NOT_FOUND')) throw error
+      // Others have moved it since then. Where to isn't known, or has been told meanwhile; who is refused doesn't find the bytes there later.
+      await this.stat(node)
+      await written.flush()
+    }
   }
 
   /** What `close` waits for. */

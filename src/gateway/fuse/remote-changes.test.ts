@@ -289,6 +289,32 @@ test('the kernel is not told that what was made here has another change time in 
   }
 })
 
+test('what is stored while others move its directory is there if that is told in time; if not, it is refused and stays away', async () => {
+  for (const isTold of [true, false]) {
+    const { fs, look, pull, volume } = await world()
+    await volume.makeDirectory(['d'], by)
+    await volume.writeFile(['d', 'f'], Buffer.from('old'), by)
+    const f = await look('f', await look('d'))
+    await pull()
+    const { handle } = (await fs.open({ flags: O_RDWR, killPrivileges: false }, at(f))) as OpenReply
+    const writeAt = volume.writeAt.bind(volume)
+    volume.writeAt = async (...args) => {
+      volume.writeAt = writeAt
+      await volume.rename(['d'], ['e'], by)
+      if (isTold) void pull()
+      return writeAt(...args)
+    }
+    const request = { handle, offset: 0, fromCache: false, isAppend: false, killPrivileges: false }
+    await fs.write({ ...request, data: Buffer.from('new') }, at(f))
+    const closed = Promise.resolve(fs.flush({ handle, lockOwner: 0n }, at(f)))
+    if (isTold) await closed
+    else await assert.rejects(closed, { message: 'ESTALE' })
+    await pull()
+    await fs.release({ handle, flags: 0, unlockFlock: false, lockOwner: 0n }, at(f))
+    assert.equal((await readAll(await volume.openFile(['e', 'f']))).toString(), isTold ? 'new' : 'old')
+  }
+})
+
 test('a file that is removed while its last handle is closed leaves nothing', async () => {
   const { fs, volume } = await world()
   for (const act of ['unlink', 'rename'] as const) {
