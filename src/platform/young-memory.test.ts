@@ -26,7 +26,12 @@ function markedWhole(how: 'told' | 'untold'): number {
 }
 
 test('a gigabyte that passes through sockets has V8 mark its whole heap less often than if nobody were told', () => {
-  const untold = markedWhole('untold')
-  assert.ok(untold > 2)
-  assert.ok(markedWhole('told') < untold / 2)
+  // Where its threads for marking have to wait for a processor, it goes over the heap once or twice only.
+  let [untold, told] = [0, 0]
+  for (let rounds = 0; rounds < 6 && untold < 6; rounds += 1) {
+    untold += markedWhole('untold')
+    told += markedWhole('told')
+  }
+  assert.ok(untold >= 6, `${untold}`)
+  assert.ok(told < untold / 2, `${told} of ${untold}`)
 })
