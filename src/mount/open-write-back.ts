@@ -105,8 +105,9 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   }
   if (pending.length > 0) log.warn('Changes of an earlier mount are sent now', { pending: tree.size })
   const keeper = new Keeper(options, { journal, tree, uploader })
-  uploader.start()
+  // It is there before something is written that is to be flushed.
   keeper.start()
+  uploader.start()
   return {
     volume: new WriteBackVolume({
       ...{ volume, state, journal, tree, known, clock, isTold, hears, asksOnOpen, uploader },
