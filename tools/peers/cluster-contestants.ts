@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import type { Contestant, CookOptions } from './contestants.ts'
 import { writeGarageConfiguration } from './garage.ts'
+import { isInOwnNetwork, OWN_ADDRESS } from './own-network.ts'
 import { ACCESS_KEY, administer, BUCKET, type Recipe, SECRET_KEY } from './server.ts'
 
 const NODES = [0, 1, 2] as const
@@ -27,12 +28,23 @@ export const CLUSTER_CONTESTANTS: readonly Contestant[] = [
     name: 'minio',
     program: 'minio',
     durability: {
-      byDefault: 'one node, four drives, no copies but erasure coding; files flushed, their names in folders not',
+      byDefault: 'three nodes with a drive each; files flushed, their names in folders not',
       matched:
-        'one node with four drives: no copies, which it does not have, but two pieces and two of parity (EC:2, its default), so twice the bytes, of which the loss of two drives is survived and that of the node is not; files flushed, their names in folders not',
+        'three nodes with a drive each: no copies, which it does not have, but two pieces and one of parity (EC:1, its default for three drives), so one and a half times the bytes, of which the loss of any one node is survived; files flushed, their names in folders not',
       flushes: { byDefault: true, matched: true },
     },
-    cook: cookMinio,
+    cook: (options) => cookMinio(options, 1),
+  },
+  {
+    name: 'minio-ec3',
+    program: 'minio',
+    durability: {
+      byDefault: 'three nodes with two drives each; files flushed, their names in folders not',
+      matched:
+        'three nodes with two drives each, three pieces and three of parity (EC:3, its default for six drives, and the most it can), so twice the bytes, of which the loss of any one node and one drive more is survived; files flushed, their names in folders not',
+      flushes: { byDefault: true, matched: true },
+    },
+    cook: (options) => cookMinio(options, 2),
   },
   {
     name: 'seaweedfs',
@@ -112,10 +124,19 @@ function cookShoal({ folder, ports }: CookOptions): Recipe {
   }
 }
 
-/** Several nodes on loopback it refuses in a container. */
-function cookMinio({ path, folder, ports }: CookOptions): Recipe {
+/** In a container it refuses nodes on 127.0.0.0/8: it takes them for others that it can't find yet. */
+function cookMinio({ path, folder, ports }: CookOptions, drives: number): Recipe {
+  if (!isInOwnNetwork()) throw new Error('three nodes of it on one machine need a network of their own, so root, unshare and ip')
+  const portOf = (at: number): number => ports[at] ?? 0
+  const everyDrive = NODES.flatMap((at) =>
+    Array.from({ length: drives }, (_, drive) => `http://${OWN_ADDRESS}:${portOf(at)}${join(folder, `${at}`, `drive-${drive}`)}`),
+  )
   return {
-    command: [path, 'server', '--quiet', '--address', `127.0.0.1:${ports[0]}`, join(folder, 'drive-{1...4}')],
+    ...script(
+      folder,
+      // Of all addresses that the network of its own has.
+      NODES.map((at) => `${line(path, 'server', '--quiet', '--address', `:${portOf(at)}`, ...everyDrive)} &`),
+    ),
     environment: {
       MINIO_ROOT_USER: ACCESS_KEY,
       MINIO_ROOT_PASSWORD: SECRET_KEY,
@@ -124,7 +145,7 @@ function cookMinio({ path, folder, ports }: CookOptions): Recipe {
       // Drives of one disk are refused otherwise.
       MINIO_CI_CD: '1',
     },
-    s3Ports: [ports[0] ?? 0],
+    s3Ports: NODES.map(portOf),
   }
 }
 

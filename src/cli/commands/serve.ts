@@ -37,11 +37,13 @@ export const serve: Command = {
     for (const warning of warnings) output.note(`shoal: ${warning}`)
     const log = await openLog(invocation, config)
     // The stores are heavy: nothing but this command waits for them.
-    const [{ startNode }, { stopOnSignals }, { reloadOnHangup }] = await Promise.all([
+    const [{ startNode }, { stopOnSignals }, { reloadOnHangup }, { markSeldom }] = await Promise.all([
       import('#node/start-node.ts'),
       import('#node/stop-on-signals.ts'),
       import('#node/reload-on-hangup.ts'),
+      import('#platform/node-heap.ts'),
     ])
+    markSeldom()
     const node = await startNode(config, { log, version: shoalVersion() })
     reloadOnHangup(node)
     await greet(invocation, node, config)
