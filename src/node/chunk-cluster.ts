@@ -27,8 +27,12 @@ import type { ClusterNode } from './cluster-node.ts'
 import type { Leadership } from './leadership.ts'
 import { LedWork } from './led-work.ts'
 import type { Storage } from './open-storage.ts'
+import { repeat } from './repeat.ts'
 import { ReplicatedChunks } from './replicated-chunks.ts'
 import type { ReplicatedChunksOptions } from './replicated-chunks.ts'
+
+/** Memory for chunks that is kept and that nobody has needed for so long is given back. */
+const TRIM_MS = 10_000
 
 export interface ChunkClusterOptions {
   readonly storage: Pick<Storage, 'kv' | 'chunks'>
@@ -65,7 +69,10 @@ export class ChunkCluster {
   readonly #remote: RemoteRecords
   readonly #reporter: RepairReporter
   readonly #log: Log
+  readonly #clock: Clock
+  readonly #memory: ChunkMemory
   readonly #stopping = new AbortController()
+  #trimming: Promise<void> | undefined
   #work: LedWork[] = []
 
   constructor(options: ChunkClusterOptions) {
@@ -83,7 +90,9 @@ export class ChunkCluster {
     this.#keeper = new LayoutKeeper({ records: this.#own, members, isRemoved, clock, log, ...layouts })
     const store = storage.chunks
     this.peers = chunkPeers(options, this.records)
-    const shared = { peers: this.peers, clock, digests, memory: new ChunkMemory(digests) }
+    this.#clock = clock
+    this.#memory = new ChunkMemory(digests)
+    const shared = { peers: this.peers, clock, digests, memory: this.#memory }
     const own = { self: cluster.id, local: store, records: this.records }
     this.chunks = new ReplicatedChunks({ ...shared, ...own, log, metrics, ...(limits === undefined ? {} : { limits }) })
     this.#reporter = new RepairReporter({
@@ -142,12 +151,15 @@ export class ChunkCluster {
       new LedWork({ leadership: following, work: this.#remote, log }),
       new LedWork({ leadership: following, work: this.#reporter, log }),
     ]
+    const trimming = { intervalMs: TRIM_MS, clock: this.#clock, log, signal: this.#stopping.signal }
+    this.#trimming = repeat(trimming, () => Promise.resolve(this.#memory.trim()))
   }
 
   /** After the doors are closed, and before the stores and the cluster. */
   async stop(): Promise<void> {
     this.#stopping.abort()
     await Promise.all(this.#work.splice(0).map((work) => work.stop()))
+    await this.#trimming
     await this.chunks.stop()
   }
 }
