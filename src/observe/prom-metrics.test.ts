@@ -33,6 +33,31 @@ test('what is counted, observed and read is exposed in the text format', async (
   }
 })
 
+test('each set of labels has counts of its own, which add up from one collection to the next', async () => {
+  const metrics = new PromMetrics({ ofProcess: false })
+  const requests = metrics.counter({ name: 'shoal_requests_total', help: 'Requests', labels: ['door', 'method'] })
+  const seconds = metrics.histogram({ name: 'shoal_seconds', help: 'Durations', labels: ['door'], buckets: [0.5, 1] })
+  for (let time = 1; time <= 2; time += 1) {
+    requests.add(1, { door: 's3', method: 'GET' })
+    requests.add(2, { method: 'PUT', door: 's3' })
+    for (const value of [0.5, 0.75, 2]) seconds.observe(value, { door: 's3' })
+    seconds.observe(1, { door: 'rest' })
+    const { body } = await metrics.expose()
+    const lines = body.split('\n')
+    for (const line of [
+      `shoal_requests_total{door="s3",method="GET"} ${time}`,
+      `shoal_requests_total{door="s3",method="PUT"} ${2 * time}`,
+      `shoal_seconds_bucket{le="0.5",door="s3"} ${time}`,
+      `shoal_seconds_bucket{le="1",door="s3"} ${2 * time}`,
+      `shoal_seconds_bucket{le="+Inf",door="s3"} ${3 * time}`,
+      `shoal_seconds_sum{door="s3"} ${3.25 * time}`,
+      `shoal_seconds_count{door="s3"} ${3 * time}`,
+      `shoal_seconds_bucket{le="0.5",door="rest"} 0`,
+    ])
+      assert.ok(lines.includes(line), `${line} is not in:\n${body}`)
+  }
+})
+
 test('the process itself is measured', async () => {
   const { body } = await new PromMetrics().expose()
   assert.match(body, /^process_resident_memory_bytes [1-9]/m)

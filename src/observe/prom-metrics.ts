@@ -1,16 +1,13 @@
-import {
-  AggregatorRegistry,
-  Counter as PromCounter,
-  Gauge,
-  Histogram as PromHistogram,
-  Registry,
-  collectDefaultMetrics,
-} from 'prom-client'
-import type { MetricObjectWithValues, MetricValue } from 'prom-client'
+import { AggregatorRegistry, Counter as PromCounter, Gauge, Registry, collectDefaultMetrics } from 'prom-client'
+import type { Metric, MetricObjectWithValues, MetricValue } from 'prom-client'
+import { BucketCounts } from './bucket-counts.ts'
+import { ByLabels } from './by-labels.ts'
 import type { Counter, Histogram, LabelledValue, MetricOptions, Metrics } from './metrics.ts'
 
 /** What a registry has counted, as data for another thread. */
 export type CountedMetrics = readonly MetricObjectWithValues<MetricValue<string>>[]
+
+const NO_LABELS = {}
 
 /** Metrics in prom-client's registry, with those of the process itself (`process_…`, `nodejs_…`) unless they are a thread's. Names
  *  are unique: asking for one twice throws, since it would be two components counting into one. */
@@ -33,13 +30,28 @@ export class PromMetrics implements Metrics {
   }
 
   counter(options: MetricOptions): Counter {
-    const counter = new PromCounter(this.#configurationOf(options))
-    return { add: (amount, labels) => (labels === undefined ? counter.inc(amount) : counter.inc(labels, amount)) }
+    const added = new ByLabels(options.labels ?? [], () => ({ amount: 0 }))
+    void new PromCounter({
+      ...this.#configurationOf(options),
+      collect() {
+        for (const { labels, value } of added.all()) {
+          this.inc(labels, value.amount)
+          value.amount = 0
+        }
+      },
+    })
+    return {
+      add(amount, labels = NO_LABELS) {
+        added.of(labels).amount += amount
+      },
+    }
   }
 
   histogram(options: MetricOptions & { readonly buckets: readonly number[] }): Histogram {
-    const histogram = new PromHistogram({ ...this.#configurationOf(options), buckets: [...options.buckets] })
-    return { observe: (value, labels) => (labels === undefined ? histogram.observe(value) : histogram.observe(labels, value)) }
+    const counts = new BucketCounts(options)
+    // All that the registry asks of a metric is there; what the class of its own has beside is for who observes.
+    this.#registry.registerMetric(counts as unknown as Metric)
+    return counts
   }
 
   gauge(options: MetricOptions, read: () => number | readonly LabelledValue[]): void {
