@@ -46,7 +46,7 @@ export class S3Requests {
       { path: canonicalPath(path), query: canonicalQuery(query), signed, payloadHash: PAYLOAD },
     )
     const toSign = `${ALGORITHM}\n${time}\n${formatScope(scope)}\n${hash('sha256', canonical, 'hex')}`
-    const signature = this.#keys.get(ROOT_KEY, scope).sign(toSign)
+    const signature = this.#keys.get(ROOT_KEY, scope).hmac.sign(toSign)
     const credential = `${ROOT_KEY.accessKey}/${formatScope(scope)}`
     const authorization = `${ALGORITHM} Credential=${credential}, SignedHeaders=${signed.join(';')}, Signature=${signature}`
     return { server: 's3', target: `/${target}`, rawHeaders: [...rawHeaders, 'Authorization', authorization] }

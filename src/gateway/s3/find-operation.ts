@@ -75,13 +75,17 @@ export class OperationTable {
     const candidates = this.#operations.get(`${method} ${where}`) ?? []
     const operation = candidates.find((candidate) => selects(candidate, wanted))
     const names = operation?.markers?.map(markerName) ?? []
-    for (const name of query.names()) {
-      if (SUBRESOURCES.has(name) && !names.includes(name)) throw notImplemented(`${method} with the subresource "${name}"`)
+    for (const name of query.derive(subresourcesOf)) {
+      if (!names.includes(name)) throw notImplemented(`${method} with the subresource "${name}"`)
     }
     if (operation !== undefined) return operation
     if (where === 'service') throw notImplemented(`${method} on the service itself (IAM, STS and the like)`)
     throw new S3Error('MethodNotAllowed', `${method.slice(0, 20)} is not possible on a ${where === 'bucket' ? 'bucket' : 'key'}`)
   }
+}
+
+function subresourcesOf(query: S3Query): readonly string[] {
+  return [...query.names()].filter((name) => SUBRESOURCES.has(name))
 }
 
 function selects(operation: S3Operation, { query, headers }: Wanted): boolean {

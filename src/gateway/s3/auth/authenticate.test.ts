@@ -333,9 +333,13 @@ test('a key whose secret was changed signs with the new one', () => {
   const keys = new SigningKeys()
   const scope = { date: '20130524', region: 'r', service: 's3' }
   const signedWith = (secretKey: string, region = 'r') =>
-    keys.get({ accessKey: 'A', secretKey }, { ...scope, region }).sign('text')
+    keys.get({ accessKey: 'A', secretKey }, { ...scope, region }).hmac.sign('text')
   const first = signedWith('one')
   assert.equal(signedWith('one'), first)
   assert.notEqual(signedWith('two'), first)
   assert.notEqual(signedWith('two', 'q'), signedWith('two'))
+  const signedByScope = (accessKey: string, secretKey: string) => keys.get({ accessKey, secretKey }, scope).hmac.sign('text')
+  for (const secretKey of ['one', 'two', 'one']) assert.equal(signedByScope('A', secretKey), signedWith(secretKey))
+  assert.notEqual(signedByScope('A', 'one'), signedByScope('A', 'two'))
+  assert.equal(keys.get({ accessKey: 'A', secretKey: 'one' }, scope).scope, '20130524/r/s3/aws4_request')
 })

@@ -65,15 +65,33 @@ function encodeUri(text: string, keepSlash: boolean): string {
 
 /** A line for each signed header: values trimmed, runs of spaces as one, those of a repeated header joined by commas. */
 export function canonicalHeaders(rawHeaders: readonly string[], signed: readonly string[]): string {
+  const [first = ''] = signed
+  if (signed.length === 1) return `${first}:${canonicalHeader(rawHeaders, first) ?? ''}\n`
   const values = new Map<string, string>()
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = (rawHeaders[at] as string).toLowerCase()
     if (!signed.includes(name)) continue
-    const value = (rawHeaders[at + 1] as string).trim().replace(/ {2,}/g, ' ')
+    const value = canonicalValue(rawHeaders[at + 1] as string)
     const before = values.get(name)
     values.set(name, before === undefined ? value : `${before},${value}`)
   }
   return signed.map((name) => `${name}:${values.get(name) ?? ''}\n`).join('')
+}
+
+/** The same of one header alone, as most presigned addresses have it: without a map of them. */
+function canonicalHeader(rawHeaders: readonly string[], signed: string): string | undefined {
+  let joined: string | undefined
+  for (let at = 0; at < rawHeaders.length; at += 2) {
+    if ((rawHeaders[at] as string).toLowerCase() !== signed) continue
+    const value = canonicalValue(rawHeaders[at + 1] as string)
+    joined = joined === undefined ? value : `${joined},${value}`
+  }
+  return joined
+}
+
+function canonicalValue(value: string): string {
+  const trimmed = value.trim()
+  return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed
 }
 
 /** What is hashed and signed. `path` is in the form that is to be tried. */

@@ -108,12 +108,21 @@ function single(value: string | string[] | undefined): string | undefined {
 }
 
 function readParameters(query: S3Query): ClaimedSignature {
-  const get = (name: string): string => {
-    const value = query.get(name)
-    if (value === undefined || value === '')
-      throw malformedQuery(`X-Amz-Algorithm, -Credential, -Date, -Expires, -SignedHeaders and -Signature are expected`)
-    return value
-  }
+  const { accessKey, scope, signedHeaders, timeMs, expiresSeconds } = query.derive(readAllButSignature)
+  const signature = requireParameter(query, 'X-Amz-Signature')
+  if (query.signature === undefined && !SIGNATURE.test(signature)) throw malformedSignature(malformedQuery)
+  return { accessKey, scope, signedHeaders, signature, timeMs, expiresSeconds }
+}
+
+function requireParameter(query: S3Query, name: string): string {
+  const value = query.get(name)
+  if (value === undefined || value === '')
+    throw malformedQuery(`X-Amz-Algorithm, -Credential, -Date, -Expires, -SignedHeaders and -Signature are expected`)
+  return value
+}
+
+function readAllButSignature(query: S3Query): Omit<ClaimedSignature, 'signature'> {
+  const get = (name: string): string => requireParameter(query, name)
   const algorithm = get('X-Amz-Algorithm')
   if (algorithm !== ALGORITHM) throw malformedQuery(`X-Amz-Algorithm has to be ${ALGORITHM}`)
   const expires = get('X-Amz-Expires')
@@ -126,12 +135,8 @@ function readParameters(query: S3Query): ClaimedSignature {
       'AccessDenied',
       `X-Amz-Expires is ${expires}: it has to be from 0 to ${MAX_EXPIRES_SECONDS} seconds, a week`,
     )
-  const common = {
-    credential: get('X-Amz-Credential'),
-    signedHeaders: get('X-Amz-SignedHeaders'),
-    signature: get('X-Amz-Signature'),
-  }
-  return { ...readCommon(common, malformedQuery), timeMs, expiresSeconds }
+  const who = readWho({ credential: get('X-Amz-Credential'), signedHeaders: get('X-Amz-SignedHeaders') }, malformedQuery)
+  return { ...who, timeMs, expiresSeconds }
 }
 
 function readCommon(
@@ -140,8 +145,12 @@ function readCommon(
 ): CommonFields {
   const { signature } = claimed
   const who = readWho(claimed, refuse)
-  if (!SIGNATURE.test(signature)) throw refuse('Signature has to be 64 lower-case hexadecimal characters')
+  if (!SIGNATURE.test(signature)) throw malformedSignature(refuse)
   return { ...who, signature }
+}
+
+function malformedSignature(refuse: (why: string) => S3Error): S3Error {
+  return refuse('Signature has to be 64 lower-case hexadecimal characters')
 }
 
 /** By credential and names of headers, as a client sends them with each of its requests. */

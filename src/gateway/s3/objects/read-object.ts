@@ -5,6 +5,7 @@ import { ifRangeHolds } from '#gateway/http/conditional.ts'
 import type { ObjectInfo } from '#volume/objects.ts'
 import type { S3Call } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
+import type { S3Query } from '../s3-query.ts'
 import { checkRead } from './conditions.ts'
 import { describeChecksum, describeObject, lastModified } from './object-headers.ts'
 
@@ -29,7 +30,7 @@ export function planReading(call: S3Call, object: ObjectInfo, isVersioned: boole
   const nowMs = services.clock.nowMs()
   const shown = ['ETag', `"${object.etag}"`, 'Last-Modified', lastModified(object)]
   checkRead(exchange.headers, object, { nowMs, headers: shown })
-  const isOverridden = OVERRIDES.some((name) => query.has(name))
+  const isOverridden = query.derive(overrides)
   const override = isOverridden ? (name: string): string | undefined => query.get(name) : undefined
   if (call.principal.kind === 'anonymous' && isOverridden)
     throw new S3Error('InvalidRequest', 'Request specific response headers cannot be used for anonymous GET requests.')
@@ -45,6 +46,8 @@ export function planReading(call: S3Call, object: ObjectInfo, isVersioned: boole
   headers.push('Content-Range', formatContentRange(range, object.sizeBytes))
   return { status: 206, headers, range }
 }
+
+const overrides = (query: S3Query): boolean => OVERRIDES.some((name) => query.has(name))
 
 /** `undefined`: all of it. S3 knows one range only; of several, it sends the whole. */
 function rangeOf(call: S3Call, object: ObjectInfo, nowMs: number): ByteRange | undefined {
