@@ -94,6 +94,7 @@ export class ReplicatedState implements CommitBase {
 
   get(key: Uint8Array): Buffer | undefined {
     this.#checkWhole()
+    if (this.#pending.size === 0 && this.#applying === undefined) return this.#base.get(key)
     return getThrough(this.#layers(), this.#base, key)
   }
 

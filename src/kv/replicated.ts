@@ -110,6 +110,11 @@ export class ReplicatedStore implements KeyValueStore {
     return this.#tail.confirm(withinMs)
   }
 
+  /** Whether `confirm` would resolve without asking anybody. */
+  get isConfirmed(): boolean {
+    return this.#failure === undefined && this.#tail.isConfirmed
+  }
+
   /** Where the log ends, for whoever follows: by the lease of this node, so none if it doesn't lead. */
   readonly leadersEnd = async () => this.#term?.base.end()
 

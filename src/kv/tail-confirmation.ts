@@ -45,10 +45,15 @@ export class TailConfirmation {
     this.#clock = clock
   }
 
+  /** Whether the copy has everything now, by a promise of the leader that lasts. */
+  get isConfirmed(): boolean {
+    return this.#quiet?.lasts === true
+  }
+
   /** With `withinMs` it is enough that this was so at some moment of that time: as long as questions are answered at all, nobody waits
    *  for them then. @throws UNAVAILABLE when the log can't be reached, or the copy doesn't get there in time; DATA_IN_USE for another log */
   confirm(withinMs = 0): Promise<void> {
-    if (this.#quiet?.lasts === true) return Promise.resolve()
+    if (this.isConfirmed) return Promise.resolve()
     const ageMs = this.#clock.monotonicMs() - this.#confirmedMs
     if (ageMs < withinMs) {
       if (ageMs > withinMs / 2 && this.#current === undefined) void this.confirm().catch(() => {})

@@ -28,6 +28,8 @@ export class Metadata {
   readonly #isOpen: IsOpen
   readonly #queue: ChangeQueue
   readonly #followers = new Set<() => void>()
+  /** Of volumes that are in use: each read needs them. */
+  readonly #keys = new WeakMap<VolumeHandle, { readonly prefix: KeyPrefix; readonly policy: Buffer }>()
 
   constructor({ kv, clock, changeRingEntries, isOpen }: MetadataOptions) {
     this.#kv = kv
@@ -39,9 +41,8 @@ export class Metadata {
 
   /** Reads one volume consistently. @throws VOLUME_NOT_FOUND */
   read<T>(volume: VolumeHandle, fn: (view: VolumeView) => T): Promise<T> {
-    const prefix = volumePrefix(volume.tenant, volume.id)
     return this.#kv.read((snapshot) => {
-      this.#volume(snapshot, volume, prefix)
+      const { prefix } = this.#volume(snapshot, volume)
       return fn(new VolumeView(snapshot, prefix))
     })
   }
@@ -115,15 +116,21 @@ export class Metadata {
       ringEntries: this.#changeRingEntries,
       isOpen: this.#isOpen,
       find: (snapshot, volume) => {
-        const prefix = volumePrefix(volume.tenant, volume.id)
-        return { prefix, policy: this.#volume(snapshot, volume, prefix).policy }
+        const { prefix, record } = this.#volume(snapshot, volume)
+        return { prefix, policy: record.policy }
       },
     })
   }
 
-  #volume(snapshot: Snapshot, volume: VolumeHandle, prefix: KeyPrefix): VolumeRecord {
-    const record = snapshot.getDecoded(policyKey(prefix), decodeVolume)
+  #volume(snapshot: Snapshot, volume: VolumeHandle): { readonly prefix: KeyPrefix; readonly record: VolumeRecord } {
+    let keys = this.#keys.get(volume)
+    if (keys === undefined) {
+      const prefix = volumePrefix(volume.tenant, volume.id)
+      keys = { prefix, policy: policyKey(prefix) }
+      this.#keys.set(volume, keys)
+    }
+    const record = snapshot.getDecoded(keys.policy, decodeVolume)
     if (record === undefined) throw volumeNotFound(volume.name)
-    return record
+    return { prefix: keys.prefix, record }
   }
 }

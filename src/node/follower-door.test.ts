@@ -14,7 +14,14 @@ interface Asked {
   headersSent: boolean
 }
 
-function node({ isLeading = false, isReady = true, failure }: { isLeading?: boolean; isReady?: boolean; failure?: Error } = {}) {
+interface Situation {
+  readonly isLeading?: boolean
+  readonly isReady?: boolean
+  readonly isReadyNow?: boolean
+  readonly failure?: Error
+}
+
+function node({ isLeading = false, isReady = true, isReadyNow = false, failure }: Situation = {}) {
   const done: string[] = []
   const door = (name: string, error?: Error): Door => ({
     name,
@@ -28,6 +35,7 @@ function node({ isLeading = false, isReady = true, failure }: { isLeading?: bool
     door: door('copy', failure),
     elsewhere: door('elsewhere'),
     reads: {
+      isReadyNow: () => isReadyNow,
       async isReady({ isStale }) {
         done.push(isStale ? 'stale?' : 'current?')
         return isReady
@@ -49,6 +57,12 @@ function node({ isLeading = false, isReady = true, failure }: { isLeading?: bool
   }
   return { ask, follower, done }
 }
+
+test('nobody is asked while it is known that the copy here is up to date', async () => {
+  const { ask } = node({ isReadyNow: true, isReady: false })
+  assert.deepEqual(await ask(), ['copy', 'linearizable'])
+  assert.deepEqual(await ask({ query: 'consistency=stale' }), ['copy', 'stale'])
+})
 
 test('a read is answered by the copy here once that is known to be up to date', async () => {
   const { ask } = node()

@@ -15,7 +15,7 @@ export interface FollowerDoorOptions {
   readonly door: Door
   /** Serves everything else, or sends it on. */
   readonly elsewhere: Door
-  readonly reads: Pick<FollowerReads, 'isReady' | 'count'>
+  readonly reads: Pick<FollowerReads, 'isReadyNow' | 'isReady' | 'count'>
   /** Whether this node leads: then it has something better than a copy. */
   readonly isLeading: () => boolean
   /** What is worth a try. */
@@ -48,7 +48,7 @@ export class FollowerDoor implements Door {
     // Whoever answers has it then.
     if (exchange.lengthBytes !== 0) await exchange.keepBody(QUESTION_BYTES_MAX)
     const isStale = asksForStale(exchange)
-    if (await reads.isReady({ isStale })) {
+    if (reads.isReadyNow() || (await reads.isReady({ isStale }))) {
       try {
         await door.handle(exchange)
         return reads.count(isStale ? 'stale' : 'linearizable')
@@ -72,5 +72,6 @@ function isQuestion(exchange: Exchange): boolean {
 
 /** `X-Shoal-Consistency: stale` at any door; over REST the query says it too. */
 export function asksForStale({ headers, query }: Pick<Exchange, 'headers' | 'query'>): boolean {
-  return headers['x-shoal-consistency'] === 'stale' || STALE_QUERY.test(query)
+  // Hardly any has the word at all, and a pattern takes its time for a long one.
+  return headers['x-shoal-consistency'] === 'stale' || (query.includes('consistency=') && STALE_QUERY.test(query))
 }

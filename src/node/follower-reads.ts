@@ -26,7 +26,7 @@ const READ_BUFFERS_KEPT = 9
 export interface FollowerReadsOptions {
   readonly config: VolumeSettings
   /** This node's copy of the metadata. */
-  readonly store: Pick<ReplicatedStore, 'stale' | 'confirm' | 'position'>
+  readonly store: Pick<ReplicatedStore, 'stale' | 'isConfirmed' | 'confirm' | 'position'>
   readonly access: FollowedAccess
   readonly chunks: {
     readonly chunks: Pick<ChunkCluster['chunks'], 'all' | 'isSpread'>
@@ -68,6 +68,14 @@ export class FollowerReads {
     })
   }
 
+  /** True when `isReady` is, of any read, and it is known without asking anybody. */
+  isReadyNow(): boolean {
+    const { store, access } = this.#options
+    if (!store.isConfirmed || !access.keys.isCurrent) return false
+    this.#forgetOlder()
+    return true
+  }
+
   /** Resolves with true when what is here is all that was acknowledged before the call, or, for a stale read, `STALE_MS_MAX` before it. With
    *  false nobody can say that: somebody else has to answer. */
   async isReady({ isStale }: { readonly isStale: boolean }): Promise<boolean> {
@@ -81,11 +89,15 @@ export class FollowerReads {
     }
     if (!keys.isCurrent) await keys.read()
     if (!keys.isCurrent) return false
-    const { position } = store
-    // What counts as opened is older.
+    this.#forgetOlder()
+    return true
+  }
+
+  /** What counts as opened is older than the copy. */
+  #forgetOlder(): void {
+    const { position } = this.#options.store
     if (position !== this.#openedAt) this.volumes.forgetOpened()
     this.#openedAt = position
-    return true
   }
 
   count(answer: 'linearizable' | 'stale' | 'sent-on'): void {

@@ -1,5 +1,6 @@
 import type { BucketSettings } from '#metadata/bucket-settings.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+import type { Objects } from './objects.ts'
 import type { Caller } from './volume.ts'
 
 export type {
@@ -20,6 +21,8 @@ export interface Bucket {
   /** Its usage is that of some moment past. */
   readonly info: VolumeInfo
   readonly settings: BucketSettings
+  /** What is in it. */
+  readonly objects: Objects
 }
 
 /** The settings of volumes as buckets. */

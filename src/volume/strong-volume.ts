@@ -76,7 +76,7 @@ export class StrongVolume implements GuardedVolume, Bucket {
   readonly #ranges: RangeWrites
   readonly #uploads: UploadSessions
 
-  constructor(stores: StrongVolumeStores, { info, settings }: Bucket) {
+  constructor(stores: StrongVolumeStores, { info, settings }: Omit<Bucket, 'objects'>) {
     this.info = info
     this.settings = settings
     this.#stores = stores

@@ -15,6 +15,8 @@ export function serverOptions(limits: HttpLimits): ServerOptions<typeof KernelRe
     keepAliveTimeout: limits.keepAliveMs,
     noDelay: true,
     keepAlive: true,
+    // A request without a body has ended when it comes: its stream says nothing, and nobody here listens to it (`Exchange.body`).
+    optimizeEmptyRequests: true,
     // `#begin` looks itself, and answers with a document.
     requireHostHeader: false,
     // A header that has no business being sent twice becomes a wrong one, instead of the first one winning.

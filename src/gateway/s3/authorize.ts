@@ -11,6 +11,7 @@ import { ownerId } from './owner.ts'
 import { actionOf } from './access/s3-actions.ts'
 import { S3Error, s3CodeOf } from './s3-error.ts'
 
+const EXPECTED_OWNER = 'x-amz-expected-bucket-owner'
 const ABSENCE: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchVersion'])
 
 type Services = Pick<S3Services, 'volumes' | 'objectOwnership'>
@@ -36,8 +37,7 @@ export class Access implements S3Access {
   }
 
   async allows(wish: Wish): Promise<boolean> {
-    const { principal } = this.#request
-    if (principal.kind === 'root') return true
+    if (this.isUnlimited) return true
     const question = await this.#question(wish)
     if (isAllowed(question)) return true
     // Whoever may list can know that there is nothing: that isn't refused, it isn't found.
@@ -47,7 +47,7 @@ export class Access implements S3Access {
   /** What comes along with something that is allowed, such as an object's tags: refused only where a policy denies it.
    *  @throws AccessDenied */
   async refuseDenied(wish: Wish): Promise<void> {
-    if (this.#request.principal.kind === 'root') return
+    if (this.isUnlimited) return
     if (isDenied(await this.#question(wish))) throw accessDenied(this.#request, wish)
   }
 
@@ -67,9 +67,13 @@ export class Access implements S3Access {
   /** The error to tell: that an object isn't there is only for those who may list the bucket. */
   async hideAbsence(error: unknown, { method, where }: S3Operation, wish: Pick<Wish, 'bucket' | 'key'>): Promise<unknown> {
     const isReading = where === 'object' && (method === 'GET' || method === 'HEAD')
-    if (this.#request.principal.kind === 'root' || !isReading || !isShoalError(error) || !ABSENCE.has(s3CodeOf(error)))
-      return error
+    if (this.isUnlimited || !isReading || !isShoalError(error) || !ABSENCE.has(s3CodeOf(error))) return error
     return (await this.#mayList(wish)) ? error : accessDenied(this.#request, { ...wish, action: 's3:ListBucket' })
+  }
+
+  /** Whether everything is allowed. */
+  get isUnlimited(): boolean {
+    return this.#request.principal.kind === 'root'
   }
 
   get request(): RequestFacts {
@@ -109,13 +113,14 @@ export async function admit(
   const versionId = request.query('versionId')
   const wish = { bucket, key, versionId }
   const action = actionOf(operation.name, versionId !== undefined)
-  if (bucket !== '' && operation.name !== 'CreateBucket') await access.checkOwner(bucket, 'x-amz-expected-bucket-owner')
+  const namesOwner = request.header(EXPECTED_OWNER) !== undefined
+  if (namesOwner && bucket !== '' && operation.name !== 'CreateBucket') await access.checkOwner(bucket, EXPECTED_OWNER)
   if (operation.admits === 'anyone') return
   if (operation.admits === 'signed') {
     if (request.principal.kind === 'anonymous') throw accessDenied(request, { action })
     return
   }
-  await access.require({ ...wish, action })
+  if (!access.isUnlimited) await access.require({ ...wish, action })
   if (operation.where !== 'object' || operation.method === 'GET') return
   await judgeHeaders(access, { bucket, key })
 }

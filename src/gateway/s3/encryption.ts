@@ -13,7 +13,10 @@ const ALGORITHM = 'AES256'
 const KEY_BYTES = 32
 const NODE = 'x-amz-server-side-encryption'
 const CUSTOMER = `${NODE}-customer-`
-const SOURCE_CUSTOMER = 'x-amz-copy-source-server-side-encryption-customer-'
+/** The names of headers that bring a key: made once, since each read looks for them. */
+const customerHeaders = (prefix: string) => ({ algorithm: `${prefix}algorithm`, key: `${prefix}key`, md5: `${prefix}key-md5` })
+const CUSTOMER_HEADERS = customerHeaders(CUSTOMER)
+const SOURCE_CUSTOMER_HEADERS = customerHeaders('x-amz-copy-source-server-side-encryption-customer-')
 
 /** A key that a client has brought. */
 interface CustomerKey {
@@ -31,7 +34,7 @@ export interface ChosenEncryption {
 /** What a new object's headers ask for, else what its bucket does.
  *  @throws InvalidArgument, InvalidRequest, InvalidEncryptionAlgorithmError, NotImplemented */
 export function chooseEncryption(header: Header, settings: BucketSettings, objects: Objects): ChosenEncryption {
-  const brought = readCustomerKey(header, CUSTOMER)
+  const brought = readCustomerKey(header, CUSTOMER_HEADERS)
   const wantsNode = readNodeHeader(header)
   if (brought !== undefined) {
     if (wantsNode)
@@ -69,8 +72,10 @@ function readNodeHeader(header: Header): boolean {
   return true
 }
 
-function readCustomerKey(header: Header, prefix: string): CustomerKey | undefined {
-  const [algorithm, key, md5] = [header(`${prefix}algorithm`), header(`${prefix}key`), header(`${prefix}key-md5`)]
+function readCustomerKey(header: Header, names: ReturnType<typeof customerHeaders>): CustomerKey | undefined {
+  const algorithm = header(names.algorithm)
+  const key = header(names.key)
+  const md5 = header(names.md5)
   if (algorithm === undefined && key === undefined && md5 === undefined) return undefined
   if (algorithm === undefined)
     throw invalid(
@@ -109,7 +114,7 @@ const headerOf =
 export function describeEncryption(call: S3Call, encryption: ObjectEncryption | undefined): string[] {
   if (encryption === undefined) return []
   if (encryption.kind === 'node') return [NODE, ALGORITHM]
-  const md5 = call.header(`${CUSTOMER}key-md5`)
+  const md5 = call.header(CUSTOMER_HEADERS.md5)
   return md5 === undefined ? [] : [`${CUSTOMER}algorithm`, ALGORITHM, `${CUSTOMER}key-MD5`, md5.trim()]
 }
 
@@ -120,12 +125,12 @@ export function requireReadable(
   { object, objects, open }: { readonly object: ObjectInfo; readonly objects: Objects; readonly open?: OpenObject },
 ): void {
   if (call.header(NODE) !== undefined) throw invalid(`The header ${NODE} is for writing: reading needs none`)
-  requireKey(object, readCustomerKey(headerOf(call), CUSTOMER), open ?? objects)
+  requireKey(object, readCustomerKey(headerOf(call), CUSTOMER_HEADERS), open ?? objects)
 }
 
 /** The same for the source of a copy. */
 export function requireReadableSource(call: S3Call, open: OpenObject): void {
-  requireKey(open.object, readCustomerKey(headerOf(call), SOURCE_CUSTOMER), open)
+  requireKey(open.object, readCustomerKey(headerOf(call), SOURCE_CUSTOMER_HEADERS), open)
 }
 
 function requireKey({ properties }: ObjectInfo, brought: CustomerKey | undefined, what: OpenObject | Objects): void {
@@ -150,7 +155,7 @@ function wrongKey(): S3Error {
 /** The key of an upload, for a part of it. @throws InvalidRequest if that isn't the key that the upload was begun with */
 export function keyOfUpload(call: S3Call, objects: Objects, { properties }: ObjectUpload): ContentKey | undefined {
   const { encryption } = properties
-  const brought = readCustomerKey(headerOf(call), CUSTOMER)
+  const brought = readCustomerKey(headerOf(call), CUSTOMER_HEADERS)
   if (encryption?.kind !== 'customer' && brought !== undefined) throw wrongKey()
   if (encryption === undefined) return undefined
   if (encryption.kind === 'customer' && brought === undefined)

@@ -1,11 +1,10 @@
 import { formatHttpDate } from '#gateway/http/http-date.ts'
+import type { BucketSettings } from '#volume/bucket-settings.ts'
 import { expirationOf } from '#volume/lifecycle-rules.ts'
 import type { ObjectInfo } from '#volume/objects.ts'
-import type { S3Call } from './operation.ts'
 
 /** The header that tells when a current object will expire by the bucket's lifecycle rules; nothing if it won't. */
-export async function expirationHeaders(call: S3Call, object: ObjectInfo): Promise<string[]> {
-  const { lifecycle } = (await call.services.volumes.openBucket(call.bucket)).settings
+export function expirationHeaders({ lifecycle }: BucketSettings, object: ObjectInfo): string[] {
   if (lifecycle === undefined || !object.isLatest) return []
   const aging = {
     createdMs: Number(object.modifiedNs / 1_000_000n),

@@ -62,9 +62,10 @@ export class S3Door implements Door {
       if (isAnswered) return
     }
     const operation = this.#operations.find({ method, where: address.where, query, headers })
-    const authenticated = this.#authenticate(exchange, query)
+    const nowMs = this.#options.clock.nowMs()
+    const authenticated = this.#authenticate(exchange, query, nowMs)
     exchange.principal = authenticated.principal.name
-    const access = this.#accessOf(exchange, query, authenticated.principal)
+    const access = this.#accessOf(exchange, query, { principal: authenticated.principal, nowMs })
     await admit(access, { operation, bucket: address.bucket, key: address.key })
     const services = this.#options
     const call = new RequestCall({ exchange, services, operation, address, query, authenticated, access, gate: this.#gate })
@@ -94,13 +95,17 @@ export class S3Door implements Door {
     return isPreflight
   }
 
-  #accessOf(exchange: Exchange, query: S3Query, principal: Principal): Access {
+  #accessOf(
+    exchange: Exchange,
+    query: S3Query,
+    { principal, nowMs }: { readonly principal: Principal; readonly nowMs: number },
+  ): Access {
     const { headers, remoteAddress, connection } = exchange
     return new Access(this.#options, {
       principal,
       remoteAddress,
       isSecure: connection.isSecure,
-      nowMs: this.#options.clock.nowMs(),
+      nowMs,
       header(name) {
         const value = headers[name]
         return Array.isArray(value) ? value.join(',') : value
@@ -123,10 +128,10 @@ export class S3Door implements Door {
     sendError(exchange, error)
   }
 
-  #authenticate(exchange: Exchange, parameters: S3Query): Authenticated {
+  #authenticate(exchange: Exchange, parameters: S3Query, nowMs: number): Authenticated {
     const { method, path, query, headers } = exchange
     const request = { method, path, query, headers, parameters, rawHeaders: exchange.request.rawHeaders }
-    return authenticate(request, { find: this.#options.findKey, keys: this.#keys, nowMs: this.#options.clock.nowMs() })
+    return authenticate(request, { find: this.#options.findKey, keys: this.#keys, nowMs })
   }
 
   async #slowDown(remoteAddress: string): Promise<void> {

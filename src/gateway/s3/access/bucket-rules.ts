@@ -29,11 +29,13 @@ export const NO_BLOCK: PublicAccessBlock = {
   restrictPublicBuckets: false,
 }
 
-const known = new WeakMap<Bucket, BucketRules>()
+type Described = Pick<Bucket, 'info' | 'settings'>
+
+const known = new WeakMap<Described, BucketRules>()
 
 /** Read once for as long as the bucket stays as it is. `ownership` is that of buckets without controls of their own.
  *  @throws INVALID_ARGUMENT for a policy that this release can't read */
-export function rulesOf(bucket: Bucket, ownership: ObjectOwnership): BucketRules {
+export function rulesOf(bucket: Described, ownership: ObjectOwnership): BucketRules {
   let rules = known.get(bucket)
   if (rules === undefined) {
     const { info, settings } = bucket

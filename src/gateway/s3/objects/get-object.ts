@@ -1,7 +1,7 @@
 import { describeEncryption, requireReadable } from '../encryption.ts'
 import { expirationHeaders } from '../expiration.ts'
 import type { S3Operation } from '../operation.ts'
-import { isVersioned, openBucket, openObject, targetOf } from './find-object.ts'
+import { isVersioned, openObject, targetOf } from './find-object.ts'
 import { planReading } from './read-object.ts'
 
 export const getObject: S3Operation = {
@@ -9,13 +9,13 @@ export const getObject: S3Operation = {
   method: 'GET',
   where: 'object',
   async handle(call) {
-    const objects = await openBucket(call)
+    const { objects, settings } = await call.services.volumes.openBucket(call.bucket)
     const open = await openObject(objects, targetOf(call))
     const { object, file } = open
     try {
       requireReadable(call, { object, objects, open })
       const { status, headers, range } = planReading(call, object, isVersioned(objects))
-      headers.push(...(await expirationHeaders(call, object)), ...describeEncryption(call, object.properties.encryption))
+      headers.push(...expirationHeaders(settings, object), ...describeEncryption(call, object.properties.encryption))
       const { offset, length } = range
       if (file.bytes !== undefined || length === 0) {
         const bytes = file.bytes?.subarray(offset, offset + length) ?? Buffer.alloc(0)

@@ -7,7 +7,7 @@ import type { ObjectToStore, S3Call, StoredObject } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import { announcedChecksum, CheckedBody } from './checked-body.ts'
 import { writeCheck } from './conditions.ts'
-import { namesVersions, openBucket } from './find-object.ts'
+import { namesVersions } from './find-object.ts'
 import { describeChecksum, type Headers, headerText, readProperties } from './object-headers.ts'
 
 /** Amazon S3's limit for what comes, or is copied, in one piece: 5 GiB. */
@@ -15,10 +15,9 @@ export const MAX_SINGLE_BYTES = 5 * 1024 ** 3
 
 /** Stores an object, whether it comes by PUT or as the file of a form. */
 export async function storeObject(call: S3Call, { key, headers, payload }: ObjectToStore): Promise<StoredObject> {
-  const objects = await openBucket(call)
+  const { objects, settings } = await call.services.volumes.openBucket(call.bucket)
   refuseUnknown(headers)
   const announced = announcedChecksum(headers, payload.trailerNames)
-  const { settings } = await call.services.volumes.openBucket(call.bucket)
   const encryption = chooseEncryption((name) => headerText(headers, name), settings, objects)
   const given = { ...readProperties(headers), ...(await writtenProperties(call, headers)), ...encryption.properties }
   const md5 = readMd5(headers)
@@ -44,7 +43,7 @@ export async function storeObject(call: S3Call, { key, headers, payload }: Objec
   })
   const { etag, headers: stored } = describeStored(object, namesVersions(objects))
   const encrypted = describeEncryption(call, object.properties.encryption)
-  return { etag, headers: [...stored, ...encrypted, ...(await expirationHeaders(call, object))] }
+  return { etag, headers: [...stored, ...encrypted, ...expirationHeaders(settings, object)] }
 }
 
 export function describeStored(object: ObjectInfo, hasVersions: boolean): StoredObject {
