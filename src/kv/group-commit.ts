@@ -1,5 +1,6 @@
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
 import type { CommitBase, CommitOptions } from './commit-base.ts'
+import type { Gathering } from './gathering.ts'
 import { WriteSet } from './write-set.ts'
 
 /** A batch beyond either figure is full, and the next one begins: a commit stays well under a second on a slow disk. */
@@ -22,6 +23,8 @@ export interface CommitFacts {
 export interface GroupCommitOptions {
   /** Told of every commit that succeeded, before its transactions are. */
   readonly onCommit?: ((facts: CommitFacts) => void) | undefined
+  /** Where a commit is dear: says how long one waits for others to share it. */
+  readonly gathering?: Gathering | undefined
 }
 
 interface Batch {
@@ -37,6 +40,7 @@ interface Batch {
 export class GroupCommit {
   readonly #base: CommitBase
   readonly #onCommit: ((facts: CommitFacts) => void) | undefined
+  readonly #gathering: Gathering | undefined
   /** The oldest first; the first one is in flight if `#isInFlight`, and only the last one still collects. */
   #batches: Batch[] = []
   #running: Promise<void> | undefined
@@ -45,9 +49,10 @@ export class GroupCommit {
   #waitingTransactions = 0
   #failure: ShoalError | undefined
 
-  constructor(base: CommitBase, { onCommit }: GroupCommitOptions = {}) {
+  constructor(base: CommitBase, { onCommit, gathering }: GroupCommitOptions = {}) {
     this.#base = base
     this.#onCommit = onCommit
+    this.#gathering = gathering
   }
 
   /** Why no transaction may begin now, if so: STORAGE_FAILED or UNAVAILABLE for ever, BUSY for the moment. */
@@ -77,7 +82,9 @@ export class GroupCommit {
     else batch.writes.merge(writes)
     this.#waitingBytes += batch.writes.bytes
     this.#running ??= this.#run()
-    return this.#settled(batch)
+    const settled = this.#settled(batch)
+    this.#gathering?.arrived()
+    return settled
   }
 
   /** Resolves when everything that has been added so far is durable. @throws NO_SPACE, STORAGE_FAILED */
@@ -114,14 +121,19 @@ export class GroupCommit {
     // The transactions of one turn share the first commit: it begins when those that are about to come have come.
     await Promise.resolve()
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
+      await this.#gathering?.enough(this.#waitingWrites)
       this.#isInFlight = true
+      this.#gathering?.began()
       const failure = await this.#commit(batch)
+      this.#gathering?.ended(this.#waitingTransactions, this.#waitingWrites())
       this.#isInFlight = false
       if (failure === undefined) this.#settleFirst(batch)
       else this.#settleAll(failure)
     }
     this.#running = undefined
   }
+
+  readonly #waitingWrites = (): number => this.#batches.reduce((sum, { writes }) => sum + writes.size, 0)
 
   async #commit(batch: Batch): Promise<ShoalError | undefined> {
     try {

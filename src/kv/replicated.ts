@@ -2,6 +2,7 @@ import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { type Log, silentLog } from '#observe/log.ts'
 import type { Leader, Leadership } from '#sharedlog/log.ts'
 import { toInterval } from './arguments.ts'
+import { Gathering } from './gathering.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import { encodeTermEntry, STATE_ID_BYTES } from './log-entry-format.ts'
 import { LogFollower } from './log-follower.ts'
@@ -317,7 +318,10 @@ export class ReplicatedStore implements KeyValueStore {
     try {
       const base = await this.#opened(leadership)
       if (base === undefined) return false
-      const store = new GroupCommitStore(base, this.#options)
+      const store = new GroupCommitStore(base, {
+        onCommit: this.#options.onCommit,
+        gathering: new Gathering(this.#options.clock),
+      })
       this.#term = { base, store, leadership }
       this.#tell()
       this.#report.info('This node leads the metadata', { epoch: leadership.epoch })
