@@ -1,8 +1,8 @@
 import type { Clock } from '#platform/clock.ts'
 
-/** Nobody waits for company longer than for this share of what the commit before took, and this time. */
-const SHARE = 0.5
-const WAIT_MS_MAX = 4
+/** Nobody waits for company longer than the commit before took: who shares the next one has saved that. Nor longer than this: a commit that takes
+ *  longer is of a log that is busy, and has company. */
+const WAIT_MS_MAX = 10
 /** Enough is this share of the writes that there were before: rows that several changes share are written once. */
 const ENOUGH = 0.9
 /** After waits in vain so many commits at most don't wait. */
@@ -30,7 +30,7 @@ export class Gathering {
   /** A commit of so many transactions has ended, and so many wait; `writes` of all of them. */
   ended(transactions: number, writes: number): void {
     const nowMs = this.#clock.monotonicMs()
-    this.#untilMs = nowMs + Math.min(WAIT_MS_MAX, (nowMs - this.#beganMs) * SHARE)
+    this.#untilMs = nowMs + Math.min(WAIT_MS_MAX, nowMs - this.#beganMs)
     this.#wanted = transactions > 1 ? writes * ENOUGH : 0
   }
 
