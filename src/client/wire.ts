@@ -329,6 +329,8 @@ export interface RemoteConflict {
 /** Whatever had been acknowledged when the node read a question has been told. */
 export interface Heard {
   readonly heard: number
+  /** For so long, counted from when it was asked, no change is acknowledged that hasn't been told. Not from a node that is older. */
+  readonly quietMs?: number
 }
 
 /** Which changes are followed, and how long. */

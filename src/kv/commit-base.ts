@@ -33,6 +33,8 @@ export interface CommitBase extends FlushedState {
    *  @throws NO_SPACE when nothing was written and later commits may succeed; any other error is the end of all writing here:
    *  UNAVAILABLE if it goes on elsewhere, where the writes may have arrived if its details say `ambiguous`. */
   commit(writes: WriteSet, options?: CommitOptions): Promise<void>
+  /** As `promiseQuiet` of a store. */
+  promiseQuiet?(): number
   /** Called once, with no commit under way; nothing is called after it. */
   close(): Promise<void>
 }

@@ -67,6 +67,10 @@ export class GroupCommitStore implements KeyValueStore {
     return result
   }
 
+  promiseQuiet(): number {
+    return this.#closing === undefined ? (this.#base.promiseQuiet?.() ?? 0) : 0
+  }
+
   close(): Promise<void> {
     this.#closing ??= this.#commits.idle().then(() => {
       for (const view of this.#kept) view.end('store closed')

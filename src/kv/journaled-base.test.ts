@@ -307,3 +307,33 @@ test('after a power loss at any moment every acknowledged transaction is there, 
     assert.ok(last > 10, `only ${last} transactions were run`)
   }
 })
+
+test('a change waits until what was promised is over, and nothing is promised that a change would wait long for', async () => {
+  const machine = await makeMachine()
+  const { clock } = machine
+  const store = await open(machine)
+  await put(store, 'a', '1')
+  assert.equal(store.promiseQuiet?.(), 0)
+  clock.advance(100)
+  assert.equal(store.promiseQuiet?.(), 10)
+  clock.advance(1_000)
+  assert.equal(store.promiseQuiet?.(), 20)
+  clock.advance(15)
+  let isDone = false
+  const change = put(store, 'a', '2').then(() => (isDone = true))
+  for (let turns = 0; turns < 10; turns += 1) await turn()
+  // No further promise may hold it up.
+  assert.equal(store.promiseQuiet?.(), 0)
+  clock.advance(4)
+  for (let turns = 0; turns < 10; turns += 1) await turn()
+  assert.deepEqual([isDone, await everything(store)], [false, ['a=1']])
+  clock.advance(1)
+  await change
+  assert.deepEqual(await everything(store), ['a=2'])
+  clock.advance(1_000)
+  assert.equal(store.promiseQuiet?.(), 20)
+  const closing = store.close()
+  assert.equal(store.promiseQuiet?.(), 0)
+  clock.advance(20)
+  await closing
+})

@@ -7,6 +7,7 @@ import { DecodedRows } from './decoded-rows.ts'
 import { nameOfKey } from './key-name.ts'
 import { keepThrough } from './layered-state.ts'
 import { mergedRange } from './merged-range.ts'
+import { QuietTime } from './quiet-time.ts'
 import type { Decode, KeyValue } from './store.ts'
 import { WriteSet } from './write-set.ts'
 import type { Write } from './write-set.ts'
@@ -37,6 +38,8 @@ export class JournaledBase implements CommitBase {
   readonly #base: CommitBase
   readonly #journal: Journal
   readonly #clock: Clock
+  readonly #quiet: QuietTime
+  #isCommitting = false
   readonly #freeBytes: () => Promise<number>
   readonly #closed = new AbortController()
   /** In the active file of the journal. */
@@ -58,6 +61,7 @@ export class JournaledBase implements CommitBase {
     this.#base = base
     this.#journal = journal
     this.#clock = clock
+    this.#quiet = new QuietTime(clock)
     this.#freeBytes = freeBytes
     if (unapplied.size === 0) {
       journal.setApplied(journal.sequence)
@@ -94,7 +98,22 @@ export class JournaledBase implements CommitBase {
     return keepThrough(layers, this.#base.keep())
   }
 
-  async commit(writes: WriteSet, { direct = false }: CommitOptions = {}): Promise<void> {
+  promiseQuiet(): number {
+    return this.#isCommitting ? 0 : this.#quiet.promise()
+  }
+
+  async commit(writes: WriteSet, options: CommitOptions = {}): Promise<void> {
+    this.#isCommitting = true
+    try {
+      await this.#quiet.over()
+      await this.#commit(writes, options)
+    } finally {
+      this.#quiet.changed()
+      this.#isCommitting = false
+    }
+  }
+
+  async #commit(writes: WriteSet, { direct = false }: CommitOptions): Promise<void> {
     await this.#inTurn(async () => {
       if (this.#refusal !== undefined) await this.#applied()
       if (direct || this.#journal.isTooLarge(writes)) return this.#commitDirectly(writes)
@@ -108,6 +127,7 @@ export class JournaledBase implements CommitBase {
 
   async close(): Promise<void> {
     this.#closed.abort()
+    await this.#quiet.close()
     try {
       await this.#inTurn(() => this.#drain())
     } catch {

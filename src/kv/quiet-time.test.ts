@@ -4,7 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises'
 import fc from 'fast-check'
 import type { Clock } from '#platform/clock.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
-import { QuietPromise, QuietTime } from './quiet-time.ts'
+import { QuietPromise } from '#platform/quiet-promise.ts'
+import { QuietTime } from './quiet-time.ts'
 
 const STEP_MS = 0.5
 

@@ -1,5 +1,4 @@
 import type { Clock } from '#platform/clock.ts'
-import { DRIFT_SHARE } from '#sharedlog/lease-term.ts'
 
 /** No change is kept waiting for longer than this share of the time that has passed since the one before. */
 const SHARE = 0.1
@@ -28,7 +27,7 @@ export class QuietTime {
   }
 
   /** For how long nothing will be appended, for somebody who is told so now; `leasedMs` at most, after which others may lead. Nothing may be under way. */
-  promise(leasedMs: number): number {
+  promise(leasedMs = Infinity): number {
     if (this.#isClosed) return 0
     const nowMs = this.#clock.monotonicMs()
     const quietMs = Math.floor(Math.min(QUIET_MS_MAX, (nowMs - this.#changedMs) * SHARE, leasedMs))
@@ -55,31 +54,5 @@ export class QuietTime {
 
   #leftMs(): number {
     return this.#untilMs - this.#clock.monotonicMs()
-  }
-}
-
-/** What somebody was promised who has asked at the moment of the construction. */
-export class QuietPromise {
-  readonly #clock: Clock
-  readonly #askedMs: number
-  readonly #askedTimeMs: number
-  #quietMs = 0
-
-  constructor(clock: Clock) {
-    this.#clock = clock
-    this.#askedMs = clock.monotonicMs()
-    this.#askedTimeMs = clock.nowMs()
-  }
-
-  given(quietMs: number): void {
-    this.#quietMs = quietMs * (1 - DRIFT_SHARE)
-  }
-
-  /** Whether it lasts at this moment. */
-  get lasts(): boolean {
-    if (this.#quietMs === 0) return false
-    // While a machine sleeps its monotonic clock may stand still, and the time of day tells.
-    const passedMs = Math.max(this.#clock.monotonicMs() - this.#askedMs, this.#clock.nowMs() - this.#askedTimeMs)
-    return passedMs < this.#quietMs
   }
 }

@@ -66,9 +66,13 @@ export class TermBase implements CommitBase {
   async end(): Promise<LogEnd | undefined> {
     // Others may have seen what is in flight, though its answer isn't here yet.
     await this.#inFlight
+    if (this.#options.leadership.leasedMs() === 0) return undefined
+    return { end: this.#state.position, quietMs: this.promiseQuiet() }
+  }
+
+  promiseQuiet(): number {
     const leasedMs = this.#options.leadership.leasedMs()
-    if (leasedMs === 0) return undefined
-    return { end: this.#state.position, quietMs: this.#inFlight === undefined ? this.#quiet.promise(leasedMs) : 0 }
+    return this.#inFlight === undefined && leasedMs > 0 ? this.#quiet.promise(leasedMs) : 0
   }
 
   /** @throws UNAVAILABLE when the term is over, with `ambiguous` in its details: whether the log may have the writes all the same */

@@ -118,6 +118,8 @@ export class ReplicatedStore implements KeyValueStore {
 
   /** Where the log ends, for whoever follows: by the lease of this node, so none if it doesn't lead. */
   readonly leadersEnd = async () => this.#term?.base.end()
+  /** By the same lease. */
+  readonly promiseQuiet = () => this.#term?.store.promiseQuiet() ?? 0
 
   /** Calls `tell` whenever keys that begin with `prefix` have changed, before anybody can be sure to see it. */
   onWrites(prefix: Uint8Array, tell: () => void): void {
@@ -398,9 +400,7 @@ export class ReplicatedStore implements KeyValueStore {
     this.#report.error('This node takes no more of the metadata', { error })
   }
 
-  #pause(delayMs: number): Promise<void> {
-    return this.#options.clock.sleep(delayMs, this.#stopped.signal).catch(() => {})
-  }
+  readonly #pause = (delayMs: number) => this.#options.clock.sleep(delayMs, this.#stopped.signal).catch(() => {})
 }
 
 async function untilAborted(signal: AbortSignal): Promise<void> {

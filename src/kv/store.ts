@@ -89,6 +89,9 @@ export interface KeyValueStore {
   /** Runs `fn` synchronously, and commits what it wrote. Once, but for a transaction that `frees`: it may be run anew when
    *  there was no room for it. */
   transact<T>(fn: (transaction: Transaction) => T, options?: TransactOptions): Promise<T>
+  /** For how long, in ms, nothing will change that could be read by now, for somebody who is told so: changes wait until then. 20 at most, and
+   *  no more than a tenth of the time in which nothing has changed; 0 where that can't be said. A store without it promises nothing. */
+  promiseQuiet?(): number
   /** Waits for what is under way, then releases everything. Repeating it is harmless. */
   close(): Promise<void>
 }

@@ -1,7 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
+import { QuietPromise } from '#platform/quiet-promise.ts'
 import type { SharedLog } from '#sharedlog/log.ts'
-import { QuietPromise } from './quiet-time.ts'
 import type { LogEnd } from './quiet-time.ts'
 import type { ReplicatedState } from './replicated-state.ts'
 

@@ -55,6 +55,11 @@ export class Metadata {
     return this.#queue.add(volume, principal, fn)
   }
 
+  /** As the store's: whoever is told so and then reads sees what there will be until then. */
+  promiseQuiet(): number {
+    return this.#kv.promiseQuiet?.() ?? 0
+  }
+
   /** Reads what belongs to no single volume. */
   readSystem<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
     return this.#kv.read(fn)

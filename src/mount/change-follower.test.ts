@@ -33,8 +33,8 @@ interface Following {
 }
 
 function follow(feeds: Feed[], { apply = async () => undefined, isEventual = false, asked, judged }: Following = {}) {
-  const heard = new HeardChanges({ sleep: (ms, signal) => clock.sleep(ms, signal) })
   const clock = new ManualClock()
+  const heard = new HeardChanges(clock)
   const coherence = new Coherence()
   const seen = { applied: [] as string[], cursors: [] as (string | undefined)[], drops: 0 }
   const follower = new ChangeFollower({

@@ -101,7 +101,7 @@ export class ChangeFollower {
     if (this.#mustDrop && !(await this.#drop())) return
     for await (const step of feed) {
       if ('heard' in step) {
-        void this.#hear(step.heard)
+        void this.#hear(step)
         continue
       }
       this.#tell(changeOf(step))
@@ -143,10 +143,10 @@ export class ChangeFollower {
   }
 
   /** What was told before is to be known here. */
-  async #hear(question: number): Promise<void> {
+  async #hear({ heard: question, quietMs }: Heard): Promise<void> {
     const { changes, heard, clock } = this.#options
     const judged = changes.judged
-    if (judged === undefined) return heard?.answered(question, true)
+    if (judged === undefined) return heard?.answered(question, true, quietMs)
     const enough = new AbortController()
     const late = clock.sleep(JUDGED_MS_MAX, enough.signal).then(
       () => false,
@@ -154,7 +154,7 @@ export class ChangeFollower {
     )
     const isKnown = await Promise.race([judged.then(() => true), late])
     enough.abort()
-    heard?.answered(question, isKnown)
+    heard?.answered(question, isKnown, quietMs)
   }
 
   async #currentCursor(): Promise<string> {

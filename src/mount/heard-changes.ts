@@ -1,18 +1,25 @@
 import type { Clock } from '#platform/clock.ts'
+import { QuietPromise } from '#platform/quiet-promise.ts'
 
 /** An answer takes a tenth of a millisecond on one machine. One that hasn't come by then, or a second later, isn't waited for. */
 const ANSWER_MS_MAX = 1_000
+/** No node promises more, and none is believed more. */
+const QUIET_MS_MAX = 20
 const NO = Promise.resolve(false)
+const YES = Promise.resolve(true)
 
 interface Waiting {
   readonly question: number
+  /** Made before it was asked. */
+  readonly promise: QuietPromise
   resolve(isHeard: boolean): void
 }
 
 /** Asks the feed of changes whether it has told all that had been acknowledged at some moment. Whoever asks in one turn of the event loop
- *  shares a question; the newest question on its way stands for those before it. */
+ *  shares a question; the newest question on its way stands for those before it. While nothing changes, an answer promises that nothing will for
+ *  some milliseconds: until then nobody has to ask. */
 export class HeardChanges {
-  readonly #clock: Pick<Clock, 'sleep'>
+  readonly #clock: Pick<Clock, 'sleep' | 'monotonicMs' | 'nowMs'>
   #questions: Questions | undefined
   /** It has answered, and has not been silent since. */
   #answers = false
@@ -21,13 +28,20 @@ export class HeardChanges {
   /** In the order of their questions. */
   #waiting: Waiting[] = []
   #isWatching = false
+  #promise: QuietPromise | undefined
 
-  constructor(clock: Pick<Clock, 'sleep'>) {
+  constructor(clock: Pick<Clock, 'sleep' | 'monotonicMs' | 'nowMs'>) {
     this.#clock = clock
+  }
+
+  /** Whether all that has been acknowledged by now is known here, by what was promised. */
+  get isSure(): boolean {
+    return this.#promise?.lasts === true
   }
 
   /** Resolves with true when all that had been acknowledged before the call is known here; with false if nobody can say. */
   ask(): Promise<boolean> {
+    if (this.isSure) return YES
     if (!this.#answers) return NO
     return (this.#asking ??= new Promise((resolve) => {
       queueMicrotask(() => {
@@ -46,12 +60,18 @@ export class HeardChanges {
     return this.#questions
   }
 
-  /** The feed has told all that a question, and each before it, was about; `isHeard` if it is known here. */
-  answered(question: number, isHeard: boolean): void {
+  /** The feed has told all that a question, and each before it, was about; `isHeard` if it is known here. For `quietMs` after the question there
+   *  is nothing more to be told. */
+  answered(question: number, isHeard: boolean, quietMs = 0): void {
     if (this.#questions === undefined) return
     this.#answers = true
     const after = this.#waiting.findIndex((one) => one.question > question)
     const answered = this.#waiting.splice(0, after === -1 ? this.#waiting.length : after)
+    const last = answered.at(-1)
+    if (isHeard && last?.question === question) {
+      last.promise.given(Math.min(quietMs, QUIET_MS_MAX))
+      this.#promise = last.promise
+    }
     for (const { resolve } of answered) resolve(isHeard)
   }
 
@@ -65,8 +85,9 @@ export class HeardChanges {
   #send(resolve: (isHeard: boolean) => void): void {
     if (!this.#answers || this.#questions === undefined) return resolve(false)
     this.#last += 1
+    const promise = new QuietPromise(this.#clock)
     this.#questions.put(this.#last)
-    this.#waiting.push({ question: this.#last, resolve })
+    this.#waiting.push({ question: this.#last, promise, resolve })
     if (!this.#isWatching) void this.#watch()
   }
 
@@ -81,6 +102,7 @@ export class HeardChanges {
 
   #giveUp(): void {
     this.#answers = false
+    this.#promise = undefined
     const waiting = this.#waiting
     this.#waiting = []
     for (const { resolve } of waiting) resolve(false)

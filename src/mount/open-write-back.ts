@@ -55,6 +55,8 @@ export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackS
   readonly isTold: () => boolean
   /** Whether all is known here that had been acknowledged when this was asked. */
   readonly hears?: () => Promise<boolean>
+  /** Whether that is so at this moment, without asking. */
+  readonly isSure?: () => boolean
   /** The cluster has these bytes as the contents of a file. */
   readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
 }
@@ -79,7 +81,7 @@ export interface WriteBack {
 /** Takes up the journal of a mount, with what an earlier one has left in it, and goes on sending.
  *  @throws DATA_IN_USE, DATA_FORMAT, CORRUPT, NO_SPACE, STORAGE_FAILED */
 export async function openWriteBack(options: OpenWriteBackOptions): Promise<WriteBack> {
-  const { remote, clock, log, isTold, asksOnOpen, hears = async () => false } = options
+  const { remote, clock, log, isTold, asksOnOpen, hears = async () => false, isSure = () => false } = options
   const { journal, pending, cutOff } = await openJournal(options)
   for (const { path, bytes } of cutOff)
     log.warn('The end of the journal can’t be read and was never flushed: it is cut off', { path, bytes })
@@ -110,7 +112,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   uploader.start()
   return {
     volume: new WriteBackVolume({
-      ...{ volume, state, journal, tree, known, clock, isTold, hears, asksOnOpen, uploader },
+      ...{ volume, state, journal, tree, known, clock, isTold, hears, isSure, asksOnOpen, uploader },
       openKnown: (path, attributes) => remote.openKnown(path, attributes),
     }),
     own,

@@ -170,6 +170,7 @@ async function openBack(
     clock,
     log,
     hears: () => heard.ask(),
+    isSure: () => heard.isSure,
     isTold: () => mounted()?.coherence.isTold === true,
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
     onLost: (inode) => mounted()?.lost(inode),

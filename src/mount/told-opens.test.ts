@@ -110,3 +110,23 @@ test('what others change by way of a further name is asked for under the first o
   mount.volume.changedByOthers({ kind: 'write', path: ['h'], from: undefined, type: 'file', inode })
   assert.deepEqual(await opened(bench, mount, 'f'), [6, 1])
 })
+
+test('as long as nothing changes anywhere, what is known is opened at once, and what is pending always', async (t) => {
+  const bench = await openBench(t)
+  for (const name of ['f', 'g']) await bench.others(name, 'first')
+  let isSure = true
+  const mount = await bench.mount({ asksOnOpen: true, isSure: () => isSure })
+  const { volume } = mount
+  assert.equal(volume.openNow(['f']), undefined)
+  assert.deepEqual(await opened(bench, mount, 'f'), [5, 1])
+  assert.equal(volume.openNow(['f'])?.attributes.sizeBytes, 5)
+  assert.deepEqual(await opened(bench, mount, 'f'), [5, 0])
+  isSure = false
+  assert.equal(volume.openNow(['f']), undefined)
+  assert.deepEqual(await opened(bench, mount, 'f'), [5, 1])
+  await volume.writeAt(['f'], { offset: 5, bytes: Buffer.from('!') }, caller)
+  assert.equal(volume.openNow(['f'])?.attributes.sizeBytes, 6)
+  await volume.remove(['g'], { caller })
+  assert.equal(volume.openNow(['g']), undefined)
+  assert.equal(await volume.openFile(['g']), undefined)
+})

@@ -200,6 +200,7 @@ export interface Bench {
       readonly clock?: Clock
       readonly identity?: string
       readonly hears?: () => Promise<boolean>
+      readonly isSure?: () => boolean
     },
   ): Promise<Mount>
   /** What the cluster has at a path, as text; of directories and absent files words for them. */

@@ -35,6 +35,8 @@ export interface WriteBackReadsOptions {
   readonly isTold: () => boolean
   /** Whether all is known here that had been acknowledged when this was asked; false if nobody can say. */
   readonly hears: () => Promise<boolean>
+  /** Whether that is so at this moment, as nothing changes. */
+  readonly isSure: () => boolean
   /** Whoever opens a file asks the cluster for it, whatever is told. */
   readonly asksOnOpen: boolean
   readonly uploader: Pick<Uploader, 'settled'>
@@ -120,25 +122,32 @@ export class WriteBackReads {
     }
   }
 
+  /** What is pending, or known for sure. */
+  openNow(path: Path): LocalFile | undefined {
+    const { tree, volume, openKnown, journal, isTold, isSure } = this.#options
+    const node = tree.find(formatPath(path))
+    if (node === 'absent') return undefined
+    if (node !== 'unknown') {
+      return new PendingFile({
+        node,
+        openKnown: (base) => openKnown(parsePath(node.storedAt), base),
+        openNow: (at) => volume.openFile(parsePath(at)),
+        readJournal: (place, length) => journal.read(place, length),
+      })
+    }
+    return this.#openSure(path) ?? (isTold() && isSure() ? this.#openHeard(path) : undefined)
+  }
+
   async openFile(path: Path): Promise<LocalFile | undefined> {
-    const { tree, state, volume, openKnown, journal } = this.#options
+    const { tree, state } = this.#options
     const text = formatPath(path)
     for (;;) {
-      const node = tree.find(text)
-      if (node === 'absent') return undefined
-      if (node !== 'unknown') {
-        return new PendingFile({
-          node,
-          openKnown: (base) => openKnown(parsePath(node.storedAt), base),
-          openNow: (at) => volume.openFile(parsePath(at)),
-          readJournal: (place, length) => journal.read(place, length),
-        })
-      }
-      const sure = this.#openSure(path)
+      if (tree.find(text) === 'absent') return undefined
+      const sure = this.openNow(path)
       if (sure !== undefined) return sure
       if (await this.#isHeard(text)) {
         if (tree.find(text) !== 'unknown') continue
-        const now = this.#openNow(path)
+        const now = this.#openHeard(path)
         if (now !== undefined) return now
       }
       const watch = state.watch(text)
@@ -167,7 +176,7 @@ export class WriteBackReads {
     return isTold() && known.get(text)?.type === 'file' && (await hears()) && isTold()
   }
 
-  #openNow(path: Path): LocalFile | undefined {
+  #openHeard(path: Path): LocalFile | undefined {
     const { known, asksOnOpen } = this.#options
     const text = formatPath(path)
     const now = known.get(text)

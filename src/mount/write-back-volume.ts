@@ -106,6 +106,10 @@ export class WriteBackVolume implements MountableVolume {
     return this.#reads.openFile(path)
   }
 
+  openNow(path: Path): LocalFile | undefined {
+    return this.#reads.openNow(path)
+  }
+
   readSymlink(path: Path): Promise<Buffer> {
     return this.#reads.readSymlink(path)
   }

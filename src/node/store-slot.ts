@@ -36,6 +36,10 @@ export class StoreSlot implements KeyValueStore {
     return this.#current.transact(fn, options)
   }
 
+  promiseQuiet(): number {
+    return this.#store?.promiseQuiet?.() ?? 0
+  }
+
   async close(): Promise<void> {
     await this.#store?.close()
   }

@@ -10,6 +10,7 @@ export function withTransact(store: KeyValueStore, transact: KeyValueStore['tran
     read: (fn) => store.read(fn),
     openSnapshot: () => store.openSnapshot(),
     range: (options) => store.range(options),
+    promiseQuiet: () => store.promiseQuiet?.() ?? 0,
     close: () => store.close(),
   }
 }

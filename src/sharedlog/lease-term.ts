@@ -1,12 +1,10 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Clock } from '#platform/clock.ts'
+import { DRIFT_SHARE } from '#platform/quiet-promise.ts'
 import type { Leadership } from './log.ts'
 
 /** Three renewals may fail before the lease passes. */
 const RENEWALS_IN_LEASE = 4
-/** The part of a lease that is not relied on: clocks may differ in pace by that much. Quartz is off by a ten-thousandth; a
- *  virtual machine that is starved may well be off by a hundredth. */
-export const DRIFT_SHARE = 0.1
 
 export interface LeaseTermOptions {
   readonly epoch: number

@@ -30,13 +30,15 @@ export async function* followChanges(
     while (signal?.aborted !== true) {
       bell.reset()
       question = questions?.take() ?? question
+      // Before it is looked at what there is: all of it is told when the answer says so.
+      const quietMs = question === undefined ? 0 : metadata.promiseQuiet()
       const changes = await metadata.readSystem((snapshot) => readChanges(snapshot, { from, limit: CHANGES_PER_READ }))
       for (const change of changes) {
         from = change.number + 1
         if (volume === undefined || change.volume === volume) yield describe(change)
       }
       if (question !== undefined && changes.length < CHANGES_PER_READ) {
-        yield { kind: 'heard', question }
+        yield { kind: 'heard', question, quietMs }
         question = undefined
       }
       if (changes.length > 0) continue

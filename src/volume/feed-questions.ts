@@ -13,6 +13,8 @@ export interface AskedOptions extends Omit<FollowOptions, 'follow'> {
 export interface Heard {
   readonly kind: 'heard'
   readonly question: number
+  /** For so long, counted from when it was asked, nobody's change will be acknowledged that the feed hasn't told: nothing has to be asked. */
+  readonly quietMs: number
 }
 
 /** What somebody who follows a feed asks it: whether all has been told that had been acknowledged when he asked. The newest question stands

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
+import { openMemoryStore } from '#kv/memory.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import { FeedQuestions } from './feed-questions.ts'
 import { bodyOf, caller, ManualClock, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
@@ -296,6 +297,34 @@ test('a feed answers a question behind all that had been acknowledged when it wa
   questions.ask(10)
   await feed.return?.()
   void listening
+})
+
+test('an answer of a feed promises that nothing more comes soon, as of a moment before it was looked at what there is', async () => {
+  const kv = openMemoryStore()
+  const steps: string[] = []
+  const { volume, volumes } = await openFixture({
+    kv: {
+      ...{ get: (key) => kv.get(key), openSnapshot: () => kv.openSnapshot(), range: (options) => kv.range(options) },
+      ...{ transact: (fn, options) => kv.transact(fn, options), close: () => kv.close() },
+      promiseQuiet: () => {
+        steps.push('promised')
+        return 7
+      },
+      read: (fn) => {
+        steps.push('read')
+        return kv.read(fn)
+      },
+    },
+  })
+  const questions = new FeedQuestions()
+  const feed = volumes.askedChanges({ cursor: await volumes.currentCursor(), questions })
+  await volume.writeFile(p('f'), bodyOf('x'), { caller })
+  assert.equal((await feed.next()).value.kind, 'create')
+  steps.length = 0
+  questions.ask(1)
+  assert.deepEqual((await feed.next()).value, { kind: 'heard', question: 1, quietMs: 7 })
+  assert.deepEqual(steps.slice(-2), ['promised', 'read'])
+  await feed.return?.()
 })
 
 test('a move answers with what it moved, also when that is somewhere else by then', async () => {

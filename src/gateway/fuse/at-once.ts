@@ -2,6 +2,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
+import type { LocalFile } from './own-volume.ts'
 
 // What needs no waiting is done and answered in the turn in which it is asked for: a promise that is settled already costs a turn of the
 // event loop, and a look at the device in which nothing has come.
@@ -30,6 +31,23 @@ export function setAttributesNow(
   if (there === undefined) return undefined
   const changes = changesOf(there)
   return Object.keys(changes).length === 0 ? there : volume.setAttributesNow(table.path(node), changes)
+}
+
+/** What the volume says of a file now, as `MountedVolume.latest`, where the kernel has been told the same; `undefined` if that needs waiting. */
+export function latestNow(mounted: MountedVolume, node: MountedNode): LocalFile | undefined {
+  const { volume, table, notify } = mounted
+  if (volume.openNow === undefined || !mounted.isClean(node)) return undefined
+  const path = table.pathIfAny(node)
+  const opened = path === undefined ? undefined : volume.openNow(path)
+  if (opened === undefined) return undefined
+  const { inode, ctimeNs } = opened.attributes
+  if (inode !== node.inode || (ctimeNs !== node.toldNs && notify !== undefined)) {
+    opened.close()
+    return undefined
+  }
+  mounted.changed(node)
+  mounted.contents(node).reader = opened
+  return opened
 }
 
 interface Piece {

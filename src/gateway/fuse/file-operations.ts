@@ -1,6 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
 import type { Attributes } from '#metadata/attributes.ts'
-import { flushNow, storeNow } from './at-once.ts'
+import { flushNow, latestNow, storeNow } from './at-once.ts'
 import { endToAppend, knownEnd } from './file-ends.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { type MountedNode, ROOT_NODE } from './inode-table.ts'
@@ -12,7 +12,7 @@ import { type FuseError, refusal } from './protocol/errno.ts'
 import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { EntryReply, OpenReply } from './protocol/replies.ts'
-import type { CreateRequest, ReadRequest } from './protocol/requests.ts'
+import type { CreateRequest, OpenRequest, ReadRequest } from './protocol/requests.ts'
 import { modeIn, modeNow } from './xattr-operations.ts'
 
 const O_ACCMODE = 0o3
@@ -88,22 +88,27 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       throw error
     }
   }
+  const openedToRead = (node: MountedNode, reader: LocalFile): OpenReply => {
+    const reply = opened(node, reader.attributes, reader)
+    readers.add(reply.handle)
+    return reply
+  }
+  const open = async ({ flags, killPrivileges }: OpenRequest, node: MountedNode): Promise<OpenReply | FuseError> => {
+    const isRead = isForReading(flags)
+    if (!isRead && mounted.passed.of(node) !== undefined) return mounted.part(node)
+    if (killPrivileges) await killPrivilegesOf(mounted, node)
+    if ((flags & O_TRUNC) !== 0) return opened(node, await emptied(node))
+    // Who writes to what others have changed has a conflict.
+    if (!isRead) mounted.back?.doubt(table.path(node))
+    const attributes = await mounted.latest(node)
+    await mounted.tellAttributes(node, attributes)
+    return isRead ? openedToRead(node, await mounted.reader(node)) : opened(node, attributes)
+  }
   return {
-    open: async ({ flags, killPrivileges }, { nodeId }) => {
+    open: (request, { nodeId }) => {
       const node = table.get(nodeId)
-      const isRead = (flags & (O_ACCMODE | O_TRUNC)) === O_RDONLY
-      if (!isRead && mounted.passed.of(node) !== undefined) return mounted.part(node)
-      if (killPrivileges) await killPrivilegesOf(mounted, node)
-      if ((flags & O_TRUNC) !== 0) return opened(node, await emptied(node))
-      // Who writes to what others have changed has a conflict.
-      if (!isRead) mounted.back?.doubt(table.path(node))
-      const attributes = await mounted.latest(node)
-      await mounted.tellAttributes(node, attributes)
-      if (!isRead) return opened(node, attributes)
-      const reader = await mounted.reader(node)
-      const reply = opened(node, reader.attributes, reader)
-      readers.add(reply.handle)
-      return reply
+      const now = isForReading(request.flags) && !request.killPrivileges ? latestNow(mounted, node) : undefined
+      return now === undefined ? open(request, node) : openedToRead(node, now)
     },
     create: (request, caller) => {
       const { name } = request
@@ -193,6 +198,10 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       return length
     },
   }
+}
+
+function isForReading(flags: number): boolean {
+  return (flags & (O_ACCMODE | O_TRUNC)) === O_RDONLY
 }
 
 /** The volume has all that was written to a node, which somebody closes. */

@@ -45,6 +45,8 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
 > & {
     /** What lies at a path, where that is known without asking. */
     statNow?(path: Path): Attributes | 'absent' | undefined
+    /** Opens a file for reading, where nobody has to be asked or waited for. */
+    openNow?(path: Path): LocalFile | undefined
     /** Makes a write at once, where it needs no waiting; else nothing is done. The bytes are the caller's again when it returns.
      *  @throws what `writeAt` rejects with */
     writeNow?(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }): Attributes | undefined

@@ -97,7 +97,10 @@ export class ChangeLines {
   }
 
   #format(change: Change | Heard): string {
-    if (change.kind === 'heard') return `{"heard":${change.question}}\n`
+    if (change.kind === 'heard') {
+      const quiet = change.quietMs > 0 ? `,"quietMs":${change.quietMs}` : ''
+      return `{"heard":${change.question}${quiet}}\n`
+    }
     this.#latest = change.cursor
     const json = JSON.stringify(changeJson(change))
     return this.#events ? `id: ${change.cursor}\nevent: change\ndata: ${json}\n\n` : `${json}\n`

@@ -85,7 +85,7 @@ export class MemoryVolumes implements Volumes {
         ;({ cursor } = change)
         yield change
       }
-      if (question !== undefined) yield { kind: 'heard', question }
+      if (question !== undefined) yield { kind: 'heard', question, quietMs: 0 }
       question = questions.take()
       if (question !== undefined) continue
       if (questions.isOver) return
