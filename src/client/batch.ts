@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { isErrorCode } from '#foundation/errors.ts'
 import type { RemoteEntry } from './wire.ts'
 
-/** A file, with at most 1 MiB that follows; or a directory or a symbolic link. */
+/** A file, with at most 1 MiB that follows; a directory or a symbolic link; a removal, or attributes of what is there. */
 export interface BatchRecord {
   /** Relative to the batch's directory. */
   readonly path: string
@@ -12,7 +12,7 @@ export interface BatchRecord {
   /** RFC 3339. */
   readonly mtime?: string
   readonly sha256?: string
-  readonly type?: 'directory' | 'symlink' | 'removal'
+  readonly type?: 'directory' | 'symlink' | 'removal' | 'attributes'
   readonly target?: string
   readonly uid?: number
   readonly gid?: number

@@ -14,7 +14,7 @@ const HEADER_BYTES_MAX = 64 * 1024
 
 /** A change that goes with others in one request. Directories on the way must be there. */
 export interface SmallUpload {
-  readonly kind: 'file' | 'directory' | 'symlink' | 'removal'
+  readonly kind: 'file' | 'directory' | 'symlink' | 'removal' | 'attributes'
   readonly path: string
   readonly bytes?: Buffer
   readonly target?: Buffer

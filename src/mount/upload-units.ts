@@ -30,6 +30,10 @@ export function asSmall(unit: PendingUnit, read: ReadJournal): SmallUpload | und
   if (kind === 'mkdir') return { kind: 'directory', path, attributes: unit.changes }
   if (kind === 'symlink' && node.target !== undefined) return { kind, path, target: node.target, attributes: unit.changes }
   if (kind === 'remove') return node.base === undefined ? undefined : { kind: 'removal', path, inode: node.base.inode }
+  if (layer === undefined && (kind === 'attributes' || kind === 'file')) {
+    const isThere = node.base !== undefined && Object.keys(unit.changes).length > 0
+    return isThere ? { kind: 'attributes', path, attributes: unit.changes } : undefined
+  }
   if (kind !== 'file' || layer?.isWhole !== true || layer.sizeBytes > SMALL_BYTES_MAX) return undefined
   if (!unit.isMaking && node.base === undefined) return undefined
   const replaces = node.base === undefined ? 'absent' : entityTag(node.base)

@@ -223,13 +223,16 @@ export class Uploader {
           made: results.filter((result): result is Attributes => result !== undefined && !isShoalError(result)),
           removed: paths.filter((path, index): path is Path => path !== undefined && results[index] === undefined),
         })),
+        batch.some(({ upload: { kind } }) => kind === 'attributes'),
       )
       book.catch(() => undefined)
       const results = await sending
       await Promise.all(
-        batch.map(async ({ unit, upload: { bytes } }, index) => {
+        batch.map(async ({ unit, upload: { kind, bytes } }, index) => {
           const result = results[index]
-          if (isShoalError(result)) await this.#refused(unit, result)
+          // A node that is older takes attributes by themselves.
+          if (kind === 'attributes' && isShoalError(result, 'INVALID_ARGUMENT')) await this.#sendSingle(unit)
+          else if (isShoalError(result)) await this.#refused(unit, result)
           else this.#finish(unit, { entry: result, isLost: false })
           if (bytes !== undefined && result !== undefined && !isShoalError(result)) this.#options.onStored?.(result, bytes)
         }),

@@ -38,3 +38,26 @@ test('a directory shows at once when something was made in it, and the time that
   await volume.drain()
   assert.equal((await volume.stat(['d']))?.mtimeNs, 7n)
 })
+
+test('attributes of many files and directories go to the node together, or one by one where it is older', async (t) => {
+  const bench = await openBench(t)
+  const { cluster } = bench
+  const names = Array.from({ length: 20 }, (_, at) => [`${at % 2 === 0 ? 'f' : 'd'}${at}`])
+  for (const [name = ''] of names)
+    await (name.startsWith('f') ? bench.others(name, 'x') : cluster.volume.makeDirectory([name], { caller }))
+  const { volume } = await bench.mount()
+  for (const path of names) await volume.stat(path)
+  for (const takes of [true, false]) {
+    cluster.takesAttributes = takes
+    const before = cluster.requests
+    const mtimeNs = takes ? 5n : 7n
+    await Promise.all(names.map((path) => volume.setAttributes(path, { mtimeNs, mode: 0o700, uid: 3 }, caller)))
+    await volume.drain()
+    const requests = cluster.requests - before
+    assert.ok(takes ? requests < 5 : requests > 20, `${requests} requests`)
+    for (const path of names) {
+      const there = await cluster.volume.stat(path)
+      assert.deepEqual([there?.mtimeNs, there?.mode, there?.uid], [mtimeNs, 0o700, 3])
+    }
+  }
+})

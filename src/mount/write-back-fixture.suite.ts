@@ -14,7 +14,7 @@ import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
-import type { Conditions, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, Conditions, Volume } from '#volume/volume.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
 import type { PartedFile, SmallUpload, UploadResult, Uploads } from './remote-uploads.ts'
 
@@ -31,6 +31,8 @@ export class FailingCluster {
   losesAnswersAfter = Infinity
   /** So many files of parts are published, and the answer is lost. */
   losesCommits = 0
+  /** Attributes of what is there, among many changes in one request. */
+  takesAttributes = true
   requests = 0
   /** Files that were begun in parts. */
   parted = 0
@@ -113,6 +115,11 @@ export class FailingCluster {
     }
   }
 
+  #setAttributes(path: readonly string[], attributes: AttributeChanges): Promise<Attributes> {
+    if (!this.takesAttributes) throw new ShoalError('INVALID_ARGUMENT', 'There is no such type')
+    return this.volume.setAttributes(path, attributes, caller)
+  }
+
   async #store({
     kind,
     path: text,
@@ -124,6 +131,7 @@ export class FailingCluster {
   }: SmallUpload): Promise<Attributes | undefined> {
     const path = parsePath(text)
     if (kind === 'directory') return this.volume.makeDirectory(path, { caller, attributes })
+    if (kind === 'attributes') return this.#setAttributes(path, attributes)
     if (kind === 'symlink') return this.volume.makeSymlink(path, target as Buffer, { caller, attributes })
     if (kind === 'removal') {
       const there = await this.volume.stat(path)

@@ -19,6 +19,12 @@ export interface MadeAtOnce {
   readonly removed: readonly Path[]
 }
 
+/** How the feed will tell of a change. */
+interface Book<T> {
+  readonly changed: readonly Changed[]
+  readonly keys: (made: T) => readonly string[]
+}
+
 /** What this mount has changed itself, so that the feed's word of it is known. The answer to a change and the feed give the same
  *  inode and the same nanosecond; renames and removals, which have no answer, are known by their paths. */
 export class OwnChanges {
@@ -36,25 +42,27 @@ export class OwnChanges {
 
   /** Makes a change that answers with attributes. */
   async make(changed: Changed, change: Promise<Attributes>): Promise<Attributes> {
-    return this.#run(changed, change, (made) => [keyOf(made.inode, made.ctimeNs)])
+    return this.#run(change, { changed: [changed], keys: (made) => [keyOf(made.inode, made.ctimeNs)] })
   }
 
   async remove(path: Path, change: Promise<void>): Promise<void> {
     const keys = [removalKey(path)]
-    return this.#expect(keys, change, () => keys)
+    return this.#expect(keys, change, { changed: ['names'], keys: () => keys })
   }
 
   async rename<T>(paths: readonly [source: Path, target: Path], change: Promise<T>): Promise<T> {
     const keys = [renameKey(...paths)]
-    return this.#expect(keys, change, () => keys)
+    return this.#expect(keys, change, { changed: ['names'], keys: () => keys })
   }
 
-  /** Makes many changes of names in one request, `removals` among them, which tells what it has made and removed. */
-  async makeAll(removals: readonly Path[], change: Promise<MadeAtOnce>): Promise<MadeAtOnce> {
-    return this.#expect(removals.map(removalKey), change, ({ made, removed }) => [
+  /** Makes many changes of names in one request, `removals` among them, which tells what it has made and removed. With `ofContents` there are
+   *  some of contents or attributes, too. */
+  async makeAll(removals: readonly Path[], change: Promise<MadeAtOnce>, ofContents = false): Promise<MadeAtOnce> {
+    const keys = ({ made, removed }: MadeAtOnce): readonly string[] => [
       ...made.map(({ inode, ctimeNs }) => keyOf(inode, ctimeNs)),
       ...removed.map(removalKey),
-    ])
+    ]
+    return this.#expect(removals.map(removalKey), change, { changed: ofContents ? ['names', 'contents'] : ['names'], keys })
   }
 
   /** Whether this mount made `change`. Each is known as often as it was made: a program may remove the same name again before the feed
@@ -98,27 +106,26 @@ export class OwnChanges {
     return over
   }
 
-  async #expect<T>(expected: readonly string[], change: Promise<T>, keys: (made: T) => readonly string[]): Promise<T> {
+  async #expect<T>(expected: readonly string[], change: Promise<T>, book: Book<T>): Promise<T> {
     const done = Promise.withResolvers<void>()
     for (const key of expected) this.#expected.set(key, done.promise)
     try {
-      return await this.#run('names', change, keys)
+      return await this.#run(change, book)
     } finally {
       for (const key of expected) if (this.#expected.get(key) === done.promise) this.#expected.delete(key)
       done.resolve()
     }
   }
 
-  async #run<T>(changed: Changed, change: Promise<T>, keys: (made: T) => readonly string[]): Promise<T> {
+  async #run<T>(change: Promise<T>, { changed, keys }: Book<T>): Promise<T> {
     const done = Promise.withResolvers<void>()
-    const underWay = this.#underWay[changed]
-    underWay.add(done.promise)
+    for (const kind of changed) this.#underWay[kind].add(done.promise)
     try {
       const made = await change
       for (const key of keys(made)) this.#remember(key)
       return made
     } finally {
-      underWay.delete(done.promise)
+      for (const kind of changed) this.#underWay[kind].delete(done.promise)
       // After whoever has waited for the change has looked at its answer.
       void this.#clock.sleep(0).then(done.resolve, done.resolve)
     }

@@ -245,7 +245,7 @@ export const BatchHeaderSchema = z.strictObject({
     .string()
     .regex(/^[0-9a-fA-F]{64}$/, 'expected 64 hexadecimal characters')
     .optional(),
-  type: z.enum(['file', 'directory', 'symlink', 'removal']).optional(),
+  type: z.enum(['file', 'directory', 'symlink', 'removal', 'attributes']).optional(),
   target: z.string().min(1).optional(),
   atime: TimestampText.optional(),
   parents: z.boolean().optional().meta({ description: 'false refuses to make missing directories' }),

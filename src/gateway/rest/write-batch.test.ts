@@ -5,7 +5,7 @@ import { restCalls } from './rest-calls.suite.ts'
 
 const { call, get } = restCalls()
 
-test('records of a batch have conditions, remove what they name, and are answered with the entry', async () => {
+test('records of a batch have conditions, remove what they name, set attributes, and are answered with the entry', async () => {
   const send = async (headers: readonly object[]) => {
     const body = Buffer.concat(headers.map((header) => record(header, '')))
     const { text } = await call('POST', '/api/v1/volumes/docs/batch/cond', { body })
@@ -30,6 +30,13 @@ test('records of a batch have conditions, remove what they name, and are answere
     answers.map(({ status, code }) => code ?? status),
     ['PRECONDITION_FAILED', 'PRECONDITION_FAILED', 200, 'PRECONDITION_FAILED'],
   )
+  const [set, none, lacking] = await send([
+    { path: 'f', type: 'attributes', mode: '0600', entry: true },
+    { path: 'f', type: 'attributes' },
+    { path: 'g', type: 'attributes', mode: '0600' },
+  ])
+  assert.deepEqual([set?.status, set?.entry?.mode, set?.entry?.inode], [200, '0600', inode])
+  assert.deepEqual([none?.code, lacking?.code], ['INVALID_ARGUMENT', 'NOT_FOUND'])
   const removed = await send([{ path: 'f', type: 'removal', inode }])
   assert.deepEqual(removed, [{ status: 204 }])
   assert.equal((await send([{ path: 'f', type: 'removal', inode }]))[0]?.code, 'NOT_FOUND')

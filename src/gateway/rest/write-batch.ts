@@ -149,6 +149,14 @@ class Batch {
     const caller = this.#caller
     const createParents = header.parents ?? true
     const attributes = attributeChanges(header)
+    if (header.type === 'attributes') {
+      if (Object.keys(attributes).length === 0)
+        throw new ShoalError(
+          'INVALID_ARGUMENT',
+          'A record of type "attributes" needs one of "mode", "uid", "gid", "mtime", "atime"',
+        )
+      return { attributes: await this.#volume.setAttributes(path, attributes, caller), created: false }
+    }
     if (header.type === 'directory') {
       const mode = header.mode === undefined ? {} : { mode: header.mode }
       const made = await this.#volume.makeDirectory(path, { caller, parents: createParents, attributes, ...mode })
