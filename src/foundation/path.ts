@@ -47,9 +47,16 @@ function isLongSegment(name: string): boolean {
   return segment !== name && encodeName(segment).length <= MAX_KEY_BYTES
 }
 
-/** The path as text, without a leading slash; the root is the empty string. */
+let lastPath: Path = []
+let lastText = ''
+
+/** The path as text, without a leading slash; the root is the empty string. Who asks for one path again and again, as the same list, gets the
+ *  same string, of which the hash is known. */
 export function formatPath(path: Path): string {
-  return path.join('/')
+  if (path === lastPath) return lastText
+  lastText = path.join('/')
+  lastPath = path
+  return lastText
 }
 
 function checkLength(names: Path, text: string): void {

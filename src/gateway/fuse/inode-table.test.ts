@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import * as fc from 'fast-check'
 import type { InodeId } from '#foundation/ids.ts'
 import { InodeTable, ROOT_NODE } from './inode-table.ts'
 
@@ -102,4 +103,58 @@ test('a node lives as long as the kernel remembers it or a handle is open, and i
   table.forget(ROOT_NODE, 1_000_000)
   table.forget(999, 1)
   assert.equal(table.get(ROOT_NODE), root)
+})
+
+/** Done to the numbers of inodes, of which there are few: so they have several names, and are in one another's way. */
+type Step = {
+  readonly kind: 'put' | 'remove' | 'move' | 'exchange' | 'misplaced' | 'part' | 'forget'
+  readonly at: readonly number[]
+}
+
+const anyStep: fc.Arbitrary<Step> = fc.record({
+  kind: fc.constantFrom('put', 'put', 'put', 'remove', 'move', 'exchange', 'misplaced', 'part', 'forget'),
+  at: fc.array(fc.nat(5), { minLength: 4, maxLength: 4 }),
+})
+
+test('a path that was asked for before is what it would be for who asks for the first time', () => {
+  const run = (steps: readonly Step[], onStep: (table: InodeTable) => void): readonly unknown[] => {
+    const { table } = tableWith()
+    for (const { kind, at } of steps) {
+      const nodes = table.all()
+      const [one, other] = [nodes[(at[0] as number) % nodes.length], nodes[(at[1] as number) % nodes.length]]
+      if (one === undefined || other === undefined) continue
+      const [from, to] = [
+        { parent: one, name: `n${at[2]}` },
+        { parent: other, name: `n${at[3]}` },
+      ]
+      // Directories have smaller numbers than what lies in them, so that none comes to lie in itself.
+      const mayLie = (moved: { readonly inode: number } | undefined, parent: { readonly inode: number }): boolean =>
+        moved === undefined || moved.inode > parent.inode
+      const inode = 10 + (at[1] as number)
+      const [first, second] = [table.at(one, from.name), table.at(other, to.name)]
+      if (kind === 'put' && mayLie({ inode }, one)) table.lookedUp(table.put(one, from.name, seen(inode)))
+      else if (kind === 'remove') table.remove(one, from.name)
+      else if (kind === 'move' && mayLie(first, other)) table.move(from, to)
+      else if (kind === 'exchange' && mayLie(first, other) && mayLie(second, one)) table.exchange(from, to)
+      else if (kind === 'misplaced') table.misplaced(one)
+      else if (kind === 'part') table.part(one)
+      else if (kind === 'forget') table.forget(one.nodeId, 1)
+      onStep(table)
+    }
+    return table.all().map((node) => table.pathIfAny(node))
+  }
+  fc.assert(
+    fc.property(fc.array(anyStep, { maxLength: 40 }), (steps) => {
+      const looking = (table: InodeTable): void => {
+        for (const node of table.all()) {
+          const path = table.pathIfAny(node)
+          assert.equal(table.pathIfAny(node), path)
+        }
+      }
+      assert.deepEqual(
+        run(steps, looking),
+        run(steps, () => undefined),
+      )
+    }),
+  )
 })

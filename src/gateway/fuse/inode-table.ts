@@ -33,7 +33,15 @@ interface Place {
   readonly name: string
 }
 
+interface KnownPath {
+  readonly node: MountedNode
+  readonly path: Path
+  /** As many as there were. */
+  readonly moves: number
+}
+
 export const ROOT_NODE = 1
+const KNOWN_PATHS = 64
 const NOWHERE: readonly Place[] = []
 
 /** Which inodes the kernel knows, and by which paths the volume knows them. It grows by look-ups, and shrinks when the kernel
@@ -44,6 +52,10 @@ export class InodeTable {
   /** By directory, and name in it. */
   readonly #byPlace = new Map<InodeId, Map<string, MountedNode>>()
   readonly #onDrop: (inode: InodeId) => void
+  /** Paths that were asked for lately: a program does several things to a file one after another. */
+  readonly #known: (KnownPath | undefined)[] = Array.from({ length: KNOWN_PATHS })
+  /** Grows when something isn't where it was. */
+  #moves = 0
   #lastNode = ROOT_NODE
 
   /** `onDrop` hears of inodes that are let go of. */
@@ -138,8 +150,19 @@ export class InodeTable {
     return path
   }
 
-  /** The same; `undefined` if none is known. */
+  /** The same; `undefined` if none is known. It is the same array as long as the path is the same. */
   pathIfAny(node: MountedNode): Path | undefined {
+    // A hidden one has no other place.
+    if (node.hiddenAs !== undefined) return node.hiddenAs
+    const slot = node.nodeId % KNOWN_PATHS
+    const known = this.#known[slot]
+    if (known !== undefined && known.node === node && known.moves === this.#moves) return known.path
+    const path = this.#find(node)
+    this.#known[slot] = path === undefined ? undefined : { node, path, moves: this.#moves }
+    return path
+  }
+
+  #find(node: MountedNode): Path | undefined {
     const names: string[] = []
     let at = node
     while (at.nodeId !== ROOT_NODE && at.hiddenAs === undefined && at.places.length === 1) {
@@ -162,7 +185,7 @@ export class InodeTable {
     // Others may have taken it away from where it was seen before.
     for (const { parent, name } of node.places.toReversed()) {
       const above = this.#byInode.get(parent)
-      const path = above === undefined ? undefined : this.pathIfAny(above)
+      const path = above === undefined ? undefined : this.#find(above)
       if (path !== undefined) return [...path, name]
     }
     return undefined
@@ -171,6 +194,7 @@ export class InodeTable {
   /** It doesn't lie where `path` said. False if no other place is known. */
   misplaced(node: MountedNode): boolean {
     if (node.places.length === 0 || node.hiddenAs !== undefined) return false
+    this.#moves += 1
     this.#clear(node, node.places.at(-1) as Place)
     node.places = node.places.slice(0, -1)
     return node.places.length > 0
@@ -190,6 +214,7 @@ export class InodeTable {
   /** Whoever looks the inode up from now on gets it under a number of its own. */
   part(node: MountedNode): void {
     if (node.isApart || node.nodeId === ROOT_NODE) return
+    this.#moves += 1
     node.isApart = true
     this.#byInode.delete(node.inode)
     for (const place of node.places) this.#clear(node, place)
@@ -198,6 +223,7 @@ export class InodeTable {
   /** Lets go of a node that neither the kernel nor a handle needs. */
   drop(node: MountedNode): void {
     if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
+    this.#moves += 1
     this.#byNode.delete(node.nodeId)
     const { places } = node
     node.places = NOWHERE
@@ -218,6 +244,7 @@ export class InodeTable {
     const names = this.#byPlace.get(place.parent)
     if (names === undefined) this.#byPlace.set(place.parent, new Map([[place.name, node]]))
     else names.set(place.name, node)
+    if (node.places.length > 0) this.#moves += 1
     node.places = node.places.length === 0 ? [place] : [...node.places, place]
   }
 
@@ -230,6 +257,7 @@ export class InodeTable {
 
   /** The node isn't found at the place any more. */
   #clear(node: MountedNode, { parent, name }: Place): void {
+    this.#moves += 1
     const names = this.#byPlace.get(parent)
     if (names?.get(name) !== node) return
     names.delete(name)
