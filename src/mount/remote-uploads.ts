@@ -60,7 +60,7 @@ export class RemoteUploads implements Uploads {
   async storeSmall(uploads: readonly SmallUpload[]): Promise<readonly UploadResult[]> {
     const bytes = uploads.reduce((sum, upload) => sum + (upload.bytes?.length ?? 0), 0)
     const headers = uploads.map((upload) => recordOf(upload))
-    const room = headers.reduce((sum, header) => sum + Math.min(HEADER_BYTES_MAX, 512 + JSON.stringify(header).length * 3), bytes)
+    const room = headers.reduce((sum, header) => sum + Math.min(HEADER_BYTES_MAX, roomFor(header)), bytes)
     const buffer = new BatchBuffer(room)
     for (const [index, header] of headers.entries()) {
       const target = buffer.add(header)
@@ -110,6 +110,11 @@ export class RemoteUploads implements Uploads {
       abort: () => this.#client.abortUpload(this.#volume, id),
     }
   }
+}
+
+/** Bytes of a header at most: of a UTF-16 unit JSON makes six, and all else is numbers, names and times. */
+function roomFor({ path, target = '' }: BatchRecord): number {
+  return 512 + (path.length + target.length) * 6
 }
 
 function conditionsFor(replaces: string | undefined): { ifMatch?: string; ifNoneMatch?: '*' } {

@@ -51,6 +51,8 @@ export class FuseSession {
   /** For header and fixed body of the answer that is being sent. */
   readonly #out = Buffer.alloc(REPLY_HEADER_BYTES + FIXED_REPLY_BYTES_MAX)
   readonly #outBody: Buffer
+  /** The beginnings of `#out` by their lengths: to make one for each answer takes longer than to fill it. */
+  readonly #heads: Buffer[] = []
   #terms: Terms | undefined
   #state: SessionState = 'new'
   #warnsFromMs = -Infinity
@@ -212,18 +214,22 @@ export class FuseSession {
   #send(header: Unique, bodyBytes: number): boolean {
     const lengthBytes = REPLY_HEADER_BYTES + bodyBytes
     writeReplyHeader(this.#out, { lengthBytes, errno: 0, header })
-    return this.#options.sink.reply(this.#out.subarray(0, lengthBytes))
+    return this.#options.sink.reply(this.#head(lengthBytes))
   }
 
   #sendBytes(header: Unique, data: Uint8Array): boolean {
     writeReplyHeader(this.#out, { lengthBytes: REPLY_HEADER_BYTES + data.length, errno: 0, header })
-    const head = this.#out.subarray(0, REPLY_HEADER_BYTES)
+    const head = this.#head(REPLY_HEADER_BYTES)
     return data.length === 0 ? this.#options.sink.reply(head) : this.#options.sink.reply(head, data)
   }
 
   #refuse(header: Unique, errno: number): void {
     writeReplyHeader(this.#out, { lengthBytes: REPLY_HEADER_BYTES, errno, header })
-    this.#options.sink.reply(this.#out.subarray(0, REPLY_HEADER_BYTES))
+    this.#options.sink.reply(this.#head(REPLY_HEADER_BYTES))
+  }
+
+  #head(lengthBytes: number): Buffer {
+    return (this.#heads[lengthBytes] ??= this.#out.subarray(0, lengthBytes))
   }
 
   #errno(error: unknown, header: RequestHeader): number {
