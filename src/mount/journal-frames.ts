@@ -1,5 +1,6 @@
 import type { AppendFile } from '#platform/append-files.ts'
 import { checksumOf } from '#platform/block-checksums.ts'
+import { storageError } from '#platform/files.ts'
 
 // How records lie in a file: docs/formats/mount-journal.md.
 
@@ -51,5 +52,14 @@ export function* headersBehind(file: AppendFile, at: number, beginning: string):
   for (let found = rest.indexOf(beginning); found >= 0; found = rest.indexOf(beginning, found + 1)) {
     const record = found < PREFIX_BYTES ? undefined : readRecord(file, at + found - PREFIX_BYTES)
     if (record !== undefined) yield record.header
+  }
+}
+
+/** @throws NO_SPACE, STORAGE_FAILED in the place of the system's errors */
+export function storing<T>(doing: string, call: () => T): T {
+  try {
+    return call()
+  } catch (error) {
+    throw storageError(error, doing)
   }
 }

@@ -4,9 +4,11 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
-import { frameOf, headersBehind, isTorn, readRecord } from './journal-frames.ts'
+import { GatheredFile } from './gathered-file.ts'
+import { frameOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
 import { FORMAT, headOf, readHead } from './journal-head.ts'
 import {
+  type Appending,
   decodeRecord,
   encodeRecord,
   type JournalChange,
@@ -51,7 +53,7 @@ export interface CutOff {
 interface Segment {
   readonly id: number
   readonly path: string
-  readonly file: AppendFile
+  readonly file: GatheredFile
   /** That its head says. */
   format: number
   /** Changes in it that aren't settled. */
@@ -75,7 +77,7 @@ interface Scanned {
 }
 
 /** The changes of a mount that the cluster hasn't got yet, on the local disk: appended before a program is told that they are made.
- *  A process that is killed leaves all of them; of what was appended within the last second a power failure may take the end. */
+ *  A process that is killed leaves all of them but for those at the end that are held back; of what was appended within the last second a power failure may take the end. */
 export class Journal {
   readonly #options: JournalOptions
   readonly #lock: AppendFile
@@ -143,17 +145,22 @@ export class Journal {
     return this.#lastInode as InodeId
   }
 
-  /** `mayWait`: it makes no flush urgent. @throws NO_SPACE, STORAGE_FAILED: then it isn't in the journal */
+  /** @throws NO_SPACE, STORAGE_FAILED: then it isn't in the journal */
   append(
     change: JournalChange,
     bytes: Uint8Array = new Uint8Array(0),
-    { mayWait = false }: { readonly mayWait?: boolean } = {},
+    how: Appending = {},
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), mayWait)
+    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), how)
     this.#lastNumber = number
     this.#opened(number, segment)
     return { number, place: { segment: segment.id, position: end - bytes.length } }
+  }
+
+  /** A process that is killed leaves all that was appended before. @throws NO_SPACE, STORAGE_FAILED: then it may be tried again */
+  commit(): void {
+    storing('write to the journal', () => this.#segments.at(-1)?.file.commit())
   }
 
   /** The cluster has these changes: they aren't brought up any more. It is written at the end of the turn, with all that are settled in
@@ -255,9 +262,12 @@ export class Journal {
   }
 
   /** `end`: behind the last one of the records. */
-  #write(frames: readonly Uint8Array[], mayWait = false): { segment: Segment; end: number } {
+  #write(
+    frames: readonly Uint8Array[],
+    { mayWait = false, isGathered = false }: Appending = {},
+  ): { segment: Segment; end: number } {
     const segment = this.#last()
-    storing('write to the journal', () => segment.file.append(frames))
+    storing('write to the journal', () => (isGathered ? segment.file.gather(frames) : segment.file.append(frames)))
     segment.isDirty = true
     if (!mayWait) this.hurry()
     return { segment, end: segment.file.sizeBytes }
@@ -270,7 +280,9 @@ export class Journal {
     const id = (last?.id ?? 0) + 1
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
     return storing('make a segment of the journal', () => {
-      const file = files.open(path)
+      // What is behind it is never there without it.
+      last?.file.commit()
+      const file = new GatheredFile(files.open(path))
       file.append([headOf(this.#options.volume)])
       const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
@@ -300,7 +312,7 @@ export class Journal {
     const names = files.list(folder).filter((name) => /^\d{8}\.journal$/.test(name))
     const read = names.map((name) => {
       const path = `${folder}/${name}`
-      const file = storing('open the journal', () => files.open(path))
+      const file = new GatheredFile(storing('open the journal', () => files.open(path)))
       const id = Number.parseInt(name, 10)
       const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
@@ -379,13 +391,5 @@ export class Journal {
       if (damage.at === 0) segment.file.append([headOf(this.#options.volume)])
     })
     return scanned.slice(0, index + 1)
-  }
-}
-
-function storing<T>(doing: string, call: () => T): T {
-  try {
-    return call()
-  } catch (error) {
-    throw storageError(error, doing)
   }
 }
