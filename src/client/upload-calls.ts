@@ -21,6 +21,13 @@ export function uploadCalls(send: SendJson, volume: string, path: string): Uploa
         body: open,
         signal,
       }),
+    takePart: (id, { number, pieces }) =>
+      send<RemotePart>({
+        method: 'POST',
+        path: `${uploads}/${encodeURIComponent(id)}/parts/${number}/take`,
+        ...jsonBody({ pieces }),
+        idempotent: true,
+      }),
     commit: (id, sizeBytes) =>
       send({
         method: 'POST',

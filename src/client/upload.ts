@@ -42,7 +42,16 @@ export interface UploadCalls {
     id: string,
     part: { number: number; sizeBytes: number; open: () => AsyncIterable<Uint8Array>; signal: AbortSignal | undefined },
   ): Promise<RemotePart>
+  /** A part whose bytes lie in files that were handed over to a node of this machine. @throws NOT_FOUND: it hasn't got them */
+  takePart(id: string, part: { readonly number: number; readonly pieces: readonly HandedPiece[] }): Promise<RemotePart>
   commit(id: string, sizeBytes: number): Promise<RemoteEntry>
+}
+
+/** Bytes of a file that was handed over under that name. */
+export interface HandedPiece {
+  readonly file: string
+  readonly offset: number
+  readonly length: number
 }
 
 /** The length of a part, so that `sizeBytes` fits into as many as are allowed. */

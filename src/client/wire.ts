@@ -160,6 +160,8 @@ export interface RemoteUpload {
   readonly started: string
   readonly expires: string
   readonly parts: readonly RemotePart[]
+  /** The folder of a node on this machine in which files can be handed over to it; told when the upload begins. */
+  readonly handed?: string
 }
 
 export interface RemoteLocations {

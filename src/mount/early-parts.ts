@@ -1,7 +1,9 @@
+import { ShoalError } from '#foundation/errors.ts'
 import type { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import { entityTag, type Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
-import { contentPieces, type ContentPiece } from './content-layer.ts'
+import { contentPieces, type ContentPiece, type JournalPlace } from './content-layer.ts'
+import type { HandedParts } from './handed-parts.ts'
 import type { PendingUnit } from './pending-unit.ts'
 import type { PartedFile } from './remote-uploads.ts'
 import { bytesOf, type ReadBuffers, readBuffers, type UnitTarget } from './upload-units.ts'
@@ -15,6 +17,10 @@ const UNDER_WAY_MAX = 4
 
 export interface EarlyPartsOptions extends UnitTarget {
   readonly own: OwnChanges
+  /** Hands parts over to a node of this machine; all are sent unless given. */
+  readonly handed?: HandedParts | undefined
+  /** The file of the journal that a place lies in. */
+  readonly pathOf: (place: JournalPlace) => string | undefined
   /** Parts of a file are sent from now on. */
   readonly onBegun: () => void
 }
@@ -33,6 +39,8 @@ interface Early {
   /** From the first one on. */
   readonly parts: Part[]
   readonly mode: number | undefined
+  /** The node may be storing a part still that nobody waits for any more, and that may be another one by then. */
+  isUnclear: boolean
 }
 
 /** Sends a long new file part by part while it is being written, so that little is left to be sent when it is closed. Until it is
@@ -69,7 +77,8 @@ export class EarlyParts {
     if (early === undefined) return undefined
     const { layer, node, path } = unit
     const count = Math.ceil((layer?.sizeBytes ?? 0) / PART_BYTES)
-    if (layer?.isInParts !== false || (node.movedTo ?? path) !== early.path || early.parts.length > count) {
+    const isElsewhere = (node.movedTo ?? path) !== early.path
+    if (layer?.isInParts !== false || isElsewhere || early.parts.length > count || early.isUnclear) {
       this.#giveUp(unit)
       return undefined
     }
@@ -82,10 +91,12 @@ export class EarlyParts {
   /** What the next part is made of, if it may be sent now. */
   #next(unit: PendingUnit): readonly ContentPiece[] | undefined {
     const { kind, layer, node, isSent, after } = unit
-    const count = this.#files.get(unit)?.parts.length ?? 0
+    const early = this.#files.get(unit)
+    const count = early?.parts.length ?? 0
     if (kind !== 'file' || layer === undefined || layer.sizeBytes < Math.max(WORTH_PARTS, count + 1) * PART_BYTES)
       return undefined
     if (this.#underWay >= UNDER_WAY_MAX || isSent || after.size > 0 || unit.group !== undefined) return undefined
+    if (early?.isUnclear === true) return undefined
     if (!isPending(unit) || !layer.isWhole || node.movedTo !== undefined || (!unit.isMaking && node.base === undefined))
       return undefined
     const pieces = contentPieces([layer], { offset: count * PART_BYTES, length: PART_BYTES })
@@ -100,7 +111,7 @@ export class EarlyParts {
     const attributes = changes.mode === undefined ? {} : { mode: changes.mode }
     const file = this.#options.uploads.beginFile(path, { attributes, replaces })
     file.catch(() => undefined)
-    const early: Early = { path, file, parts: [], mode: changes.mode }
+    const early: Early = { path, file, parts: [], mode: changes.mode, isUnclear: false }
     this.#files.set(unit, early)
     unit.isBegun = true
     this.#options.onBegun()
@@ -123,13 +134,24 @@ export class EarlyParts {
     }
   }
 
-  async #put(
-    { file }: Early,
+  async #put(early: Early, part: { readonly number: number; readonly pieces: readonly ContentPiece[] }): Promise<void> {
+    const { handed, pathOf } = this.#options
+    const begun = await early.file
+    try {
+      if (await handed?.take(begun, part, pathOf)) return
+    } catch (error) {
+      early.isUnclear = true
+      throw error
+    }
+    await this.#sendBytes(begun, part)
+  }
+
+  async #sendBytes(
+    begun: PartedFile,
     { number, pieces }: { readonly number: number; readonly pieces: readonly ContentPiece[] },
   ): Promise<void> {
     const { readJournal } = this.#options
     const sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
-    const begun = await file
     const buffers = this.#free.pop() ?? readBuffers()
     let tries = 0
     const read = () => {
@@ -159,6 +181,8 @@ export class EarlyParts {
     const ended = await Promise.allSettled(Array.from({ length: UNDER_WAY_MAX }, work))
     const failure = ended.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
     if (failure !== undefined) throw failure.reason
+    if (early.isUnclear)
+      throw new ShoalError('UNAVAILABLE', 'A part is stored perhaps that nobody has waited for: all is sent anew')
     const stored = await own.make('names', (await early.file).commit(sizeBytes))
     this.#done(unit)
     return this.#withAttributes(unit, { stored, mode: early.mode })

@@ -198,6 +198,11 @@ export class Journal {
     this.#write(frameOf(encodeRecord(record)))
   }
 
+  /** The file that a place lies in, as long as something in it is pending. */
+  pathOf({ segment: id }: JournalPlace): string | undefined {
+    return this.#segments.find((one) => one.id === id)?.path
+  }
+
   /** Into `target`, where one is given. */
   read({ segment: id, position }: JournalPlace, length: number, target?: Buffer): Buffer {
     const segment = this.#segments.find((one) => one.id === id)

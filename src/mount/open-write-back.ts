@@ -7,6 +7,7 @@ import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Caller } from '#volume/volume.ts'
 import { Journal } from './journal.ts'
+import type { HandedParts } from './handed-parts.ts'
 import { KnownNames } from './known-names.ts'
 import { PendingTree } from './pending-tree.ts'
 import type { Uploads } from './remote-uploads.ts'
@@ -47,6 +48,8 @@ export interface WriteBackSettings {
 export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onSettled'> {
   readonly remote: MountableVolume & Pick<RemoteVolume, 'openKnown'>
   readonly uploads: Uploads
+  /** For a node of this machine. */
+  readonly handed?: HandedParts
   /** Which volume of which cluster. */
   readonly identity: string
   readonly caller: Caller
@@ -94,6 +97,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
   const uploader: Uploader = new Uploader({
     ...options,
     ...{ volume, tree, own, readJournal },
+    pathOf: (place) => journal.pathOf(place),
     onSend: (units) => {
       journal.sending(units.map(({ numbers }) => numbers))
       state.sending(units)

@@ -1,6 +1,7 @@
 import { BatchBuffer, type BatchRecord } from '#client/batch.ts'
 import type { ByteSource } from '#client/hashed-source.ts'
 import type { ShoalClient } from '#client/shoal-client.ts'
+import type { HandedPiece } from '#client/upload.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { decodeName } from '#foundation/name.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
@@ -42,6 +43,13 @@ export interface Uploads {
 export interface PartedFile {
   /** Stores a part, durably, counted from 1, in the place of one that had its number. All but the last one have one length. */
   put(number: number, source: ByteSource): Promise<void>
+  /** How a node of this machine takes it out of files itself; `undefined` where it doesn't say so. */
+  readonly handed?: {
+    /** Where it wants them. */
+    readonly folder: string
+    /** As `put`. @throws NOT_FOUND, INCOMPLETE_BODY, …: it hasn't got them, and the bytes have to be sent */
+    take(number: number, pieces: readonly HandedPiece[]): Promise<void>
+  }
   /** Makes the parts the contents of the file, in one step. @throws PRECONDITION_FAILED, NOT_FOUND (of the directory), … */
   commit(sizeBytes: number): Promise<Attributes>
   abort(): Promise<void>
@@ -100,8 +108,12 @@ export class RemoteUploads implements Uploads {
     const calls = this.#client.uploadTo(this.#volume, path)
     const { mode } = attributes
     const settings = { parents: false, ...(mode === undefined ? {} : { mode: octal(mode) }), ...conditionsFor(replaces) }
-    const { id } = await calls.begin(settings)
+    const { id, handed: folder } = await calls.begin(settings)
+    const take = async (number: number, pieces: readonly HandedPiece[]): Promise<void> => {
+      await calls.takePart(id, { number, pieces })
+    }
     return {
+      ...(folder === undefined ? {} : { handed: { folder, take } }),
       put: async (number, source) => {
         const { sizeBytes } = source
         await calls.writePart(id, { number, sizeBytes, open: () => source.read(0, sizeBytes), signal: undefined })

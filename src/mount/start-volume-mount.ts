@@ -7,10 +7,12 @@ import { volumeOperations } from '#gateway/fuse/volume-operations.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { FuseMounts } from '#platform/fuse-device.ts'
+import type { Handing } from '#platform/handing.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { GivenBack } from './given-back.ts'
+import { HandedParts } from './handed-parts.ts'
 import { HeardChanges } from './heard-changes.ts'
 import { LockSession } from './lock-session.ts'
 import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
@@ -38,6 +40,8 @@ export interface VolumeMountOptions {
   /** Contents that were read are kept on this machine. */
   readonly cache: Omit<DataCacheOptions, 'identity' | 'keepsWholes' | 'clock' | 'log'> | undefined
   readonly mounts: FuseMounts
+  /** Files can be handed over to a node of this machine. */
+  readonly handing?: Handing
   /** By which other mounts know this one: a host and a directory. */
   readonly about: string
   /** Of its locks; 30 s unless given. */
@@ -63,7 +67,8 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   if (there.state === 'mounted' && there.type === 'fuse.shoal')
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
   const remote = await RemoteVolume.open(client, volume, clock)
-  const identity = `volume ${remote.info.id} (${volume}) of ${(await client.status()).clusterId}`
+  const { clusterId } = await client.status()
+  const identity = `volume ${remote.info.id} (${volume}) of ${clusterId}`
   const cache =
     options.cache && new DataCache({ ...options.cache, identity, keepsWholes: mounts.handsOver, clock, log: options.log })
   if (cache !== undefined) remote.keepIn(cache)
@@ -73,7 +78,7 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   let mounted: MountedVolume | undefined
   let back: WriteBack | undefined
   try {
-    back = await openBack(options, { remote, identity, cache, heard }, () => mounted)
+    back = await openBack(options, { remote, clusterId, identity, cache, heard }, () => mounted)
     const eventual = isEventual(remote) ? openEventual({ ...options, remote, mounted: () => mounted }) : undefined
     const opened = eventual ?? back
     const parts = opened === undefined ? { volume: remote } : { volume: opened.volume, back: opened.volume, own: opened.own }
@@ -146,14 +151,16 @@ function isEventual({ info }: RemoteVolume): boolean {
 
 /** Eventual volumes have no versions to compare with: what is written to them is stored when a file is closed. */
 async function openBack(
-  { client, volume, writeBack, clock, log }: VolumeMountOptions,
+  { client, volume, writeBack, handing, clock, random, log }: VolumeMountOptions,
   {
     remote,
+    clusterId,
     identity,
     cache,
     heard,
   }: {
     readonly remote: RemoteVolume
+    readonly clusterId: string
     readonly identity: string
     readonly cache: DataCache | undefined
     readonly heard: HeardChanges
@@ -165,6 +172,7 @@ async function openBack(
     ...writeBack,
     remote,
     uploads: new RemoteUploads(client, volume),
+    ...(handing === undefined ? {} : { handed: new HandedParts({ handing, clusterId, random }) }),
     identity,
     caller: CALLER,
     clock,

@@ -4,7 +4,7 @@ import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { BatchPace } from './batch-pace.ts'
 import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.ts'
-import { EarlyParts } from './early-parts.ts'
+import { EarlyParts, type EarlyPartsOptions } from './early-parts.ts'
 import type { PendingTree } from './pending-tree.ts'
 import { type PendingEntry, type PendingUnit, QUIET_MS } from './pending-unit.ts'
 import type { SmallUpload } from './remote-uploads.ts'
@@ -21,7 +21,7 @@ const SLEEP_MS_MAX = 500
 const FIRST_DELAY_MS = 250
 const DELAY_MS_MAX = 10_000
 
-export interface UploaderOptions extends ConflictsOptions {
+export interface UploaderOptions extends ConflictsOptions, Pick<EarlyPartsOptions, 'handed' | 'pathOf'> {
   readonly tree: PendingTree
   /** What this mount does itself comes back in the feed. */
   readonly own: OwnChanges

@@ -1,5 +1,5 @@
 // A mount that writes back to a volume in this process, whose connection and whose disk can fail. Only tests import it.
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
@@ -15,6 +15,7 @@ import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
 import type { AttributeChanges, Conditions, Volume } from '#volume/volume.ts'
+import type { HandedParts } from './handed-parts.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
 import type { PartedFile, SmallUpload, UploadResult, Uploads } from './remote-uploads.ts'
 
@@ -36,6 +37,14 @@ export class FailingCluster {
   requests = 0
   /** Files that were begun in parts. */
   parted = 0
+  /** Where files can be handed over. */
+  handedAt: string | undefined
+  /** Parts that came as bytes, and that were taken out of files. */
+  readonly came = { sent: 0, taken: 0 }
+  /** Files of parts that were published. */
+  commits = 0
+  /** Has its turn before a part is taken. */
+  onTake: () => Promise<void> = async () => undefined
 
   constructor(volume: Volume) {
     this.volume = volume
@@ -95,9 +104,23 @@ export class FailingCluster {
   #begin(path: string, options: Pick<SmallUpload, 'attributes' | 'replaces'>): PartedFile {
     const parts: Buffer[] = []
     this.parted += 1
+    const folder = this.handedAt
+    const take: NonNullable<PartedFile['handed']>['take'] = (number, pieces) =>
+      this.ask(async () => {
+        const bytes = pieces.map(({ file, offset, length }) => {
+          const piece = readFileSync(join(folder as string, file)).subarray(offset, offset + length)
+          if (piece.length < length) throw new ShoalError('INCOMPLETE_BODY', 'It is shorter')
+          return piece
+        })
+        await this.onTake()
+        parts[number - 1] = Buffer.concat(bytes)
+        this.came.taken += 1
+      })
     return {
+      ...(folder === undefined ? {} : { handed: { folder, take } }),
       put: (number, source) =>
         this.ask(async () => {
+          this.came.sent += 1
           const pieces: Uint8Array[] = []
           for await (const piece of source.read(0, source.sizeBytes)) pieces.push(Buffer.from(piece))
           parts[number - 1] = Buffer.concat(pieces)
@@ -107,6 +130,7 @@ export class FailingCluster {
           const bytes = Buffer.concat(parts)
           if (bytes.length !== sizeBytes) throw new ShoalError('UPLOAD_INCOMPLETE', 'Parts are missing')
           const made = (await this.#store({ kind: 'file', path, bytes, ...options })) as Attributes
+          this.commits += 1
           if (this.losesCommits === 0) return made
           this.losesCommits -= 1
           throw new ShoalError('UNAVAILABLE', 'The connection broke')
@@ -204,6 +228,7 @@ export interface Bench {
   readonly folder: string
   mount(
     settings?: Partial<WriteBackSettings> & {
+      readonly handed?: HandedParts
       readonly log?: Log
       readonly clock?: Clock
       readonly identity?: string

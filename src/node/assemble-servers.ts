@@ -15,6 +15,7 @@ import type { TlsMaterial } from '#gateway/http/tls-material.ts'
 import type { UnderWay } from '#gateway/http/under-way.ts'
 import type { BackupSource } from '#gateway/rest/backup-source.ts'
 import type { ClusterAdmin } from '#gateway/rest/cluster-admin.ts'
+import type { HandedFiles } from '#gateway/rest/handed-files.ts'
 import { PlacingDoor } from '#gateway/rest/place-volume.ts'
 import { RestDoor } from '#gateway/rest/rest-door.ts'
 import type { RestServices } from '#gateway/rest/route.ts'
@@ -65,6 +66,8 @@ export interface ServerParts {
   readonly tracker: TrackerAdmin
   /** `undefined` where none can be made. */
   readonly backup?: BackupSource | undefined
+  /** Where programs of this machine hand files over; they can't unless given. */
+  readonly handed?: HandedFiles
   readonly findKey: FindKey
   readonly ports: { readonly log: Log; readonly clock: Clock; readonly random: Random; readonly metrics: Metrics }
   readonly tls: TlsMaterial | undefined
@@ -166,7 +169,7 @@ export type RestParts = Pick<ServerParts, 'config' | 'ports'> &
 export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
   const { config, ports, volumes, authenticator, keyring, cluster, classes, tracker, backup, state, status, stopping, fsck } =
     parts
-  const { settleRequest, remembers } = parts
+  const { settleRequest, remembers, handed } = parts
   const { limits } = config
   return new RestDoor({
     ...ports,
@@ -183,6 +186,7 @@ export function assembleRest(parts: RestParts, httpMetrics: HttpMetrics): Door {
     classes,
     tracker,
     backup,
+    handed,
     log: ports.log.child({ door: 'rest' }),
     httpMetrics,
     limits: { maxBodyBytes: limits.maxBodyBytes, maxConcurrentUploads: limits.maxConcurrentUploads },

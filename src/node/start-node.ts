@@ -1,9 +1,11 @@
+import { join } from 'node:path'
 import { openKeySeal } from '#access/key-seal.ts'
 import { loadRootCredentials } from '#access/root-credentials.ts'
 import type { RootCredentials } from '#access/root-credentials.ts'
 import type { Config } from '#config/settings.ts'
 import { forwardMethods } from '#gateway/http/forward-methods.ts'
 import { UnderWay } from '#gateway/http/under-way.ts'
+import { HandedFiles } from '#gateway/rest/handed-files.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { Log } from '#observe/log.ts'
 import type { Metrics } from '#observe/metrics.ts'
@@ -107,6 +109,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
     const access = await openAccess({ storage, metadata, seal, credentials, ports: shared })
     const tls = await NodeTls.open(config, storage.folder.path, { files, clock, random, metrics, machine: nodeMachine, log })
     const contentKeys = await openContentKeys(storage.folder.path, { files, random })
+    const handed = await HandedFiles.open(files, join(storage.folder.path, 'handed'))
     const chunks = new ChunkCluster({ ...shared, storage, cluster })
     const parts = {
       config,
@@ -117,6 +120,7 @@ export async function startNode(config: Config, ports: NodePorts): Promise<Runni
       modeMethods: modeMethods(folder.path, files),
       chunks,
       credentials,
+      handed,
       backup: new NodeBackup({ ...storage, ...shared, chunks: chunks.chunks.all, rootKey, files }),
     }
     const node = new Node({ ...parts, access, tls, contentKeys, ports: shared })
@@ -145,6 +149,7 @@ interface NodeParts {
   readonly chunks: ChunkCluster
   readonly backup: NodeBackup
   readonly credentials: RootCredentials
+  readonly handed: HandedFiles
   readonly access: Access
   readonly tls: NodeTls | undefined
   readonly contentKeys: ContentKeys
@@ -350,6 +355,7 @@ class Node implements RunningNode {
       classes: chunks.desk(this.volumes),
       tracker: this.#tracker,
       backup: this.#parts.backup,
+      handed: this.#parts.handed,
       leadership: cluster.leadership,
       isRunning: (node) => cluster.members().some(({ id, liveness }) => id === node && liveness === 'alive'),
       peers: cluster.peers,

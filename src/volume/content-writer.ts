@@ -19,6 +19,9 @@ const WRITES_IN_FLIGHT = 6
 /** Bytes that are handed on for the digest of the whole at a time: little enough that those of several streams are there together. */
 const DIGESTED_BYTES = 256 * 1024
 
+/** Asked for at a time of a body that puts itself into the buffer. */
+const FILLED_BYTES = 1024 * 1024
+
 /** Up to here bytes are gathered as they came; more go into a borrowed buffer. */
 const SMALL_BYTES = 256 * 1024
 
@@ -104,10 +107,9 @@ export class ContentWriter {
   /** Consumes `body` to its end. @throws what the body throws, INCOMPLETE_BODY, DIGEST_MISMATCH, NO_SPACE, STORAGE_FAILED, CANCELLED */
   async write(body: BodyStream): Promise<Written> {
     try {
-      for await (const piece of body) {
-        this.#options.signal?.throwIfAborted()
-        await this.#take(piece, body)
-      }
+      const fill = body.fill?.bind(body)
+      if (fill !== undefined && (this.#options.expected.sizeBytes ?? 0) > SMALL_BYTES) await this.#takeFilled(fill)
+      else await this.#takePieces(body)
       return await this.#finish()
     } finally {
       await Promise.allSettled(this.#inFlight)
@@ -120,6 +122,13 @@ export class ContentWriter {
   release(): void {
     for (const chunk of this.#pinned) this.#stores.pins.unpin(chunk)
     this.#pinned.length = 0
+  }
+
+  async #takePieces(body: BodyStream): Promise<void> {
+    for await (const piece of body) {
+      this.#options.signal?.throwIfAborted()
+      await this.#take(piece, body)
+    }
   }
 
   async #take(piece: Uint8Array, body: BodyStream): Promise<void> {
@@ -150,6 +159,25 @@ export class ContentWriter {
       if (this.#filled === room) await this.#flush()
     }
     body.release?.(piece)
+  }
+
+  /** Of a body that puts itself where the chunks are made. */
+  async #takeFilled(fill: (target: Uint8Array) => Promise<number>): Promise<void> {
+    this.#small = undefined
+    for (;;) {
+      this.#options.signal?.throwIfAborted()
+      this.#buffer ??= await this.#stores.buffers.borrow(this.#options.chunkSizeBytes, this.#options.signal)
+      const room = this.#buffer.length - this.#tail
+      const target = this.#buffer.subarray(this.#filled, Math.min(room, this.#filled + FILLED_BYTES))
+      const length = await fill(target)
+      this.#sizeBytes += length
+      checkNotLonger(this.#options.expected, this.#sizeBytes)
+      this.#sha256?.update(target.subarray(0, length))
+      this.#filled += length
+      if (this.#wantsMd5 && this.#filled - this.#digestedTo >= DIGESTED_BYTES) this.#digest(this.#buffer)
+      if (this.#filled === room) await this.#flush()
+      if (length < target.length) return
+    }
   }
 
   #digest(buffer: Buffer): void {

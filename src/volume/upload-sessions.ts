@@ -196,6 +196,8 @@ function resolveQuietly<T>(resolve: () => T): T | undefined {
 }
 
 function bounded(body: BodyStream): BodyStream {
+  // It is as long as was announced, which was looked at.
+  if (body.fill !== undefined) return body
   const pieces: BodyStream = checkLength(body)
   pieces.release = (piece) => body.release?.(piece)
   return pieces

@@ -70,6 +70,9 @@ export interface ExpectedContent {
 export interface BodyStream extends AsyncIterable<Uint8Array> {
   /** Takes back a piece that nobody looks at any more: its memory can serve again before a garbage collection. */
   release?(piece: Uint8Array): void
+  /** Puts what comes next into `target`, instead of giving it piece by piece: how many bytes that were, fewer than there is room for
+   *  only at the end. Nobody does both with one body. */
+  fill?(target: Uint8Array): Promise<number>
 }
 
 export interface WriteOptions {

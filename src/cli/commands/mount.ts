@@ -119,6 +119,7 @@ export const mount: Command = {
       { NodeFuseMounts },
       { sayReady },
       { nodeAppendFiles },
+      { nodeHanding },
       { nodeMachine },
       { collectHeap, keepHeapSmall },
     ] = await Promise.all([
@@ -126,6 +127,7 @@ export const mount: Command = {
       import('#platform/node-fuse-mounts.ts'),
       import('#platform/node-background.ts'),
       import('#platform/node-append-files.ts'),
+      import('#platform/node-handing.ts'),
       import('#platform/node-machine.ts'),
       import('#platform/node-heap.ts'),
     ])
@@ -141,6 +143,7 @@ export const mount: Command = {
       writeBack: writeBack === undefined ? undefined : { ...writeBack, files: nodeAppendFiles },
       drafts: { ...draftSettings(invocation, directory), files: nodeAppendFiles },
       mounts: new NodeFuseMounts(),
+      handing: nodeHanding,
       about: `${nodeMachine.hostName}:${directory}`,
       ...(leaseMs === undefined ? {} : { leaseMs }),
       clock,

@@ -40,6 +40,12 @@ export const beginUpload: Route = {
       attributes: attributeChanges(asked),
       ...(conditions === undefined ? {} : { conditions: volumeConditions(conditions) }),
     })
-    sendJson(exchange, 201, uploadJson(upload))
+    // Where a file lies is of use on this machine alone.
+    const handed = rest.handed !== undefined && isLoopback(exchange.remoteAddress) ? { handed: rest.handed.folder } : {}
+    sendJson(exchange, 201, { ...uploadJson(upload), ...handed })
   },
+}
+
+function isLoopback(address: string): boolean {
+  return address === '::1' || /^(::ffff:)?127\./.test(address)
 }

@@ -9,6 +9,8 @@ import { restCalls } from './rest-calls.suite.ts'
 import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
 import { seeSessions } from './sessions.suite.ts'
+import { MemoryFiles } from '#platform/memory-files.ts'
+import { HandedFiles } from './handed-files.ts'
 
 const calls = restCalls({ all: true })
 const { agent, call, put, get, op } = calls
@@ -155,6 +157,46 @@ test('an upload in parts becomes visible with its commit', async () => {
   assert.equal((await call('DELETE', `/api/v1/volumes/docs/uploads/nonsense`)).json['code'], 'UPLOAD_NOT_FOUND')
   const other = await call('POST', '/api/v1/volumes/docs/uploads', { body: '{"path":"up/other"}' })
   assert.equal((await call('DELETE', `/api/v1/volumes/docs/uploads/${other.json['id']}`)).status, 204)
+})
+
+test('a part is taken out of files that were handed over, whose names go with it', async () => {
+  const begun = await call('POST', '/api/v1/volumes/docs/uploads', { body: '{"path":"up/handed"}' })
+  assert.equal(begun.json['handed'], '/handed')
+  const { files } = calls.server
+  const base = `/api/v1/volumes/docs/uploads/${begun.json['id']}`
+  assert.equal((await call('GET', base)).json['handed'], undefined)
+  const [one, two] = ['1'.repeat(32), '2'.repeat(32)]
+  const take = (pieces: unknown) => call('POST', `${base}/parts/1/take`, { body: JSON.stringify({ pieces }) })
+  const hand = async (): Promise<void> => {
+    await files.publish(`/handed/${one}`, [Buffer.from('--hello--')])
+    await files.publish(`/handed/${two}`, [Buffer.from('world, ')])
+  }
+  await hand()
+  const pieces = [
+    { file: one, offset: 2, length: 5 },
+    { file: two, offset: 5, length: 2 },
+    { file: two, offset: 0, length: 5 },
+  ]
+  const first = await take(pieces)
+  assert.deepEqual([first.status, first.json['number'], first.json['size']], [200, 1, 12])
+  assert.deepEqual(await files.list('/handed'), [])
+  assert.equal((await take(pieces)).json['code'], 'NOT_FOUND')
+  await hand()
+  assert.equal((await take([...pieces, { file: one, offset: 8, length: 2 }])).json['code'], 'INCOMPLETE_BODY')
+  for (const file of ['../format.json', `${one}/`, '1', ''])
+    assert.equal((await take([{ file, offset: 0, length: 1 }])).json['code'], 'INVALID_ARGUMENT', file)
+  assert.equal((await take([])).json['code'], 'INVALID_ARGUMENT')
+  assert.equal((await call('POST', `${base}/commit`, { body: '{"size":12}' })).status, 201)
+  assert.equal((await get('up/handed')).text, 'hello, world')
+  assert.equal((await take(pieces)).json['code'], 'UPLOAD_NOT_FOUND')
+})
+
+test('what lies where files are handed over when a node starts is gone', async () => {
+  const files = new MemoryFiles()
+  await files.makeFolder('/handed')
+  await files.publish('/handed/left', [Buffer.from('x')])
+  await HandedFiles.open(files, '/handed')
+  assert.deepEqual(await files.list('/handed'), [])
 })
 
 test('a batch stores each record by itself and answers in their order', async () => {

@@ -16,11 +16,13 @@ import { openMemoryStore } from '#kv/memory.ts'
 import type { Log, LogFields } from '#observe/log.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
 import type { Clock } from '#platform/clock.ts'
+import { MemoryFiles } from '#platform/memory-files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import type { FsckEvent, FsckOptions } from '#volume/fsck.ts'
 import type { Volumes } from '#volume/volume.ts'
 import type { BackupSource } from './backup-source.ts'
+import { HandedFiles } from './handed-files.ts'
 import { MemoryCluster } from './memory-cluster.suite.ts'
 import { ClassDesk } from '#system/class-desk.ts'
 import { SystemRecords } from '#system/system-records.ts'
@@ -61,6 +63,8 @@ export interface TestServer extends AsyncDisposable {
   readonly url: string
   readonly server: HttpServer
   readonly volumes: MemoryVolumes
+  /** With `/handed`, where files are handed over. */
+  readonly files: MemoryFiles
   readonly log: LogLine[]
   readonly finished: Exchange[]
   state: NodeState
@@ -108,7 +112,9 @@ export async function startTestServer(
     volumesOf: async (name) => (name === 'used' ? ['docs'] : []),
     changed: async () => {},
   })
+  const files = new MemoryFiles()
   const services: RestServices = {
+    handed: await HandedFiles.open(files, '/handed'),
     classes,
     volumes: options.volumes ?? volumes,
     ...(options.settleRequest === undefined ? {} : { settleRequest: options.settleRequest }),
@@ -159,6 +165,7 @@ export async function startTestServer(
     url: `http://127.0.0.1:${port}`,
     server,
     volumes,
+    files,
     log,
     finished,
     state: 'serving',

@@ -15,6 +15,7 @@ import type { Volumes } from '#volume/volume.ts'
 import type { BodyGate } from '#gateway/http/body-gate.ts'
 import type { BackupSource } from './backup-source.ts'
 import type { ClusterAdmin } from './cluster-admin.ts'
+import type { HandedFiles } from './handed-files.ts'
 import type { StatusDocument } from './schemas.ts'
 import type { TrackerAdmin } from './tracker-admin.ts'
 
@@ -31,6 +32,8 @@ export interface RestServices {
   readonly tracker?: TrackerAdmin | undefined
   /** `undefined` on a node that has none. */
   readonly backup?: BackupSource | undefined
+  /** Where programs of this machine hand files over; `undefined` where they can't. */
+  readonly handed?: HandedFiles | undefined
   readonly clock: Clock
   readonly random: Random
   readonly log: Log

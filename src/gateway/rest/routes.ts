@@ -56,6 +56,7 @@ import { updateClass } from './update-class.ts'
 import { updateKey } from './update-key.ts'
 import { writeBatch } from './write-batch.ts'
 import { writeFile } from './write-file.ts'
+import { takePart } from './take-part.ts'
 import { writePart } from './write-part.ts'
 import { writeRange } from './write-range.ts'
 
@@ -78,6 +79,7 @@ export const ROUTES: readonly Route[] = [
   listUploads,
   showUpload,
   writePart,
+  takePart,
   commitUpload,
   abortUpload,
   writeBatch,

@@ -154,6 +154,9 @@ export const LocationsSchema = z.object({
   ),
 })
 
+/** Shorter ones are sent sooner than named. */
+const HANDED_PIECES_MAX = 1024
+
 export const PartSchema = z.object({ number: z.int(), size: z.int(), sha256: z.string() })
 export const UploadSchema = z.object({
   id: z.string(),
@@ -161,6 +164,23 @@ export const UploadSchema = z.object({
   started: z.string(),
   expires: z.string(),
   parts: z.array(PartSchema),
+  handed: z
+    .string()
+    .optional()
+    .meta({ description: 'Told over loopback when it begins: the folder in which files can be handed over' }),
+})
+/** The bytes of a part, one after another, in files that lie in that folder. */
+export const TakePartSchema = z.strictObject({
+  pieces: z
+    .array(
+      z.strictObject({
+        file: z.string().regex(/^[0-9a-f]{32}$/, 'expected 32 hexadecimal characters'),
+        offset: z.int().nonnegative(),
+        length: z.int().positive(),
+      }),
+    )
+    .min(1)
+    .max(HANDED_PIECES_MAX),
 })
 export const UploadListSchema = z.object({ uploads: z.array(UploadSchema), next: z.string().optional() })
 

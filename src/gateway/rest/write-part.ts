@@ -55,7 +55,8 @@ export const writePart: Route = {
   },
 }
 
-function partNumber(text: string): number {
+/** @throws INVALID_ARGUMENT */
+export function partNumber(text: string): number {
   const number = /^\d{1,5}$/.test(text) ? Number(text) : 0
   if (number < 1 || number > MAX_PARTS) {
     throw new ShoalError('INVALID_ARGUMENT', `"${text.slice(0, 40)}" is not the number of a part: 1 to ${MAX_PARTS} are possible`)
