@@ -1,6 +1,7 @@
 import type { AppendFile } from '#platform/append-files.ts'
-import { checksumOf } from '#platform/block-checksums.ts'
+import { checksumOf, quickChecksumOf } from '#platform/block-checksums.ts'
 import { storageError } from '#platform/files.ts'
+import type { Format } from './journal-head.ts'
 
 // How records lie in a file: docs/formats/mount-journal.md.
 
@@ -9,18 +10,22 @@ const PREFIX_BYTES = 12
 const HEADER_BYTES_MAX = 256 * 1024
 const BYTES_MAX = 256 * 1024 * 1024
 
-/** A record, in pieces. */
+/** A record of the newest format, in pieces. */
 export function frameOf(header: Buffer, bytes?: Uint8Array): readonly Uint8Array[] {
   const pieces = bytes === undefined || bytes.length === 0 ? [header] : [header, bytes]
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
   prefix.writeUInt32LE(header.length, 0)
   prefix.writeUInt32LE(bytes?.length ?? 0, 4)
-  prefix.writeUInt32LE(checksumOf(pieces), 8)
+  prefix.writeUInt32LE(quickChecksumOf(pieces), 8)
   return [prefix, ...pieces]
 }
 
 /** `undefined`: there is no whole record. */
-export function readRecord(file: AppendFile, at: number): { header: Buffer; bytesAt: number; end: number } | undefined {
+export function readRecord(
+  file: AppendFile,
+  at: number,
+  format: Format,
+): { header: Buffer; bytesAt: number; end: number } | undefined {
   const prefix = Buffer.alloc(PREFIX_BYTES)
   if (file.read(prefix, at) < PREFIX_BYTES) return undefined
   const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
@@ -29,7 +34,8 @@ export function readRecord(file: AppendFile, at: number): { header: Buffer; byte
   const body = Buffer.allocUnsafe(headerBytes + lengthBytes)
   if (file.read(body, at + PREFIX_BYTES) < body.length) return undefined
   const header = body.subarray(0, headerBytes)
-  if (checksumOf([body]) !== prefix.readUInt32LE(8)) return undefined
+  const checksum = format < 3 ? checksumOf([body]) : quickChecksumOf([body])
+  if (checksum !== prefix.readUInt32LE(8)) return undefined
   const bytesAt = at + PREFIX_BYTES + headerBytes
   return { header, bytesAt, end: bytesAt + lengthBytes }
 }
@@ -46,11 +52,15 @@ export function isTorn(file: AppendFile, at: number): boolean {
 
 /** Headers that begin with `beginning`, of whole records behind `at`, whatever lies between them. Of what was written through the mount it
  *  may find some that are none of the journal's. */
-export function* headersBehind(file: AppendFile, at: number, beginning: string): Generator<Buffer> {
+export function* headersBehind(
+  file: AppendFile,
+  { at, format }: { readonly at: number; readonly format: Format },
+  beginning: string,
+): Generator<Buffer> {
   const rest = Buffer.allocUnsafe(file.sizeBytes - at)
   file.read(rest, at)
   for (let found = rest.indexOf(beginning); found >= 0; found = rest.indexOf(beginning, found + 1)) {
-    const record = found < PREFIX_BYTES ? undefined : readRecord(file, at + found - PREFIX_BYTES)
+    const record = found < PREFIX_BYTES ? undefined : readRecord(file, at + found - PREFIX_BYTES, format)
     if (record !== undefined) yield record.header
   }
 }

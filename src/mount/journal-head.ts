@@ -4,9 +4,9 @@ import type { AppendFile } from '#platform/append-files.ts'
 // How a file of the journal begins: docs/formats/mount-journal.md.
 
 const MAGIC = 'shoal mount journal\n'
-export const FORMAT = 2
-/** Without `flushed`. */
-const OLD_FORMAT = 1
+/** Formats of a file: 2 says what was flushed, 3 has CRC-32 for CRC32C. */
+export type Format = 1 | 2 | 3
+export const FORMAT: Format = 3
 const HEAD_BYTES_MAX = 1024
 
 export function headOf(volume: string): Buffer {
@@ -15,7 +15,7 @@ export function headOf(volume: string): Buffer {
 
 /** The format of a file, and where its records begin; an error where it was not written whole, so that nothing is behind it.
  *  @throws DATA_FORMAT: it is another's, or of a newer version */
-export function readHead(file: AppendFile, path: string, volume: string): { format: number; end: number } | ShoalError {
+export function readHead(file: AppendFile, path: string, volume: string): { format: Format; end: number } | ShoalError {
   const head = Buffer.alloc(Math.min(file.sizeBytes, HEAD_BYTES_MAX))
   file.read(head, 0)
   const end = head.indexOf(10, MAGIC.length)
@@ -28,13 +28,14 @@ export function readHead(file: AppendFile, path: string, volume: string): { form
     return error
   }
   const facts = JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string }
-  if (facts.format !== FORMAT && facts.format !== OLD_FORMAT)
-    throw new ShoalError('DATA_FORMAT', `"${path}" has format ${facts.format}, and this version reads ${FORMAT}: ${advice}`)
+  const { format } = facts
+  if (format !== 1 && format !== 2 && format !== FORMAT)
+    throw new ShoalError('DATA_FORMAT', `"${path}" has format ${format}, and this version reads ${FORMAT}: ${advice}`)
   if (facts.volume !== volume) {
     throw new ShoalError(
       'DATA_FORMAT',
       `"${path}" holds changes to ${facts.volume}, not to ${volume}: mount that there first, or move the folder away`,
     )
   }
-  return { format: facts.format, end: end + 1 }
+  return { format, end: end + 1 }
 }

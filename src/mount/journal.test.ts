@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
 import type { AppendFiles } from '#platform/append-files.ts'
+import { checksumOf } from '#platform/block-checksums.ts'
 import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import type { JournalPlace } from './content-layer.ts'
 import { Journal } from './journal.ts'
@@ -149,14 +150,29 @@ test('what was flushed and is damaged is refused, also where later files are who
   assert.throws(open, { code: 'CORRUPT', message: /00000001.journal" is damaged at byte/ })
 })
 
-test('a journal of the format before is read, and goes on in a file of its own', async (t) => {
-  const { folder, inode, places, pathOf, open } = await partlyFlushed(t, { flushed: 0, more: 2 })
-  const path = pathOf(places[0] as JournalPlace)
-  writeFileSync(path, readFileSync(path, 'latin1').replace('"format":2', '"format":1'), 'latin1')
-  assert.deepEqual(
-    open((journal) => journal.append({ op: 'truncate', path: 'f', inode, timeNs: 2n, sizeBytes: 5 })),
-    [1, 2],
-  )
-  assert.equal(readdirSync(folder).filter((name) => name.endsWith('.journal')).length, 2)
-  assert.deepEqual(open(), [1, 2, 3])
-})
+/** The same records as an earlier version wrote them. */
+function asWritten(format: 1 | 2, bytes: Buffer): Buffer {
+  const old = Buffer.from(bytes.toString('latin1').replace('"format":3', `"format":${format}`), 'latin1')
+  const head = old.indexOf(10, old.indexOf(10) + 1) + 1
+  for (let at = head; at < old.length;) {
+    const end = at + 12 + old.readUInt32LE(at) + old.readUInt32LE(at + 4)
+    old.writeUInt32LE(checksumOf([old.subarray(at + 12, end)]), at + 8)
+    at = end
+  }
+  return old
+}
+
+for (const format of [1, 2] as const)
+  test(`a journal of format ${format} is read, and goes on in a file of its own`, async (t) => {
+    const { folder, inode, places, pathOf, damage, open } = await partlyFlushed(t, { flushed: 1, more: 1 })
+    const path = pathOf(places[0] as JournalPlace)
+    writeFileSync(path, asWritten(format, readFileSync(path)))
+    assert.deepEqual(
+      open((journal) => journal.append({ op: 'truncate', path: 'f', inode, timeNs: 2n, sizeBytes: 5 })),
+      [1, 2],
+    )
+    assert.equal(readdirSync(folder).filter((name) => name.endsWith('.journal')).length, 2)
+    assert.deepEqual(open(), [1, 2, 3])
+    damage(0, Buffer.from('.'))
+    assert.throws(open, { code: 'CORRUPT' })
+  })

@@ -6,7 +6,7 @@ import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
 import { GatheredFile } from './gathered-file.ts'
 import { frameOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
-import { FORMAT, headOf, readHead } from './journal-head.ts'
+import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
 import {
   type Appending,
   decodeRecord,
@@ -55,7 +55,7 @@ interface Segment {
   readonly path: string
   readonly file: GatheredFile
   /** That its head says. */
-  format: number
+  format: Format
   /** Changes in it that aren't settled. */
   readonly open: Set<number>
   readers: number
@@ -350,11 +350,12 @@ export class Journal {
     if (isShoalError(head)) scanned.damage = { at, error: head }
     else [segment.format, at] = [head.format, head.end]
     while (at < file.sizeBytes && scanned.damage === undefined) {
-      const record = readRecord(file, at)
+      const record = readRecord(file, at, segment.format)
       if (record === undefined) {
         const advice = `To give up what is behind it: truncate -s ${at} "${path}", and remove the later files beside it`
         scanned.damage = { at, error: new ShoalError('CORRUPT', `The journal "${path}" is damaged at byte ${at}. ${advice}`) }
-        for (const header of headersBehind(file, at, FLUSHED)) scanned.flushed.push(decodeRecord(header) as JournalFlushed)
+        for (const header of headersBehind(file, { at, format: segment.format }, FLUSHED))
+          scanned.flushed.push(decodeRecord(header) as JournalFlushed)
         break
       }
       const { header, bytesAt, end } = record
@@ -379,9 +380,7 @@ export class Journal {
       id < segment.id || (id === segment.id && position <= damage.at)
     const isLast = index === scanned.length - 1
     const isTaken =
-      segment.format === FORMAT
-        ? scanned.every(({ flushed }) => flushed.every(isBehind))
-        : isLast && isTorn(segment.file, damage.at)
+      segment.format > 1 ? scanned.every(({ flushed }) => flushed.every(isBehind)) : isLast && isTorn(segment.file, damage.at)
     if (!isTaken) throw damage.error
     storing('cut off the torn end of the journal', () => {
       // The last ones first: what is left is always a beginning.

@@ -345,8 +345,8 @@ test('a journal of a newer version, of another volume, in use or damaged is refu
   mount.files.kill()
   const good = readFileSync(file)
   await assert.rejects(bench.mount({ identity: 'others' }), { code: 'DATA_FORMAT', message: /changes to docs, not to others/ })
-  writeFileSync(file, good.toString('latin1').replace('"format":2', '"format":3'), 'latin1')
-  await assert.rejects(bench.mount(), { code: 'DATA_FORMAT', message: /has format 3, and this version reads 2/ })
+  writeFileSync(file, good.toString('latin1').replace('"format":3', '"format":4'), 'latin1')
+  await assert.rejects(bench.mount(), { code: 'DATA_FORMAT', message: /has format 4, and this version reads 3/ })
   const damaged = Buffer.from(good)
   damaged[good.indexOf('"kept"') + 2] = 0x2e
   writeFileSync(file, damaged)
