@@ -283,12 +283,14 @@ export class MemoryVolume implements Volume {
     id: UploadId,
     part: { readonly number: number; readonly body: AsyncIterable<Uint8Array>; readonly expected?: WriteOptions['expected'] },
   ): Promise<UploadPart> {
+    const session = this.#uploads.get(id)
+    if (session === undefined) throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}"`)
     const pieces: Uint8Array[] = []
     for await (const piece of part.body) pieces.push(piece)
     const bytes = Buffer.concat(pieces)
     checkExpected(bytes, part.expected === undefined ? {} : { expected: part.expected })
     const stored = { number: part.number, sizeBytes: bytes.length, sha256: createHash('sha256').update(bytes).digest() }
-    ;(this.#uploads.get(id) as Session).parts.set(part.number, { part: stored, bytes })
+    session.parts.set(part.number, { part: stored, bytes })
     return stored
   }
 

@@ -32,8 +32,6 @@ export const takePart: Route = {
         })
       const volume = await rest.volumes.open(volumeName(exchange))
       const caller = callerOnce(exchange)
-      if (caller.request?.isRepeat !== true && (await volume.findUpload(id)) === undefined)
-        throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)
       if (caller.request?.isQuestion === true)
         return sendJson(exchange, 200, partJson(await volume.writePart(id, { number, body: NO_BODY, caller })))
       await rest.uploads.enterInTurn(rest.clock, exchange.signal)
