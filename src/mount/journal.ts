@@ -303,13 +303,13 @@ export class Journal {
       this.#segments.shift()
       this.#options.files.remove(first.path)
       first.isRemoved = true
-      if (first.readers === 0) first.file.close()
+      if (first.readers === 0) first.file.drop()
     }
   }
 
   #release(segment: Segment): void {
     segment.readers -= 1
-    if (segment.readers === 0 && segment.isRemoved) segment.file.close()
+    if (segment.readers === 0 && segment.isRemoved) segment.file.drop()
   }
 
   #recover(): PendingChange[] {

@@ -183,7 +183,7 @@ class MortalFiles implements AppendFiles {
         const value: unknown = Reflect.get(target, name, target)
         if (typeof value !== 'function') return value
         return (...args: unknown[]) => {
-          if (name === 'close') this.#open.delete(file)
+          if (name === 'close' || name === 'drop') this.#open.delete(file)
           this.#check()
           return Reflect.apply(value, target, args) as unknown
         }

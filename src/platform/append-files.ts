@@ -15,6 +15,9 @@ export interface AppendFile {
   tryLock(): boolean
   /** Once. A file that was removed goes with it. */
   close(): void
+  /** The same for a file that was removed and of which nothing is wanted any more: its pages and blocks are given back while this thread goes on,
+   *  which takes some ms for 32 MiB. */
+  drop(): void
 }
 
 /** Folders of such files. */

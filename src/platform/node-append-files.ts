@@ -75,6 +75,10 @@ class NodeAppendFile implements AppendFile {
   close(): void {
     fs.closeSync(this.#fd)
   }
+
+  drop(): void {
+    fs.close(this.#fd, () => undefined)
+  }
 }
 
 /** Valid until the next call. */

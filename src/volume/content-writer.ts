@@ -108,7 +108,8 @@ export class ContentWriter {
   async write(body: BodyStream): Promise<Written> {
     try {
       const fill = body.fill?.bind(body)
-      if (fill !== undefined && (this.#options.expected.sizeBytes ?? 0) > SMALL_BYTES) await this.#takeFilled(fill)
+      const { sizeBytes = 0 } = this.#options.expected
+      if (fill !== undefined && sizeBytes > SMALL_BYTES) await this.#takeFilled(fill, sizeBytes)
       else await this.#takePieces(body)
       return await this.#finish()
     } finally {
@@ -162,9 +163,9 @@ export class ContentWriter {
   }
 
   /** Of a body that puts itself where the chunks are made. */
-  async #takeFilled(fill: (target: Uint8Array) => Promise<number>): Promise<void> {
+  async #takeFilled(fill: (target: Uint8Array) => Promise<number>, expectedBytes: number): Promise<void> {
     this.#small = undefined
-    for (;;) {
+    while (this.#sizeBytes < expectedBytes) {
       this.#options.signal?.throwIfAborted()
       this.#buffer ??= await this.#stores.buffers.borrow(this.#options.chunkSizeBytes, this.#options.signal)
       const room = this.#buffer.length - this.#tail
@@ -178,6 +179,8 @@ export class ContentWriter {
       if (this.#filled === room) await this.#flush()
       if (length < target.length) return
     }
+    // It has all of it, and takes no further buffer to hear that there is no more.
+    checkNotLonger(this.#options.expected, this.#sizeBytes + (await fill(Buffer.alloc(1))))
   }
 
   #digest(buffer: Buffer): void {

@@ -33,6 +33,8 @@ export interface KillBench {
   readonly mounted: MountedNode
   readonly client: ShoalClient
   readonly volume: string
+  /** With the node's data folder, `data`. */
+  readonly folder: string
 }
 
 /** A node and a directory on which its volume is mounted, until the test is over. */
@@ -49,7 +51,7 @@ export async function openKillBench(t: TestContext): Promise<KillBench> {
     await node.stop()
     rmSync(folder, { recursive: true, force: true })
   })
-  return { mounted, client, volume }
+  return { mounted, client, volume, folder }
 }
 
 /** One round. `model` is what there is; the change that was under way may have happened or not, and is taken into it. */

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { noMounts } from '../../src/gateway/fuse/mounted.suite.ts'
+import { longFileRound } from './long-file-kills.ts'
 import { killRound, openKillBench } from './mount-kills.ts'
 
 const rounds = Number(process.env['SHOAL_ROUNDS'] ?? 100)
@@ -19,3 +20,17 @@ test(`what close and fsync have answered is there after each of ${rounds} kills 
   t.diagnostic(`${changes} changes, ${synced} files looked for in the cluster after their fsync`)
   assert.ok(synced > 0)
 })
+
+test(
+  `what was answered of a long file is there after each of ${rounds / 4} kills of a mount of which a node takes parts`,
+  { skip: noMounts },
+  async (t) => {
+    const bench = await openKillBench(t)
+    let closed = 0
+    for (let round = first; round < first + rounds / 4; round += 1) {
+      const isSynced = round % 2 === 0
+      if (await longFileRound(bench, { name: `long-${round}`, afterMs: 50 + ((round * 137) % 900), isSynced })) closed += 1
+    }
+    t.diagnostic(`${closed} of them had been closed`)
+  },
+)
