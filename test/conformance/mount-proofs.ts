@@ -15,7 +15,7 @@ export interface MountProof {
 }
 
 const SEEDS = [1, 2, 3, 4]
-const FSX_OPERATIONS = 25_000
+const FSX_OPERATIONS = Number(process.env['SHOAL_FSX_OPERATIONS'] ?? 25_000)
 
 const PGBENCH = `
   export PATH=$(ls -d /usr/lib/postgresql/*/bin | tail -1):$PATH; chown postgres .; chown postgres "$T"; chmod 711 "$T"
@@ -37,7 +37,7 @@ export const MOUNT_PROOFS: readonly MountProof[] = [
     name: `fsx-${seed}`,
     programs: [],
     input: 'fsx' as const,
-    minutesMax: 10,
+    minutesMax: 20,
     script: `"$INPUT" -q -C -I -N ${FSX_OPERATIONS} -S ${seed} -P "$T" file`,
   })),
   {
