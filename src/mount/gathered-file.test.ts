@@ -36,6 +36,8 @@ class MemoryFile implements AppendFile {
     return true
   }
 
+  drop(): void {}
+
   close(): void {}
 }
 

@@ -70,4 +70,8 @@ export class GatheredFile implements AppendFile {
       this.#inner.close()
     }
   }
+  drop(): void {
+    this.#gatheredBytes = 0
+    this.#inner.drop()
+  }
 }

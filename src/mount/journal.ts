@@ -198,8 +198,9 @@ export class Journal {
     this.#write(frameOf(encodeRecord(record)))
   }
 
-  /** The file that a place lies in, as long as something in it is pending. */
+  /** The file that a place lies in, as long as something in it is pending: whoever reads it finds the bytes. @throws as `commit` */
   pathOf({ segment: id }: JournalPlace): string | undefined {
+    this.commit()
     return this.#segments.find((one) => one.id === id)?.path
   }
 

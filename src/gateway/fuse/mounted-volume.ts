@@ -6,9 +6,11 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Caller } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
+import type { DirtyPiece } from './dirty-ranges.ts'
 import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
 import { HiddenPaths, type HiddenPathsOptions } from './hidden-paths.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
+import { LateStores } from './late-stores.ts'
 import { Listings } from './listings.ts'
 import { NodeBound } from './node-bound.ts'
 import { OwnChanges } from './own-changes.ts'
@@ -75,6 +77,7 @@ export class MountedVolume {
   readonly back: WritesBack | undefined
   readonly #budget: WriteBudget
   readonly #contents = new Map<MountedNode, Contents>()
+  readonly #late: LateStores<MountedNode>
   readonly #bound: NodeBound
 
   private constructor(options: MountedVolumeOptions, root: Attributes) {
@@ -85,6 +88,7 @@ export class MountedVolume {
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log
+    this.#late = new LateStores(options.clock, (node) => this.flush(node))
     this.passed = new PassedThrough(options.log)
     this.hidden = new HiddenPaths(options)
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => {
@@ -160,9 +164,11 @@ export class MountedVolume {
   contents(node: MountedNode): Contents {
     let contents = this.#contents.get(node)
     if (contents === undefined) {
-      const written = new WrittenFile(this.#budget, async ({ offset, bytes }) => {
+      const store = async ({ offset, bytes }: DirtyPiece): Promise<void> => {
         this.stored(node, await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller))
-      })
+      }
+      // Written through, each would be a version of its own, and a request.
+      const written = new WrittenFile(this.#budget, store, this.back && (() => this.#late.collected(node)))
       contents = { written, reader: undefined, storedBytes: undefined, changes: 0 }
       this.#contents.set(node, contents)
     }

@@ -21,14 +21,17 @@ export class WrittenFile {
   readonly #budget: WriteBudget
   /** Stores a run of bytes, durably. */
   readonly #store: (piece: DirtyPiece) => Promise<void>
+  readonly #collected: (() => void) | undefined
   #collecting = new DirtyRanges()
   /** What is being stored: read from here until the volume has it. */
   #underWay = new DirtyRanges()
   #flushing: Promise<void> | undefined
 
-  constructor(budget: WriteBudget, store: (piece: DirtyPiece) => Promise<void>) {
+  /** `collected` is told of each write that isn't stored at once. */
+  constructor(budget: WriteBudget, store: (piece: DirtyPiece) => Promise<void>, collected?: () => void) {
     this.#budget = budget
     this.#store = store
+    this.#collected = collected
   }
 
   get isClean(): boolean {
@@ -51,6 +54,7 @@ export class WrittenFile {
     const before = this.#collecting.lengthBytes
     this.#collecting.write(offset, Buffer.from(bytes))
     this.#budget.usedBytes += this.#collecting.lengthBytes - before
+    this.#collected?.()
   }
 
   /** The pieces in a range, the older ones first. They don't change. */

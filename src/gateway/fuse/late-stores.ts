@@ -1,0 +1,35 @@
+import type { Clock } from '#platform/clock.ts'
+
+/** As long as a power failure may take from the journal, too. */
+const COLLECTED_MS_MAX = 1_000
+
+/** Sees to it that nothing is only collected for long: a program may write a line now and then to a file that it never closes. */
+export class LateStores<T> {
+  readonly #clock: Pick<Clock, 'sleep'>
+  readonly #store: (file: T) => Promise<void>
+  readonly #collecting = new Set<T>()
+  #isRunning = false
+
+  /** What `store` rejects with, whoever closes the file hears of when it is tried again. */
+  constructor(clock: Pick<Clock, 'sleep'>, store: (file: T) => Promise<void>) {
+    this.#clock = clock
+    this.#store = store
+  }
+
+  /** Something was collected for a file, which is stored within a second or two of this. */
+  collected(file: T): void {
+    this.#collecting.add(file)
+    if (!this.#isRunning) void this.#run()
+  }
+
+  async #run(): Promise<void> {
+    this.#isRunning = true
+    while (this.#collecting.size > 0) {
+      const due = [...this.#collecting]
+      this.#collecting.clear()
+      await this.#clock.sleep(COLLECTED_MS_MAX)
+      await Promise.allSettled(due.map((file) => this.#store(file)))
+    }
+    this.#isRunning = false
+  }
+}
