@@ -108,6 +108,8 @@ test('when the leader is cut off another one goes on with all that was acknowled
   const cluster = new Cluster(LEASE_MS)
   const [old, next] = [await cluster.openLeader('old'), await cluster.open('next')]
   await Promise.all(numbered(100).map((name) => fill(old.store, [name])))
+  // So that the next commit waits for nobody.
+  await delay(20)
   old.log.partition(true)
   const lost = [fill(old.store, ['first']), fill(old.store, ['second'])]
   await delay(5)
