@@ -121,7 +121,7 @@ export class GroupCommit {
     // The transactions of one turn share the first commit: it begins when those that are about to come have come.
     await Promise.resolve()
     for (let batch = this.#batches[0]; batch !== undefined; batch = this.#batches[0]) {
-      await this.#gathering?.enough(this.#waitingWrites)
+      if (this.#gathering !== undefined) await this.#gathering.enough(this.#waitingWrites)
       this.#isInFlight = true
       this.#gathering?.began()
       const failure = await this.#commit(batch)

@@ -21,7 +21,7 @@ export class S3Query {
   readonly #values: ReadonlyMap<string, string>
   /** What is before the signature, by itself. */
   readonly #beginning: S3Query | undefined
-  readonly #derived = new Map<unknown, unknown>()
+  #derived: Map<unknown, unknown> | undefined = undefined
 
   private constructor(text: string, values: ReadonlyMap<string, string>, signed?: { beginning: S3Query; signature: string }) {
     this.text = text
@@ -46,9 +46,11 @@ export class S3Query {
 
   /** Addresses that one client presigns within a second begin alike for all objects: such a beginning is read once.
    *  `undefined` for one that has a signature itself. @throws as `parse` does */
-  static #beginningOf(text: string): S3Query | undefined {
-    const found = known.get(text)
+  static #beginningOf(slice: string): S3Query | undefined {
+    const found = known.get(slice)
     if (found !== undefined) return found
+    // A slice, and what is cut out of it, would keep all of the address it is of.
+    const text = Buffer.from(slice).toString()
     const values = read(text)
     if (values.has(SIGNATURE)) return undefined
     const beginning = new S3Query(text, values)
@@ -61,10 +63,11 @@ export class S3Query {
   derive<T>(derive: (query: S3Query) => T): T {
     const beginning = this.#beginning
     if (beginning === undefined) return derive(this)
-    let value = beginning.#derived.get(derive) as T | undefined
+    const derived = (beginning.#derived ??= new Map<unknown, unknown>())
+    let value = derived.get(derive) as T | undefined
     if (value === undefined) {
       value = derive(beginning)
-      beginning.#derived.set(derive, value)
+      derived.set(derive, value)
     }
     return value
   }
