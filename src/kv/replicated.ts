@@ -6,6 +6,7 @@ import { Gathering } from './gathering.ts'
 import { GroupCommitStore } from './group-commit-store.ts'
 import { encodeTermEntry, STATE_ID_BYTES } from './log-entry-format.ts'
 import { LogFollower } from './log-follower.ts'
+import { LogTrimmer } from './log-trimmer.ts'
 import { pagedRange } from './paged-range.ts'
 import { ReplicatedState } from './replicated-state.ts'
 import { TermBase } from './replicated-term.ts'
@@ -14,7 +15,6 @@ import type { StateSnapshot } from './snapshot-transfer.ts'
 import type { KeyValue, KeyValueReader, KeyValueStore, LongSnapshot } from './store.ts'
 import type { RangeOptions, Snapshot, Transaction, TransactOptions } from './store.ts'
 import { TailConfirmation } from './tail-confirmation.ts'
-import { TrimPolicy } from './trim-policy.ts'
 import { WriteSet } from './write-set.ts'
 
 interface Term {
@@ -40,7 +40,7 @@ export class ReplicatedStore implements KeyValueStore {
   readonly #report: Log
   readonly #state: ReplicatedState
   readonly #follower: LogFollower
-  readonly #trimming: TrimPolicy
+  readonly #trimmer: LogTrimmer
   readonly #tail: TailConfirmation
   /** Reads the state, and never writes. */
   readonly #local: GroupCommitStore
@@ -48,7 +48,6 @@ export class ReplicatedStore implements KeyValueStore {
   readonly #resigned = new AbortController()
   readonly #running: Promise<unknown>
   readonly #listeners = new Set<() => void>()
-  #isTrimming = false
   #holding: Promise<void> | undefined
   #isElected = false
   #term: Term | undefined
@@ -61,10 +60,10 @@ export class ReplicatedStore implements KeyValueStore {
     this.#options = options
     this.#report = report
     this.#state = new ReplicatedState(base, clock)
-    this.#trimming = new TrimPolicy(keep)
+    this.#trimmer = new LogTrimmer({ log, keep, report })
     this.#tail = new TailConfirmation({ log, state: this.#state, clock, askLeader: () => this.#askLeader() })
     this.#local = new GroupCommitStore(this.#state)
-    const onEntry = (index: number, bytes: number): void => this.#trimming.note(index, bytes)
+    const onEntry = (index: number, bytes: number): void => this.#trimmer.note(index, bytes)
     this.#follower = new LogFollower({ state: this.#state, log, clock, report, snapshots, onEntry })
     this.#running = Promise.all([this.#run(), this.#watchLeader()])
   }
@@ -348,28 +347,11 @@ export class ReplicatedStore implements KeyValueStore {
     const stateId = state.stateId ?? random.bytes(STATE_ID_BYTES)
     const isOnOlderState = last === 0 && !state.isEmpty
     if (isOnOlderState) await state.found(stateId)
-    const onAppended = (index: number, bytes: number): void => this.#appended(index, bytes)
+    const onAppended = (index: number, bytes: number): void => this.#trimmer.appended(index, bytes, state.durable)
     const base = new TermBase(state, { last, stateId, log, leadership, clock, onAppended })
     if (!(await base.append(encodeTermEntry(stateId, isOnOlderState)))) return undefined
     state.take(new WriteSet(), last + 1, stateId)
     return base
-  }
-
-  #appended(index: number, bytes: number): void {
-    this.#trimming.note(index, bytes)
-    const upTo = this.#trimming.due(this.#state.durable)
-    if (upTo !== undefined && !this.#isTrimming) void this.#trim(upTo)
-  }
-
-  async #trim(upTo: number): Promise<void> {
-    this.#isTrimming = true
-    try {
-      await this.#options.log.trim(upTo)
-      this.#trimming.trimmed(upTo)
-    } catch (error) {
-      this.#report.debug('The shared log was not trimmed', { error })
-    }
-    this.#isTrimming = false
   }
 
   async #watchLeader(): Promise<void> {

@@ -1,6 +1,12 @@
-import type { MetricObjectWithValues, MetricValueWithName } from 'prom-client'
 import { ByLabels } from './by-labels.ts'
 import type { Histogram, MetricOptions } from './metrics.ts'
+
+/** A line of what is exposed. */
+interface Value {
+  readonly metricName: string
+  readonly value: number
+  readonly labels: Readonly<Record<string, string | number>>
+}
 
 const NONE = {}
 
@@ -34,9 +40,9 @@ export class BucketCounts implements Histogram {
   }
 
   /** For the registry. */
-  async get(): Promise<MetricObjectWithValues<MetricValueWithName<string>>> {
+  async get() {
     const { name, help, type, aggregator } = this
-    const values: MetricValueWithName<string>[] = []
+    const values: Value[] = []
     for (const { labels, value: counts } of this.#counts.all()) {
       const add = (metricName: string, value: number, le?: number | '+Inf'): void => {
         values.push({ metricName: `${name}_${metricName}`, value, labels: le === undefined ? labels : { le, ...labels } })
@@ -50,6 +56,6 @@ export class BucketCounts implements Histogram {
       add('sum', counts.sum)
       add('count', counts.count)
     }
-    return { name, help, type, aggregator, values } as unknown as MetricObjectWithValues<MetricValueWithName<string>>
+    return { name, help, type, aggregator, values }
   }
 }
