@@ -38,7 +38,11 @@ export const LTP_PROOF: MountProof = {
       while read -r name command; do
         code=0; timeout -k 5 ${SECONDS_MAX} bash -c "$command" > "$T/one" 2>&1 < /dev/null || code=$?
         if grep -q 'Failed to acquire device' "$T/one"; then code=32; fi
-        case $code in 0|32) ;; *) grep -E 'FAIL|BROK|WARN' "$T/one" | head -5 || tail -3 "$T/one" ;; esac
+        case $code in
+          0) ;;
+          32) echo "SKIPPED $(grep -oE '(TCONF|Failed to acquire device).*' "$T/one" | head -1)" ;;
+          *) grep -E 'FAIL|BROK|WARN' "$T/one" | head -5 || tail -3 "$T/one" ;;
+        esac
         echo "RESULT $name $code"
       done < "$T/wanted"
 END
@@ -55,6 +59,8 @@ export function ltpProblems(printed: string): string | undefined {
   console.log(
     `${count(PASSED)} of ${results.length} pass, ${count(SKIPPED)} skip themselves, ${failed.length} fail: ${failed.join(' ')}`,
   )
+  const skips = [...printed.matchAll(/^SKIPPED (.*)$/gm)].map(([, why = '']) => why)
+  for (const why of new Set(skips)) console.log(`  ${skips.filter((other) => other === why).length} skip themselves: ${why}`)
   const unexpected = failed.filter((name) => !exceptions.has(name))
   if (results.length === 0) return 'No test ran'
   return unexpected.length === 0 ? undefined : `These fail, and aren't among the exceptions: ${unexpected.join(' ')}`
