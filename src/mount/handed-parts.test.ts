@@ -99,7 +99,7 @@ test('a node that refuses a part once is sent the bytes of the file from then on
 
 test('a part that is taken after nobody has waited for it any more does not take the place of what was written since', async (t) => {
   const bench = await neighbours(t)
-  const mount = await bench.mount({ handed: bench.handed })
+  const mount = await bench.mount({ clock: new ManualClock(), handed: bench.handed })
   let taken = 0
   bench.cluster.onTake = async () => {
     taken += 1

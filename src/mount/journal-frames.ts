@@ -7,6 +7,7 @@ import type { Format } from './journal-head.ts'
 
 /** Lengths of header and bytes, and the checksum over what follows. */
 const PREFIX_BYTES = 12
+/** In format 1. Later ones have no bound: what names the changes of a file that was written in small pieces names hundreds of thousands. */
 const HEADER_BYTES_MAX = 256 * 1024
 const BYTES_MAX = 256 * 1024 * 1024
 
@@ -30,7 +31,7 @@ export function readRecord(
   if (file.read(prefix, at) < PREFIX_BYTES) return undefined
   const [headerBytes, lengthBytes] = [prefix.readUInt32LE(0), prefix.readUInt32LE(4)]
   // What was never written of a file that had grown is zeros, and the checksum of nothing is zero, too.
-  if (headerBytes === 0 || headerBytes > HEADER_BYTES_MAX || lengthBytes > BYTES_MAX) return undefined
+  if (headerBytes === 0 || at + PREFIX_BYTES + headerBytes + lengthBytes > file.sizeBytes) return undefined
   const body = Buffer.allocUnsafe(headerBytes + lengthBytes)
   if (file.read(body, at + PREFIX_BYTES) < body.length) return undefined
   const header = body.subarray(0, headerBytes)

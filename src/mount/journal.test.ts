@@ -81,6 +81,80 @@ test('what is settled in one turn is written in few pieces, and is not brought u
   )
 })
 
+test('what is written after all was settled is there at the next start, though its files went and what settled them stayed', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const options = { files: nodeAppendFiles, folder, volume: 'docs' }
+  const length = 8 * 1024 * 1024
+  /** Of one file: what is pending at the start, and what it has written. */
+  const use = (count: number, isSettled: boolean): { pending: readonly number[]; written: readonly number[]; inode: number } => {
+    const { journal, pending } = Journal.open(options, 2 ** 52)
+    const inode = journal.newInode()
+    const written = Array.from({ length: count }, (_, at) => {
+      const change = { op: 'write', path: 'f', inode, timeNs: 1n, offset: at * length, length } as const
+      return journal.append(change, Buffer.alloc(length)).number
+    })
+    if (isSettled) journal.settle(written, inode, undefined)
+    return { pending: pending.map(({ number }) => number), written, inode, ...close(journal) }
+  }
+  const close = (journal: Journal): object => {
+    queueMicrotask(() => journal.close())
+    return {}
+  }
+  // They fill a file, so that what settles them is in the next one.
+  const first = use(4, true)
+  await Promise.resolve()
+  await Promise.resolve()
+  assert.deepEqual(
+    readdirSync(folder).filter((name) => name.endsWith('.journal')),
+    ['00000002.journal'],
+  )
+  const second = use(2, false)
+  await Promise.resolve()
+  assert.deepEqual(second.pending, [])
+  assert.ok(second.inode > first.inode && Math.min(...second.written) > Math.max(...first.written))
+  assert.deepEqual(use(0, false).pending, second.written)
+})
+
+test('a file that was written in very many pieces is sent in one step, and settled, also for who reads the journal then', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const options = { files: nodeAppendFiles, folder, volume: 'docs' }
+  const { journal } = Journal.open(options, 2 ** 52)
+  const inode = journal.newInode()
+  const write = (path: string): number =>
+    journal.append({ op: 'write', path, inode, timeNs: 1n, offset: 0, length: 1 }, Buffer.alloc(1)).number
+  const many = Array.from({ length: 60_000 }, () => write('many'))
+  const kept = [write('kept'), write('kept')]
+  journal.sending([many, kept, [write('alone')]])
+  const before = Journal.open({ ...options, files: unlocked }, 2 ** 52)
+  const groups = before.pending.map(({ group }) => group)
+  assert.deepEqual(
+    [groups.length, new Set(groups.slice(0, many.length)), groups.at(-2), groups.at(-1)],
+    [many.length + 3, new Set([many[0]]), kept[0], (kept[1] as number) + 1],
+  )
+  before.journal.close()
+  journal.settle(many, inode, undefined)
+  await Promise.resolve()
+  journal.close()
+  const after = Journal.open(options, 2 ** 52)
+  t.after(() => after.journal.close())
+  assert.deepEqual(
+    after.pending.map(({ change }) => change.path),
+    ['kept', 'kept', 'alone'],
+  )
+})
+
+/** What lets two read one journal. */
+const unlocked: AppendFiles = {
+  ...nodeAppendFiles,
+  open: (path) => {
+    const file = nodeAppendFiles.open(path)
+    if (path.endsWith('/lock')) file.tryLock = () => true
+    return file
+  },
+}
+
 /** A journal of so many changes of 8 MiB, of which the first ones were flushed; four of them make a file. */
 async function partlyFlushed(t: TestContext, { flushed, more }: { readonly flushed: number; readonly more: number }) {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))

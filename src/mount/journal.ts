@@ -64,13 +64,15 @@ interface Segment {
   isDirty: boolean
 }
 
+type ScannedChange = Omit<PendingChange, 'group'>
+
 /** What one segment holds. */
 interface Scanned {
   readonly segment: Segment
-  readonly changes: Omit<PendingChange, 'group'>[]
+  /** In order. */
+  readonly records: (ScannedChange | JournalSettled)[]
   /** By number of a change. */
   readonly groups: Map<number, number>
-  readonly settled: JournalSettled[]
   readonly flushed: JournalFlushed[]
   /** Where something stands that is no record, and why that is. */
   damage: { readonly at: number; readonly error: ShoalError } | undefined
@@ -325,27 +327,30 @@ export class Journal {
       return this.#scan(segment)
     })
     const scanned = this.#withoutTornEnd(read)
-    const settledRecords = scanned.flatMap(({ settled }) => settled)
-    const settled = new Set(settledRecords.flatMap(({ numbers }) => numbers))
-    const known = new Map(settledRecords.flatMap(({ inode, entry }) => (entry === undefined ? [] : [[inode, entry] as const])))
     const groups = new Map(scanned.flatMap((one) => [...one.groups]))
-    const pending: PendingChange[] = []
-    for (const { segment, changes } of scanned) {
-      for (const one of changes) {
-        this.#lastNumber = Math.max(this.#lastNumber, one.number)
-        this.#lastInode = Math.max(this.#lastInode, one.change.inode)
-        if (settled.has(one.number)) continue
-        this.#opened(one.number, segment)
-        pending.push({ ...one, change: withKnown(one.change, known), group: groups.get(one.number) })
+    const known = new Map<InodeId, Attributes>()
+    const left = new Map<number, { readonly segment: Segment; readonly record: ScannedChange }>()
+    for (const { segment, records } of scanned) {
+      for (const record of records) {
+        const isSettled = 'op' in record
+        // Also of changes that are gone, with the files that they were in: what is numbered anew must not count as settled by what they left.
+        for (const number of isSettled ? record.numbers : [record.number]) this.#lastNumber = Math.max(this.#lastNumber, number)
+        this.#lastInode = Math.max(this.#lastInode, isSettled ? record.inode : record.change.inode)
+        if (!isSettled) left.set(record.number, { segment, record })
+        else for (const number of record.numbers) left.delete(number)
+        if (isSettled && record.entry !== undefined) known.set(record.inode, record.entry)
       }
     }
+    for (const [number, { segment }] of left) this.#opened(number, segment)
     this.#clear()
-    return pending
+    return Array.from(left.values(), ({ record: { number, change, place } }) => {
+      return { number, place, change: withKnown(change, known), group: groups.get(number) }
+    })
   }
 
   #scan(segment: Segment): Scanned {
     const { file, path, id } = segment
-    const scanned: Scanned = { segment, changes: [], groups: new Map(), settled: [], flushed: [], damage: undefined }
+    const scanned: Scanned = { segment, records: [], groups: new Map(), flushed: [], damage: undefined }
     let at = 0
     const head = readHead(file, path, this.#options.volume)
     if (isShoalError(head)) scanned.damage = { at, error: head }
@@ -361,8 +366,8 @@ export class Journal {
       }
       const { header, bytesAt, end } = record
       const decoded = decodeRecord(header)
-      if (!('op' in decoded)) scanned.changes.push({ ...decoded, place: { segment: id, position: bytesAt } })
-      else if (decoded.op === 'settled') scanned.settled.push(decoded)
+      if (!('op' in decoded)) scanned.records.push({ ...decoded, place: { segment: id, position: bytesAt } })
+      else if (decoded.op === 'settled') scanned.records.push(decoded)
       else if (decoded.op === 'flushed') scanned.flushed.push(decoded)
       else for (const group of decoded.groups) for (const number of group) scanned.groups.set(number, group[0] ?? number)
       at = end
