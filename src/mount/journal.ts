@@ -6,6 +6,7 @@ import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
 import { GatheredFile } from './gathered-file.ts'
 import { frameOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
+import { leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
 import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
 import {
   type Appending,
@@ -15,7 +16,6 @@ import {
   type JournalFlushed,
   type JournalSent,
   type JournalSettled,
-  withKnown,
 } from './journal-record.ts'
 
 /** How the header begins that says so. */
@@ -33,15 +33,6 @@ export interface JournalOptions {
   readonly folder: string
   /** Whose changes these are: no journal of another volume is taken up. */
   readonly volume: string
-}
-
-/** A change that the journal of an earlier mount has and the cluster may not have. */
-export interface PendingChange {
-  readonly number: number
-  readonly change: JournalChange
-  readonly place: JournalPlace
-  /** What was under way together. */
-  readonly group: number | undefined
 }
 
 /** What a power failure has taken the end of. */
@@ -64,15 +55,9 @@ interface Segment {
   isDirty: boolean
 }
 
-type ScannedChange = Omit<PendingChange, 'group'>
-
 /** What one segment holds. */
-interface Scanned {
+interface Scanned extends SegmentRecords {
   readonly segment: Segment
-  /** In order. */
-  readonly records: (ScannedChange | JournalSettled)[]
-  /** By number of a change. */
-  readonly groups: Map<number, number>
   readonly flushed: JournalFlushed[]
   /** Where something stands that is no record, and why that is. */
   damage: { readonly at: number; readonly error: ShoalError } | undefined
@@ -315,7 +300,7 @@ export class Journal {
     if (segment.readers === 0 && segment.isRemoved) segment.file.drop()
   }
 
-  #recover(): PendingChange[] {
+  #recover(): readonly PendingChange[] {
     const { files, folder } = this.#options
     const names = files.list(folder).filter((name) => /^\d{8}\.journal$/.test(name))
     const read = names.map((name) => {
@@ -327,25 +312,13 @@ export class Journal {
       return this.#scan(segment)
     })
     const scanned = this.#withoutTornEnd(read)
-    const groups = new Map(scanned.flatMap((one) => [...one.groups]))
-    const known = new Map<InodeId, Attributes>()
-    const left = new Map<number, { readonly segment: Segment; readonly record: ScannedChange }>()
-    for (const { segment, records } of scanned) {
-      for (const record of records) {
-        const isSettled = 'op' in record
-        // Also of changes that are gone, with the files that they were in: what is numbered anew must not count as settled by what they left.
-        for (const number of isSettled ? record.numbers : [record.number]) this.#lastNumber = Math.max(this.#lastNumber, number)
-        this.#lastInode = Math.max(this.#lastInode, isSettled ? record.inode : record.change.inode)
-        if (!isSettled) left.set(record.number, { segment, record })
-        else for (const number of record.numbers) left.delete(number)
-        if (isSettled && record.entry !== undefined) known.set(record.inode, record.entry)
-      }
-    }
-    for (const [number, { segment }] of left) this.#opened(number, segment)
+    const { pending, lastNumber, lastInode } = leftOver(scanned)
+    this.#lastNumber = lastNumber
+    this.#lastInode = Math.max(this.#lastInode, lastInode)
+    for (const { number, place } of pending)
+      this.#opened(number, this.#segments.find(({ id }) => id === place.segment) as Segment)
     this.#clear()
-    return Array.from(left.values(), ({ record: { number, change, place } }) => {
-      return { number, place, change: withKnown(change, known), group: groups.get(number) }
-    })
+    return pending
   }
 
   #scan(segment: Segment): Scanned {

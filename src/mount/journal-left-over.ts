@@ -1,0 +1,48 @@
+import type { InodeId } from '#foundation/ids.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import type { JournalPlace } from './content-layer.ts'
+import { type JournalChange, type JournalSettled, withKnown } from './journal-record.ts'
+
+/** A change that the journal of an earlier mount has and the cluster may not have. */
+export interface PendingChange {
+  readonly number: number
+  readonly change: JournalChange
+  readonly place: JournalPlace
+  /** What was under way together. */
+  readonly group: number | undefined
+}
+
+/** What one file of the journal says of changes. */
+export interface SegmentRecords {
+  /** In order. */
+  readonly records: (Omit<PendingChange, 'group'> | JournalSettled)[]
+  /** By number of a change. */
+  readonly groups: Map<number, number>
+}
+
+/** What the files of a journal, in order, leave to be done, and the greatest numbers that they name. Those of changes that are gone, with
+ *  the files that they were in, count too: what was numbered anew would be settled by what they left. */
+export function leftOver(segments: readonly SegmentRecords[]): {
+  readonly pending: readonly PendingChange[]
+  readonly lastNumber: number
+  readonly lastInode: number
+} {
+  const groups = new Map(segments.flatMap((one) => [...one.groups]))
+  const known = new Map<InodeId, Attributes>()
+  const left = new Map<number, Omit<PendingChange, 'group'>>()
+  let [lastNumber, lastInode] = [0, 0]
+  for (const record of segments.flatMap(({ records }) => records)) {
+    const isSettled = 'op' in record
+    for (const number of isSettled ? record.numbers : [record.number]) {
+      lastNumber = Math.max(lastNumber, number)
+      if (isSettled) left.delete(number)
+    }
+    lastInode = Math.max(lastInode, isSettled ? record.inode : record.change.inode)
+    if (!isSettled) left.set(record.number, record)
+    else if (record.entry !== undefined) known.set(record.inode, record.entry)
+  }
+  const pending = Array.from(left.values(), ({ number, change, place }) => {
+    return { number, place, change: withKnown(change, known), group: groups.get(number) }
+  })
+  return { pending, lastNumber, lastInode }
+}
