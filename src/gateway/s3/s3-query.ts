@@ -2,71 +2,87 @@ import { percentDecode } from '#gateway/http/target.ts'
 import { S3Error } from './s3-error.ts'
 
 const SIGNATURE = 'X-Amz-Signature'
-/** What the last parameter of a presigned address is, as all common clients write it. */
+const DATE = 'X-Amz-Date'
+/** What the last parameter of a presigned address is, and one before it, as most clients write them. */
 const SIGNATURE_PARAMETER = `&${SIGNATURE}=`
+const DATE_PARAMETER = `&${DATE}=`
 const SIGNATURE_LENGTH = 64
 const SIGNATURE_FORM = /^[0-9a-f]{64}$/
+const DATE_FORM = /^\d{8}T\d{6}Z$/
+/** In place of the date of a presigned address, in what is kept for all dates. */
+export const NO_DATE = '00000000T000000Z'
 
-/** Beginnings of queries read lately. */
+/** What presigned queries read lately have beside their dates and signatures. */
 const known = new Map<string, S3Query>()
 const KNOWN_MAX = 1_024
 const KNOWN_LENGTH_MAX = 1_024
 
 /** The parameters of a query, decoded as S3 does: `+` is a space, a name without `=` has the empty value. */
 export class S3Query {
-  /** As it came; of a presigned one that ends with its signature, what is before that. */
+  /** As it came; of what is kept for all dates and signatures, with `NO_DATE` and without the latter. */
   readonly text: string
-  /** 64 hexadecimal digits, where they are the end of it. */
-  readonly signature: string | undefined
+  /** Of a presigned query of which all else may be kept: when it was signed, in the form of a date, and 64 hexadecimal digits. */
+  readonly stamp: { readonly date: string; readonly signature: string } | undefined
   readonly #values: ReadonlyMap<string, string>
-  /** What is before the signature, by itself. */
-  readonly #beginning: S3Query | undefined
+  /** All but the stamp. */
+  readonly #rest: S3Query | undefined
   #derived: Map<unknown, unknown> | undefined = undefined
 
-  private constructor(text: string, values: ReadonlyMap<string, string>, signed?: { beginning: S3Query; signature: string }) {
+  private constructor(
+    text: string,
+    values: ReadonlyMap<string, string>,
+    stamped?: { rest: S3Query; stamp: { date: string; signature: string } },
+  ) {
     this.text = text
     this.#values = values
-    this.#beginning = signed?.beginning
-    this.signature = signed?.signature
+    this.#rest = stamped?.rest
+    this.stamp = stamped?.stamp
   }
 
   /** @throws InvalidArgument for a parameter given twice: whichever counts, somebody else would take the other;
    *  INVALID_PATH for a broken percent-encoding */
   static parse(query: string): S3Query {
     if (query === '') return NO_QUERY
+    return S3Query.#stamped(query) ?? new S3Query(query, read(query))
+  }
+
+  /** One client's presigned addresses differ in when they were signed, and in their signatures: all else is read once.
+   *  `undefined` for others. @throws as `parse` does */
+  static #stamped(query: string): S3Query | undefined {
     const end = query.length - SIGNATURE_LENGTH
     const at = end - SIGNATURE_PARAMETER.length
-    if (at > 0 && at <= KNOWN_LENGTH_MAX && query.startsWith(SIGNATURE_PARAMETER, at)) {
-      const signature = query.slice(end)
-      const beginning = SIGNATURE_FORM.test(signature) ? S3Query.#beginningOf(query.slice(0, at)) : undefined
-      if (beginning !== undefined) return new S3Query(beginning.text, beginning.#values, { beginning, signature })
-    }
-    return new S3Query(query, read(query))
+    if (at <= 0 || at > KNOWN_LENGTH_MAX || !query.startsWith(SIGNATURE_PARAMETER, at)) return undefined
+    const dateAt = query.indexOf(DATE_PARAMETER) + DATE_PARAMETER.length
+    const dateEnd = dateAt + NO_DATE.length
+    if (dateAt < DATE_PARAMETER.length || dateEnd > at || query.charCodeAt(dateEnd) !== 0x26) return undefined
+    const stamp = { date: query.slice(dateAt, dateEnd), signature: query.slice(end) }
+    if (!SIGNATURE_FORM.test(stamp.signature) || !DATE_FORM.test(stamp.date)) return undefined
+    const rest = S3Query.#restOf(query.slice(0, dateAt) + NO_DATE + query.slice(dateEnd, at))
+    return rest === undefined ? undefined : new S3Query(query, rest.#values, { rest, stamp })
   }
 
-  /** Addresses that one client presigns within a second begin alike for all objects: such a beginning is read once.
-   *  `undefined` for one that has a signature itself. @throws as `parse` does */
-  static #beginningOf(slice: string): S3Query | undefined {
-    const found = known.get(slice)
+  /** `undefined` for one that has a signature itself. */
+  static #restOf(pieces: string): S3Query | undefined {
+    const found = known.get(pieces)
     if (found !== undefined) return found
-    // A slice, and what is cut out of it, would keep all of the address it is of.
-    const text = Buffer.from(slice).toString()
+    // What is cut out of an address would keep all of it.
+    const text = Buffer.from(pieces).toString()
     const values = read(text)
     if (values.has(SIGNATURE)) return undefined
-    const beginning = new S3Query(text, values)
+    const rest = new S3Query(text, values)
     if (known.size >= KNOWN_MAX) known.clear()
-    known.set(text, beginning)
-    return beginning
+    known.set(text, rest)
+    return rest
   }
 
-  /** What follows from all but the signature: worked out once for queries that begin alike. @throws what `derive` throws */
+  /** What follows from all but the stamp: worked out once for queries that differ in nothing else. @throws what `derive` throws */
   derive<T>(derive: (query: S3Query) => T): T {
-    const beginning = this.#beginning
-    if (beginning === undefined) return derive(this)
-    const derived = (beginning.#derived ??= new Map<unknown, unknown>())
+    const rest = this.#rest
+    if (rest === undefined) return derive(this)
+    const derived = (rest.#derived ??= new Map<unknown, unknown>())
     let value = derived.get(derive) as T | undefined
     if (value === undefined) {
-      value = derive(beginning)
+      value = derive(rest)
       derived.set(derive, value)
     }
     return value
@@ -74,14 +90,16 @@ export class S3Query {
 
   /** Strings are as `decodeName` makes them: not well-formed where the bytes were not UTF-8. */
   get(name: string): string | undefined {
-    return name === SIGNATURE && this.signature !== undefined ? this.signature : this.#values.get(name)
+    if (this.stamp !== undefined && name === SIGNATURE) return this.stamp.signature
+    if (this.stamp !== undefined && name === DATE) return this.stamp.date
+    return this.#values.get(name)
   }
 
   has(name: string): boolean {
-    return this.#values.has(name) || (name === SIGNATURE && this.signature !== undefined)
+    return this.#values.has(name) || (name === SIGNATURE && this.stamp !== undefined)
   }
 
-  /** All but the signature. */
+  /** All but the signature of a presigned address. */
   names(): IterableIterator<string> {
     return this.#values.keys()
   }

@@ -108,9 +108,11 @@ function single(value: string | string[] | undefined): string | undefined {
 }
 
 function readParameters(query: S3Query): ClaimedSignature {
-  const { accessKey, scope, signedHeaders, timeMs, expiresSeconds } = query.derive(readAllButSignature)
+  const { accessKey, scope, signedHeaders, expiresSeconds } = query.derive(readAllButStamp)
+  const timeMs = parseAmzDate(requireParameter(query, 'X-Amz-Date'))
+  if (timeMs === undefined) throw malformedQuery('X-Amz-Date has to be like 20130524T000000Z')
   const signature = requireParameter(query, 'X-Amz-Signature')
-  if (query.signature === undefined && !SIGNATURE.test(signature)) throw malformedSignature(malformedQuery)
+  if (query.stamp === undefined && !SIGNATURE.test(signature)) throw malformedSignature(malformedQuery)
   return { accessKey, scope, signedHeaders, signature, timeMs, expiresSeconds }
 }
 
@@ -121,13 +123,11 @@ function requireParameter(query: S3Query, name: string): string {
   return value
 }
 
-function readAllButSignature(query: S3Query): Omit<ClaimedSignature, 'signature'> {
+function readAllButStamp(query: S3Query): Omit<ClaimedSignature, 'signature' | 'timeMs'> {
   const get = (name: string): string => requireParameter(query, name)
   const algorithm = get('X-Amz-Algorithm')
   if (algorithm !== ALGORITHM) throw malformedQuery(`X-Amz-Algorithm has to be ${ALGORITHM}`)
   const expires = get('X-Amz-Expires')
-  const timeMs = parseAmzDate(get('X-Amz-Date'))
-  if (timeMs === undefined) throw malformedQuery('X-Amz-Date has to be like 20130524T000000Z')
   if (!/^-?\d{1,15}$/.test(expires)) throw malformedQuery(`X-Amz-Expires "${expires.slice(0, 20)}" is not a number of seconds`)
   const expiresSeconds = Number(expires)
   if (expiresSeconds < 0 || expiresSeconds > MAX_EXPIRES_SECONDS)
@@ -136,7 +136,7 @@ function readAllButSignature(query: S3Query): Omit<ClaimedSignature, 'signature'
       `X-Amz-Expires is ${expires}: it has to be from 0 to ${MAX_EXPIRES_SECONDS} seconds, a week`,
     )
   const who = readWho({ credential: get('X-Amz-Credential'), signedHeaders: get('X-Amz-SignedHeaders') }, malformedQuery)
-  return { ...who, timeMs, expiresSeconds }
+  return { ...who, expiresSeconds }
 }
 
 function readCommon(

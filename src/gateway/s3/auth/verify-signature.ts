@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Credentials } from '#access/principal.ts'
 import { S3Error } from '../s3-error.ts'
+import { NO_DATE } from '../s3-query.ts'
 import type { S3Query } from '../s3-query.ts'
 import { formatAmzDate } from './amz-date.ts'
 import { canonicalPath, canonicalQuery, canonicalRequest } from './canonical-request.ts'
@@ -79,7 +80,7 @@ export function verifySignature(
   const { hmac: signingKey, scope: scopeText } = secrets.keys.get(secrets.credentials, scope)
   const timeAndScope = `${formatAmzDate(timeMs)}\n${scopeText}`
   const query =
-    claimed.expiresSeconds === undefined ? canonicalQuery(request.query) : request.parameters.derive(canonicalParameters)
+    claimed.expiresSeconds === undefined ? canonicalQuery(request.query) : canonicalParameters(request.parameters)
   const path = canonicalPath(request.path)
   const { payloadHash } = secrets
   let canonical = ''
@@ -104,7 +105,21 @@ export function verifySignature(
   )
 }
 
-const canonicalParameters = (query: S3Query): string => canonicalQuery(query.text, 'X-Amz-Signature')
+/** Of a presigned query, without its signature. */
+function canonicalParameters(query: S3Query): string {
+  if (query.stamp === undefined) return canonicalQuery(query.text, 'X-Amz-Signature')
+  const [before, after] = query.derive(canonicalAroundDate)
+  return `${before}${query.stamp.date}${after}`
+}
+
+function canonicalAroundDate(query: S3Query): readonly [before: string, after: string] {
+  const canonical = canonicalQuery(query.text)
+  // Within a name or a value "=" is written otherwise.
+  const at = `&${canonical}`.indexOf(DATE_PARAMETER) + DATE_PARAMETER.length - 1
+  return [canonical.slice(0, at), canonical.slice(at + NO_DATE.length)]
+}
+
+const DATE_PARAMETER = '&X-Amz-Date='
 
 /** Of version 4, in hexadecimal. Room for two of them: to make objects for each pair costs more than to compare it. */
 const SIGNATURE_BYTES = 64
