@@ -312,6 +312,33 @@ test('a presigned URL is refused for its own date and signature, also after one 
   assert.throws(() => ask('20130525T000000Z', '0'.repeat(64)), refused('AuthorizationQueryParametersError'))
 })
 
+test('presigned URLs that differ in their dates alone are each accepted with their own signature, and with no other', () => {
+  const dates = ['20130524T000000Z', '20130524T000001Z', '20130524T000700Z']
+  const key = deriveSigningKey(KEY.secretKey, { date: '20130524', region: 'us-east-1', service: 's3' })
+  const credential = encodeURIComponent(`${KEY.accessKey}/${SCOPE}`)
+  for (const [before, after] of [
+    ['', ''],
+    ['A=X-Amz-Date%3D00000000T000000Z', '&versionId=X-Amz-Date%3D20130524T000000Z'],
+    ['z=1', '&A=~&ZX-Amz-Date=20130524T000000Z'],
+  ] as const) {
+    const query = (date: string): string =>
+      `${before}&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=${credential}&X-Amz-Date=${date}&X-Amz-Expires=60${after}&X-Amz-SignedHeaders=host`
+    const signatures = dates.map((date) => {
+      // As a client puts it into order.
+      const canonical = query(date).split('&').filter(Boolean).toSorted().join('&')
+      const text = `GET\n/a\n${canonical}\nhost:h\n\nhost\nUNSIGNED-PAYLOAD`
+      const toSign = `AWS4-HMAC-SHA256\n${date}\n${SCOPE}\n${hash('sha256', text)}`
+      return createHmac('sha256', key).update(toSign).digest('hex')
+    })
+    for (const [at, date] of dates.entries())
+      for (const [of, signature] of signatures.entries()) {
+        const ask = () => check({ target: `/a?${query(date)}&X-Amz-Signature=${signature}`, headers: [['Host', 'h']] })
+        if (at === of) assert.equal(ask().principal, ROOT)
+        else assert.throws(ask, refused('SignatureDoesNotMatch'))
+      }
+  }
+})
+
 test('the form of the payload is part of what is signed', () => {
   const request = signed({ target: '/a', canonical: '/a', method: 'PUT', hash: 'UNSIGNED-PAYLOAD' })
   assert.deepEqual(check(request).payload, { kind: 'unsigned' })

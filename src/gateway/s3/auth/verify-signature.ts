@@ -79,8 +79,7 @@ export function verifySignature(
   const { scope, signedHeaders: signed, timeMs } = claimed
   const { hmac: signingKey, scope: scopeText } = secrets.keys.get(secrets.credentials, scope)
   const timeAndScope = `${formatAmzDate(timeMs)}\n${scopeText}`
-  const query =
-    claimed.expiresSeconds === undefined ? canonicalQuery(request.query) : canonicalParameters(request.parameters)
+  const query = claimed.expiresSeconds === undefined ? canonicalQuery(request.query) : canonicalParameters(request.parameters)
   const path = canonicalPath(request.path)
   const { payloadHash } = secrets
   let canonical = ''
