@@ -30,7 +30,7 @@ export function leftOver(segments: readonly SegmentRecords[]): {
   const groups = new Map(segments.flatMap((one) => [...one.groups]))
   const known = new Map<InodeId, Attributes>()
   const left = new Map<number, Omit<PendingChange, 'group'>>()
-  let [lastNumber, lastInode] = [0, 0]
+  let [lastNumber, lastInode] = [[...groups.keys()].reduce((most, number) => Math.max(most, number), 0), 0]
   for (const record of segments.flatMap(({ records }) => records)) {
     const isSettled = 'op' in record
     for (const number of isSettled ? record.numbers : [record.number]) {

@@ -47,6 +47,41 @@ test('what was appended a second ago survives a power failure, in whichever file
   assert.equal(flushed.size, 0)
 })
 
+test('what is appended after the first files of the journal are gone is not taken for what was in them', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const options = { files: nodeAppendFiles, folder, volume: 'docs' }
+  const length = 8 * 1024 * 1024
+  const append = (journal: Journal, path: string) => {
+    const inode = journal.newInode()
+    const { number } = journal.append({ op: 'create', path, inode, timeNs: 1n, mode: 0o644, uid: 0, gid: 0 })
+    const numbers = [number]
+    for (let at = 0; at < 4; at += 1) {
+      const write = { op: 'write', path, inode, timeNs: 1n, offset: at * length, length } as const
+      numbers.push(journal.append(write, Buffer.alloc(length)).number)
+    }
+    return { inode, numbers }
+  }
+  let { journal } = Journal.open(options, 2 ** 52)
+  const first = append(journal, 'first')
+  journal.sending([first.numbers])
+  journal.settle(first.numbers, first.inode, { inode: 7 } as never)
+  await Promise.resolve()
+  assert.deepEqual(readdirSync(folder).toSorted(), ['00000002.journal', 'lock'])
+  journal.close()
+  ;({ journal } = Journal.open(options, 2 ** 52))
+  const second = append(journal, 'second')
+  journal.close()
+  const again = Journal.open(options, 2 ** 52)
+  t.after(() => again.journal.close())
+  assert.deepEqual(
+    again.pending.map(({ number, change }) => [number, change.path, change.inode, change.base]),
+    second.numbers.map((number) => [number, 'second', second.inode, undefined]),
+  )
+  assert.notEqual(second.inode, first.inode)
+  assert.deepEqual([...new Set(again.pending.map(({ group }) => group))], [undefined])
+})
+
 test('what is settled in one turn is written in few pieces, and is not brought up again', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
   t.after(() => rmSync(folder, { recursive: true }))
