@@ -33,14 +33,6 @@ export type JournalChange =
       readonly replaces?: { readonly inode: InodeId; readonly base?: Attributes }
     })
 
-/** How a change is appended. */
-export interface Appending {
-  /** It makes no flush urgent. */
-  readonly mayWait?: boolean
-  /** It is held back in memory until something is appended that isn't, or `commit`: a second at most, as `sync` does that, too. */
-  readonly isGathered?: boolean
-}
-
 /** The cluster has changes, by their numbers; `entry` is what it has of `inode` from then on. */
 export interface JournalSettled {
   readonly op: 'settled'

@@ -4,12 +4,10 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
-import { GatheredFile } from './gathered-file.ts'
 import { frameOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
 import { leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
 import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
 import {
-  type Appending,
   decodeRecord,
   encodeRecord,
   type JournalChange,
@@ -44,7 +42,7 @@ export interface CutOff {
 interface Segment {
   readonly id: number
   readonly path: string
-  readonly file: GatheredFile
+  readonly file: AppendFile
   /** That its head says. */
   format: Format
   /** Changes in it that aren't settled. */
@@ -64,7 +62,7 @@ interface Scanned extends SegmentRecords {
 }
 
 /** The changes of a mount that the cluster hasn't got yet, on the local disk: appended before a program is told that they are made.
- *  A process that is killed leaves all of them but for those at the end that are held back; of what was appended within the last second a power failure may take the end. */
+ *  A process that is killed leaves all of them; of what was appended within the last second a power failure may take the end. */
 export class Journal {
   readonly #options: JournalOptions
   readonly #lock: AppendFile
@@ -136,18 +134,13 @@ export class Journal {
   append(
     change: JournalChange,
     bytes: Uint8Array = new Uint8Array(0),
-    how: Appending = {},
+    { mayWait = false }: { readonly mayWait?: boolean } = {},
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), how)
+    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), mayWait)
     this.#lastNumber = number
     this.#opened(number, segment)
     return { number, place: { segment: segment.id, position: end - bytes.length } }
-  }
-
-  /** A process that is killed leaves all that was appended before. @throws NO_SPACE, STORAGE_FAILED: then it may be tried again */
-  commit(): void {
-    storing('write to the journal', () => this.#segments.at(-1)?.file.commit())
   }
 
   /** The cluster has these changes: they aren't brought up any more. It is written at the end of the turn, with all that are settled in
@@ -185,9 +178,8 @@ export class Journal {
     this.#write(frameOf(encodeRecord(record)))
   }
 
-  /** The file that a place lies in, as long as something in it is pending: whoever reads it finds the bytes. @throws as `commit` */
+  /** The file that a place lies in, as long as something in it is pending. */
   pathOf({ segment: id }: JournalPlace): string | undefined {
-    this.commit()
     return this.#segments.find((one) => one.id === id)?.path
   }
 
@@ -255,12 +247,9 @@ export class Journal {
   }
 
   /** `end`: behind the last one of the records. */
-  #write(
-    frames: readonly Uint8Array[],
-    { mayWait = false, isGathered = false }: Appending = {},
-  ): { segment: Segment; end: number } {
+  #write(frames: readonly Uint8Array[], mayWait = false): { segment: Segment; end: number } {
     const segment = this.#last()
-    storing('write to the journal', () => (isGathered ? segment.file.gather(frames) : segment.file.append(frames)))
+    storing('write to the journal', () => segment.file.append(frames))
     segment.isDirty = true
     if (!mayWait) this.hurry()
     return { segment, end: segment.file.sizeBytes }
@@ -273,9 +262,7 @@ export class Journal {
     const id = (last?.id ?? 0) + 1
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
     return storing('make a segment of the journal', () => {
-      // What is behind it is never there without it.
-      last?.file.commit()
-      const file = new GatheredFile(files.open(path))
+      const file = files.open(path)
       file.append([headOf(this.#options.volume)])
       const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
@@ -305,7 +292,7 @@ export class Journal {
     const names = files.list(folder).filter((name) => /^\d{8}\.journal$/.test(name))
     const read = names.map((name) => {
       const path = `${folder}/${name}`
-      const file = new GatheredFile(storing('open the journal', () => files.open(path)))
+      const file = storing('open the journal', () => files.open(path))
       const id = Number.parseInt(name, 10)
       const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)

@@ -1,21 +1,18 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parsePath as p } from '#foundation/path.ts'
-import { readAll } from '#volume/volume-fixture.suite.ts'
-import type { WriteBackVolume } from './write-back-volume.ts'
 import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
 
 const owned = { mode: 0o600, uid: 3, gid: 4 }
 
-test('a file is made, written and given its attributes without waiting, survives the death of the mount once it is closed, and is sent', async (t) => {
+test('a file is made, written and given its attributes without waiting, survives the death of the mount, and is sent', async (t) => {
   const bench = await openBench(t)
   bench.cluster.isReachable = false
   const first = await bench.mount()
   await first.volume.makeDirectory(['d'], { caller, mode: 0o700 })
   assert.equal(first.volume.createNow(p('d/f'), owned)?.sizeBytes, 0)
   assert.equal(first.volume.writeNow(p('d/f'), { offset: 0, bytes: Buffer.from('hello') })?.sizeBytes, 5)
-  assert.equal(first.volume.setAttributesNow(p('d/f'), { mode: 0o644, mtimeNs: 7n }, true)?.mode, 0o644)
-  first.volume.closed(p('d/f'))
+  assert.equal(first.volume.setAttributesNow(p('d/f'), { mode: 0o644, mtimeNs: 7n })?.mode, 0o644)
   first.files.kill()
   const second = await bench.mount()
   bench.cluster.isReachable = true
@@ -25,51 +22,14 @@ test('a file is made, written and given its attributes without waiting, survives
   assert.deepEqual([mode, uid, gid, mtimeNs], [0o644, 3, 4, 7n])
 })
 
-test('what is done after something that is open still is never there without it when the mount has died', async (t) => {
-  const afterwards = [
-    (volume: WriteBackVolume) => volume.makeDirectory(['after'], { caller, mode: 0o700 }),
-    async (volume: WriteBackVolume) => volume.setAttributesNow(p('d'), { mode: 0o755 }, false),
-    async (volume: WriteBackVolume) => volume.closed(p('d/f')),
-  ]
-  for (const then of afterwards) {
-    const bench = await openBench(t)
-    bench.cluster.isReachable = false
-    const first = await bench.mount()
-    await first.volume.makeDirectory(['d'], { caller, mode: 0o700 })
-    first.volume.createNow(p('d/f'), owned)
-    first.volume.writeNow(p('d/f'), { offset: 0, bytes: Buffer.from('hello') })
-    // It is shown, and can be read, whether or not it is held back.
-    assert.equal((await readAll(await first.volume.openFile(p('d/f')))).toString(), 'hello')
-    first.volume.writeNow(p('d/f'), { offset: 5, bytes: Buffer.from('!') })
-    await then(first.volume)
-    first.files.kill()
-    const second = await bench.mount()
-    bench.cluster.isReachable = true
-    await settled(second)
-    assert.equal(await bench.stored('d/f'), 'hello!')
-  }
-})
-
-test('who closes a file hears that what was done to it is not in the journal', async (t) => {
-  const bench = await openBench(t)
-  bench.cluster.isReachable = false
-  const { volume, files } = await bench.mount()
-  await volume.makeDirectory(['d'], { caller, mode: 0o700 })
-  volume.createNow(p('d/f'), owned)
-  volume.closed(p('d/f'))
-  volume.setAttributesNow(p('d/f'), { mode: 0o644 }, true)
-  files.kill()
-  assert.throws(() => volume.closed(p('d/f')), { code: 'STORAGE_FAILED' })
-})
-
 test('what has to be asked or waited for is left alone', async (t) => {
   const bench = await openBench(t)
   await bench.others('old', 'x')
   const { volume } = await bench.mount()
   // Nobody has looked yet whether the root hands a list of access down, nor at the file.
   assert.equal(volume.createNow(['f'], owned), undefined)
-  assert.equal(volume.setAttributesNow(['old'], { mode: 0o600 }, false), undefined)
-  assert.equal(volume.setAttributesNow([], { mode: 0o600 }, false), undefined)
+  assert.equal(volume.setAttributesNow(['old'], { mode: 0o600 }), undefined)
+  assert.equal(volume.setAttributesNow([], { mode: 0o600 }), undefined)
   await volume.makeDirectory(['d'], { caller, mode: 0o700 })
   assert.equal(volume.createNow(p('d/yarn.lock'), owned), undefined)
   assert.notEqual(volume.createNow(p('d/f'), owned), undefined)
@@ -90,5 +50,5 @@ test('a full journal takes nothing at once', async (t) => {
   bench.cluster.isReachable = false
   await create(mount, 'd/f')
   assert.equal(volume.createNow(p('d/g'), owned), undefined)
-  assert.equal(volume.setAttributesNow(p('d/f'), { mode: 0o600 }, true), undefined)
+  assert.equal(volume.setAttributesNow(p('d/f'), { mode: 0o600 }), undefined)
 })

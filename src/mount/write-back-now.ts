@@ -22,8 +22,7 @@ export interface Owned {
 }
 
 /** Takes changes into the journal, and makes those for which nothing has to be asked or waited for in the turn in which they are asked
- *  for. The answer `undefined` says that nothing was done. What is done to a file that is open the journal holds back until that is
- *  closed, or something else is done. */
+ *  for. The answer `undefined` says that nothing was done. */
 export class WriteBackNow {
   readonly #options: WriteBackOptions
   readonly #reads: WriteBackReads
@@ -38,7 +37,7 @@ export class WriteBackNow {
     const text = formatPath(path)
     const here = this.#options.state.isFull(bytes.length) ? undefined : this.#reads.at(text)
     if (here === undefined) return undefined
-    this.record({ op: 'write', ...this.touched(text, here), offset, length: bytes.length }, bytes, true)
+    this.record({ op: 'write', ...this.touched(text, here), offset, length: bytes.length }, bytes)
     return this.shownAt(text)
   }
 
@@ -49,25 +48,25 @@ export class WriteBackNow {
     if (this.#options.state.isFull(0) || this.#reads.isMadeThereNow(path) !== false) return undefined
     // Whoever waits says that it is there.
     if (this.#reads.at(text) !== undefined) return undefined
-    this.record({ op: 'create', ...this.made(text), mode, uid, gid }, undefined, true)
+    this.record({ op: 'create', ...this.made(text), mode, uid, gid })
     return this.shownAt(text)
   }
 
-  setAttributes(path: Path, changes: AttributeChanges, isOpen: boolean): Attributes | undefined {
+  setAttributes(path: Path, changes: AttributeChanges): Attributes | undefined {
     if (path.length === 0) return undefined
     const { tree, clock, state } = this.#options
     const text = formatPath(path)
     if (tree.retouch(text, changes, clock.nowNs())) return this.shownAt(text)
     const here = state.isFull(0) ? undefined : this.#reads.at(text)
     if (here === undefined) return undefined
-    this.record({ op: 'attributes', ...this.touched(text, here), changes: given(changes) }, undefined, isOpen)
+    this.record({ op: 'attributes', ...this.touched(text, here), changes: given(changes) })
     return this.shownAt(text)
   }
 
   /** @throws NO_SPACE, STORAGE_FAILED */
-  record(change: JournalChange, bytes?: Uint8Array, isGathered = false): void {
+  record(change: JournalChange, bytes?: Uint8Array): void {
     const { state, known, uploader } = this.#options
-    state.record(change, bytes, isGathered)
+    state.record(change, bytes)
     const { op, path } = change
     if (op === 'create' || op === 'mkdir' || op === 'symlink') known.added(path, op === 'mkdir')
     else if (op === 'remove' || op === 'rename') known.removed(path)

@@ -79,13 +79,13 @@ export class WriteBackState {
     }
   }
 
-  /** Takes a change into the journal, and shows it. `isGathered`: the journal may hold it back. @throws NO_SPACE, STORAGE_FAILED */
-  record(change: JournalChange, bytes?: Uint8Array, isGathered = false): void {
+  /** Takes a change into the journal, and shows it. @throws NO_SPACE, STORAGE_FAILED */
+  record(change: JournalChange, bytes?: Uint8Array): void {
     const { journal, tree, clock } = this.#options
     // What the journal has is read again at the next start.
     assert(tree.canApply(change), 'A change says what it changes')
     const mayWait = change.op === 'write' && isBeingSent(tree.lastAt(change.path))
-    const { number, place } = journal.append(change, bytes, { mayWait, isGathered })
+    const { number, place } = journal.append(change, bytes, { mayWait })
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
     if (needless.length > 0) journal.settle(needless, change.inode, undefined)
     this.touch(change.path)

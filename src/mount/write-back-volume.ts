@@ -67,9 +67,8 @@ export class WriteBackVolume implements MountableVolume {
     state.touch(formatPath(path))
   }
 
-  /** A file is closed: what was done to it is in the journal. @throws NO_SPACE, STORAGE_FAILED */
+  /** A file was closed: what was written to it is through. */
   closed(path: Path): void {
-    this.#options.journal.commit()
     for (const unit of last(this.#options.tree, formatPath(path))) unit.isClosed = true
     this.#options.journal.hurry()
   }
@@ -147,8 +146,8 @@ export class WriteBackVolume implements MountableVolume {
     return this.#now.create(path, attributes)
   }
 
-  setAttributesNow(path: Path, changes: AttributeChanges, isOpen: boolean): Attributes | undefined {
-    return this.#now.setAttributes(path, changes, isOpen)
+  setAttributesNow(path: Path, changes: AttributeChanges): Attributes | undefined {
+    return this.#now.setAttributes(path, changes)
   }
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {

@@ -30,7 +30,7 @@ export function setAttributesNow(
   const there = mounted.statNow(node)
   if (there === undefined) return undefined
   const changes = changesOf(there)
-  return Object.keys(changes).length === 0 ? there : volume.setAttributesNow(table.path(node), changes, node.opens > 0)
+  return Object.keys(changes).length === 0 ? there : volume.setAttributesNow(table.path(node), changes)
 }
 
 /** What the volume says of a file now, as `MountedVolume.latest`, where the kernel has been told the same; `undefined` if that needs waiting. */

@@ -47,8 +47,7 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
     statNow?(path: Path): Attributes | 'absent' | undefined
     /** Opens a file for reading, where nobody has to be asked or waited for. */
     openNow?(path: Path): LocalFile | undefined
-    /** Makes a write to an open file at once, where it needs no waiting; else nothing is done. What is done in this way to a file that is open
-     *  survives this process once `WritesBack.closed` was called. The bytes are the caller's again when it returns.
+    /** Makes a write at once, where it needs no waiting; else nothing is done. The bytes are the caller's again when it returns.
      *  @throws what `writeAt` rejects with */
     writeNow?(path: Path, write: { readonly offset: number; readonly bytes: Uint8Array }): Attributes | undefined
     /** Makes an empty file where the kernel has found none, in the same way. @throws what `writeFile` rejects with */
@@ -56,8 +55,8 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
       path: Path,
       attributes: { readonly mode: number; readonly uid: number; readonly gid: number },
     ): Attributes | undefined
-    /** In the same way; of a file that isn't open it survives at once. @throws what `setAttributes` rejects with */
-    setAttributesNow?(path: Path, changes: AttributeChanges, isOpen: boolean): Attributes | undefined
+    /** In the same way. @throws what `setAttributes` rejects with */
+    setAttributesNow?(path: Path, changes: AttributeChanges): Attributes | undefined
     /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
     keepOpen?(path: Path): Promise<KeptOpen>
   }

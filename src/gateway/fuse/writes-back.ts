@@ -15,7 +15,7 @@ export interface WritesBack {
   doubt(path?: Path): void
   /** What others have changed isn't known. */
   lostTrack(): void
-  /** A file is closed, for which nothing waits that was written to it. @throws why what was done to it may not survive this process */
+  /** A file was closed, for which nothing waits that was written to it. */
   closed?(path: Path): void
   /** Resolves when the cluster has what was changed at a path, or in the directory there. @throws why it doesn't */
   sync(path: Path): Promise<void>

@@ -41,7 +41,9 @@ export const beginUpload: Route = {
       ...(conditions === undefined ? {} : { conditions: volumeConditions(conditions) }),
     })
     // Where a file lies is of use on this machine alone.
-    const handed = rest.handed !== undefined && isLoopback(exchange.remoteAddress) ? { handed: rest.handed.folder } : {}
+    const taking = isLoopback(exchange.remoteAddress) ? rest.handed : undefined
+    await taking?.tidy(rest.clock.monotonicMs())
+    const handed = taking === undefined ? {} : { handed: taking.folder }
     sendJson(exchange, 201, { ...uploadJson(upload), ...handed })
   },
 }

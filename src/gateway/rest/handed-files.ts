@@ -6,6 +6,9 @@ import type { BodyStream } from '#volume/volume.ts'
 /** Read at a time where the bytes are asked for piece by piece. */
 const PIECE_BYTES = 1024 * 1024
 
+/** A name that nobody has asked for in such a time is of a program that was killed before it could. */
+const LEFT_MS = 60_000
+
 /** Bytes of a file that was handed over. */
 export interface HandedPiece {
   /** Its name in the folder: 32 hexadecimal characters, drawn by whoever handed it over. */
@@ -28,6 +31,11 @@ export class HandedFiles {
   /** Absolute. */
   readonly folder: string
   readonly #files: Files
+  /** Names that are being read. */
+  readonly #used = new Set<string>()
+  /** Names that were there when it was looked last. */
+  #seen = new Set<string>()
+  #lookedMs = -Infinity
 
   private constructor(files: Files, folder: string) {
     this.#files = files
@@ -42,7 +50,24 @@ export class HandedFiles {
   }
 
   body(pieces: readonly HandedPiece[]): HandedBody {
-    return new PiecedBody(this.#files, this.folder, pieces)
+    const names = new Set(pieces.map(({ file }) => file))
+    for (const name of names) this.#used.add(name)
+    return new PiecedBody(this.#files, this.folder, {
+      pieces,
+      closed: async () => {
+        for (const name of names) await this.#files.remove(join(this.folder, name))
+        for (const name of names) this.#used.delete(name)
+      },
+    })
+  }
+
+  /** Removes what was left a minute ago, by `nowMs` of a clock that never goes back; to be called when somebody is told the folder. */
+  async tidy(nowMs: number): Promise<void> {
+    if (nowMs - this.#lookedMs < LEFT_MS) return
+    this.#lookedMs = nowMs
+    const left = this.#seen
+    this.#seen = new Set(await this.#files.list(this.folder))
+    for (const name of this.#seen) if (left.has(name) && !this.#used.has(name)) await this.#files.remove(join(this.folder, name))
   }
 }
 
@@ -51,16 +76,22 @@ class PiecedBody implements HandedBody {
   readonly #files: Files
   readonly #folder: string
   readonly #pieces: readonly HandedPiece[]
+  readonly #closed: () => Promise<void>
   readonly #open = new Map<string, OpenFile>()
   /** How many pieces are read, and how much of the next one. */
   #done = 0
   #within = 0
 
-  constructor(files: Files, folder: string, pieces: readonly HandedPiece[]) {
+  constructor(
+    files: Files,
+    folder: string,
+    { pieces, closed }: { readonly pieces: readonly HandedPiece[]; readonly closed: () => Promise<void> },
+  ) {
     this.sizeBytes = pieces.reduce((sum, { length }) => sum + length, 0)
     this.#files = files
     this.#folder = folder
     this.#pieces = pieces
+    this.#closed = closed
   }
 
   /** @throws NOT_FOUND (nobody has handed it over here), INCOMPLETE_BODY (it is shorter than was said) */
@@ -93,7 +124,7 @@ class PiecedBody implements HandedBody {
   async close(): Promise<void> {
     for (const file of this.#open.values()) await file.close()
     this.#open.clear()
-    for (const name of new Set(this.#pieces.map(({ file }) => file))) await this.#files.remove(join(this.#folder, name))
+    await this.#closed()
   }
 
   async #fileOf({ file: name }: HandedPiece): Promise<OpenFile> {

@@ -9,8 +9,6 @@ import { restCalls } from './rest-calls.suite.ts'
 import { AUTHORIZATION } from './rest-server.suite.ts'
 import { ROUTES } from './routes.ts'
 import { seeSessions } from './sessions.suite.ts'
-import { MemoryFiles } from '#platform/memory-files.ts'
-import { HandedFiles } from './handed-files.ts'
 
 const calls = restCalls({ all: true })
 const { agent, call, put, get, op } = calls
@@ -189,14 +187,6 @@ test('a part is taken out of files that were handed over, whose names go with it
   assert.equal((await call('POST', `${base}/commit`, { body: '{"size":12}' })).status, 201)
   assert.equal((await get('up/handed')).text, 'hello, world')
   assert.equal((await take(pieces)).json['code'], 'UPLOAD_NOT_FOUND')
-})
-
-test('what lies where files are handed over when a node starts is gone', async () => {
-  const files = new MemoryFiles()
-  await files.makeFolder('/handed')
-  await files.publish('/handed/left', [Buffer.from('x')])
-  await HandedFiles.open(files, '/handed')
-  assert.deepEqual(await files.list('/handed'), [])
 })
 
 test('a batch stores each record by itself and answers in their order', async () => {
