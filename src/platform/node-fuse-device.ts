@@ -52,7 +52,8 @@ export class NodeFuseDevice implements FuseDevice {
       const length = read(this.#fd, buffer)
       if (typeof length === 'number') return length
       if (length === 'EAGAIN') return 0
-      if (length === 'ENODEV') return undefined
+      // ECONNABORTED: by force (`umount -f`, or /sys/fs/fuse/connections).
+      if (length === 'ENODEV' || length === 'ECONNABORTED') return undefined
       // ENOENT: whoever asked was killed before the request was read.
       if (length !== 'ENOENT' && length !== 'EINTR') throw failure('read requests from', length)
     }

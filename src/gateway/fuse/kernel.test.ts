@@ -49,6 +49,22 @@ test('what changed behind the kernel is seen when it has been told, and not befo
   assert.ok((await Promise.all(many)).every((outcome) => outcome === 'taken' || outcome === 'not-cached'))
 })
 
+test('a mount that is unmounted by force, while the kernel waits for an answer, ends as any other', onKernel, async (t) => {
+  const operations = new MemoryOperations(nodeClock)
+  const { directory, mount, sh } = await mounted(t, operations)
+  await sh('echo content > f')
+  const asked = Promise.withResolvers<void>()
+  operations.slowXattr = () => {
+    asked.resolve()
+    return new Promise(() => {})
+  }
+  const waiting = spawn('getfattr', ['-n', 'user.slow', `${directory}/f`], { stdio: 'ignore' })
+  await asked.promise
+  const force = spawn('umount', ['-f', directory], { stdio: 'ignore' })
+  await Promise.all([once(waiting, 'exit'), once(force, 'exit')])
+  await mount.ended
+})
+
 test('who reads in order is read ahead in steps of half a mebibyte', onKernel, async (t) => {
   const operations = new MemoryOperations(nodeClock)
   const { sh, directory } = await mounted(t, operations)
