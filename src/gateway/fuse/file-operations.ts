@@ -59,6 +59,13 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     mounted.cut(node, attributes)
     return attributes
   }
+  const collected = (node: MountedNode, offset: number, bytes: Buffer): number => {
+    const contents = mounted.contents(node)
+    contents.writtenNs = mounted.clock.nowNs()
+    contents.written.write(offset, bytes)
+    mounted.passed.wrote(node.inode, offset, bytes)
+    return bytes.length
+  }
   const create = async (
     { name, flags, ...asked }: CreateRequest,
     caller: Caller,
@@ -158,19 +165,13 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
         mounted.passed.wrote(node.inode, offset, data)
         return data.length
       }
-      if (!mustKill && !mustSeek && written.hasRoom(data.length)) {
-        written.write(offset, data)
-        mounted.passed.wrote(node.inode, offset, data)
-        return data.length
-      }
+      if (!mustKill && !mustSeek && written.hasRoom(data.length)) return collected(node, offset, data)
       const copy = Buffer.from(data)
       return (async () => {
         if (mustKill) await killPrivilegesOf(mounted, node)
         if (!written.hasRoom(copy.length)) await mounted.flush(node)
         const at = mustSeek ? await endToAppend(mounted, node, offset) : offset
-        written.write(at, copy)
-        mounted.passed.wrote(node.inode, at, copy)
-        return copy.length
+        return collected(node, at, copy)
       })()
     },
     flush: ({ handle }, { nodeId }) => {

@@ -7,7 +7,8 @@ import type { Clock } from '#platform/clock.ts'
 import type { Caller } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import type { DirtyPiece } from './dirty-ranges.ts'
-import { modeOf, toFuseAttributes } from './fuse-attributes.ts'
+import { type FileContents, shownAttributes } from './file-contents.ts'
+import { modeOf } from './fuse-attributes.ts'
 import { HiddenPaths, type HiddenPathsOptions } from './hidden-paths.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { LateStores } from './late-stores.ts'
@@ -49,17 +50,6 @@ interface Found {
   readonly mark: number
 }
 
-/** A file's contents, as far as the mount has to do with them. */
-interface Contents {
-  readonly written: WrittenFile
-  /** What the volume had when it was last looked at; `undefined` after a change. */
-  reader: LocalFile | undefined
-  /** What the volume has since it was changed through this mount, if nobody else has changed it before. */
-  storedBytes: number | undefined
-  /** Grows with each change. */
-  changes: number
-}
-
 /** What the operations of one mount share: which inodes the kernel knows, and what is written to them and not stored yet. */
 export class MountedVolume {
   readonly volume: MountableVolume
@@ -76,7 +66,7 @@ export class MountedVolume {
   readonly table: InodeTable
   readonly back: WritesBack | undefined
   readonly #budget: WriteBudget
-  readonly #contents = new Map<MountedNode, Contents>()
+  readonly #contents = new Map<MountedNode, FileContents>()
   readonly #late: LateStores<MountedNode>
   readonly #bound: NodeBound
 
@@ -122,7 +112,10 @@ export class MountedVolume {
       nodeId: node.nodeId,
       generation: 0,
       attributes: this.#shown(node, attributes),
-      validity: { entryMs: Math.min(validMs, this.coherence.validMs(mark, parent.inode)), attributesMs: validMs },
+      validity: {
+        entryMs: Math.min(validMs, this.coherence.validMs(mark, parent.inode)),
+        attributesMs: this.#validMs(node, mark),
+      },
     }
   }
 
@@ -130,10 +123,8 @@ export class MountedVolume {
     node.mode = modeOf(attributes)
     node.gid = attributes.gid
     node.toldNs = attributes.ctimeNs
-    // Of one that is apart nobody is told.
-    const validMs = node.isApart ? 0 : this.coherence.validMs(mark, node.inode)
-    this.#seeXattrs(node, attributes, validMs)
-    return { attributes: this.#shown(node, attributes), validMs }
+    this.#seeXattrs(node, attributes, node.isApart ? 0 : this.coherence.validMs(mark, node.inode))
+    return { attributes: this.#shown(node, attributes), validMs: this.#validMs(node, mark) }
   }
 
   /** Whether it is known to have no extended attributes: programs that list files ask for some of each. */
@@ -161,7 +152,7 @@ export class MountedVolume {
     }
   }
 
-  contents(node: MountedNode): Contents {
+  contents(node: MountedNode): FileContents {
     let contents = this.#contents.get(node)
     if (contents === undefined) {
       const store = async ({ offset, bytes }: DirtyPiece): Promise<void> => {
@@ -169,7 +160,7 @@ export class MountedVolume {
       }
       // Written through, each would be a version of its own, and a request.
       const written = new WrittenFile(this.#budget, store, this.back && (() => this.#late.collected(node)))
-      contents = { written, reader: undefined, storedBytes: undefined, changes: 0 }
+      contents = { written, writtenNs: 0n, reader: undefined, storedBytes: undefined, changes: 0 }
       this.#contents.set(node, contents)
     }
     return contents
@@ -389,11 +380,17 @@ export class MountedVolume {
   }
 
   #shown(node: MountedNode, attributes: Attributes): EntryReply['attributes'] {
-    const writers = node.isApart ? (this.table.find(node.inode) ?? node) : node
-    const end = this.#contents.get(writers)?.written.end ?? 0
-    return toFuseAttributes(attributes, {
-      sizeBytes: attributes.type === 'file' ? Math.max(attributes.sizeBytes, end) : attributes.sizeBytes,
-      links: attributes.links - (node.hiddenAs === undefined ? 0 : 1),
-    })
+    return shownAttributes(node, attributes, this.#unstored(node))
+  }
+
+  /** For how long the kernel may go on with attributes: what isn't stored gets another time when it is. */
+  #validMs(node: MountedNode, mark: number): number {
+    // Of one that is apart nobody is told.
+    return node.isApart || this.#unstored(node) !== undefined ? 0 : this.coherence.validMs(mark, node.inode)
+  }
+
+  #unstored(node: MountedNode): FileContents | undefined {
+    const contents = this.#contents.get(node.isApart ? (this.table.find(node.inode) ?? node) : node)
+    return contents?.written.isClean === false ? contents : undefined
   }
 }

@@ -47,6 +47,24 @@ test('what close has answered is in the volume, and what the volume gets is seen
   assert.equal(await sh('cat d/f'), 'from the volume')
 })
 
+test('what was written shows its time at once, and the one that it is stored with once it is closed', onKernel, async (t) => {
+  const { sh, volume, state } = await mountedVolume(t)
+  state.coherence.isTold = true
+  const looks = await sh(`echo old > f; touch -d @1000000000 f; python3 - <<'END'
+import os
+f = os.open('f', os.O_WRONLY | os.O_APPEND)
+os.write(f, b'more')
+print(os.fstat(f).st_size, os.fstat(f).st_mtime_ns // 10**6)
+os.close(f)
+print(os.stat('f').st_mtime_ns // 10**6)
+END`)
+  const [sizeBytes, earlyMs = 0, lateMs] = looks.split(/\s/).map(Number)
+  assert.equal(sizeBytes, 8)
+  assert.ok(Math.abs(earlyMs - Date.now()) < 20_000, looks)
+  const stored = (await volume.stat(['f']))?.mtimeNs ?? 0n
+  assert.equal(lateMs, Number(stored / 1_000_000n))
+})
+
 test('a read goes on with what a file is now, however often it changes meanwhile', onKernel, async (t) => {
   let changesLeft = 0
   const changing = (volume: Volume): MountableVolume => {

@@ -1,0 +1,32 @@
+import type { Attributes } from '#metadata/attributes.ts'
+import { toFuseAttributes } from './fuse-attributes.ts'
+import type { MountedNode } from './inode-table.ts'
+import type { LocalFile } from './own-volume.ts'
+import type { FuseAttributes } from './protocol/replies.ts'
+import type { WrittenFile } from './written-file.ts'
+
+/** A file's contents, as far as the mount has to do with them. */
+export interface FileContents {
+  readonly written: WrittenFile
+  /** When the last of what isn't stored was written. */
+  writtenNs: bigint
+  /** What the volume had when it was last looked at; `undefined` after a change. */
+  reader: LocalFile | undefined
+  /** What the volume has since it was changed through this mount, if nobody else has changed it before. */
+  storedBytes: number | undefined
+  /** Grows with each change. */
+  changes: number
+}
+
+/** What the kernel is told of a node, of which the volume says `attributes`: of `unstored` contents it can't say all. */
+export function shownAttributes(
+  node: MountedNode,
+  attributes: Attributes,
+  unstored: Pick<FileContents, 'written' | 'writtenNs'> | undefined,
+): FuseAttributes {
+  const links = attributes.links - (node.hiddenAs === undefined ? 0 : 1)
+  if (unstored === undefined) return toFuseAttributes(attributes, { sizeBytes: attributes.sizeBytes, links })
+  const { written, writtenNs: mtimeNs } = unstored
+  const ctimeNs = mtimeNs > attributes.ctimeNs ? mtimeNs : attributes.ctimeNs
+  return toFuseAttributes({ ...attributes, mtimeNs, ctimeNs }, { sizeBytes: Math.max(attributes.sizeBytes, written.end), links })
+}
