@@ -10,6 +10,7 @@ import { ACCESS_KEY, administer, BUCKET, type Recipe, SECRET_KEY } from './serve
 
 const NODES = [0, 1, 2] as const
 const ZONES = ['a', 'b', 'c'] as const
+const MINIO_SETTLE_SECONDS = 15
 /** Of Shoal: a node has its base port and seven more. */
 const PORTS_EACH = 8
 
@@ -146,6 +147,8 @@ function cookMinio({ path, folder, ports }: CookOptions, drives: number): Recipe
       MINIO_CI_CD: '1',
     },
     s3Ports: NODES.map(portOf),
+    // Until its nodes have found each other it refuses now and then what it took before.
+    prepare: inSteps([() => void administer(['sleep', `${MINIO_SETTLE_SECONDS}`], folder)]),
   }
 }
 
