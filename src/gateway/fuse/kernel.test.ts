@@ -58,7 +58,9 @@ test('a mount that is unmounted by force, while the kernel waits for an answer, 
     asked.resolve()
     return new Promise(() => {})
   }
-  const waiting = spawn('getfattr', ['-n', 'user.slow', `${directory}/f`], { stdio: 'ignore' })
+  const waiting = spawn('python3', ['-c', 'import os, sys; os.getxattr(sys.argv[1], "user.slow")', `${directory}/f`], {
+    stdio: 'ignore',
+  })
   await asked.promise
   const force = spawn('umount', ['-f', directory], { stdio: 'ignore' })
   await Promise.all([once(waiting, 'exit'), once(force, 'exit')])
