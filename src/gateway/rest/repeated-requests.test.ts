@@ -109,16 +109,19 @@ test('parts, the commit and the end of an upload that are asked for again get th
     (JSON.parse((await send({ method: 'POST', path: 'volumes/docs/uploads', body: '{"path":"up/ö"}' })).text) as { id: string })
       .id
   const path = `volumes/docs/uploads/${await begun()}`
+  const handed = '0'.repeat(32)
+  await server.files.publish(`/handed/${handed}`, [Buffer.from(' more')])
   const asks: Ask[] = [
     { method: 'PUT', path: `${path}/parts/1`, body: 'a part' },
-    { method: 'POST', path: `${path}/commit`, body: '{"size":6}' },
+    { method: 'POST', path: `${path}/parts/2/take`, body: JSON.stringify({ pieces: [{ file: handed, offset: 1, length: 4 }] }) },
+    { method: 'POST', path: `${path}/commit`, body: '{"size":10}' },
     { method: 'DELETE', path: `volumes/docs/uploads/${await begun()}` },
   ]
   const firsts = []
   for (const [at, ask] of asks.entries()) firsts.push(await send(ask, `upload-${at}`))
   assert.deepEqual(
     firsts.map(({ status }) => status),
-    [200, 201, 204],
+    [200, 200, 201, 204],
   )
   for (const [at, ask] of asks.entries()) assert.deepEqual(await send(ask, `upload-${at}`), firsts[at])
 })
@@ -176,6 +179,7 @@ test('every route that says so was asked again', () => {
     'putVolume',
     'removeFile',
     'removeVolume',
+    'takePart',
     'writeFile',
     'writePart',
     'writeRange',
