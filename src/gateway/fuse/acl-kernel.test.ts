@@ -8,6 +8,8 @@ import { nodeRandom } from '#platform/node-random.ts'
 import { openFixture } from '#volume/volume-fixture.suite.ts'
 import { mounted, noMounts } from './mounted.suite.ts'
 import { MountedVolume } from './mounted-volume.ts'
+import { refusal } from './protocol/errno.ts'
+import type { FuseOperations } from './protocol/operations.ts'
 import { volumeOperations } from './volume-operations.ts'
 
 const noTools = existsSync('/usr/bin/setfacl') && existsSync('/usr/bin/setpriv') ? false : 'setfacl or setpriv is missing'
@@ -17,7 +19,7 @@ const by = { principal: 'other' }
 async function mountedVolume(t: TestContext) {
   const { volume } = await openFixture({ clock: nodeClock as never })
   const state = await MountedVolume.open({ volume, caller: by, clock: nodeClock, random: nodeRandom, log: silentLog })
-  const calls = { readXattr: 0 }
+  const calls = { readXattr: 0, getxattr: 0 }
   const counted = new Proxy(state.volume, {
     get: (target, name) => {
       if (name === 'readXattr') calls.readXattr += 1
@@ -26,7 +28,15 @@ async function mountedVolume(t: TestContext) {
     },
   })
   Object.assign(state, { volume: counted })
-  const files = await mounted(t, volumeOperations(state, { keepsAcls: true }), {
+  const plain = volumeOperations(state, { keepsAcls: true })
+  const operations: FuseOperations = {
+    ...plain,
+    getxattr: (request, from) => {
+      calls.getxattr += 1
+      return plain.getxattr?.(request, from) ?? refusal('ENOSYS')
+    },
+  }
+  const files = await mounted(t, operations, {
     features: ['POSIX_ACL', 'DONT_MASK', 'SETXATTR_EXT'],
   })
   // Its own requests for the root come before.
@@ -84,6 +94,12 @@ test('whoever lists files that have no attributes asks nobody for them', onKerne
   calls.readXattr = 0
   assert.equal(await sh('ls -lR . > /dev/null; getfattr -dm - d/*; getfacl -R . | grep -c file:'), '22\n')
   assert.equal(calls.readXattr, 0)
+  calls.getxattr = 0
+  await sh('ls -lR . > /dev/null')
+  // Of `security.selinux` ls hears once that there is none here, and the kernel remembers lists.
+  assert.ok(calls.getxattr <= 4, String(calls.getxattr))
+  assert.match(await sh('getfattr -n security.selinux d/7 2>&1 || true'), /Operation not supported/)
+  assert.match(await sh('getfattr -n security.capability d/7 2>&1 || true'), /No such attribute/)
   await sh('setfattr -n user.a -v one d/7')
   assert.match(await sh('getfattr -d d/7'), /user.a="one"/)
 })

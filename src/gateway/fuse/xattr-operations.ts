@@ -8,6 +8,8 @@ import type { FuseOperations } from './protocol/operations.ts'
 const MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = { 1: 'create', 2: 'replace' }
 const ACCESS_ACL = 'system.posix_acl_access'
 const DEFAULT_ACL = 'system.posix_acl_default'
+/** The kernel asks for it before it lets anybody write, and `getcap` takes any other answer than that there is none for an error. */
+const CAPABILITY = 'security.capability'
 const SETGID = 0o2000
 const NO_NAMES = Buffer.alloc(0)
 
@@ -34,7 +36,8 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
     },
     // Of files that have none nobody has to wait.
     getxattr: ({ name }, { nodeId }) => {
-      if (!isKept(name)) return refusal('ENODATA')
+      // Who hears that there are no such attributes here doesn't ask for those of the next file (`ls -l`).
+      if (!isKept(name)) return refusal(name === CAPABILITY ? 'ENODATA' : 'EOPNOTSUPP')
       const node = table.get(nodeId)
       if (mounted.isBare(node)) return refusal('ENODATA')
       return volume.readXattr(table.path(node), name).then((value) => value ?? refusal('ENODATA'))
