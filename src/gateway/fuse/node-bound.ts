@@ -6,7 +6,7 @@ import type { InodeTable, MountedNode } from './inode-table.ts'
 import type { Notify } from './remote-changes.ts'
 
 /** How many inodes a mount may know that nobody uses. Each takes some 400 bytes here, and a kilobyte in the kernel. */
-const KNOWN_MAX = 100_000
+const KNOWN_MAX = 110_000
 /** The kernel looks at so many in one go. */
 const BATCH = 512
 /** The kernel's word that it has forgotten them comes as a request. */
@@ -22,8 +22,12 @@ export interface NodeBoundOptions {
   readonly knownMax?: number
 }
 
-/** Keeps the table of inodes bounded: the kernel, which only forgets when memory is short, is told to forget what it was shown first
- *  and nobody uses. What it doesn't forget stays. */
+/** Keeps the table of inodes bounded: the kernel, which only forgets when memory is short, is told to forget some of what nobody uses.
+ *  What it doesn't forget stays.
+ *
+ *  Who walks over a little more than the bound again and again must find most of it known: what was shown first is what comes next
+ *  then, and if that went, nothing would be known any more when it comes. What is used isn't told, so those that go are taken from all
+ *  over the table, one of so many. */
 export class NodeBound {
   readonly #table: InodeTable
   readonly #clock: Pick<Clock, 'sleep'>
@@ -71,26 +75,31 @@ export class NodeBound {
   }
 
   async #pruneOnce(notify: Notify): Promise<void> {
+    const target = this.#knownMax - this.#slack
+    const stride = Math.max(1, Math.floor(this.#table.size / Math.max(1, this.#table.size - target)))
     let passes = 0
-    while (this.#table.size > this.#knownMax - this.#slack && passes < 2) {
-      const batch = this.#next()
+    while (this.#table.size > target && passes < 2) {
+      const batch = this.#next(passes === 0 ? stride : 1)
       // What it begins with may be behind where the walk was; after a second one nothing more can go.
       if (this.#walk === undefined) passes += 1
       if (batch.length > 0) await this.#tell(batch, notify)
     }
   }
 
-  /** The next ones that may go. At the end the walk is over. */
-  #next(): MountedNode[] {
+  /** The next ones that may go, one of `stride`. At the end the walk is over. */
+  #next(stride: number): MountedNode[] {
     this.#walk ??= this.#table.each()
     const batch: MountedNode[] = []
+    let seen = 0
     while (batch.length < BATCH) {
       const { value } = this.#walk.next()
       if (value === undefined) {
         this.#walk = undefined
         return batch
       }
-      if (value.opens === 0 && value.lookups > 0) batch.push(value)
+      if (value.opens > 0 || value.lookups === 0) continue
+      seen += 1
+      if (seen % stride === 0) batch.push(value)
     }
     return batch
   }
