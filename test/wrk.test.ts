@@ -7,7 +7,13 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { messageOf, shareOf } from '../tools/peers/run-wrk.ts'
+import { ROOT } from '#access/principal.ts'
+import { authenticate } from '#gateway/s3/auth/authenticate.ts'
+import { SigningKeys } from '#gateway/s3/auth/signing-keys.ts'
+import { S3Query } from '#gateway/s3/s3-query.ts'
+import { shareOf } from '../tools/peers/run-wrk.ts'
+import { ACCESS_KEY, SECRET_KEY } from '../tools/peers/server.ts'
+import { messageOf, signHeaders } from '../tools/peers/signed-requests.ts'
 import { failuresOf, latencyMs, parseWrk, runWrk, writeMessages, type WrkRun } from '../tools/peers/wrk.ts'
 
 /** A run of wrk for a second, over two connections, against a server that answers so. */
@@ -96,10 +102,30 @@ test('failures are told only where there are some', () => {
 test('a presigned address is asked for as it was signed', () => {
   const url = 'http://127.0.0.1:9/b/a%2Fb?X-Amz-Credential=k%2Fs3&X-Amz-Signature=1'
   assert.equal(
-    messageOf('GET', url, 3),
+    messageOf({ method: 'GET', url, headers: {}, body: '' }),
     'GET /b/a%2Fb?X-Amz-Credential=k%2Fs3&X-Amz-Signature=1 HTTP/1.1\r\nHost: 127.0.0.1:9\r\n\r\n',
   )
-  assert.match(messageOf('PUT', url, 3), /^PUT .*\r\nHost: 127\.0\.0\.1:9\r\nContent-Length: 3\r\n\r\nyyy$/s)
+  assert.match(
+    messageOf({ method: 'PUT', url, headers: { A: 'b' }, body: 'yyy' }),
+    /^PUT .*\r\nHost: 127\.0\.0\.1:9\r\nA: b\r\nContent-Length: 3\r\n\r\nyyy$/s,
+  )
+})
+
+test('headers that were signed before are good for what they were signed for', () => {
+  const key = { accessKey: ACCESS_KEY, secretKey: SECRET_KEY, principal: ROOT }
+  const now = new Date('2026-11-27T16:00:00.500Z')
+  const host = '127.0.0.1:9'
+  const check = (path: string) => {
+    const headers = { Host: host, ...signHeaders({ method: 'PUT', host, path: '/b/a/1', body: 'yyy', now }) }
+    const lowerCase = Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
+    const request = { method: 'PUT', path, query: '', rawHeaders: Object.entries(headers).flat() }
+    return authenticate(
+      { ...request, headers: lowerCase, parameters: S3Query.NONE },
+      { find: (name) => (name === ACCESS_KEY ? key : undefined), keys: new SigningKeys(), nowMs: now.getTime() },
+    )
+  }
+  assert.equal(check('/b/a/1').principal, ROOT)
+  assert.throws(() => check('/b/a/2'), /does not match/)
 })
 
 test('doors share the connections, none more than one ahead of another', () => {

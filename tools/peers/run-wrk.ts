@@ -6,11 +6,10 @@ import type { Client } from 'minio'
 import { ProcessUsage } from './process-usage.ts'
 import { type RunResult, withUsage } from './run-result.ts'
 import { BUCKET, clientOf, REGION, type Server } from './server.ts'
+import { messageOf, type SignedRequest, signRequest } from './signed-requests.ts'
 import type { WrkWorkload } from './workloads.ts'
 import { failuresOf, latencyMs, runWrk, writeMessages, type WrkRun } from './wrk.ts'
 
-/** Of the signatures. */
-const VALID_S = 3_600
 /** Objects that are put beforehand, at a time. */
 const PREPARED_AT_ONCE = 64
 /** New names for so many PUTs, twice what one node alone does on two cores; then they begin anew. */
@@ -97,7 +96,8 @@ async function doorsOf(
   clients: readonly Client[],
   { load, seconds, turn }: { readonly load: WrkWorkload['wrk']; readonly seconds: number; readonly turn: string },
 ): Promise<Door[]> {
-  const { method, connections, sizeBytes, objects } = load
+  const { method, connections, sizeBytes, objects, signedIn } = load
+  const body = method === 'PUT' ? 'y'.repeat(sizeBytes) : ''
   const doors: Door[] = []
   for (const [at, port] of s3Ports.entries()) {
     const client = clients[at] as Client
@@ -106,13 +106,10 @@ async function doorsOf(
     const keys = Array.from({ length: count }, (_, index) =>
       method === 'GET' ? keyOf((first + index) % objects) : `${turn}-${at}/${index}`,
     )
-    const urls = await Promise.all(keys.map((key) => client.presignedUrl(method, BUCKET, key, VALID_S)))
-    await assertAnswered(method, urls[0] ?? '', sizeBytes)
+    const requests = await Promise.all(keys.map((key) => signRequest(client, { method, key, body, signedIn })))
+    await assertAnswered(requests[0], sizeBytes)
     const messages = join(folder, `wrk-${turn}-${at}`)
-    await writeMessages(
-      messages,
-      urls.map((url) => messageOf(method, url, sizeBytes)),
-    )
+    await writeMessages(messages, requests.map(messageOf))
     doors.push({ url: `http://127.0.0.1:${port}`, messages, connections: shareOf(connections, at, s3Ports.length) })
   }
   return doors
@@ -125,17 +122,11 @@ export function shareOf(total: number, at: number, parts: number): number {
   return Math.floor(total / parts) + (at < total % parts ? 1 : 0)
 }
 
-/** The whole request to a presigned URL, which is signed for its host and without the contents. */
-export function messageOf(method: 'GET' | 'PUT', url: string, sizeBytes: number): string {
-  const { host, pathname, search } = new URL(url)
-  const body = method === 'PUT' ? 'y'.repeat(sizeBytes) : ''
-  const length = method === 'PUT' ? `Content-Length: ${sizeBytes}\r\n` : ''
-  return `${method} ${pathname}${search} HTTP/1.1\r\nHost: ${host}\r\n${length}\r\n${body}`
-}
-
 /** wrk counts answers below 400 as good, whatever is in them. */
-async function assertAnswered(method: 'GET' | 'PUT', url: string, sizeBytes: number): Promise<void> {
-  const answer = await fetch(url, { redirect: 'manual', ...(method === 'PUT' ? { method, body: 'y'.repeat(sizeBytes) } : {}) })
+async function assertAnswered(request: SignedRequest | undefined, sizeBytes: number): Promise<void> {
+  if (request === undefined) throw new Error('there is nothing to send')
+  const { method, url, headers, body } = request
+  const answer = await fetch(url, { method, redirect: 'manual', headers, ...(method === 'PUT' ? { body } : {}) })
   const { length } = await answer.text()
   if (answer.status === 200 && (method === 'PUT' || length === sizeBytes)) return
   throw new Error(`${method} answers ${answer.status} with ${length} bytes`)

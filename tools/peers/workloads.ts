@@ -1,6 +1,7 @@
 // What is asked of each server: the arguments of warp or what wrk sends, what is counted, and how far ahead of the best peer Shoal is to be.
 
 import type { Operation } from './operations.ts'
+import type { SignedIn } from './signed-requests.ts'
 
 export interface Measure {
   readonly name: string
@@ -35,6 +36,7 @@ export interface WrkWorkload extends Described {
     readonly connections: number
     readonly sizeBytes: number
     readonly objects: number
+    readonly signedIn: SignedIn
   }
   readonly measures: readonly [Measure]
 }
@@ -67,13 +69,13 @@ export function workloads({ objects, nodes = 1 }: WorkloadOptions): readonly Wor
     warp: [method, '--obj.size=1KiB', `--concurrent=${concurrency}`, ...(method === 'get' ? [`--objects=${SMALL_OBJECTS}`] : [])],
     measures: [{ name: method.toUpperCase(), unit: 'operations', toReach: 2, select: only(method.toUpperCase()) }],
   })
-  const light = (method: 'put' | 'get', connections: number): WrkWorkload => {
+  const light = (method: 'put' | 'get', connections: number, signedIn: SignedIn): WrkWorkload => {
     const name = method === 'put' ? 'PUT' : 'GET'
     return {
-      name: `${method}-${connections}-wrk`,
+      name: `${method}-${connections}-wrk${signedIn === 'headers' ? '-headers' : ''}`,
       warmUpSeconds: WRK_WARM_UP_SECONDS,
-      title: `${name} 1 KiB by a light client, concurrency ${connections}`,
-      wrk: { method: name, connections, sizeBytes: SMALL_BYTES, objects: SMALL_OBJECTS },
+      title: `${name} 1 KiB by a light client, ${signedIn === 'headers' ? 'signed in headers' : 'by presigned addresses'}, concurrency ${connections}`,
+      wrk: { method: name, connections, sizeBytes: SMALL_BYTES, objects: SMALL_OBJECTS, signedIn },
       measures: [{ name, unit: 'operations', toReach: 2 }],
     }
   }
@@ -82,10 +84,12 @@ export function workloads({ objects, nodes = 1 }: WorkloadOptions): readonly Wor
     small('put', 64),
     small('get', 16),
     small('get', 64),
-    light('put', 16),
-    light('put', 64),
-    light('get', 16),
-    light('get', 64),
+    ...(['address', 'headers'] as const).flatMap((signedIn) => [
+      light('put', 16, signedIn),
+      light('put', 64, signedIn),
+      light('get', 16, signedIn),
+      light('get', 64, signedIn),
+    ]),
     {
       name: 'list',
       warmUpSeconds: 0,
