@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { RequestHead } from '#gateway/http/forward-head.ts'
 import { formatAmzDate } from '#gateway/s3/auth/amz-date.ts'
 import { canonicalPath, canonicalQuery, canonicalRequest } from '#gateway/s3/auth/canonical-request.ts'
+import { SignedHeaders } from '#gateway/s3/auth/signed-headers.ts'
 import { formatScope, SigningKeys } from '#gateway/s3/auth/signing-keys.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Answer, Request } from './requests.ts'
@@ -43,7 +44,7 @@ export class S3Requests {
     const scope = { date: time.slice(0, 8), region: 'us-east-1', service: 's3' }
     const canonical = canonicalRequest(
       { method, path, query, rawHeaders },
-      { path: canonicalPath(path), query: canonicalQuery(query), signed, payloadHash: PAYLOAD },
+      { path: canonicalPath(path), query: canonicalQuery(query), signed: new SignedHeaders(signed), payloadHash: PAYLOAD },
     )
     const toSign = `${ALGORITHM}\n${time}\n${formatScope(scope)}\n${hash('sha256', canonical, 'hex')}`
     const signature = this.#keys.get(ROOT_KEY, scope).hmac.sign(toSign)

@@ -5,7 +5,8 @@ import { platform } from 'node:os'
 import { test } from 'node:test'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import { formatAmzDate } from './auth/amz-date.ts'
-import { canonicalHeaders, canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
+import { canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
+import { SignedHeaders } from './auth/signed-headers.ts'
 import { deriveSigningKey, formatScope } from './auth/signing-keys.ts'
 import { Hmac } from './auth/hmac.ts'
 import { startObjectServer } from './objects/object-server.suite.ts'
@@ -28,7 +29,7 @@ function recorded(port: number, method: string, target: string, body: string): s
     method,
     canonicalPath(path),
     canonicalQuery(query),
-    canonicalHeaders(Object.entries(headers).flat(), names),
+    new SignedHeaders(names).lines(Object.entries(headers).flat()),
     names.join(';'),
     payload,
   ]

@@ -4,7 +4,8 @@ import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
 import { formatAmzDate } from './auth/amz-date.ts'
-import { canonicalHeaders, canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
+import { canonicalPath, canonicalQuery } from './auth/canonical-request.ts'
+import { SignedHeaders } from './auth/signed-headers.ts'
 import { deriveSigningKey, formatScope } from './auth/signing-keys.ts'
 import { Hmac } from './auth/hmac.ts'
 import { startObjectServer } from './objects/object-server.suite.ts'
@@ -55,7 +56,7 @@ function signedHeaders({ method = 'GET', target, headers = {}, body, ...more }: 
     method,
     canonicalPath(path),
     canonicalQuery(query),
-    canonicalHeaders(Object.entries(all).flat(), names),
+    new SignedHeaders(names).lines(Object.entries(all).flat()),
     names.join(';'),
     payload,
   ]

@@ -3,6 +3,7 @@
 
 import { encodeName } from '#foundation/name.ts'
 import { percentDecode } from '#gateway/http/target.ts'
+import type { SignedHeaders } from './signed-headers.ts'
 
 /** The parts of a request that a signature covers, as they came. */
 export interface RequestToVerify {
@@ -17,13 +18,14 @@ export interface RequestToVerify {
 const PLAIN_PATH = /^[A-Za-z0-9\-._~/]*$/
 const PLAIN = /^[A-Za-z0-9\-._~]*$/
 /** What needs no other form: bytes other than plain ones as two upper-case digits. */
+const CANONICAL_PATH = /^(?:[A-Za-z0-9\-._~/]|%(?:[0189A-F][0-9A-F]|2[0-9A-C]|3[A-F]|40|5[B-E]|60|7[B-DF]))*$/
 const CANONICAL = /^(?:[A-Za-z0-9\-._~]|%(?:[0189A-F][0-9A-F]|2[0-9A-CF]|3[A-F]|40|5[B-E]|60|7[B-DF]))*$/
 const HEX = '0123456789ABCDEF'
 
 /** Decoded once and encoded again as the signature has it: `+` is `%2B`, `%7e` is `~`, `%2f` is `/`.
  *  @throws INVALID_PATH for a broken percent-encoding */
 export function canonicalPath(path: string): string {
-  return PLAIN_PATH.test(path) ? path : encodeUri(percentDecode(path), true)
+  return CANONICAL_PATH.test(path) ? path : encodeUri(percentDecode(path), true)
 }
 
 /** The parameters encoded and in order, `without` one. @throws INVALID_PATH */
@@ -63,42 +65,11 @@ function encodeUri(text: string, keepSlash: boolean): string {
   return encoded
 }
 
-/** A line for each signed header: values trimmed, runs of spaces as one, those of a repeated header joined by commas. */
-export function canonicalHeaders(rawHeaders: readonly string[], signed: readonly string[]): string {
-  const [first = ''] = signed
-  if (signed.length === 1) return `${first}:${canonicalHeader(rawHeaders, first) ?? ''}\n`
-  const values = new Map<string, string>()
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    const name = (rawHeaders[at] as string).toLowerCase()
-    if (!signed.includes(name)) continue
-    const value = canonicalValue(rawHeaders[at + 1] as string)
-    const before = values.get(name)
-    values.set(name, before === undefined ? value : `${before},${value}`)
-  }
-  return signed.map((name) => `${name}:${values.get(name) ?? ''}\n`).join('')
-}
-
-/** The same of one header alone, as most presigned addresses have it: without a map of them. */
-function canonicalHeader(rawHeaders: readonly string[], signed: string): string | undefined {
-  let joined: string | undefined
-  for (let at = 0; at < rawHeaders.length; at += 2) {
-    if ((rawHeaders[at] as string).toLowerCase() !== signed) continue
-    const value = canonicalValue(rawHeaders[at + 1] as string)
-    joined = joined === undefined ? value : `${joined},${value}`
-  }
-  return joined
-}
-
-function canonicalValue(value: string): string {
-  const trimmed = value.trim()
-  return trimmed.includes('  ') ? trimmed.replace(/ {2,}/g, ' ') : trimmed
-}
-
 /** What is hashed and signed. `path` is in the form that is to be tried. */
 export function canonicalRequest(
   request: RequestToVerify,
-  parts: { readonly path: string; readonly query: string; readonly signed: readonly string[]; readonly payloadHash: string },
+  parts: { readonly path: string; readonly query: string; readonly signed: SignedHeaders; readonly payloadHash: string },
 ): string {
-  const headers = canonicalHeaders(request.rawHeaders, parts.signed)
-  return `${request.method}\n${parts.path}\n${parts.query}\n${headers}\n${parts.signed.join(';')}\n${parts.payloadHash}`
+  const headers = parts.signed.lines(request.rawHeaders)
+  return `${request.method}\n${parts.path}\n${parts.query}\n${headers}\n${parts.signed.text}\n${parts.payloadHash}`
 }

@@ -2,13 +2,14 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { S3Error } from '../s3-error.ts'
 import type { S3Query } from '../s3-query.ts'
 import { parseAmzDate, requestTimeMs } from './amz-date.ts'
+import { SignedHeaders } from './signed-headers.ts'
 import type { Scope } from './signing-keys.ts'
 
 /** What a request says of its signature; nothing of it is verified. */
 export interface ClaimedSignature {
   readonly accessKey: string
   readonly scope: Scope
-  readonly signedHeaders: readonly string[]
+  readonly signedHeaders: SignedHeaders
   /** 64 lower-case hexadecimal characters. */
   readonly signature: string
   /** When it was signed. */
@@ -165,13 +166,10 @@ function readWho(
   const read = knownWho.get(text)
   if (read !== undefined) return read
   const { accessKey, scope } = parseCredential(credential, refuse)
-  const signedHeaders = list.split(';')
-  if (
-    signedHeaders.some((name) => !/^[!#$%&'*+\-.^`|~a-z0-9_]+$/.test(name)) ||
-    new Set(signedHeaders).size !== signedHeaders.length
-  )
+  const names = list.split(';')
+  if (names.some((name) => !/^[!#$%&'*+\-.^`|~a-z0-9_]+$/.test(name)) || new Set(names).size !== names.length)
     throw refuse('SignedHeaders has to name headers in lower case, each once, with ";" between them')
-  const who = { accessKey, scope, signedHeaders }
+  const who = { accessKey, scope, signedHeaders: new SignedHeaders(names) }
   if (text.length <= KNOWN_LENGTH_MAX) {
     if (knownWho.size >= KNOWN_MAX) knownWho.clear()
     knownWho.set(text, who)
