@@ -33,6 +33,7 @@ export class Connection implements ClientFacts {
   #latest: Exchange | undefined = undefined
   #countedIn = 0
   #countedOut = 0
+  #keptSinceMs: number | undefined = undefined
 
   constructor(socket: ConnectionSocket, client: ClientFacts) {
     this.socket = socket
@@ -55,13 +56,24 @@ export class Connection implements ClientFacts {
     return this.#open
   }
 
+  /** When the last of its requests was done with, in the clock's monotonic time; `undefined` before the first, and while one is under way. */
+  get keptSinceMs(): number | undefined {
+    return this.#open.size === 0 ? this.#keptSinceMs : undefined
+  }
+
+  /** Something has come since the traffic was taken last: the beginning of another request, or what is left of a body. */
+  get hasNews(): boolean {
+    return this.socket.bytesRead !== this.#countedIn
+  }
+
   begin(exchange: Exchange): void {
     this.#open.add(exchange)
     this.#latest = exchange
   }
 
   /** False if it had ended before. */
-  end(exchange: Exchange): boolean {
+  end(exchange: Exchange, nowMs: number): boolean {
+    this.#keptSinceMs = nowMs
     return this.#open.delete(exchange)
   }
 

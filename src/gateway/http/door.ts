@@ -23,6 +23,8 @@ export interface Door {
 export interface Kernel {
   readonly clock: Clock
   readonly draining: boolean
+  /** `Keep-Alive` of answers after which the connection stays. */
+  readonly keepAlive: string
   readonly answers: AnswerQueue
   watchBody(body: RequestBody): void
   readonly bodySettled: (body: RequestBody) => void

@@ -54,6 +54,8 @@ export interface ExchangeResponse extends EventEmitter {
   readonly headersSent: boolean
   readonly writableEnded: boolean
   readonly writableNeedDrain: boolean
+  /** As far as the client goes; of a response that belongs to no connection nobody says. */
+  readonly shouldKeepAlive?: boolean
   writeContinue(): void
   writeHead(status: number, headers: string[]): unknown
   flushHeaders(): void
@@ -194,7 +196,6 @@ export class Exchange {
   send(status: number, headers: string[], body?: Buffer | string): void {
     const { response } = this
     if (response.headersSent || this.aborted) return
-    headers.push('X-Request-Id', this.id)
     let encoding: 'utf8' | 'latin1' = 'utf8'
     let piece = body
     if (body !== undefined) {
@@ -205,20 +206,15 @@ export class Exchange {
       if (lengthBytes === body.length) encoding = 'latin1'
       headers.push('Content-Length', String(lengthBytes))
     } else if (status !== 204 && status !== 304 && !headers.includes('Content-Length')) headers.push('Content-Length', '0')
-    const unread = this.#unreadBytes()
-    if (unread > DRAIN_BYTES) {
-      this.#sendAndLinger(status, headers, body)
-      return
-    }
-    if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
+    if (this.#unreadBytes() > DRAIN_BYTES) return this.#sendAndLinger(status, headers, body)
+    this.#pushOwn(headers, this.mustClose)
     response.writeHead(status, headers)
     this.kernel.answers.add(response, piece, encoding)
   }
 
   /** Begins a response whose length is not announced; go on with `write` and `end`. */
   startStream(status: number, headers: string[]): void {
-    headers.push('X-Request-Id', this.id)
-    if (this.mustClose || this.kernel.draining) headers.push('Connection', 'close')
+    this.#pushOwn(headers, this.mustClose)
     this.response.writeHead(status, headers)
     this.response.flushHeaders()
   }
@@ -260,8 +256,8 @@ export class Exchange {
         this.send(status, headers, piece.value)
         return
       }
-      headers.push('Content-Length', String(lengthBytes), 'X-Request-Id', this.id)
-      if (this.mustClose || this.kernel.draining || this.#unreadBytes() > DRAIN_BYTES) headers.push('Connection', 'close')
+      headers.push('Content-Length', String(lengthBytes))
+      this.#pushOwn(headers, this.mustClose || this.#unreadBytes() > DRAIN_BYTES)
       response.writeHead(status, headers)
       let sentBytes = 0
       while (piece.done !== true) {
@@ -329,9 +325,15 @@ export class Exchange {
     return this.lengthBytes === undefined ? UNLIMITED : this.lengthBytes - (this.#body?.receivedBytes ?? 0)
   }
 
+  #pushOwn(headers: string[], mustClose: boolean): void {
+    headers.push('X-Request-Id', this.id)
+    if (mustClose || this.kernel.draining) headers.push('Connection', 'close')
+    else if (this.response.shouldKeepAlive === true) headers.push('Keep-Alive', this.kernel.keepAlive)
+  }
+
   #sendAndLinger(status: number, headers: string[], body: Buffer | string | undefined): void {
     const { request, response } = this
-    headers.push('Connection', 'close')
+    this.#pushOwn(headers, true)
     response.writeHead(status, headers)
     if (body === undefined || this.method === 'HEAD') response.flushHeaders()
     else response.write(body)

@@ -164,7 +164,7 @@ describe('an answer', () => {
     const client = await dial(pacific.port)
     for (const text of ['one', 'two', 'three']) {
       client.socket.write(`PUT /a HTTP/1.1\r\nHost: x\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
-      await client.until(new RegExp(`Connection: keep-alive\r\n.*\r\n\r\n${text}$`, 's'))
+      await client.until(new RegExp(`Keep-Alive: .*Connection: keep-alive\r\n\r\n${text}$`, 's'))
     }
     client.socket.destroy()
   })

@@ -12,7 +12,8 @@ export function serverOptions(limits: HttpLimits): ServerOptions<typeof KernelRe
     // Uploads take as long as they take; `#sweep` finds the senders that stall.
     requestTimeout: 0,
     connectionsCheckingInterval: Math.max(50, Math.min(1000, limits.headersTimeoutMs / 4)),
-    keepAliveTimeout: limits.keepAliveMs,
+    // A time-out of its own for kept connections would be set and taken back for every request: `#sweep` finds them.
+    keepAliveTimeout: 0,
     noDelay: true,
     keepAlive: true,
     // A request without a body has ended when it comes: its stream says nothing, and nobody here listens to it (`Exchange.body`).

@@ -189,6 +189,43 @@ test('connections past the limit are closed at once', async () => {
   assert.deepEqual(statuses(await raw(message('GET /healthz', 'Connection: close\r\n'))), [200])
 })
 
+test('a kept connection is closed some time after what its client was told, unless a request has begun to come', async () => {
+  const { dial } = await start({ limits: { keepAliveMs: 1_000 } })
+  const idle = await dial()
+  const busy = await dial()
+  let received = ''
+  busy.on('data', (bytes) => (received += bytes.toString()))
+  idle.resume()
+  const startedMs = performance.now()
+  const over = once(idle, 'close')
+  idle.write(message('GET /healthz'))
+  const [first, ...rest] = message('GET /healthz', 'Connection: close\r\n')
+  busy.write(message('GET /healthz'))
+  await once(busy, 'data')
+  assert.match(received, /\r\nKeep-Alive: timeout=1\r\n/)
+  busy.write(first as string)
+  await over
+  const closedMs = performance.now() - startedMs
+  assert.ok(closedMs > 1_500 && closedMs < 4_000, `after ${closedMs} ms`)
+  await delay(500)
+  busy.write(rest.join(''))
+  await once(busy, 'close')
+  assert.deepEqual(statuses(received), [200, 200])
+  assert.doesNotMatch(received, /Keep-Alive.*Keep-Alive/s)
+})
+
+test('a client that is slow to send its second request has all the time that it was told', async () => {
+  const { dial } = await start({ limits: { keepAliveMs: 2_000, responseIdleMs: 300 } })
+  const socket = await dial()
+  let received = ''
+  socket.on('data', (bytes) => (received += bytes.toString()))
+  socket.write(message('GET /healthz'))
+  await delay(1_500)
+  socket.write(message('GET /healthz', 'Connection: close\r\n'))
+  await once(socket, 'close')
+  assert.deepEqual(statuses(received), [200, 200])
+})
+
 test('stopping lets what is under way finish, and takes nothing new', async () => {
   const { server: http, dial, url, volumes } = await start()
   const socket = await dial()

@@ -6,7 +6,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import { AnswerQueue } from './answer-queue.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import type { Door, Kernel } from './door.ts'
 import { Exchange, incompleteBody } from './exchange.ts'
 import type { ExchangeRequest, ExchangeResponse, KernelRequest, KernelResponse } from './exchange.ts'
@@ -14,6 +14,7 @@ import type { HttpMetrics } from './http-metrics.ts'
 import type { HttpLimits } from './limits.ts'
 import { listenAt } from './listen-at.ts'
 import type { ListenAddress } from './listen-at.ts'
+import { connectionOf, knownConnection, OpenConnections } from './open-connections.ts'
 import { refuseExpectation, refuseTunnel, rejectConnection } from './reject-connection.ts'
 import type { Parting } from './reject-connection.ts'
 import type { RequestBody } from './request-body.ts'
@@ -56,19 +57,21 @@ export interface Arrival {
 }
 
 const SWEEP_MS = 1000
-const connections = new WeakMap<Socket, Connection>()
+/** A connection is kept for longer than its client is told: a request that is sent at the last moment still arrives. */
+const KEEP_ALIVE_GRACE_MS = 1000
 
 /** A streaming HTTP/1.1 server, over TLS or without, that knows no protocol: limits, time-outs, request ids, logs, metrics, orderly end. */
 export class HttpServer implements Kernel {
   readonly answers = new AnswerQueue()
   readonly clock: Clock
+  readonly keepAlive: string
   readonly #server: Server<typeof KernelRequest, typeof KernelResponse>
   readonly #tls: TlsServer | undefined
   readonly #options: HttpServerOptions
   readonly #log: Log
   readonly #idPrefix: string
   readonly #watched = new Set<RequestBody>()
-  #connections = 0
+  readonly #connections = new OpenConnections()
   readonly #stopped = new AbortController()
   #requests = 0
   #draining = false
@@ -76,6 +79,7 @@ export class HttpServer implements Kernel {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.clock = options.clock
+    this.keepAlive = `timeout=${Math.floor(options.limits.keepAliveMs / 1000)}`
     this.#log = options.log
     this.#idPrefix = options.random.bytes(5).toString('hex')
     const { limits } = options
@@ -115,7 +119,7 @@ export class HttpServer implements Kernel {
 
   /** How many clients are connected. */
   get connections(): number {
-    return this.#connections
+    return this.#connections.count
   }
 
   /** Resolves when the port is bound. @throws UNAVAILABLE, naming the address */
@@ -202,10 +206,10 @@ export class HttpServer implements Kernel {
     const connection = connectionOf(socket)
     const { metrics } = this.#options
     metrics.connections += 1
-    this.#connections += 1
+    this.#connections.add(connection)
     socket.once('close', () => {
       metrics.connections -= 1
-      this.#connections -= 1
+      this.#connections.delete(connection)
       this.abandon(connection)
     })
   }
@@ -275,10 +279,11 @@ export class HttpServer implements Kernel {
   }
 
   #ended(exchange: Exchange, status: number): void {
-    if (!exchange.connection.end(exchange)) return
+    const nowMs = this.clock.monotonicMs()
+    if (!exchange.connection.end(exchange, nowMs)) return
     const { metrics, requestLog, observer } = this.#options
     metrics.inFlight -= 1
-    const durationMs = this.clock.monotonicMs() - exchange.startedMs
+    const durationMs = nowMs - exchange.startedMs
     const { bytesIn, bytesOut } = exchange.connection.takeTraffic()
     metrics.record(exchange.door.name, { method: exchange.method, status, durationMs, bytesIn, bytesOut })
     if (requestLog === 'all' || (status >= 500 && status < 600))
@@ -306,7 +311,7 @@ export class HttpServer implements Kernel {
   #clientError(error: NodeJS.ErrnoException, socket: Socket): void {
     // What was answered before the damage still leaves before the connection ends.
     this.answers.flush()
-    const current = connections.get(socket)?.current
+    const current = knownConnection(socket)?.current
     if (error.code === 'ECONNRESET' || !socket.writable) {
       socket.destroy()
       return
@@ -333,8 +338,11 @@ export class HttpServer implements Kernel {
 
   /** `responseIdleMs` have passed without a byte in either direction. */
   #idle(socket: Socket): void {
-    const connection = connections.get(socket)
-    if (connection === undefined || connection.openCount === 0) {
+    const connection = knownConnection(socket)
+    if (
+      connection === undefined ||
+      (connection.openCount === 0 && (connection.keptSinceMs === undefined || connection.hasNews))
+    ) {
       socket.destroy()
       return
     }
@@ -350,10 +358,10 @@ export class HttpServer implements Kernel {
     socket.setTimeout(this.#options.limits.responseIdleMs)
   }
 
-  /** Finds senders that stall, and hands the counts on to the metrics. */
+  /** Finds senders that stall and connections that nobody uses any more, and hands the counts on to the metrics. */
   async #sweep(): Promise<void> {
-    const { bodyIdleMs, minBodyProgressBytes } = this.#options.limits
-    const tickMs = Math.min(SWEEP_MS, bodyIdleMs / 4)
+    const { bodyIdleMs, minBodyProgressBytes, keepAliveMs } = this.#options.limits
+    const tickMs = Math.min(SWEEP_MS, bodyIdleMs / 4, keepAliveMs / 4)
     for (;;) {
       try {
         await this.clock.sleep(tickMs, this.#stopped.signal)
@@ -361,6 +369,7 @@ export class HttpServer implements Kernel {
         return
       }
       this.#options.metrics.flush()
+      this.#connections.closeKept(this.clock.monotonicMs() - keepAliveMs - KEEP_ALIVE_GRACE_MS)
       for (const body of this.#watched) {
         if (!body.waiting) continue
         if (body.receivedBytes - body.markedBytes >= minBodyProgressBytes) {
@@ -379,16 +388,6 @@ export class HttpServer implements Kernel {
 }
 
 const NO_TARGET = { path: '/', query: '' }
-
-function connectionOf(socket: Socket): Connection {
-  let connection = connections.get(socket)
-  if (connection === undefined) {
-    const client = { remoteAddress: socket.remoteAddress ?? '', isSecure: 'encrypted' in socket }
-    connection = new Connection(socket, { ...client, isForwarded: false, mayForward: true })
-    connections.set(socket, connection)
-  }
-  return connection
-}
 
 function onFinish(this: ExchangeResponse): void {
   const { exchange } = this

@@ -362,7 +362,10 @@ test('the form of the payload is part of what is signed', () => {
   assert.deepEqual(form('STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER'), { kind: 'chunks', signed: true, trailer: true })
   assert.deepEqual(form('STREAMING-UNSIGNED-PAYLOAD-TRAILER'), { kind: 'chunks', signed: false, trailer: true })
   assert.throws(() => form('STREAMING-AWS4-ECDSA-P256-SHA256-PAYLOAD'), refused('NotImplemented', /4A/))
-  assert.throws(() => form('nonsense'), refused('InvalidArgument', /x-amz-content-sha256/))
+  for (const other of ['nonsense', 'constructor', `${EMPTY}0`])
+    assert.throws(() => form(other), refused('InvalidArgument', /x-amz-content-sha256/))
+  for (const digest of [EMPTY, hash('sha256', 'other'), EMPTY.toUpperCase()])
+    assert.deepEqual(form(digest), { kind: 'sha256', sha256: Buffer.from(digest, 'hex') })
   assert.throws(
     () => check({ target: '/a', headers: [HOST, ['x-amz-content-sha256', 'STREAMING-AWS4-HMAC-SHA256-PAYLOAD']] }),
     refused('InvalidRequest', /signed request/),

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { S3Error } from '../s3-error.ts'
 
 /** How a request's payload comes, as x-amz-content-sha256 says. */
@@ -9,16 +10,18 @@ export type PayloadForm =
 
 export const UNSIGNED_PAYLOAD = 'UNSIGNED-PAYLOAD'
 
-const FORMS: Readonly<Record<string, PayloadForm>> = {
-  [UNSIGNED_PAYLOAD]: { kind: 'unsigned' },
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD': { kind: 'chunks', signed: true, trailer: false },
-  'STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER': { kind: 'chunks', signed: true, trailer: true },
-  'STREAMING-UNSIGNED-PAYLOAD-TRAILER': { kind: 'chunks', signed: false, trailer: true },
-}
+const FORMS: ReadonlyMap<string, PayloadForm> = new Map<string, PayloadForm>([
+  [UNSIGNED_PAYLOAD, { kind: 'unsigned' }],
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD', { kind: 'chunks', signed: true, trailer: false }],
+  ['STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER', { kind: 'chunks', signed: true, trailer: true }],
+  ['STREAMING-UNSIGNED-PAYLOAD-TRAILER', { kind: 'chunks', signed: false, trailer: true }],
+  // Of every request without a payload that a client signs in its headers.
+  [hash('sha256', ''), { kind: 'sha256', sha256: hash('sha256', '', 'buffer') }],
+])
 
 /** @throws InvalidArgument, NotImplemented for asymmetric signatures */
 export function parsePayloadHash(text: string): PayloadForm {
-  const form = FORMS[text]
+  const form = FORMS.get(text)
   if (form !== undefined) return form
   if (/^[0-9a-fA-F]{64}$/.test(text)) return { kind: 'sha256', sha256: Buffer.from(text, 'hex') }
   if (text.startsWith('STREAMING-AWS4-ECDSA'))
