@@ -1,5 +1,4 @@
 import type { EventEmitter } from 'node:events'
-import { IncomingMessage, ServerResponse } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Connection } from './connection.ts'
@@ -19,16 +18,6 @@ const AT_ONCE_BYTES_MAX = 128 * 1024
 const LINGER_BYTES = 16 * 1024 * 1024
 const LINGER_MS = 2000
 const UNLIMITED = Number.MAX_SAFE_INTEGER
-
-/** node:http's request and response with the way back to what the kernel knows of them: listeners are shared functions
- *  then, rather than closures made for each request. */
-export class KernelRequest extends IncomingMessage {
-  exchange: Exchange | undefined = undefined
-}
-
-export class KernelResponse extends ServerResponse<KernelRequest> {
-  exchange: Exchange | undefined = undefined
-}
 
 /** What an exchange needs of a request: node:http's own, or one that another node has sent on. Once resumed it emits `data` until it
  *  is paused, and `end`; in the end `close`, if it belongs to a connection. */

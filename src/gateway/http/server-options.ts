@@ -1,5 +1,5 @@
 import type { ServerOptions } from 'node:http'
-import { KernelRequest, KernelResponse } from './exchange.ts'
+import { KernelRequest, KernelResponse } from './kernel-messages.ts'
 import type { HttpLimits } from './limits.ts'
 
 /** What node:http is told; the rest of the limits is watched over by the kernel. */
