@@ -25,9 +25,8 @@ export interface FieldLines {
   readonly closes: boolean
 }
 
-/** The lines of the head of a complete answer, as node:http writes them, whose fields are known to be sound by their names or looked through once.
- *  `headers` are names and values in turn. `undefined` for all that is to be left to node:http: heads without a length, unusual fields, and those
- *  that it refuses. */
+/** The lines of the fields of an answer whose length they announce, as node:http writes them: names are judged once, values each time. `headers` are names and
+ *  values in turn. `undefined` for all that is to be left to node:http: fields that mean more to it than a line, and those that it refuses. */
 export function fieldLines(headers: readonly string[]): FieldLines | undefined {
   let lines = ''
   let length: string | undefined
