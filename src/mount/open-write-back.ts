@@ -144,6 +144,8 @@ class Keeper {
   readonly #stop = new AbortController()
   #file: AppendFile | undefined
   #told = ''
+  /** When it was begun last to flush the journal. */
+  #flushedMs = 0
 
   constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
     this.#options = options
@@ -154,7 +156,7 @@ class Keeper {
     const { journal } = this.#parts
     journal.onUrgent = () => void this.#syncIn(SYNC_MS)
     journal.hurry()
-    void this.#every(LONG_SYNC_MS, () => journal.sync())
+    void this.#syncLate()
     void this.#every(STATUS_MS, () => this.#tell())
     this.#tell()
   }
@@ -184,13 +186,29 @@ class Keeper {
 
   /** What lies in front of a long file isn't left to wait with it. */
   begun(): void {
-    void this.#try(() => this.#parts.journal.sync())
+    void this.#try(() => this.#sync())
+  }
+
+  #sync(): Promise<void> {
+    this.#flushedMs = this.#options.clock.monotonicMs()
+    return this.#parts.journal.sync()
+  }
+
+  /** What may wait is flushed when that has been long enough: a file that takes less is at the node before its bytes are written here. */
+  async #syncLate(): Promise<void> {
+    const { clock } = this.#options
+    this.#flushedMs = clock.monotonicMs()
+    while (!this.#stop.signal.aborted) {
+      const waitMs = this.#flushedMs + LONG_SYNC_MS - clock.monotonicMs()
+      if (waitMs > 0) await clock.sleep(waitMs, this.#stop.signal).catch(() => undefined)
+      else await this.#try(() => this.#sync())
+    }
   }
 
   async #syncIn(delayMs: number): Promise<void> {
     await this.#options.clock.sleep(delayMs, this.#stop.signal).catch(() => undefined)
     // It may have been flushed meanwhile.
-    if (this.#parts.journal.isUrgent) await this.#try(() => this.#parts.journal.sync())
+    if (this.#parts.journal.isUrgent) await this.#try(() => this.#sync())
   }
 
   async #every(periodMs: number, act: () => Promise<void> | void): Promise<void> {
