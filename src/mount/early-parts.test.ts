@@ -31,8 +31,11 @@ test('a long new file is sent in parts while it is written, and shows in the clu
   const mount = await bench.mount({ clock: new ManualClock() })
   const bytes = contents(6)
   await create(mount, 'film')
-  await write(mount, 'film', bytes)
+  await write(mount, 'film', bytes.subarray(0, 2 * PART_BYTES - PIECE))
+  assert.equal(bench.cluster.parted, 0)
+  await write(mount, 'film', bytes.subarray(0, 2 * PART_BYTES))
   assert.equal(bench.cluster.parted, 1)
+  await write(mount, 'film', bytes)
   assert.equal(await bench.stored('film'), '(absent)')
   // What was written over a part that is sent already counts.
   bytes.write('late', 7)

@@ -11,9 +11,10 @@ import { bytesOf, type ReadBuffers, readBuffers, type UnitTarget } from './uploa
 /** One chunk of the usual length, of which the node computes one digest; a journal of 1 GiB makes 128. */
 export const PART_BYTES = 8 * 1024 * 1024
 /** Shorter files are sent as soon when they are there as a whole. */
-const WORTH_PARTS = 4
-/** Of all files together, and of one that is published. Each is read as it is sent. */
-const UNDER_WAY_MAX = 4
+const WORTH_PARTS = 2
+/** Of all files together, and of one that is published. A node spends most of the time that it takes for one waiting for its disk, and has
+ *  room for twelve. Each is read as it is sent. */
+const UNDER_WAY_MAX = 8
 
 export interface EarlyPartsOptions extends UnitTarget {
   readonly own: OwnChanges
