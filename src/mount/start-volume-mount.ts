@@ -125,6 +125,7 @@ async function serve(
   })
   const notify: Notify = (notification) => mount.notify(notification)
   mounted.notify = notify
+  mounted.complete = (nodeId, piece) => mount.complete(nodeId, piece)
   mounted.passed.openBacking = (path) => mount.openBacking(path)
   mounted.coherence.dropsNames = await knowsEpochs(notify)
   const { coherence } = mounted

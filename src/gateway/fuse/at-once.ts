@@ -1,5 +1,6 @@
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
+import type { DirtyPiece } from './dirty-ranges.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import type { LocalFile } from './own-volume.ts'
@@ -9,7 +10,7 @@ import type { LocalFile } from './own-volume.ts'
 
 /** Stores what is written to a node of which nothing waits, in this turn; false if that needs waiting. `bytes` aren't kept.
  *  @throws what the volume throws */
-export function storeNow(mounted: MountedVolume, node: MountedNode, piece: Piece): boolean {
+export function storeNow(mounted: MountedVolume, node: MountedNode, piece: DirtyPiece): boolean {
   return mounted.contents(node).written.isClean && store(mounted, node, piece)
 }
 
@@ -50,16 +51,11 @@ export function latestNow(mounted: MountedVolume, node: MountedNode): LocalFile 
   return opened
 }
 
-interface Piece {
-  readonly offset: number
-  readonly bytes: Uint8Array
-}
-
-function store(mounted: MountedVolume, node: MountedNode, piece: Piece): boolean {
+function store(mounted: MountedVolume, node: MountedNode, piece: DirtyPiece): boolean {
   const { volume, table } = mounted
   if (volume.writeNow === undefined || mounted.statNow(node) === undefined) return false
   const attributes = volume.writeNow(table.path(node), piece)
   if (attributes === undefined) return false
-  mounted.stored(node, attributes)
+  mounted.stored(node, attributes, piece)
   return true
 }

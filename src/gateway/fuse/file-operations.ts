@@ -63,6 +63,7 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     const contents = mounted.contents(node)
     contents.writtenNs = mounted.clock.nowNs()
     contents.written.write(offset, bytes)
+    contents.parts.wrote(offset, bytes.length)
     mounted.passed.wrote(node.inode, offset, bytes)
     return bytes.length
   }
@@ -157,11 +158,12 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     },
     write: ({ offset, data, isAppend, killPrivileges }, { nodeId }) => {
       const node = table.get(nodeId)
-      const { written } = mounted.contents(node)
+      const { written, parts } = mounted.contents(node)
       const mustKill = killPrivileges && privilegesIn(node.mode) !== 0
       const mustSeek = isAppend && knownEnd(mounted, node) !== offset
       const canBeNow = !mustKill && !mustSeek && data.length >= LONG_BYTES
       if (canBeNow && storeNow(mounted, node, { offset, bytes: data })) {
+        parts.wrote(offset, data.length)
         mounted.passed.wrote(node.inode, offset, data)
         return data.length
       }

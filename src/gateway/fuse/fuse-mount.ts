@@ -3,6 +3,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { BackingFile, FuseDevice, FuseMounts, MountOptions } from '#platform/fuse-device.ts'
 import { DeviceLoop } from './device-loop.ts'
+import type { DirtyPiece } from './dirty-ranges.ts'
 import { type Wishes, WRITE_BYTES_MAX } from './protocol/negotiate.ts'
 import { encodeNotification, type Notification } from './protocol/notifications.ts'
 import type { Feature } from './protocol/opcodes.ts'
@@ -77,6 +78,16 @@ export class FuseMount {
   /** Tells the kernel of a change. @throws BUSY, UNAVAILABLE, STORAGE_FAILED */
   notify(notification: Notification): Promise<'taken' | 'not-cached'> {
     return this.#device.notify(encodeNotification(notification))
+  }
+
+  /** Gives the kernel the end of a file in this turn. Nobody may have it open: its pages would be held for requests, which wait for this. */
+  complete(nodeId: number, { offset, bytes }: DirtyPiece): void {
+    try {
+      this.#device.write(encodeNotification({ kind: 'store', nodeId, offset, data: bytes }))
+    } catch (error) {
+      // It asks for them.
+      this.#options.log.warn('The kernel does not take what it lacks of a file', { error })
+    }
   }
 
   /** Has the kernel take a file of the local disk in the place of one of the mount.

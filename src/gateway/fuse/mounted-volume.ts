@@ -7,7 +7,7 @@ import type { Clock } from '#platform/clock.ts'
 import type { Caller } from '#volume/volume.ts'
 import { Coherence } from './coherence.ts'
 import type { DirtyPiece } from './dirty-ranges.ts'
-import { type FileContents, shownAttributes } from './file-contents.ts'
+import { type FileContents, lackingOf, newContents, shownAttributes, stored } from './file-contents.ts'
 import { modeOf } from './fuse-attributes.ts'
 import { HiddenPaths, type HiddenPathsOptions } from './hidden-paths.ts'
 import { InodeTable, type MountedNode, ROOT_NODE } from './inode-table.ts'
@@ -16,6 +16,7 @@ import { Listings } from './listings.ts'
 import { NodeBound } from './node-bound.ts'
 import { OwnChanges } from './own-changes.ts'
 import { type LocalFile, type MountableVolume, OwnVolume } from './own-volume.ts'
+import type { CompletePages } from './part-pages.ts'
 import { PassedThrough } from './passed-through.ts'
 import { type FuseError, refusal } from './protocol/errno.ts'
 import type { AttributesReply, EntryReply } from './protocol/replies.ts'
@@ -61,8 +62,9 @@ export class MountedVolume {
   readonly listings = new Listings()
   readonly hidden: HiddenPaths
   readonly passed: PassedThrough
-  /** Tells the kernel; there once it is mounted. */
+  /** Both tell the kernel; there once it is mounted. */
   notify: Notify | undefined
+  complete: CompletePages | undefined
   readonly table: InodeTable
   readonly back: WritesBack | undefined
   readonly #budget: WriteBudget
@@ -155,25 +157,23 @@ export class MountedVolume {
   contents(node: MountedNode): FileContents {
     let contents = this.#contents.get(node)
     if (contents === undefined) {
-      const store = async ({ offset, bytes }: DirtyPiece): Promise<void> => {
-        this.stored(node, await this.volume.writeAt(this.table.path(node), { offset, bytes }, this.caller))
+      const store = async (piece: DirtyPiece): Promise<void> => {
+        this.stored(node, await this.volume.writeAt(this.table.path(node), piece, this.caller), piece)
       }
       // Written through, each would be a version of its own, and a request.
-      const written = new WrittenFile(this.#budget, store, this.back && (() => this.#late.collected(node)))
-      contents = { written, writtenNs: 0n, reader: undefined, storedBytes: undefined, changes: 0 }
+      contents = newContents(new WrittenFile(this.#budget, store, this.back && (() => this.#late.collected(node))))
       this.#contents.set(node, contents)
     }
     return contents
   }
 
-  /** Contents were changed through this mount: what the kernel has of them is right if nobody else has changed them before. */
-  stored(node: MountedNode, attributes: Attributes): void {
+  /** Contents were changed through this mount, perhaps by `piece`: what the kernel has of them is right if nobody else has changed them. */
+  stored(node: MountedNode, attributes: Attributes, piece?: DirtyPiece): void {
     const isNext = node.keptVersion !== undefined && attributes.version === node.keptVersion + 1
     node.keptVersion = isNext ? attributes.version : undefined
     if (isNext) node.toldNs = attributes.ctimeNs
     this.changed(node)
-    const contents = this.#contents.get(node)
-    if (isNext && contents !== undefined) contents.storedBytes = attributes.sizeBytes
+    if (isNext) stored(this.#contents.get(node), attributes, piece)
   }
 
   /** What was read of the node's contents isn't what the volume has. */
@@ -183,6 +183,7 @@ export class MountedVolume {
     contents.reader?.close()
     contents.reader = undefined
     contents.storedBytes = undefined
+    contents.parts.changed()
     contents.changes += 1
   }
 
@@ -364,10 +365,12 @@ export class MountedVolume {
 
   #letGo(node: MountedNode): void {
     this.passed.closed(node)
-    const reader = this.#contents.get(node)?.reader
+    const contents = this.#contents.get(node)
+    const lacking = lackingOf(node, contents)
+    if (lacking !== undefined) this.complete?.(node.nodeId, lacking)
     // Who reads it next may have all of it here.
-    reader?.local?.whole()
-    reader?.close()
+    contents?.reader?.local?.whole()
+    contents?.reader?.close()
     this.#contents.delete(node)
   }
 
