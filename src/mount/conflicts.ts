@@ -29,6 +29,8 @@ export interface Settlement {
   readonly movedTo?: string
   /** What was shown isn't what is there. */
   readonly isLost: boolean
+  /** Of a directory: somebody else's is taken for it. */
+  readonly isShared?: boolean
 }
 
 /** What becomes of a change that somebody else's has made impossible. The cluster has the word on who was first; of what was
@@ -52,7 +54,7 @@ export class Conflicts {
     const there = await this.#options.volume.stat(parsePath(unit.node.movedTo ?? unit.path))
     switch (unit.kind) {
       case 'mkdir':
-        if (there?.type === 'directory') return { entry: there, isLost: false }
+        if (there?.type === 'directory') return { entry: there, isLost: false, isShared: true }
         return this.#given(unit, cause, 'A directory could not be made: its place is taken, or the directory above is gone')
       case 'symlink':
         return this.#settleLink(unit, there)

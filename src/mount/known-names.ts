@@ -50,6 +50,11 @@ export class KnownNames {
     return names === undefined ? undefined : names.size === 0
   }
 
+  /** All names in a directory, if they are known. */
+  names(folder: string): ReadonlySet<string> | undefined {
+    return this.#whole.get(folder)
+  }
+
   /** What is known by more than one name changes behind one's back. */
   put(path: string, attributes: Attributes): void {
     this.forget(path)
@@ -111,6 +116,12 @@ export class KnownNames {
   changed(path: string): void {
     this.rewritten(path)
     this.#dropWhole(parentOf(path))
+    this.#dropWhole(path)
+  }
+
+  /** Others have made the same directory before, and may have put something into it. */
+  shared(folder: string): void {
+    this.#dropWhole(folder)
   }
 
   clear(): void {

@@ -3,15 +3,15 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { Entry, Volume } from '#volume/volume.ts'
+import type { Entry, Listing, Volume } from '#volume/volume.ts'
 import type { Journal } from './journal.ts'
 import type { KnownNames } from './known-names.ts'
-import { clusterCursor, mergePage } from './merged-listing.ts'
+import { clusterCursor, mergePage, type PageMerge } from './merged-listing.ts'
 import { PendingFile } from './pending-file.ts'
 import { parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
 import type { Uploader } from './uploader.ts'
-import type { WriteBackState } from './write-back-state.ts'
+import type { Watch, WriteBackState } from './write-back-state.ts'
 
 /** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
 const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
@@ -91,6 +91,8 @@ export class WriteBackReads {
     const { cursor, ...rest } = options
     const node = tree.find(text)
     if (node === 'absent') throw new ShoalError('NOT_FOUND', `There is no directory "/${text}"`)
+    const known = cursor === undefined ? this.#listKnown(text, rest.limit) : undefined
+    if (known !== undefined) return this.#merged(text, { page: { entries: known, next: undefined }, cursor, settled: [] })
     const watch = state.watch(text)
     try {
       const isNew = node !== 'unknown' && node.base === undefined
@@ -99,26 +101,49 @@ export class WriteBackReads {
         ? { entries: [], next: undefined }
         : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
       if (!watch.isTouched) this.#learn(text, page.entries)
-      const settled = watch.settled.filter((entry) => parentOf(entry.path) === text && !tree.changedIn(text).has(entry.path))
-      return mergePage({
-        page,
-        cursor,
-        changed: [...new Map(settled.map((entry) => [entry.path, entry])).values(), ...tree.changedIn(text).values()],
-        show: (name, attributes) => state.shown(text === '' ? name : `${text}/${name}`, attributes),
-        showPending: (entry) => (entry.node === undefined ? undefined : state.shownNode(entry.path, entry.node)),
-      })
+      return this.#merged(text, { page, cursor, settled: watch.settled })
     } finally {
       watch.end()
     }
+  }
+
+  /** What the cluster has in a directory that this mount has made, while changes of others are told; `undefined` if some of it isn't
+   *  remembered, or there are more than `limit`. */
+  #listKnown(folder: string, limit = Infinity): readonly Entry[] | undefined {
+    const { known, tree, isTold } = this.#options
+    const names = isTold() ? known.names(folder) : undefined
+    if (names === undefined || names.size > limit) return undefined
+    const changed = tree.changedIn(folder)
+    const entries: Entry[] = []
+    for (const name of names) {
+      const path = pathIn(folder, name)
+      if (changed.has(path)) continue
+      const attributes = known.get(path)
+      if (attributes === undefined) return undefined
+      entries.push({ path: [name], attributes })
+    }
+    return entries
+  }
+
+  /** A page of what the cluster has in a directory with what is pending there, or was when the page was asked for. */
+  #merged(folder: string, { page, cursor, settled }: Pick<PageMerge, 'page' | 'cursor'> & Pick<Watch, 'settled'>): Listing {
+    const { tree, state } = this.#options
+    const changed = tree.changedIn(folder)
+    const meanwhile = settled.filter(({ path }) => parentOf(path) === folder && !changed.has(path))
+    return mergePage({
+      page,
+      cursor,
+      changed: [...new Map(meanwhile.map((entry) => [entry.path, entry])).values(), ...changed.values()],
+      show: (name, attributes) => state.shown(pathIn(folder, name), attributes),
+      showPending: (entry) => (entry.node === undefined ? undefined : state.shownNode(entry.path, entry.node)),
+    })
   }
 
   /** What lies in a directory of the cluster. */
   #learn(folder: string, entries: readonly Entry[]): void {
     const { known } = this.#options
     for (const { path, attributes } of entries) {
-      const name = path.at(-1) as string
-      // As one string: what is put together otherwise is kept in its pieces as well.
-      known.put(folder === '' ? name : [folder, name].join('/'), attributes)
+      known.put(pathIn(folder, path.at(-1) as string), attributes)
     }
   }
 
@@ -319,6 +344,11 @@ export class WriteBackReads {
     } while (cursor !== undefined)
     return true
   }
+}
+
+/** As one string: what is put together otherwise is kept in its pieces as well. */
+function pathIn(folder: string, name: string): string {
+  return folder === '' ? name : [folder, name].join('/')
 }
 
 /** A file of the cluster as the mount shows it. `onRefused` hears that it isn't there as it was. */

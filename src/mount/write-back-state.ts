@@ -140,11 +140,12 @@ export class WriteBackState {
   }
 
   /** The cluster has a unit. */
-  done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost }: Settlement): void {
+  done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost, isShared }: Settlement): void {
     const { journal, known, onLost, isShown } = this.#options
     const { node } = unit
     if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
     journal.settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
+    if (isShared === true) known.shared(unit.path)
     for (const entry of entries) {
       this.touch(entry.path, entry)
       // A listing may have told what the cluster had there still.
