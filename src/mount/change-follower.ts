@@ -172,7 +172,9 @@ export class ChangeFollower {
 
   /** Changes are applied in order; that the kernel has heard of one is not waited for. */
   #tell(change: Change): void {
-    const telling = this.#options.changes.apply(change).catch((error: unknown) => {
+    const applied = this.#options.changes.apply(change)
+    if (applied === undefined) return
+    const telling = applied.catch((error: unknown) => {
       if (this.#stop.signal.aborted) return
       this.#options.log.warn('The kernel could not be told of a change', { error })
       this.#mustDrop = true

@@ -32,9 +32,12 @@ const IOVEC_BYTES = 16
 const CONTROL_BYTES = 24
 const CONTROL_OF_ONE_BYTES = 20n
 
+const errnoNames: string[] = []
+
 /** The name of the error that the last call of this thread had left. */
 function errnoName(): string {
-  return getSystemErrorName(-koffi.errno())
+  const errno = koffi.errno()
+  return (errnoNames[errno] ??= getSystemErrorName(-errno))
 }
 
 const settled: Async<number> = (call, doing) =>

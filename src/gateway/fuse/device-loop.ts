@@ -11,6 +11,8 @@ const PAGE_BYTES = 4096
 const ALLOCATION_HEADER_BYTES = 16
 /** One turn of the event loop answers so many, then others get their turn: the device calls again at once. */
 const REQUESTS_PER_TURN = 16
+/** All requests but for WRITE, and those with long names. */
+const SHORT_BYTES_MAX = 256
 const EXPIRY_INTERVAL_MS = 1000
 /** A program that has its answer asks for the next thing within some microseconds, and a processor that has gone idle takes fifty to
  *  wake up: for so long it pays to look again instead of going to sleep. */
@@ -31,6 +33,8 @@ export interface DeviceLoopOptions {
 export class DeviceLoop {
   readonly #options: DeviceLoopOptions
   readonly #buffer = makeReadBuffer()
+  /** The beginnings of `#buffer` by their lengths: to make one for each request has the heap collected more often. */
+  readonly #messages: Buffer[] = []
   readonly #ended = Promise.withResolvers<void>()
   readonly #stop = new AbortController()
   /** As the signal says, which would be asked at each answer, for a microsecond. */
@@ -94,7 +98,7 @@ export class DeviceLoop {
           this.stop()
           break
         }
-        session.receive(this.#buffer.subarray(0, length))
+        session.receive(this.#message(length))
       }
     } catch (error) {
       this.#options.log.error('The mount ends: its device failed', { error })
@@ -104,6 +108,11 @@ export class DeviceLoop {
     this.#isTurning = false
     if (count > 0) this.#expect()
     return count > 0
+  }
+
+  #message(length: number): Buffer {
+    if (length > SHORT_BYTES_MAX) return this.#buffer.subarray(0, length)
+    return (this.#messages[length] ??= this.#buffer.subarray(0, length))
   }
 
   /** Looks for the next request before going to sleep, if all have been answered. */

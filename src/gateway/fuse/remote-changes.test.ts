@@ -34,15 +34,18 @@ async function world() {
   })
   const fs = volumeOperations(state) as Required<FuseOperations>
   let cursor = await volumes.currentCursor()
+  const feed = async (): Promise<Change[]> => {
+    const fed: Change[] = await Array.fromAsync(volumes.changes({ cursor, follow: false, volume: 'docs' }))
+    cursor = fed.at(-1)?.cursor ?? cursor
+    return fed
+  }
   /** Applies what the feed has; what the kernel was told of it. */
   const pull = async (): Promise<Notification[]> => {
-    const feed: Change[] = await Array.fromAsync(volumes.changes({ cursor, follow: false, volume: 'docs' }))
-    cursor = feed.at(-1)?.cursor ?? cursor
-    for (const change of feed) await changes.apply(change)
+    for (const change of await feed()) await changes.apply(change)
     return told.splice(0)
   }
   const look = async (name: string, nodeId = 1): Promise<number> => ((await fs.lookup({ name }, at(nodeId))) as EntryReply).nodeId
-  return { volume, state, changes, fs, pull, look, told }
+  return { volume, state, changes, fs, feed, pull, look, told }
 }
 
 function at(nodeId: number): Caller {
@@ -108,6 +111,14 @@ test('what this mount does itself is told to nobody', async () => {
   await fs.rename({ name: 'f', newParentId: d, newName: 'g', flags: 0 }, at(1))
   await fs.unlink({ name: 'g' }, at(d))
   assert.deepEqual(await pull(), [])
+})
+
+test('the word of what this mount has done is known at once, and each but once', async () => {
+  const { fs, changes, feed } = await world()
+  await fs.create({ name: 'f', mode: 0o644, umask: 0, flags: 0, killPrivileges: false }, at(1))
+  const [made] = await feed()
+  assert.equal(changes.apply(made as Change), undefined)
+  assert.ok(changes.apply(made as Change) instanceof Promise)
 })
 
 test('what this mount does again and again before the feed tells of it is not taken for what others do', async () => {

@@ -28,9 +28,18 @@ export class RemoteChanges {
     this.#notify = notify
   }
 
-  /** Resolves when the kernel has heard of it. Changes are judged in the order of the calls.
+  /** Resolves when the kernel has heard of it; `undefined` if this mount has made it. Changes are judged in the order of the calls.
    *  @throws what `notify` throws */
-  async apply(change: Change): Promise<void> {
+  apply(change: Change): Promise<void> | undefined {
+    return this.#isOwn(change) ? undefined : this.#apply(change)
+  }
+
+  /** Known for sure at once: no other change has its time. Whatever else is under way, nothing has to be waited for. */
+  #isOwn(change: Change): boolean {
+    return change.kind !== 'remove' && change.kind !== 'rename' && this.#mounted.own.knows(change)
+  }
+
+  async #apply(change: Change): Promise<void> {
     this.#judging += 1
     const judging = this.#judged
       .then(() => this.#judge(change))
@@ -63,9 +72,8 @@ export class RemoteChanges {
   async #judge(change: Change): Promise<readonly Notification[]> {
     const { own, back } = this.#mounted
     const isOfContents = change.kind === 'write' || change.kind === 'attributes'
-    const isTimed = change.kind !== 'remove' && change.kind !== 'rename'
-    // No other change has its time: whatever else is under way, nothing has to be waited for.
-    if (isTimed && own.knows(change)) return []
+    // Its answer may have come meanwhile.
+    if (this.#isOwn(change)) return []
     await own.settled(isOfContents ? 'contents' : 'names', isOfContents ? CONTENTS_WAIT_MS : NAMES_WAIT_MS, change)
     if (own.knows(change)) return []
     back?.changedByOthers(change)
