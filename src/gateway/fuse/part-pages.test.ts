@@ -58,43 +58,40 @@ test('of a long piece the end is copied', () => {
   assert.deepEqual([lacking?.offset, lacking?.bytes.toString()], [196_608, 'x'.repeat(200_001 - 196_608)])
 })
 
-test(
-  'what was written in pieces is read without a request, once it is closed',
-  { skip: noMounts, timeout: 30_000 },
-  async (t) => {
-    const { volume } = await openFixture({ clock: nodeClock as never })
-    const [caller, clock, random, log] = [{ principal: 'tester' }, nodeClock, nodeRandom, silentLog] as const
-    const state = await MountedVolume.open({ volume, caller, clock, random, log })
-    const inner = volumeOperations(state)
-    let reads = 0
-    const read: FuseOperations['read'] = (request, from) => {
-      reads += 1
-      return (inner.read as NonNullable<typeof inner.read>)(request, from)
-    }
-    const { mount, sh } = await mounted(t, { ...inner, read })
-    state.complete = (nodeId, piece) => mount.complete(nodeId, piece)
-    const write = (script: string) =>
-      sh(`python3 - <<'END'\nfile = bytes(at * 7 % 251 for at in range(13000))\n${script}\nEND\nsleep 0.1`)
+test('what was written in pieces is read without a request once it is closed', { skip: noMounts, timeout: 30_000 }, async (t) => {
+  const { volume } = await openFixture({ clock: nodeClock as never })
+  const [caller, clock, random, log] = [{ principal: 'tester' }, nodeClock, nodeRandom, silentLog] as const
+  const state = await MountedVolume.open({ volume, caller, clock, random, log })
+  const inner = volumeOperations(state)
+  let reads = 0
+  const read: FuseOperations['read'] = (request, from) => {
+    reads += 1
+    return (inner.read as NonNullable<typeof inner.read>)(request, from)
+  }
+  const { mount, sh } = await mounted(t, { ...inner, read })
+  state.complete = (nodeId, piece) => mount.complete(nodeId, piece)
+  const write = (script: string) =>
+    sh(`python3 - <<'END'\nfile = bytes(at * 7 % 251 for at in range(13000))\n${script}\nEND\nsleep 0.1`)
 
-    await write(`
+  await write(`
 with open('f', 'wb', 0) as f:
   for at in range(0, 13000, 1300): f.write(file[at:at + 1300])`)
-    const read13 = `print(open('f', 'rb').read() == file)`
-    assert.equal(await write(read13), 'True\n')
-    assert.equal(reads, 0)
+  const read13 = `print(open('f', 'rb').read() == file)`
+  assert.equal(await write(read13), 'True\n')
+  assert.equal(reads, 0)
 
-    // Its last page is the kernel's already.
-    await write(`open('f', 'ab', 0).write(b'more')`)
-    assert.equal(await write(`print(open('f', 'rb').read() == file + b'more')`), 'True\n')
-    assert.equal(reads, 0)
+  // Its last page is the kernel's already.
+  await write(`open('f', 'ab', 0).write(b'more')`)
+  assert.equal(await write(`print(open('f', 'rb').read() == file + b'more')`), 'True\n')
+  assert.equal(reads, 0)
 
-    // One that is cut behind the last write, and one that others have changed meanwhile.
-    await write(`
+  // One that is cut behind the last write, and one that others have changed meanwhile.
+  await write(`
 with open('cut', 'wb', 0) as f:
   f.write(file)
   f.truncate(9000)`)
-    assert.equal(await write(`print(open('cut', 'rb').read() == file[:9000])`), 'True\n')
-    const writing = write(`
+  assert.equal(await write(`print(open('cut', 'rb').read() == file[:9000])`), 'True\n')
+  const writing = write(`
 import os, time
 f = os.open('both', os.O_WRONLY | os.O_CREAT)
 os.write(f, file[:5000])
@@ -102,11 +99,10 @@ os.fsync(f)
 while not os.path.exists('changed'): time.sleep(0.01)
 os.pwrite(f, b'end', 4990)
 os.close(f)`)
-    while ((await volume.stat(['both']))?.sizeBytes !== 5000) await nodeClock.sleep(10)
-    const both = await volume.writeAt(['both'], { offset: 0, bytes: Buffer.from('other') }, { principal: 'other' })
-    await volume.writeFile(['changed'], Buffer.alloc(0), { caller: { principal: 'other' } })
-    await writing
-    assert.equal(await write(`print(open('both', 'rb').read() == b'other' + file[5:4990] + b'end' + file[4993:5000])`), 'True\n')
-    assert.equal((await readAll(await volume.openFile(['both']))).length, both.sizeBytes)
-  },
-)
+  while ((await volume.stat(['both']))?.sizeBytes !== 5000) await nodeClock.sleep(10)
+  const both = await volume.writeAt(['both'], { offset: 0, bytes: Buffer.from('other') }, { principal: 'other' })
+  await volume.writeFile(['changed'], Buffer.alloc(0), { caller: { principal: 'other' } })
+  await writing
+  assert.equal(await write(`print(open('both', 'rb').read() == b'other' + file[5:4990] + b'end' + file[4993:5000])`), 'True\n')
+  assert.equal((await readAll(await volume.openFile(['both']))).length, both.sizeBytes)
+})
