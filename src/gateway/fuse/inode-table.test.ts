@@ -33,6 +33,14 @@ test('a file with two names is one node, and is found by the name that is left',
   assert.throws(() => table.path(file), { message: 'ESTALE' })
 })
 
+test('what is seen again where it was is still known by its path, as is all else', () => {
+  const { table, root } = tableWith()
+  const d = table.put(root, 'd', seen(11))
+  const paths = [table.put(d, 'f', seen(10)), d].map((node) => table.path(node))
+  assert.equal(table.path(table.put(root, 'd', seen(11))), paths[1])
+  assert.equal(table.path(table.put(d, 'f', seen(10))), paths[0])
+})
+
 test('a file that others have moved is found where it was seen last, and nowhere once it is there no more', () => {
   const { table, root } = tableWith()
   const d = table.put(root, 'd', seen(11))

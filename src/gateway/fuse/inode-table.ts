@@ -118,7 +118,8 @@ export class InodeTable {
     }
     node.mode = seen.mode
     node.gid = seen.gid
-    this.#place(node, { parent: parent.inode, name })
+    // Mostly it is where it was: then the paths that were asked for stay known.
+    if (node.places.length !== 1 || this.at(parent, name) !== node) this.#place(node, { parent: parent.inode, name })
     return node
   }
 
