@@ -22,6 +22,28 @@ test('a file is made, written and given its attributes without waiting, survives
   assert.deepEqual([mode, uid, gid, mtimeNs], [0o644, 3, 4, 7n])
 })
 
+test('a directory is made and a file removed without waiting, and what is in a directory is looked for before that goes', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'x')
+  const mount = await bench.mount()
+  const { volume } = mount
+  assert.equal(volume.removeNow(['old']), false)
+  await volume.stat(['old'])
+  await volume.stat([])
+  bench.cluster.isReachable = false
+  assert.equal(volume.makeDirectoryNow(['d'], { ...owned, mode: 0o2750 })?.mode, 0o2750)
+  assert.equal(volume.makeDirectoryNow(['d'], owned), undefined)
+  assert.equal(volume.makeDirectoryNow(p('d/e.lock'), owned), undefined)
+  await create(mount, 'd/f')
+  assert.deepEqual([volume.removeNow(p('d/f')), volume.removeNow(['old']), volume.removeNow(['old'])], [true, true, false])
+  assert.equal(volume.removeNow(['d']), false)
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['d'])
+  const { mode, uid, gid } = (await bench.cluster.volume.stat(['d'])) ?? {}
+  assert.deepEqual([mode, uid, gid], [0o2750, 3, 4])
+})
+
 test('what has to be asked or waited for is left alone', async (t) => {
   const bench = await openBench(t)
   await bench.others('old', 'x')
@@ -51,4 +73,6 @@ test('a full journal takes nothing at once', async (t) => {
   await create(mount, 'd/f')
   assert.equal(volume.createNow(p('d/g'), owned), undefined)
   assert.equal(volume.setAttributesNow(p('d/f'), { mode: 0o600 }), undefined)
+  assert.equal(volume.makeDirectoryNow(p('d/e'), owned), undefined)
+  assert.equal(volume.removeNow(p('d/f')), false)
 })

@@ -41,14 +41,14 @@ export class WriteBackNow {
     return this.shownAt(text)
   }
 
-  /** An empty file, where the kernel has found nothing in the cluster. @throws INVALID_PATH */
-  create(path: Path, { mode, uid, gid }: Owned): Attributes | undefined {
+  /** An empty file or directory, where the kernel has found nothing in the cluster. @throws INVALID_PATH */
+  make(op: 'create' | 'mkdir', path: Path, { mode, uid, gid }: Owned): Attributes | undefined {
     const text = formatPath(path)
     parsePath(text)
     if (this.#options.state.isFull(0) || this.#reads.isMadeThereNow(path) !== false) return undefined
     // Whoever waits says that it is there.
     if (this.#reads.at(text) !== undefined) return undefined
-    this.record({ op: 'create', ...this.made(text), mode, uid, gid })
+    this.record({ op, ...this.made(text), mode, uid, gid })
     return this.shownAt(text)
   }
 
@@ -61,6 +61,15 @@ export class WriteBackNow {
     if (here === undefined) return undefined
     this.record({ op: 'attributes', ...this.touched(text, here), changes: given(changes) })
     return this.shownAt(text)
+  }
+
+  /** Of what isn't a directory. Whether it was done. */
+  remove(path: Path): boolean {
+    const text = formatPath(path)
+    const here = this.#options.state.isFull(0) ? undefined : this.#reads.at(text)
+    if (here === undefined || here.shown.type === 'directory') return false
+    this.record({ op: 'remove', ...this.touched(text, here) })
+    return true
   }
 
   /** @throws NO_SPACE, STORAGE_FAILED */

@@ -143,7 +143,15 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   createNow(path: Path, attributes: Owned): Attributes | undefined {
-    return this.#now.create(path, attributes)
+    return this.#now.make('create', path, attributes)
+  }
+
+  makeDirectoryNow(path: Path, attributes: Owned): Attributes | undefined {
+    return this.#now.make('mkdir', path, attributes)
+  }
+
+  removeNow(path: Path): boolean {
+    return this.#now.remove(path)
   }
 
   setAttributesNow(path: Path, changes: AttributeChanges): Attributes | undefined {

@@ -8,9 +8,9 @@ import { checkLength } from './hidden-paths.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
-import type { AttributesReply } from './protocol/replies.ts'
-import type { SetattrRequest } from './protocol/requests.ts'
-import { modeIn } from './xattr-operations.ts'
+import type { AttributesReply, EntryReply } from './protocol/replies.ts'
+import type { MkdirRequest, SetattrRequest } from './protocol/requests.ts'
+import { modeIn, modeNow } from './xattr-operations.ts'
 
 const PERMISSIONS = 0o7777
 const SETUID = 0o4000
@@ -47,14 +47,18 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     if (now !== undefined) return mounted.attributes(node, mark, now)
     return mounted.stat(node).then((attributes) => mounted.attributes(node, mark, attributes))
   }
-  const remove = async ({ name }: { readonly name: string }, { nodeId }: Caller) => {
+  const remove = ({ name }: { readonly name: string }, { nodeId }: Caller) => {
     const { parent, path } = mounted.place(nodeId, name)
-    const there = table.at(parent, name)
-    if (there !== undefined && there.opens > 0) await hide(mounted, { parent, name, node: there })
-    else {
-      await volume.remove(path, { caller: by })
-      table.remove(parent, name)
-    }
+    const node = table.at(parent, name)
+    if (node !== undefined && node.opens > 0) return hide(mounted, { parent, name, node })
+    const removed = (): void => table.remove(parent, name)
+    return volume.removeNow?.(path) === true ? removed() : volume.remove(path, { caller: by }).then(removed)
+  }
+  const mkdir = async ({ name, ...asked }: MkdirRequest, caller: Caller): Promise<EntryReply> => {
+    const { parent, path, mark } = mounted.place(caller.nodeId, name)
+    const { mode, ...owner } = ofDirectory(parent, { mode: await modeIn(mounted, parent, asked), caller })
+    const made = await volume.makeDirectory(path, { caller: by, mode, attributes: owner })
+    return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
   }
   return {
     forget: (forgotten) => {
@@ -94,15 +98,14 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       const made = await volume.makeNode(path, { type: typeOf(mode), mode: mode & PERMISSIONS, rdev }, by)
       return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner: ownerIn(parent, caller) }))
     },
-    mkdir: async ({ name, ...asked }, caller) => {
+    mkdir: (request, caller) => {
+      const { name } = request
       checkLength(name)
-      const { parent, path, mark } = mounted.place(caller.nodeId, name)
-      const inherited = parent.mode & SETGID
-      const mode = await modeIn(mounted, parent, asked)
-      const owner = ownerIn(parent, caller)
-      const options = { caller: by, mode: (mode & PERMISSIONS) | inherited, attributes: owner }
-      const made = await volume.makeDirectory(path, options)
-      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
+      const place = mounted.place(caller.nodeId, name)
+      const mode = modeNow(mounted, place.parent, request)
+      const attributes = mode === undefined ? undefined : ofDirectory(place.parent, { mode, caller })
+      const made = attributes === undefined ? undefined : volume.makeDirectoryNow?.(place.path, attributes)
+      return made === undefined ? mkdir(request, caller) : mounted.entry({ ...place, name }, made)
     },
     unlink: remove,
     rmdir: remove,
@@ -167,6 +170,11 @@ async function changeAttributes(mounted: MountedVolume, node: MountedNode, reque
 /** Who owns what is made in a directory: with setgid its group is handed down. */
 export function ownerIn(parent: MountedNode, { uid, gid }: Caller): { readonly uid: number; readonly gid: number } {
   return { uid, gid: (parent.mode & SETGID) === 0 ? gid : parent.gid }
+}
+
+/** The same of a directory, which passes setgid on. */
+function ofDirectory(parent: MountedNode, { mode, caller }: { readonly mode: number; readonly caller: Caller }) {
+  return { mode: (mode & PERMISSIONS) | (parent.mode & SETGID), ...ownerIn(parent, caller) }
 }
 
 /** Mode bits that a change of contents or owner takes away: setuid, and setgid where the group may execute. */

@@ -55,6 +55,13 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
       path: Path,
       attributes: { readonly mode: number; readonly uid: number; readonly gid: number },
     ): Attributes | undefined
+    /** In the same way. @throws what `makeDirectory` rejects with */
+    makeDirectoryNow?(
+      path: Path,
+      attributes: { readonly mode: number; readonly uid: number; readonly gid: number },
+    ): Attributes | undefined
+    /** In the same way, of what isn't a directory; whether it was done. */
+    removeNow?(path: Path): boolean
     /** In the same way. @throws what `setAttributes` rejects with */
     setAttributesNow?(path: Path, changes: AttributeChanges): Attributes | undefined
     /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
