@@ -44,6 +44,38 @@ test('a directory is made and a file removed without waiting, and what is in a d
   assert.deepEqual([mode, uid, gid], [0o2750, 3, 4])
 })
 
+test('a file is renamed without waiting where it is known what is there, and what nobody knows is asked for', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'theirs')
+  const mount = await bench.mount()
+  const { volume } = mount
+  await volume.makeDirectory(['d'], { caller, mode: 0o700 })
+  await create(mount, 'd/f', 'mine')
+  await create(mount, 'd/g', 'other')
+  // Nobody has looked yet what is there, nor at the file.
+  assert.deepEqual(
+    [volume.renameNow(p('d/f'), ['old'], 'replace'), volume.renameNow(['old'], p('d/f'), 'replace')],
+    [false, false],
+  )
+  await volume.stat(['old'])
+  bench.cluster.isReachable = false
+  for (const mode of ['no-replace', 'exchange'] as const) assert.equal(volume.renameNow(p('d/f'), p('d/g'), mode), false)
+  for (const [from, to] of [
+    ['d', 'e'],
+    ['d/f', 'd'],
+    ['d/f', 'd/f'],
+  ] as const)
+    assert.equal(volume.renameNow(p(from), p(to), 'replace'), false)
+  assert.throws(() => volume.renameNow(p('d/f'), p('d/..'), 'replace'), { code: 'INVALID_PATH' })
+  assert.ok(volume.renameNow(p('d/g'), p('d/h'), 'no-replace'))
+  assert.ok(volume.renameNow(p('d/f'), p('d/h'), 'replace'))
+  assert.ok(volume.renameNow(p('d/h'), ['old'], 'replace'))
+  bench.cluster.isReachable = true
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['d', 'old'])
+  assert.equal(await bench.stored('old'), 'mine')
+})
+
 test('what has to be asked or waited for is left alone', async (t) => {
   const bench = await openBench(t)
   await bench.others('old', 'x')
@@ -75,4 +107,5 @@ test('a full journal takes nothing at once', async (t) => {
   assert.equal(volume.setAttributesNow(p('d/f'), { mode: 0o600 }), undefined)
   assert.equal(volume.makeDirectoryNow(p('d/e'), owned), undefined)
   assert.equal(volume.removeNow(p('d/f')), false)
+  assert.equal(volume.renameNow(p('d/f'), p('d/g'), 'replace'), false)
 })

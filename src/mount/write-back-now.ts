@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
-import type { AttributeChanges, RangeWrite } from '#volume/volume.ts'
+import type { AttributeChanges, RangeWrite, RenameMode } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
 import { given, type JournalChange } from './journal-record.ts'
 import type { Uploader } from './uploader.ts'
@@ -13,6 +13,14 @@ export interface WriteBackOptions extends WriteBackReadsOptions {
 }
 
 export type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }
+
+/** Of what gets another name, and what is at that. */
+export interface Moved {
+  readonly from: string
+  readonly to: string
+  readonly found: Found
+  readonly there: Found | undefined
+}
 
 /** Of what is made. */
 export interface Owned {
@@ -70,6 +78,25 @@ export class WriteBackNow {
     if (here === undefined || here.shown.type === 'directory') return false
     this.record({ op: 'remove', ...this.touched(text, here) })
     return true
+  }
+
+  /** Of what isn't a directory, onto nothing or what isn't one either. Whether it was done. @throws INVALID_PATH */
+  rename(source: Path, target: Path, mode: RenameMode): boolean {
+    const [from, to] = [formatPath(source), formatPath(target)]
+    parsePath(to)
+    if (mode === 'exchange' || this.#options.state.isFull(0)) return false
+    const [found, there] = [this.#reads.at(from), this.#reads.at(to)]
+    if (found === undefined || found.shown.type === 'directory') return false
+    if (there === undefined) {
+      if (this.#reads.statNow(target) !== 'absent') return false
+    } else if (mode === 'no-replace' || there.shown.type === 'directory' || there.shown.inode === found.shown.inode) return false
+    this.moved({ from, to, found, there })
+    return true
+  }
+
+  moved({ from, to, found, there }: Moved): void {
+    const replaces = there === undefined ? {} : { replaces: { inode: there.shown.inode, ...there.base } }
+    this.record({ op: 'rename', ...this.touched(from, found), to, ...replaces })
   }
 
   /** @throws NO_SPACE, STORAGE_FAILED */

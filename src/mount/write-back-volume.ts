@@ -4,24 +4,19 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { AttributeChanges, RangeWrite, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, RangeWrite, RenameMode, Volume } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
 import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
-import { type Owned, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
+import { type Moved, type Owned, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
 import { type Found, WriteBackReads } from './write-back-reads.ts'
 import type { ForeignChange } from './write-back-state.ts'
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
 
-interface Renaming {
-  readonly from: string
-  readonly to: string
-  readonly mode: 'replace' | 'no-replace' | 'exchange'
-  /** What is at the target. */
-  readonly there: Found | undefined
-  readonly found: Found
+interface Renaming extends Moved {
+  readonly mode: RenameMode
 }
 
 /** A volume whose changes are made as soon as they are in the journal, and sent afterwards. Reads show them at once. What can't be
@@ -154,6 +149,10 @@ export class WriteBackVolume implements MountableVolume {
     return this.#now.remove(path)
   }
 
+  renameNow(source: Path, target: Path, mode: RenameMode): boolean {
+    return this.#now.rename(source, target, mode)
+  }
+
   setAttributesNow(path: Path, changes: AttributeChanges): Attributes | undefined {
     return this.#now.setAttributes(path, changes)
   }
@@ -235,8 +234,7 @@ export class WriteBackVolume implements MountableVolume {
     if (mode === 'no-replace' && there !== undefined) throw new ShoalError('ALREADY_EXISTS', `There is a "/${to}" already`)
     if (mode === 'exchange' || found.shown.type === 'directory' || there?.shown.type === 'directory') return undefined
     if (there?.shown.inode === found.shown.inode) return found.shown
-    const replaces = there === undefined ? {} : { replaces: { inode: there.shown.inode, ...there.base } }
-    this.#now.record({ op: 'rename', ...this.#now.touched(from, found), to, ...replaces })
+    this.#now.moved({ from, to, found, there })
     return this.#now.shownAt(to)
   }
 

@@ -1,4 +1,5 @@
 import { isShoalError } from '#foundation/errors.ts'
+import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges, RenameMode } from '#volume/volume.ts'
 import { setAttributesNow } from './at-once.ts'
@@ -36,6 +37,22 @@ type NameOperations = Pick<
   | 'link'
 >
 
+interface Name {
+  readonly parent: MountedNode
+  readonly name: string
+  readonly path: Path
+}
+
+interface Renaming {
+  readonly from: Name
+  readonly to: Name
+  readonly mode: RenameMode
+  /** What is known to be where it goes. */
+  readonly target: MountedNode | undefined
+  /** Somebody has that open. */
+  readonly mustStay: boolean
+}
+
 /** Names and attributes over a volume. */
 export function nameOperations(mounted: MountedVolume): Required<NameOperations> {
   const { volume, caller: by, table } = mounted
@@ -59,6 +76,24 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     const { mode, ...owner } = ofDirectory(parent, { mode: await modeIn(mounted, parent, asked), caller })
     const made = await volume.makeDirectory(path, { caller: by, mode, attributes: owner })
     return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
+  }
+  const rename = async ({ from, to, mode, target, mustStay }: Renaming): Promise<void> => {
+    if (mode === 'replace' && mustStay && target !== undefined && volume.keepOpen !== undefined) {
+      await keepHidden(mounted, { ...to, node: target }, () => volume.rename(from.path, to.path, { caller: by, mode }))
+      return table.move(from, to)
+    }
+    if (mode === 'exchange' || (mode === 'replace' && mustStay)) {
+      await volume.rename(from.path, to.path, { caller: by, mode: 'exchange' })
+      table.exchange(from, to)
+      if (mode !== 'replace' || target === undefined) return
+      await hide(mounted, { parent: from.parent, name: from.name, node: target })
+      // Until then others find what was replaced under the name that is gone. If they can't be told now, they are later.
+      await mounted.back?.sync(from.path).catch(() => undefined)
+      return
+    }
+    await volume.rename(from.path, to.path, { caller: by, mode })
+    // Two names of one file: renaming one to the other leaves both.
+    if (target === undefined || target !== table.at(from.parent, from.name)) table.move(from, to)
   }
   return {
     forget: (forgotten) => {
@@ -109,7 +144,7 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     },
     unlink: remove,
     rmdir: remove,
-    rename: async ({ name, newName, newParentId, flags }, { nodeId }) => {
+    rename: ({ name, newName, newParentId, flags }, { nodeId }) => {
       checkLength(newName)
       const mode = RENAME_MODES[flags]
       if (mode === undefined) return refusal('EINVAL')
@@ -117,24 +152,8 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       const to = { ...mounted.place(newParentId, newName), name: newName }
       const target = table.at(to.parent, newName)
       const mustStay = target !== undefined && target.opens > 0 && target !== table.at(from.parent, name)
-      if (mode === 'replace' && mustStay && volume.keepOpen !== undefined) {
-        await keepHidden(mounted, { ...to, node: target }, () => volume.rename(from.path, to.path, { caller: by, mode }))
-        table.move(from, to)
-        return undefined
-      }
-      if (mode === 'exchange' || (mode === 'replace' && mustStay)) {
-        await volume.rename(from.path, to.path, { caller: by, mode: 'exchange' })
-        table.exchange(from, to)
-        if (mode !== 'replace' || target === undefined) return undefined
-        await hide(mounted, { parent: from.parent, name, node: target })
-        // Until then others find what was replaced under the name that is gone. If they can't be told now, they are later.
-        await mounted.back?.sync(from.path).catch(() => undefined)
-        return undefined
-      }
-      await volume.rename(from.path, to.path, { caller: by, mode })
-      // Two names of one file: renaming one to the other leaves both.
-      if (target === undefined || target !== table.at(from.parent, name)) table.move(from, to)
-      return undefined
+      const isNow = !mustStay && volume.renameNow?.(from.path, to.path, mode) === true
+      return isNow ? table.move(from, to) : rename({ from, to, mode, target, mustStay })
     },
     link: async ({ name, oldNodeId }, { nodeId }) => {
       checkLength(name)

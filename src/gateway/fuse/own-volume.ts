@@ -1,7 +1,7 @@
 import type { Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { AttributeChanges, OpenFile, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, OpenFile, RenameMode, Volume } from '#volume/volume.ts'
 import type { OwnChanges } from './own-changes.ts'
 
 /** Contents that are kept on the local disk. */
@@ -62,6 +62,7 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
     ): Attributes | undefined
     /** In the same way, of what isn't a directory; whether it was done. */
     removeNow?(path: Path): boolean
+    renameNow?(source: Path, target: Path, mode: RenameMode): boolean
     /** In the same way. @throws what `setAttributes` rejects with */
     setAttributesNow?(path: Path, changes: AttributeChanges): Attributes | undefined
     /** Of a volume that can't move a file that is open to a hidden name: fetches what it has, before it is removed or replaced. */
