@@ -4,6 +4,7 @@ import fc from 'fast-check'
 import { idOf, rejectsWith, sampleBytes } from '#chunk/store.suite.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { ArrivingChunk } from './arriving-chunk.ts'
+import { piecesOf } from './piece-source.suite.ts'
 
 const KIB = 1024
 
@@ -28,7 +29,7 @@ test('whatever pieces a chunk comes in, it is whole, and every reader gets all o
         const bytes = sampleBytes(length)
         const arriving = arrivingFor(bytes)
         const early = Array.fromAsync(arriving.pieces())
-        await arriving.fill(cut(bytes, sizes))
+        await arriving.fill(piecesOf(cut(bytes, sizes)))
         assert.ok((await arriving.whole()).equals(bytes))
         assert.ok(Buffer.concat(await early).equals(bytes))
         assert.ok(Buffer.concat(await Array.fromAsync(arriving.pieces())).equals(bytes))
@@ -44,11 +45,13 @@ test('what has arrived is passed on before the rest is there, uncopied, and a re
   const arriving = new ArrivingChunk(idOf(bytes), room)
   const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
   const filled = arriving.fill(
-    (async function* () {
-      yield bytes.subarray(0, 300 * KIB)
-      await gate
-      yield bytes.subarray(300 * KIB)
-    })(),
+    piecesOf(
+      (async function* () {
+        yield bytes.subarray(0, 300 * KIB)
+        await gate
+        yield bytes.subarray(300 * KIB)
+      })(),
+    ),
   )
   const [quick, slow] = [arriving.pieces(), arriving.pieces()]
   const first = await quick.next()
@@ -75,7 +78,7 @@ test('a chunk that comes with fewer or more bytes than it has, or is cut off, fa
   for (const [code, source] of cases) {
     const arriving = arrivingFor(bytes)
     const reader = rejectsWith(code, Array.fromAsync(arriving.pieces()))
-    await arriving.fill(source)
+    await arriving.fill(piecesOf(source))
     await reader
     await rejectsWith(code, arriving.whole())
   }

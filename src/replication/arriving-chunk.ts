@@ -5,6 +5,11 @@ import { asShoalError } from './as-shoal-error.ts'
 /** What arrives is passed on from this much on: TLS brings pieces of 16 KiB, and a frame for each would cost more than it gains. */
 const PASSED_ON_BYTES = 128 * 1024
 
+/** What gives pieces to `take` as they come, and resolves once all have been taken. */
+export interface PieceSource {
+  each(take: (piece: Uint8Array) => void): Promise<void>
+}
+
 /** A chunk that is being received into one buffer, and can be passed on meanwhile, by each reader at its own pace and uncopied:
  *  what a slow reader hasn't taken yet waits in that buffer, and holds up neither the sender nor the other readers. */
 export class ArrivingChunk {
@@ -28,14 +33,14 @@ export class ArrivingChunk {
 
   /** Takes everything that comes, and copies it once. Never rejects: `whole` and `pieces` fail with what it has failed with, and
    *  with CORRUPT if more or less comes than the chunk has. */
-  async fill(source: AsyncIterable<Uint8Array>): Promise<void> {
+  async fill(source: PieceSource): Promise<void> {
     try {
-      for await (const piece of source) {
+      await source.each((piece) => {
         if (piece.length > this.sizeBytes - this.#arrivedBytes) throw this.#wrongSize('more')
         this.#bytes.set(piece, this.#arrivedBytes)
         this.#arrivedBytes += piece.length
         this.#wake()
-      }
+      })
       if (this.#arrivedBytes < this.sizeBytes) throw this.#wrongSize('fewer')
     } catch (error) {
       this.#failure = asShoalError(error)

@@ -17,6 +17,7 @@ import type { ChunkMethodLimits } from './chunk-methods.ts'
 import { TEST_DIGESTS } from './fake-cluster.suite.ts'
 import type { ChunkPeers, CopyOutcome, RemoteChunks, RemoteWriteOptions } from './peers.ts'
 import { WireChunkPeers } from './wire-chunks.ts'
+import { piecesOf } from './piece-source.suite.ts'
 
 const KIB = 1024
 const [SECOND, THIRD] = ['02'.repeat(16), '03'.repeat(16)] as [NodeId, NodeId]
@@ -116,11 +117,13 @@ test('a primary forwards what it receives before it has all of it', async (conte
   const source = new ArrivingChunk(id, Buffer.alloc(bytes.length))
   const { promise: gate, resolve: goOn } = Promise.withResolvers<void>()
   void source.fill(
-    (async function* () {
-      yield bytes.subarray(0, 300 * KIB)
-      await gate
-      yield bytes.subarray(300 * KIB)
-    })(),
+    piecesOf(
+      (async function* () {
+        yield bytes.subarray(0, 300 * KIB)
+        await gate
+        yield bytes.subarray(300 * KIB)
+      })(),
+    ),
   )
   const outcomes = Array.fromAsync(remote.write(id, source, { forward: [SECOND], signal: never }))
   await settle()

@@ -12,6 +12,7 @@ import { ArrivingChunk } from './arriving-chunk.ts'
 import type { CopyOutcome, RemoteChunks } from './peers.ts'
 import { WireCluster } from './wire-cluster.suite.ts'
 import type { WireNode } from './wire-cluster.suite.ts'
+import { piecesOf } from './piece-source.suite.ts'
 
 // Four nodes in one process, over TLS on loopback, with stores in memory that can be told to fail.
 
@@ -105,10 +106,12 @@ test('a write that is cut off in the middle, or is shorter than announced, store
     const source = new ArrivingChunk(id, Buffer.alloc(bytes.length))
     const stop = new AbortController()
     void source.fill(
-      (async function* () {
-        yield bytes.subarray(0, MIB)
-        await (how === 'cancelled' ? gate : setTimeout(20))
-      })(),
+      piecesOf(
+        (async function* () {
+          yield bytes.subarray(0, MIB)
+          await (how === 'cancelled' ? gate : setTimeout(20))
+        })(),
+      ),
     )
     const outcomes = Array.fromAsync(remote(primary).write(id, source, { forward: [second.id], signal: stop.signal }))
     if (how === 'cancelled') void setTimeout(20).then(() => stop.abort())

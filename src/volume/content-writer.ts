@@ -169,7 +169,8 @@ export class ContentWriter {
       this.#options.signal?.throwIfAborted()
       this.#buffer ??= await this.#stores.buffers.borrow(this.#options.chunkSizeBytes, this.#options.signal)
       const room = this.#buffer.length - this.#tail
-      const target = this.#buffer.subarray(this.#filled, Math.min(room, this.#filled + FILLED_BYTES))
+      const step = this.#wantsMd5 ? DIGESTED_BYTES : FILLED_BYTES
+      const target = this.#buffer.subarray(this.#filled, Math.min(room, this.#filled + step))
       const length = await fill(target)
       this.#sizeBytes += length
       checkNotLonger(this.#options.expected, this.#sizeBytes)

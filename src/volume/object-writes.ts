@@ -111,19 +111,29 @@ export function extentsOfRange(
 
 /** No longer than what may come in one piece: more is TOO_LARGE. */
 export function bounded(body: BodyStream): BodyStream {
-  const pieces: BodyStream = checkLength(body)
-  pieces.release = (piece) => body.release?.(piece)
-  return pieces
-}
-
-async function* checkLength(body: BodyStream): AsyncGenerator<Uint8Array> {
   let sizeBytes = 0
-  for await (const piece of body) {
-    sizeBytes += piece.length
+  const count = (length: number): void => {
+    sizeBytes += length
     if (sizeBytes > MAX_PIECE_BYTES) {
       throw new ShoalError('TOO_LARGE', `What comes in one piece has ${MAX_PIECE_BYTES} bytes (5 GiB) at most: send it in parts`)
     }
-    yield piece
+  }
+  const fill = body.fill?.bind(body)
+  return {
+    async *[Symbol.asyncIterator]() {
+      for await (const piece of body) {
+        count(piece.length)
+        yield piece
+      }
+    },
+    release: (piece) => body.release?.(piece),
+    fill:
+      fill &&
+      (async (target) => {
+        const length = await fill(target)
+        count(length)
+        return length
+      }),
   }
 }
 

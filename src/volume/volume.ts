@@ -72,7 +72,7 @@ export interface BodyStream extends AsyncIterable<Uint8Array> {
   release?(piece: Uint8Array): void
   /** Puts what comes next into `target`, instead of giving it piece by piece: how many bytes that were, fewer than there is room for
    *  only at the end. Nobody does both with one body. */
-  fill?(target: Uint8Array): Promise<number>
+  readonly fill?: ((target: Uint8Array) => Promise<number>) | undefined
 }
 
 export interface WriteOptions {

@@ -97,3 +97,52 @@ test('what came before the end is read before it, and what came before a failure
   await assert.rejects(failed.next(), { code: 'UNAVAILABLE' })
   await assert.rejects(failed.next(), { code: 'UNAVAILABLE' })
 })
+
+test('whoever takes each piece gets all of them in order, in the turn in which they come, and none while it has paused', async () => {
+  const { body } = rig()
+  const taken: string[] = []
+  const push = (text: string): void => assert.ok(body.push(Buffer.from(text), true))
+  push('a')
+  const done = body.each((piece) => taken.push(piece.toString()))
+  push('b')
+  assert.deepEqual(taken, ['a', 'b'])
+  body.pause()
+  push('c')
+  push('d')
+  assert.deepEqual(taken, ['a', 'b'])
+  body.resume()
+  push('e')
+  body.end()
+  await done
+  assert.deepEqual(taken, ['a', 'b', 'c', 'd', 'e'])
+})
+
+test('a sender is let go on by whoever takes each piece, and not while that one has paused', () => {
+  const made = rig()
+  let takenBytes = 0
+  void made.body.each((piece) => (takenBytes += piece.length))
+  for (let turn = 0; turn < 100; turn += 1) assert.ok(send(made, 60_000) > 0)
+  assert.ok(takenBytes > 1024 * 1024)
+  made.body.pause()
+  const before = takenBytes
+  while (send(made, 60_000) > 0);
+  assert.equal(takenBytes, before)
+  made.body.resume()
+  assert.ok(takenBytes > before && made.credit > DATA_FRAME_COST_BYTES)
+})
+
+test('what a body fails with, and what its taker throws, ends the taking', async () => {
+  const failing = rig().body
+  const failed = failing.each(() => {})
+  failing.fail(new ShoalError('TIMEOUT', 'late'))
+  await assert.rejects(failed, { code: 'TIMEOUT' })
+
+  const made = rig()
+  const thrown = made.body.each(() => {
+    throw new ShoalError('CORRUPT', 'more than there is room for')
+  })
+  assert.ok(made.body.push(Buffer.from('a'), true))
+  assert.ok(made.body.push(Buffer.from('b'), true))
+  await assert.rejects(thrown, { code: 'CORRUPT' })
+  assert.equal(made.abandoned, 1)
+})

@@ -11,6 +11,12 @@ export interface IncomingBodyOptions {
   abandoned(): void
 }
 
+/** Who takes each piece as it comes. */
+interface Taker {
+  take(bytes: Buffer): void
+  settle(error: ShoalError | undefined): void
+}
+
 /** The body of a call as it comes in, for one reader. What has come and isn't read yet is bounded by the window: its sender
  *  may only send what was granted (as HTTP/2 does, RFC 9113, section 5.2). The window starts small and doubles while it is
  *  used up, as long as the pool has something. */
@@ -26,6 +32,8 @@ export class IncomingBody implements AsyncIterableIterator<Buffer> {
   #readSinceGrowth = 0
   #outcome: { readonly error: ShoalError | undefined } | undefined
   #reader: ((result: IteratorResult<Buffer> | Promise<never>) => void) | undefined
+  #taker: Taker | undefined
+  #isPaused = false
 
   constructor(options: IncomingBodyOptions) {
     this.#options = options
@@ -37,6 +45,12 @@ export class IncomingBody implements AsyncIterableIterator<Buffer> {
     const cost = bytes.length + (isFirst ? DATA_FRAME_COST_BYTES : 0)
     this.#creditBytes -= cost
     if (this.#creditBytes < 0) return false
+    const taker = this.#taker
+    if (taker !== undefined && !this.#isPaused) {
+      this.#wasRead(cost)
+      taker.take(bytes)
+      return true
+    }
     const reader = this.#reader
     if (reader === undefined) {
       this.#pieces.push({ bytes, cost })
@@ -78,6 +92,37 @@ export class IncomingBody implements AsyncIterableIterator<Buffer> {
     })
   }
 
+  /** Gives each piece to `take` in the turn in which it comes, in place of `next`: a promise for each piece costs more than to copy it. Resolves
+   *  once all have been taken. @throws what the body has failed with; what `take` throws, after which the body is cancelled */
+  each(take: (bytes: Buffer) => void): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const taker: Taker = {
+        take: (bytes) => {
+          try {
+            take(bytes)
+          } catch (error) {
+            this.#taker = undefined
+            this.cancel()
+            reject(error as Error)
+          }
+        },
+        settle: (error) => (error === undefined ? resolve() : reject(error)),
+      }
+      this.#taker = taker
+      this.#takeWaiting(taker)
+    })
+  }
+
+  /** Holds back what `each` would give, and so in the end the sender. */
+  pause(): void {
+    this.#isPaused = true
+  }
+
+  resume(): void {
+    this.#isPaused = false
+    if (this.#taker !== undefined) this.#takeWaiting(this.#taker)
+  }
+
   /** The reader wants no more. Repeating it is harmless. */
   async return(): Promise<IteratorResult<Buffer>> {
     this.cancel()
@@ -103,6 +148,19 @@ export class IncomingBody implements AsyncIterableIterator<Buffer> {
     this.#windowBytes = FIRST_WINDOW_BYTES
     this.#reader?.(error === undefined ? { done: true, value: undefined } : Promise.reject(error))
     this.#reader = undefined
+    if (this.#taker !== undefined) this.#takeWaiting(this.#taker)
+  }
+
+  #takeWaiting(taker: Taker): void {
+    while (!this.#isPaused && this.#taker === taker) {
+      const piece = this.#pieces.shift()
+      if (piece === undefined) break
+      if (this.#outcome === undefined) this.#wasRead(piece.cost)
+      taker.take(piece.bytes)
+    }
+    if (this.#outcome === undefined || this.#pieces.length > 0 || this.#taker !== taker) return
+    this.#taker = undefined
+    taker.settle(this.#outcome.error)
   }
 
   #wasRead(cost: number): void {

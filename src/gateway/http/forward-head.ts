@@ -117,10 +117,11 @@ export function headInHeader(header: WireHeader): { readonly text: string; reado
   return { text: bytes.toString('latin1', LENGTH_BYTES, end), content: bytes.subarray(end) }
 }
 
-/** The head that a body begins with, and the rest of the body. @throws INVALID_ARGUMENT; what the body throws */
+/** The head that a body begins with, and what of the content has come with it; the rest is still in the body.
+ *  @throws INVALID_ARGUMENT; what the body throws */
 export async function headInBody(
   body: AsyncIterableIterator<Buffer>,
-): Promise<{ readonly text: string; readonly rest: AsyncIterableIterator<Buffer> }> {
+): Promise<{ readonly text: string; readonly content: Buffer }> {
   let bytes: Buffer = NO_BYTES
   for (let neededBytes = LENGTH_BYTES; bytes.length < neededBytes;) {
     const piece = await body.next()
@@ -130,23 +131,7 @@ export async function headInBody(
     if (neededBytes > HEAD_BYTES_MAX) throw malformed()
   }
   const end = LENGTH_BYTES + bytes.readUInt32BE(0)
-  return { text: bytes.toString('latin1', LENGTH_BYTES, end), rest: withFirst(bytes.subarray(end), body) }
-}
-
-function withFirst(first: Buffer, body: AsyncIterableIterator<Buffer>): AsyncIterableIterator<Buffer> {
-  if (first.length === 0) return body
-  let isFirst = true
-  return {
-    next: () => {
-      if (!isFirst) return body.next()
-      isFirst = false
-      return Promise.resolve({ done: false, value: first })
-    },
-    return: async () => (await body.return?.()) ?? { done: true, value: undefined },
-    [Symbol.asyncIterator]() {
-      return this
-    },
-  }
+  return { text: bytes.toString('latin1', LENGTH_BYTES, end), content: bytes.subarray(end) }
 }
 
 function malformed(): ShoalError {

@@ -50,14 +50,14 @@ interface Serving {
 
 async function serve(call: IncomingCall, { servers, mayForward, underWay, isChange }: Serving): Promise<WireAnswer> {
   const inHeader = headInHeader(call.header)
-  const { text, rest } =
-    inHeader === undefined ? await headInBody(call.body) : { text: inHeader.text, rest: bodyOf(inHeader.content, call) }
+  // The content in the header is the whole body, if there is some.
+  const { text, content } = inHeader ?? (await headInBody(call.body))
   const head = decodeRequestHead(text)
   const server = Object.hasOwn(servers, head.server) ? servers[head.server] : undefined
   if (server === undefined)
     throw new ShoalError('UNSUPPORTED', `This node has no server "${head.server}"`, { details: NOTHING_BEGUN })
   if (server.draining) throw new ShoalError('UNAVAILABLE', 'The node is stopping', { details: NOTHING_BEGUN })
-  const request = new ForwardedRequest(head, rest)
+  const request = new ForwardedRequest(head, { first: content, body: call.body })
   const response = new ForwardedResponse(head.method)
   const { id, remoteAddress, isSecure, expectsContinue } = head
   const connection = new Connection(new CallSocket(request, response), { remoteAddress, isSecure, isForwarded: true, mayForward })
@@ -80,13 +80,6 @@ async function serve(call: IncomingCall, { servers, mayForward, underWay, isChan
     over()
     throw error
   })
-}
-
-/** The content in the header is the whole body, if there is some. */
-function bodyOf(content: Buffer, call: IncomingCall): AsyncIterator<Buffer> {
-  if (content.length === 0) return call.body
-  const pieces = [content].values()
-  return { next: () => Promise.resolve(pieces.next()) }
 }
 
 function stopped(): ShoalError {

@@ -65,13 +65,29 @@ async function readAnswer(reply: WireReply, body: BodyAttempt | undefined): Prom
   if (found !== undefined) return { ...decodeAnswerHead(found.text), content: found.content, body: reply.body }
   // The target reads the body now, if it hasn't before.
   body?.begin()
-  const { text, rest } = await headInBody(reply.body)
-  return { ...decodeAnswerHead(text), content: NO_BYTES, body: rest }
+  const { text, content } = await headInBody(reply.body)
+  return { ...decodeAnswerHead(text), content: NO_BYTES, body: withFirst(content, reply.body) }
 }
 
 async function* headThenBody(head: Buffer, body: BodyAttempt | readonly Buffer[]): AsyncGenerator<Buffer> {
   yield head
   yield* body
+}
+
+function withFirst(first: Buffer, body: AsyncIterableIterator<Buffer>): AsyncIterableIterator<Buffer> {
+  if (first.length === 0) return body
+  let isFirst = true
+  return {
+    next: () => {
+      if (!isFirst) return body.next()
+      isFirst = false
+      return Promise.resolve({ done: false, value: first })
+    },
+    return: async () => (await body.return?.()) ?? { done: true, value: undefined },
+    [Symbol.asyncIterator]() {
+      return this
+    },
+  }
 }
 
 const NO_BYTES = Buffer.alloc(0)

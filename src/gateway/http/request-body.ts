@@ -10,10 +10,16 @@ interface Waiter {
   reject(error: unknown): void
 }
 
+interface Taker {
+  take(piece: Buffer): number | undefined
+  resolve(isStopped: boolean): void
+  reject(error: unknown): void
+}
+
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
-/** The body of one request as a stream of the buffers that came from the socket, uncopied, with back-pressure. One
- *  consumer, once. @throws INCOMPLETE_BODY when the connection ended before the body did; TIMEOUT for a sender that
+/** The body of one request as a stream of the buffers that came from the socket, uncopied, with back-pressure; or filled into the
+ *  consumer's own. One consumer, once. @throws INCOMPLETE_BODY when the connection ended before the body did; TIMEOUT for a sender that
  *  stalls; TOO_LARGE past `maxBytes` */
 export class RequestBody implements AsyncIterableIterator<Buffer> {
   readonly #request: Pick<ExchangeRequest, 'pause' | 'resume'>
@@ -23,6 +29,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
   #queue: Buffer[] = []
   #queuedBytes = 0
   #waiter: Waiter | undefined
+  #taker: Taker | undefined
   #ended = false
   #error: unknown
   #paused = false
@@ -48,7 +55,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
 
   /** Whether the server waits for the sender, rather than the other way round. */
   get waiting(): boolean {
-    return this.#waiter !== undefined
+    return this.#waiter !== undefined || this.#taker !== undefined
   }
 
   get ended(): boolean {
@@ -74,7 +81,8 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     } else {
       this.#queue.push(chunk)
       this.#queuedBytes += chunk.length
-      if (this.#queuedBytes >= HIGH_WATER_BYTES && !this.#paused) {
+      if (this.#taker !== undefined) this.#give(this.#taker)
+      else if (this.#queuedBytes >= HIGH_WATER_BYTES && !this.#paused) {
         this.#paused = true
         this.#request.pause()
       }
@@ -91,6 +99,7 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     const waiter = this.#waiter
     this.#waiter = undefined
     waiter?.resolve(DONE)
+    if (this.#taker !== undefined) this.#give(this.#taker)
   }
 
   fail(error: unknown): void {
@@ -102,16 +111,14 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     const waiter = this.#waiter
     this.#waiter = undefined
     waiter?.reject(error)
+    if (this.#taker !== undefined) this.#give(this.#taker)
   }
 
   next(): Promise<IteratorResult<Buffer, undefined>> {
     const chunk = this.#queue.shift()
     if (chunk !== undefined) {
       this.#queuedBytes -= chunk.length
-      if (this.#paused && this.#queuedBytes <= LOW_WATER_BYTES) {
-        this.#paused = false
-        this.#request.resume()
-      }
+      this.#goOn()
       return Promise.resolve({ done: false, value: chunk })
     }
     if (this.#error !== undefined) return Promise.reject(this.#error)
@@ -119,6 +126,29 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
     return new Promise((resolve, reject) => {
       this.#waiter = { resolve, reject }
     })
+  }
+
+  /** Gives each piece to `take` in the turn in which it comes, in place of `next`: a promise for each piece costs more than to copy it. `take` answers
+   *  nothing as long as it wants more; or where in the piece it stops, and what is behind that comes first the next time. Resolves with whether it
+   *  has stopped: if not, all has been taken. @throws as `next` does; what `take` throws */
+  each(take: (piece: Buffer) => number | undefined): Promise<boolean> {
+    return new Promise((resolve, reject) => {
+      const taker: Taker = { take, resolve, reject }
+      this.#taker = taker
+      this.#give(taker)
+    })
+  }
+
+  /** Puts what comes next into `target`: how many bytes that were, fewer than there is room for only at the end. */
+  async fill(target: Uint8Array): Promise<number> {
+    let filled = 0
+    await this.each((piece) => {
+      const length = Math.min(piece.length, target.length - filled)
+      target.set(length === piece.length ? piece : piece.subarray(0, length), filled)
+      filled += length
+      return filled === target.length ? length : undefined
+    })
+    return filled
   }
 
   /** Gives back what was read: it is read again, before the rest. */
@@ -145,6 +175,34 @@ export class RequestBody implements AsyncIterableIterator<Buffer> {
   release(piece: Uint8Array): void {
     const { buffer } = piece
     if (buffer instanceof ArrayBuffer && buffer.byteLength === piece.byteLength) buffer.transfer(0)
+  }
+
+  #give(taker: Taker): void {
+    let stop: number | undefined
+    try {
+      for (let piece = this.#queue.shift(); piece !== undefined; piece = stop === undefined ? this.#queue.shift() : undefined) {
+        this.#queuedBytes -= piece.length
+        stop = taker.take(piece)
+        if (stop === undefined || stop === piece.length) this.release(piece)
+        else this.unread([piece.subarray(stop)])
+      }
+    } catch (error) {
+      this.#taker = undefined
+      return taker.reject(error)
+    }
+    const isOver = stop !== undefined || this.#error !== undefined || this.#ended
+    if (isOver) this.#taker = undefined
+    if (stop !== undefined) taker.resolve(true)
+    else if (this.#error !== undefined) taker.reject(this.#error)
+    else if (this.#ended) taker.resolve(false)
+    this.#goOn()
+  }
+
+  /** What comes in the same turn is taken at once: so it is the last that whoever takes from the queue does. */
+  #goOn(): void {
+    if (!this.#paused || this.#queuedBytes > LOW_WATER_BYTES) return
+    this.#paused = false
+    this.#request.resume()
   }
 
   /** The whole body in one buffer: only for bodies with a small `maxBytes`. */

@@ -88,6 +88,8 @@ export interface S3Payload extends AsyncIterable<Buffer> {
   readonly trailerNames: readonly string[]
   /** The trailers by name in lower case: complete when the iteration is done, and announced ones are all there. */
   readonly trailers: ReadonlyMap<string, string>
+  /** As of a `BodyStream`, and verified at the end as what is iterated over is. */
+  fill?(target: Uint8Array): Promise<number>
   /** Frees the memory of a piece that is done with. */
   release(piece: Uint8Array): void
   /** Everything in one buffer, verified: for small payloads (`SMALL_BODY_BYTES`). It may be kept. */

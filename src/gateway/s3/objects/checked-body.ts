@@ -37,6 +37,8 @@ function text(value: string | string[] | undefined): string | undefined {
 
 /** A payload whose checksum is computed as it passes, and compared at its end. */
 export class CheckedBody implements BodyStream {
+  /** Where the payload does that. */
+  readonly fill: BodyStream['fill']
   readonly #payload: S3Payload
   readonly #announced: AnnouncedChecksum
   #value: Buffer | undefined
@@ -44,6 +46,7 @@ export class CheckedBody implements BodyStream {
   constructor(payload: S3Payload, announced: AnnouncedChecksum) {
     this.#payload = payload
     this.#announced = announced
+    this.fill = payload.fill === undefined ? undefined : this.#filler(payload.fill.bind(payload))
   }
 
   /** Once the body has been consumed. */
@@ -71,6 +74,16 @@ export class CheckedBody implements BodyStream {
     hash.update(bytes)
     this.#settle(hash.digest())
     return bytes
+  }
+
+  #filler(fill: (target: Uint8Array) => Promise<number>): (target: Uint8Array) => Promise<number> {
+    const hash = createChecksum(this.#announced.algorithm)
+    return async (target) => {
+      const length = await fill(target)
+      hash.update(target.subarray(0, length))
+      if (length < target.length) this.#settle(hash.digest())
+      return length
+    }
   }
 
   #settle(computed: Buffer): void {

@@ -1,15 +1,11 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import type { Hash } from 'node:crypto'
 import type { RequestBody } from '#gateway/http/request-body.ts'
 import { ChunkSignatures } from '../auth/chunk-signatures.ts'
 import type { Seed } from '../auth/verify-signature.ts'
 import type { S3Payload } from '../operation.ts'
-import { S3Error } from '../s3-error.ts'
-
-/** `400000;chunk-signature=` and 64 characters are 89 bytes. */
-const MAX_LINE_BYTES = 1_024
-/** A few checksums and a signature. */
-const MAX_TRAILER_BYTES = 16 * 1024
+import { ChunkDecoder } from './chunk-decoder.ts'
+import type { DecodedBytes } from './chunk-decoder.ts'
 
 export interface ChunkedFacts {
   /** x-amz-decoded-content-length. */
@@ -20,46 +16,51 @@ export interface ChunkedFacts {
   readonly trailerNames: readonly string[]
 }
 
-/** A payload in the coding `aws-chunked`: chunks with their length in hexadecimal, perhaps a signature each, a chunk of
- *  length 0, and perhaps trailers. It is decoded and verified as it passes; nothing but lines is kept. */
+/** A payload in the coding `aws-chunked`, decoded and verified as it passes. */
 export class ChunkedPayload implements S3Payload {
   readonly lengthBytes: number
   readonly sha256 = undefined
   readonly trailerNames: readonly string[]
-  readonly trailers = new Map<string, string>()
   readonly #open: () => Promise<RequestBody>
-  readonly #facts: ChunkedFacts
-  readonly #signatures: ChunkSignatures | undefined
-  /** Received, and not looked at yet. */
-  #rest: Buffer = EMPTY
+  readonly #decoder: ChunkDecoder
+  readonly #isSigned: boolean
+  readonly #target: Target
   #source: RequestBody | undefined
 
   /** `open` begins to read the body. */
-  constructor(open: () => Promise<RequestBody>, facts: ChunkedFacts) {
+  constructor(open: () => Promise<RequestBody>, { seed, ...facts }: ChunkedFacts) {
     this.#open = open
-    this.#facts = facts
-    this.#signatures = facts.seed === undefined ? undefined : new ChunkSignatures(facts.seed)
+    this.#decoder = new ChunkDecoder({ ...facts, signatures: seed === undefined ? undefined : new ChunkSignatures(seed) })
+    this.#isSigned = seed !== undefined
+    this.#target = new Target({ isDigested: this.#isSigned })
     this.lengthBytes = facts.lengthBytes
     this.trailerNames = facts.trailerNames
   }
 
+  get trailers(): ReadonlyMap<string, string> {
+    return this.#decoder.trailers
+  }
+
   async *[Symbol.asyncIterator](): AsyncGenerator<Buffer> {
     this.#source = await this.#open()
-    let leftBytes = this.lengthBytes
-    for (;;) {
-      const { sizeBytes, signature } = parseChunkLine(await this.#readLine(), this.#signatures !== undefined)
-      if (sizeBytes > leftBytes)
-        throw new S3Error('IncompleteBody', `The chunks are longer than x-amz-decoded-content-length, ${this.lengthBytes}, says`)
-      const digest = this.#signatures === undefined ? undefined : createHash('sha256')
-      if (sizeBytes > 0) yield* this.#readChunk(sizeBytes, digest)
-      if (digest !== undefined) this.#signatures?.checkChunk(signature, digest.digest('hex'))
-      leftBytes -= sizeBytes
-      if (sizeBytes === 0) break
-      if ((await this.#readLine()) !== '') throw malformed('a chunk is longer than it says')
+    const pieces = new Pieces({ isDigested: this.#isSigned })
+    for await (const piece of this.#source) {
+      this.#decoder.decode(piece, pieces)
+      yield* pieces.taken()
     }
-    if (leftBytes > 0)
-      throw new S3Error('IncompleteBody', `The chunks lack ${leftBytes} bytes of what x-amz-decoded-content-length says`)
-    await this.#readTrailers()
+    this.#decoder.finish()
+  }
+
+  async fill(target: Uint8Array): Promise<number> {
+    this.#source ??= await this.#open()
+    this.#target.begin(target)
+    const isFull = await this.#source.each((piece) => {
+      const stop = this.#decoder.decode(piece, this.#target)
+      // Behind the last byte of all there is more to verify, which nobody may wait for.
+      return stop ?? (this.#target.isFull ? piece.length : undefined)
+    })
+    if (!isFull) this.#decoder.finish()
+    return this.#target.end()
   }
 
   release(piece: Uint8Array): void {
@@ -71,98 +72,80 @@ export class ChunkedPayload implements S3Payload {
     for await (const piece of this) pieces.push(piece)
     return pieces.length === 1 ? (pieces[0] as Buffer) : Buffer.concat(pieces)
   }
+}
 
-  async *#readChunk(sizeBytes: number, digest: Hash | undefined): AsyncGenerator<Buffer> {
-    for (let left = sizeBytes; left > 0;) {
-      if (this.#rest.length === 0 && !(await this.#more()))
-        throw new S3Error('IncompleteBody', 'The body ended in the middle of a chunk')
-      const piece = this.#rest.length > left ? this.#rest.subarray(0, left) : this.#rest
-      // What was given away whole may be released: no view of it is kept.
-      this.#rest = this.#rest.length > left ? this.#rest.subarray(left) : EMPTY
-      left -= piece.length
-      digest?.update(piece)
-      yield piece
-    }
+/** Hands on what the pieces contain, uncopied. */
+class Pieces implements DecodedBytes {
+  readonly #isDigested: boolean
+  #taken: Buffer[] = []
+  #hash = createHash('sha256')
+
+  constructor({ isDigested }: { readonly isDigested: boolean }) {
+    this.#isDigested = isDigested
   }
 
-  /** A line without its end, as Latin-1. */
-  async #readLine(): Promise<string> {
-    for (;;) {
-      const end = this.#rest.indexOf('\r\n')
-      if (end > MAX_LINE_BYTES || (end === -1 && this.#rest.length > MAX_LINE_BYTES)) throw malformed('a line has no end')
-      if (end !== -1) {
-        const line = this.#rest.toString('latin1', 0, end)
-        this.#rest = this.#rest.subarray(end + 2)
-        return line
-      }
-      const before = this.#rest
-      if (!(await this.#more())) throw new S3Error('IncompleteBody', 'The body ended before its last chunk')
-      this.#rest = before.length === 0 ? this.#rest : Buffer.concat([before, this.#rest])
-    }
+  take(bytes: Buffer): number {
+    if (this.#isDigested) this.#hash.update(bytes)
+    this.#taken.push(bytes)
+    return bytes.length
   }
 
-  /** The next piece in place of the rest; false at the end. */
-  async #more(): Promise<boolean> {
-    const next = await (this.#source as RequestBody).next()
-    if (next.done === true) return false
-    this.#rest = next.value
-    return true
+  digest(): string {
+    const digest = this.#hash.digest('hex')
+    this.#hash = createHash('sha256')
+    return digest
   }
 
-  /** All that follows the last chunk. The end of the body ends it. */
-  async #readTrailers(): Promise<void> {
-    let text = this.#rest.toString('latin1')
-    while (await this.#more()) {
-      text += this.#rest.toString('latin1')
-      if (text.length > MAX_TRAILER_BYTES) break
-    }
-    if (text.length > MAX_TRAILER_BYTES) throw malformedTrailer(`they are longer than ${MAX_TRAILER_BYTES} bytes`)
-    const lines = text.split(/\r\n|\n/).filter((line) => line !== '')
-    if (lines.length > 0 && !this.#facts.hasTrailer) throw malformed('there is something behind the last chunk')
-    let signed = ''
-    let signature: string | undefined
-    for (const line of lines) {
-      const { name, value } = parseTrailer(line)
-      if (signature !== undefined) throw malformedTrailer('x-amz-trailer-signature is not the last one')
-      if (name === 'x-amz-trailer-signature') {
-        signature = value
-        continue
-      }
-      if (!this.trailerNames.includes(name) || this.trailers.has(name))
-        throw malformedTrailer(`"${name.slice(0, 80)}" was not announced by x-amz-trailer, or comes twice`)
-      this.trailers.set(name, value)
-      signed += `${name}:${value}\n`
-    }
-    const missing = this.trailerNames.find((name) => !this.trailers.has(name))
-    if (missing !== undefined) throw malformedTrailer(`"${missing.slice(0, 80)}" was announced and is not among them`)
-    if (this.#signatures === undefined || !this.#facts.hasTrailer) return
-    if (signature === undefined) throw malformedTrailer('x-amz-trailer-signature is not among them')
-    this.#signatures.checkTrailers(signature, signed)
+  /** Those that were taken since the last time. */
+  taken(): Buffer[] {
+    const taken = this.#taken
+    this.#taken = []
+    return taken
   }
 }
 
-const EMPTY = Buffer.alloc(0)
+/** Copies into memory of somebody's, and digests whole chunks there in one go. */
+class Target implements DecodedBytes {
+  readonly #isDigested: boolean
+  #bytes: Uint8Array = new Uint8Array(0)
+  #filled = 0
+  /** What of the chunk has been digested, and from where on it hasn't. */
+  #hash: Hash | undefined
+  #digestedTo = 0
 
-function parseChunkLine(line: string, signed: boolean): { readonly sizeBytes: number; readonly signature: string } {
-  const [size = '', ...extensions] = line.split(';')
-  // 13 digits stay below 2 to the 52nd.
-  if (!/^[0-9a-fA-F]{1,13}$/.test(size))
-    throw new S3Error('InvalidChunkSizeError', `"${size.slice(0, 40)}" is not the length of a chunk in hexadecimal`)
-  const signature = extensions.find((extension) => extension.startsWith('chunk-signature='))?.slice('chunk-signature='.length)
-  if (signed && !/^[0-9a-f]{64}$/.test(signature ?? '')) throw malformed('a chunk has no signature')
-  return { sizeBytes: Number.parseInt(size, 16), signature: signature ?? '' }
-}
+  constructor({ isDigested }: { readonly isDigested: boolean }) {
+    this.#isDigested = isDigested
+  }
 
-function parseTrailer(line: string): { readonly name: string; readonly value: string } {
-  const colon = line.indexOf(':')
-  if (colon <= 0) throw malformedTrailer('a line is not name:value')
-  return { name: line.slice(0, colon).trim().toLowerCase(), value: line.slice(colon + 1).trim() }
-}
+  get isFull(): boolean {
+    return this.#filled === this.#bytes.length
+  }
 
-function malformed(why: string): S3Error {
-  return new S3Error('InvalidRequest', `The body is not in the coding aws-chunked: ${why}`)
-}
+  begin(bytes: Uint8Array): void {
+    this.#bytes = bytes
+    this.#filled = 0
+    this.#digestedTo = 0
+  }
 
-function malformedTrailer(why: string): S3Error {
-  return new S3Error('MalformedTrailerError', `The trailers are malformed: ${why}`)
+  /** Looks at the memory no more; how much of it is filled. */
+  end(): number {
+    if (this.#isDigested && this.#digestedTo < this.#filled)
+      this.#hash = (this.#hash ?? createHash('sha256')).update(this.#bytes.subarray(this.#digestedTo, this.#filled))
+    return this.#filled
+  }
+
+  take(bytes: Buffer): number {
+    const length = Math.min(bytes.length, this.#bytes.length - this.#filled)
+    this.#bytes.set(length === bytes.length ? bytes : bytes.subarray(0, length), this.#filled)
+    this.#filled += length
+    return length
+  }
+
+  digest(): string {
+    const rest = this.#bytes.subarray(this.#digestedTo, this.#filled)
+    this.#digestedTo = this.#filled
+    const before = this.#hash
+    this.#hash = undefined
+    return before === undefined ? hash('sha256', rest) : before.update(rest).digest('hex')
+  }
 }

@@ -46,6 +46,17 @@ async function read(payload: S3Payload): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
+/** The same, into memory of these lengths, the last one again and again. */
+async function readFilled(payload: S3Payload, targets: readonly number[]): Promise<Buffer> {
+  const filled: Buffer[] = []
+  for (let turn = 0; ; turn += 1) {
+    const target = Buffer.alloc(targets[Math.min(turn, targets.length - 1)] as number)
+    const length = (await payload.fill?.(target)) as number
+    filled.push(target.subarray(0, length))
+    if (length < target.length) return Buffer.concat(filled)
+  }
+}
+
 const refused =
   (code: string, text = /./) =>
   (error: unknown) =>
@@ -80,6 +91,11 @@ test("AWS's examples of signed chunks are decoded, however they are cut on the w
     assert.equal((await read(payload)).toString(), DATA)
     assert.deepEqual([...payload.trailers], [['x-amz-checksum-crc32c', 'sOO8/Q==']])
   }
+  for (const targets of [[1], [65_536], [66_560], [100_000], [65_530, 7, 1_000_000]]) {
+    const payload = chunked(WITH_TRAILER, TRAILER_FACTS, [16_384])
+    assert.equal((await readFilled(payload, targets)).toString(), DATA)
+    assert.deepEqual([...payload.trailers], [['x-amz-checksum-crc32c', 'sOO8/Q==']])
+  }
   const collected = await chunked(PLAIN, { lengthBytes: DATA.length, seed: PLAIN_SEED }).collect()
   assert.equal(collected.toString(), DATA)
 })
@@ -89,6 +105,10 @@ test('a chunk or trailer that was changed, left out, repeated or swapped is refu
   const [first, second, last] = PLAIN.split(/(?<=\r\n)(?=400;|0;)/) as [string, string, string]
   const mismatch = refused('SignatureDoesNotMatch')
   await assert.rejects(read(chunked(PLAIN.replace('aaa', 'aab'), facts)), mismatch)
+  for (const targets of [[1_000_000], [1_000]]) {
+    await assert.rejects(readFilled(chunked(PLAIN.replace('aaa', 'aab'), facts), targets), mismatch)
+    await assert.rejects(readFilled(chunked(WITH_TRAILER.replace('sOO8', 'sOO9'), TRAILER_FACTS), targets), mismatch)
+  }
   await assert.rejects(read(chunked(second + last, { ...facts, lengthBytes: 1024 })), mismatch)
   await assert.rejects(read(chunked(second + first + last, facts)), mismatch)
   await assert.rejects(read(chunked(first + second + second + last, { ...facts, lengthBytes: DATA.length + 1024 })), mismatch)
@@ -115,6 +135,8 @@ test('what is cut off, longer or shorter than announced, or no chunk at all is r
   assert.equal((await unsigned('0\r\n\r\n', 0)).length, 0)
   await assert.rejects(unsigned('3\r\nabc\r\n', 3), refused('IncompleteBody'))
   await assert.rejects(unsigned('3\r\nab', 3), refused('IncompleteBody'))
+  await assert.rejects(readFilled(chunked('3\r\nab', { lengthBytes: 3 }), [8]), refused('IncompleteBody'))
+  await assert.rejects(readFilled(chunked('3\r\nabc\r\n', { lengthBytes: 3 }), [3, 1]), refused('IncompleteBody'))
   await assert.rejects(unsigned('3\r\nabc\r\n0\r\n\r\n', 4), refused('IncompleteBody', /lack 1/))
   await assert.rejects(unsigned('3\r\nabc\r\n0\r\n\r\n', 2), refused('IncompleteBody', /longer/))
   await assert.rejects(unsigned('ffffffffffffffff\r\nabc\r\n0\r\n\r\n', 3), refused('InvalidChunkSizeError'))
@@ -141,8 +163,9 @@ test('unsigned trailers are the announced ones, each once', async () => {
 
 test('signed chunks of any lengths, cut anywhere, give the bytes that were signed', async () => {
   const lengths = fc.array(fc.integer({ min: 1, max: 60 }), { maxLength: 6 })
+  const parts = fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 4 })
   await fc.assert(
-    fc.asyncProperty(lengths, fc.array(fc.integer({ min: 1, max: 90 }), { minLength: 1, maxLength: 4 }), async (sizes, cuts) => {
+    fc.asyncProperty(lengths, parts, parts, async (sizes, cuts, targets) => {
       let before = EMPTY
       let text = ''
       let data = ''
@@ -153,7 +176,9 @@ test('signed chunks of any lengths, cut anywhere, give the bytes that were signe
         text += `${size.toString(16)};chunk-signature=${before}\r\n${chunk}\r\n`
         data += chunk
       }
-      assert.equal((await read(chunked(text, { lengthBytes: data.length, seed: seedOf(EMPTY) }, cuts))).toString(), data)
+      const facts = { lengthBytes: data.length, seed: seedOf(EMPTY) }
+      assert.equal((await read(chunked(text, facts, cuts))).toString(), data)
+      assert.equal((await readFilled(chunked(text, facts, cuts), targets)).toString(), data)
     }),
   )
 })
@@ -164,6 +189,8 @@ test('a payload in one piece is compared with its SHA-256 at its end', async () 
   const whole = (content: Buffer, digest: Buffer | undefined) =>
     new WholePayload(bodyOf(content, [5]), { lengthBytes: content.length, sha256: digest })
   assert.deepEqual(await read(whole(bytes, sha256)), bytes)
+  assert.deepEqual(await readFilled(whole(bytes, sha256), [5]), bytes)
+  await assert.rejects(readFilled(whole(Buffer.from('Hello, world'), sha256), [12, 1]), refused('XAmzContentSHA256Mismatch'))
   assert.deepEqual(await whole(bytes, sha256).collect(), bytes)
   assert.deepEqual(await read(whole(Buffer.from('else'), undefined)), Buffer.from('else'))
   await assert.rejects(read(whole(Buffer.from('Hello, world'), sha256)), refused('XAmzContentSHA256Mismatch'))

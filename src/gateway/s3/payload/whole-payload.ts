@@ -1,4 +1,5 @@
 import { createHash, hash } from 'node:crypto'
+import type { Hash } from 'node:crypto'
 import type { RequestBody } from '#gateway/http/request-body.ts'
 import type { S3Payload } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
@@ -13,6 +14,7 @@ export class WholePayload implements S3Payload {
   readonly trailers = NONE
   readonly #open: () => Promise<RequestBody>
   #source: RequestBody | undefined
+  #filling: Hash | undefined
 
   /** `open` begins to read the body. */
   constructor(open: () => Promise<RequestBody>, facts: { readonly lengthBytes: number; readonly sha256: Buffer | undefined }) {
@@ -30,6 +32,15 @@ export class WholePayload implements S3Payload {
       yield piece
     }
     if (digest !== undefined) this.#check(digest.digest())
+  }
+
+  async fill(target: Uint8Array): Promise<number> {
+    if (this.#source === undefined && this.sha256 !== undefined) this.#filling = createHash('sha256')
+    this.#source ??= await this.#open()
+    const length = await this.#source.fill(target)
+    this.#filling?.update(target.subarray(0, length))
+    if (length < target.length && this.#filling !== undefined) this.#check(this.#filling.digest())
+    return length
   }
 
   release(piece: Uint8Array): void {
