@@ -83,7 +83,7 @@ test('who walks over a little more than the bound again and again finds most of 
   const { table, quiet, walk } = world({ knownMax: 1600 })
   for (let round = 0; round < 3; round += 1) {
     const { missing } = await walk(1700)
-    assert.ok(round === 0 || missing < 400, `${missing} of 1700`)
+    assert.ok(round === 0 || missing < 850, `${missing} of 1700`)
   }
   await quiet()
   assert.ok(table.size <= 1600, String(table.size))
@@ -106,7 +106,7 @@ test('what is open, or in use in the kernel, stays, and is not asked for again a
   assert.equal(told.length, before)
   for (const node of look(100)) used.add(node.nodeId)
   await quiet()
-  assert.ok(told.length < before + 20, String(told.length - before))
+  assert.ok(told.length < before + 40, String(told.length - before))
 })
 
 test('a kernel that can not forget when told drops the names of files, and never those of directories', async () => {

@@ -9,6 +9,8 @@ import type { Notify } from './remote-changes.ts'
 const KNOWN_MAX = 110_000
 /** The kernel looks at so many in one go. */
 const BATCH = 512
+/** Those that go are at least so many runs. */
+const RUNS = 4
 /** The kernel's word that it has forgotten them comes as a request. */
 const FORGET_MS = 5
 /** What was in use for a moment, as everything that a program walks over, can go a little later. */
@@ -27,7 +29,7 @@ export interface NodeBoundOptions {
  *
  *  Who walks over a little more than the bound again and again must find most of it known: what was shown first is what comes next
  *  then, and if that went, nothing would be known any more when it comes. What is used isn't told, so those that go are taken from all
- *  over the table, one of so many. */
+ *  over the table, in runs: what was shown together mostly lies in one directory, of which little is left to remember then. */
 export class NodeBound {
   readonly #table: InodeTable
   readonly #clock: Pick<Clock, 'sleep'>
@@ -76,32 +78,36 @@ export class NodeBound {
 
   async #pruneOnce(notify: Notify): Promise<void> {
     const target = this.#knownMax - this.#slack
-    const stride = Math.max(1, Math.floor(this.#table.size / Math.max(1, this.#table.size - target)))
-    let passes = 0
-    while (this.#table.size > target && passes < 2) {
-      const batch = this.#next(passes === 0 ? stride : 1)
-      // What it begins with may be behind where the walk was; after a second one nothing more can go.
-      if (this.#walk === undefined) passes += 1
-      if (batch.length > 0) await this.#tell(batch, notify)
+    let [excess, looked] = [0, 0]
+    // What isn't forgotten is in use. Once all were looked at, none is passed over any more.
+    while (this.#table.size > target && looked < 2 * this.#table.size) {
+      excess = Math.max(excess, this.#table.size - target)
+      const isFirst = looked < this.#table.size
+      const next = this.#next(isFirst ? this.#spread(excess) : { skipped: 0, run: Math.min(BATCH, this.#table.size - target) })
+      looked += next.looked
+      if (next.batch.length > 0) await this.#tell(next.batch, notify)
     }
   }
 
-  /** The next ones that may go, one of `stride`. At the end the walk is over. */
-  #next(stride: number): MountedNode[] {
-    this.#walk ??= this.#table.each()
+  /** How to take `excess` of them from all over the table. */
+  #spread(excess: number): { readonly skipped: number; readonly run: number } {
+    const run = Math.min(BATCH, Math.ceil(excess / RUNS))
+    return { skipped: run * (Math.floor(this.#table.size / excess) - 1), run }
+  }
+
+  /** Passes over some, and gives the next ones that may go, and how many it looked at. After the last one it goes on with the first. */
+  #next({ skipped, run }: { readonly skipped: number; readonly run: number }) {
     const batch: MountedNode[] = []
-    let seen = 0
-    while (batch.length < BATCH) {
+    let [looked, left] = [0, skipped]
+    for (const most = this.#table.size; batch.length < run && looked < most; looked += 1) {
+      this.#walk ??= this.#table.each()
       const { value } = this.#walk.next()
-      if (value === undefined) {
-        this.#walk = undefined
-        return batch
-      }
-      if (value.opens > 0 || value.lookups === 0) continue
-      seen += 1
-      if (seen % stride === 0) batch.push(value)
+      if (value === undefined) this.#walk = undefined
+      else if (value.opens > 0 || value.lookups === 0) continue
+      else if (left > 0) left -= 1
+      else batch.push(value)
     }
-    return batch
+    return { batch, looked }
   }
 
   async #tell(batch: readonly MountedNode[], notify: Notify): Promise<void> {
