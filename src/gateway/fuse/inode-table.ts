@@ -14,8 +14,8 @@ export interface MountedNode {
   lookups: number
   /** Handles that are open. */
   opens: number
-  /** Its known places, mostly one; the one seen last is the last. An array that is pushed to would have room for seventeen. */
-  places: readonly Place[]
+  /** Where it was seen last, if a place is known. Mostly it is the only one, and an array for it would be as large as itself. */
+  place: Place | undefined
   /** Others take up the inode under another number: this one is for those who had it open before. */
   isApart: boolean
   /** It was removed while it was open: it lies under a hidden name, until the last handle is closed. */
@@ -31,6 +31,8 @@ export interface MountedNode {
 interface Place {
   readonly parent: InodeId
   readonly name: string
+  /** Where else it was seen, before. */
+  readonly before: Place | undefined
 }
 
 interface KnownPath {
@@ -42,7 +44,6 @@ interface KnownPath {
 
 export const ROOT_NODE = 1
 const KNOWN_PATHS = 64
-const NOWHERE: readonly Place[] = []
 
 /** Which inodes the kernel knows, and by which paths the volume knows them. It grows by look-ups, and shrinks when the kernel
  *  forgets: see `NodeBound`. A directory that moves takes what is in it along, since places name their parents. */
@@ -93,7 +94,7 @@ export class InodeTable {
 
   /** The names by which the kernel may know it. */
   names(node: MountedNode): readonly { readonly kind: 'entry'; readonly parentId: number; readonly name: string }[] {
-    return node.places.flatMap(({ parent, name }) => {
+    return [...placesFrom(node.place)].flatMap(({ parent, name }) => {
       const above = this.#byInode.get(parent)
       return above === undefined ? [] : [{ kind: 'entry' as const, parentId: above.nodeId, name }]
     })
@@ -119,7 +120,7 @@ export class InodeTable {
     node.mode = seen.mode
     node.gid = seen.gid
     // Mostly it is where it was: then the paths that were asked for stay known.
-    if (node.places.length !== 1 || this.at(parent, name) !== node) this.#place(node, { parent: parent.inode, name })
+    if (node.place?.before !== undefined || this.at(parent, name) !== node) this.#place(node, { parent: parent.inode, name })
     return node
   }
 
@@ -166,8 +167,8 @@ export class InodeTable {
   #find(node: MountedNode): Path | undefined {
     const names: string[] = []
     let at = node
-    while (at.nodeId !== ROOT_NODE && at.hiddenAs === undefined && at.places.length === 1) {
-      const { parent, name } = at.places[0] as Place
+    while (at.nodeId !== ROOT_NODE && at.hiddenAs === undefined && at.place !== undefined && at.place.before === undefined) {
+      const { parent, name } = at.place
       const above = this.#byInode.get(parent)
       if (above === undefined) return undefined
       names.push(name)
@@ -184,7 +185,7 @@ export class InodeTable {
     if (node.hiddenAs !== undefined) return node.hiddenAs
     if (node.nodeId === ROOT_NODE) return []
     // Others may have taken it away from where it was seen before.
-    for (const { parent, name } of node.places.toReversed()) {
+    for (const { parent, name } of placesFrom(node.place)) {
       const above = this.#byInode.get(parent)
       const path = above === undefined ? undefined : this.#find(above)
       if (path !== undefined) return [...path, name]
@@ -194,11 +195,12 @@ export class InodeTable {
 
   /** It doesn't lie where `path` said. False if no other place is known. */
   misplaced(node: MountedNode): boolean {
-    if (node.places.length === 0 || node.hiddenAs !== undefined) return false
+    const { place } = node
+    if (place === undefined || node.hiddenAs !== undefined) return false
     this.#moves += 1
-    this.#clear(node, node.places.at(-1) as Place)
-    node.places = node.places.slice(0, -1)
-    return node.places.length > 0
+    this.#clear(node, place)
+    node.place = place.before
+    return node.place !== undefined
   }
 
   lookedUp(node: MountedNode): void {
@@ -218,7 +220,7 @@ export class InodeTable {
     this.#moves += 1
     node.isApart = true
     this.#byInode.delete(node.inode)
-    for (const place of node.places) this.#clear(node, place)
+    for (const place of placesFrom(node.place)) this.#clear(node, place)
   }
 
   /** Lets go of a node that neither the kernel nor a handle needs. */
@@ -226,11 +228,11 @@ export class InodeTable {
     if (node.lookups > 0 || node.opens > 0 || node.nodeId === ROOT_NODE) return
     this.#moves += 1
     this.#byNode.delete(node.nodeId)
-    const { places } = node
-    node.places = NOWHERE
+    const { place: last } = node
+    node.place = undefined
     if (!node.isApart) {
       this.#byInode.delete(node.inode)
-      for (const place of places) this.#clear(node, place)
+      for (const place of placesFrom(last)) this.#clear(node, place)
     }
     if (!this.#byInode.has(node.inode)) this.#onDrop(node.inode)
   }
@@ -240,24 +242,25 @@ export class InodeTable {
     this.#byInode.set(node.inode, node)
   }
 
-  #place(node: MountedNode, place: Place): void {
+  #place(node: MountedNode, place: Omit<Place, 'before'>): void {
     this.#leave(place)
-    const names = this.#byPlace.get(place.parent)
-    if (names === undefined) this.#byPlace.set(place.parent, new Map([[place.name, node]]))
-    else names.set(place.name, node)
-    if (node.places.length > 0) this.#moves += 1
-    node.places = node.places.length === 0 ? [place] : [...node.places, place]
+    const { parent, name } = place
+    const names = this.#byPlace.get(parent)
+    if (names === undefined) this.#byPlace.set(parent, new Map([[name, node]]))
+    else names.set(name, node)
+    if (node.place !== undefined) this.#moves += 1
+    node.place = { parent, name, before: node.place }
   }
 
-  #leave(place: Place): void {
+  #leave(place: Omit<Place, 'before'>): void {
     const there = this.#byPlace.get(place.parent)?.get(place.name)
     if (there === undefined) return
-    there.places = there.places.filter(({ parent, name }) => parent !== place.parent || name !== place.name)
+    there.place = without(there.place, place)
     this.#clear(there, place)
   }
 
   /** The node isn't found at the place any more. */
-  #clear(node: MountedNode, { parent, name }: Place): void {
+  #clear(node: MountedNode, { parent, name }: Omit<Place, 'before'>): void {
     this.#moves += 1
     const names = this.#byPlace.get(parent)
     if (names?.get(name) !== node) return
@@ -278,11 +281,22 @@ function newNode(
     gid,
     lookups,
     opens: 0,
-    places: NOWHERE,
+    place: undefined,
     isApart: false,
     hiddenAs: undefined,
     keptVersion: undefined,
     toldNs: undefined,
     bareUntilMs: 0,
   }
+}
+
+/** The last one first. */
+function* placesFrom(last: Place | undefined): Generator<Place, undefined> {
+  for (let place = last; place !== undefined; place = place.before) yield place
+  return undefined
+}
+
+function without(last: Place | undefined, gone: Omit<Place, 'before'>): Place | undefined {
+  const others = [...placesFrom(last)].filter(({ parent, name }) => parent !== gone.parent || name !== gone.name)
+  return others.reduceRight<Place | undefined>((before, { parent, name }) => ({ parent, name, before }), undefined)
 }

@@ -6,7 +6,7 @@ import type { InodeTable, MountedNode } from './inode-table.ts'
 import type { Notify } from './remote-changes.ts'
 
 /** How many inodes a mount may know that nobody uses. Each takes some 400 bytes here, and a kilobyte in the kernel. */
-const KNOWN_MAX = 110_000
+const KNOWN_MAX = 105_000
 /** The kernel looks at so many in one go. */
 const BATCH = 512
 /** Those that go are at least so many runs. */
