@@ -39,7 +39,7 @@ export const mount: Command = {
     { name: 'read-only', description: 'refuse all changes' },
     {
       name: 'no-xattrs',
-      description: 'refuse extended attributes: "ls -l" asks for two of each entry, and is as fast as on a disk without them',
+      description: 'refuse extended attributes and access control lists: programs that ask for those of each file hear so once',
     },
     {
       name: 'lock-lease',
