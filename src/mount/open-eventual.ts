@@ -68,6 +68,7 @@ export function openEventual(options: OpenEventualOptions): EventualMount {
       new PathChanges({
         ...{ mounted: of, notify, own, drafts, seen },
         shownAs: (path, isDirectory, number) => numbers.of({ path, isDirectory }, number),
+        numberNow: async (path) => (await volume.stat(path))?.inode,
       }),
   }
 }

@@ -33,6 +33,16 @@ test('a removal that is told when something of this mount is there again is not 
   assert.equal(await own.isOwn(['source'], 'removed'), true)
 })
 
+test('a removal that is told when something of others has been told there is not taken for what they did', async () => {
+  let there: Made = 8
+  const { own } = fixture(async () => there)
+  await own.remove(FILE, Promise.resolve())
+  assert.equal(await own.isOwn(FILE, 8), false)
+  assert.equal(await own.isOwn(FILE, 'removed'), true)
+  there = 'removed'
+  assert.equal(await own.isOwn(FILE, 'removed'), false)
+})
+
 test('of what others have made of a path afterwards nothing is known', async () => {
   const { own } = fixture(async () => 9)
   await own.make(FILE, of(8))

@@ -62,7 +62,9 @@ export class OwnVersions {
       if (since === made && since !== there) break
       made = since
     }
-    this.#made.delete(key)
+    // That it was removed here may not have been told yet, and would be taken for somebody else's word about what is there since then.
+    if (made === 'removed' && there !== 'removed') this.#remember(path, there)
+    else this.#made.delete(key)
     return false
   }
 

@@ -21,6 +21,8 @@ export interface PathChangesOptions {
   readonly seen: SeenFiles
   /** Under which number what lies at a path would be shown, whose number the volume says. */
   readonly shownAs: (path: Path, isDirectory: boolean, number: InodeId) => InodeId
+  /** Under which number what lies at a path now is shown, if something does. Asks the node. */
+  readonly numberNow: (path: Path) => Promise<InodeId | undefined>
 }
 
 /** What is told of an eventual volume, told to the kernel of this machine: that something is new or other at a path, or that nothing is there any more.
@@ -48,7 +50,7 @@ export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll'> {
   }
 
   async #judge({ kind, path, type, etag, inode }: Change): Promise<readonly Notification[]> {
-    const { own, drafts, seen, mounted, shownAs } = this.#options
+    const { own, drafts, seen, mounted, shownAs, numberNow } = this.#options
     const isGone = kind === 'remove'
     if (await own.isOwn(path, isGone || etag === undefined ? 'removed' : versionOf(etag))) return []
     // What is written here brings a file back that others remove meanwhile.
@@ -60,16 +62,20 @@ export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll'> {
     const node = mounted.table.at(directory, name)
     // A directory on the way that isn't known here may be new.
     if (!isLast || node === undefined) return [...told, { kind: 'entry', parentId: directory.nodeId, name }]
+    const isAnother = inode !== undefined && shownAs(path, type === 'directory', inode) !== node.inode
+    // The word may be older than what is there: a directory went, and the file of its name is seen again.
+    const isOld = isAnother && (await numberNow(path)) === node.inode
     mounted.coherence.changed(node.inode)
     mounted.changed(node)
     node.keptVersion = undefined
     node.bareUntilMs = 0
     const data: Notification = { kind: 'inode', nodeId: node.nodeId, data: WHOLE }
+    if (isOld || mounted.table.at(directory, name) !== node) return [...told, data]
     if (isGone) {
       mounted.table.remove(directory, name)
       return [...told, data, { kind: 'deleted', parentId: directory.nodeId, childId: node.nodeId, name }]
     }
-    if (inode === undefined || shownAs(path, type === 'directory', inode) === node.inode) return [...told, data]
+    if (!isAnother) return [...told, data]
     // Another kind of thing has taken its place.
     mounted.table.remove(directory, name)
     return [...told, data, { kind: 'entry', parentId: directory.nodeId, name }]
