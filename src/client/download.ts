@@ -31,8 +31,16 @@ export interface DownloadOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+export interface ReadIntoOptions {
+  readonly offset: number
+  readonly into: Buffer
+  readonly etag: string
+  readonly signal?: AbortSignal | undefined
+}
+
 /** A broken connection may be taken up again this often without a byte of progress in between. */
 const MAX_RESUMES = 5
+const CHANGED = 'The file changed while it was being read: read it again'
 
 /** Starts to read the file at `path` (encoded, below `/api/v1`). */
 export async function openDownload(transport: Transport, path: string, options: DownloadOptions = {}): Promise<Download> {
@@ -40,15 +48,52 @@ export async function openDownload(transport: Transport, path: string, options: 
   const headers = range === undefined ? {} : { range: rangeHeader(range.offset, range.length) }
   const first = await transport.stream({ method: 'GET', path, headers, signal })
   const head = parseHead(first.headers)
-  if (range !== undefined && first.status !== 206) {
+  try {
+    if (range !== undefined) checkRange(first.status, first.headers, { ...range, sizeBytes: head.sizeBytes })
+  } catch (error) {
     first.cancel()
-    throw new ShoalError('UNSUPPORTED', 'The server sent the whole file where a range was asked for')
-  }
-  if (range !== undefined && !isWithin(first.headers, { ...range, sizeBytes: head.sizeBytes })) {
-    first.cancel()
-    throw new ShoalError('INTERNAL', 'The server sent another range than was asked for')
+    throw error
   }
   return { head, body: releasing(readOn({ transport, path, first, head, options }), first) }
+}
+
+/** Reads all of a small file into memory. */
+export async function readSmall(
+  transport: Transport,
+  path: string,
+  signal: AbortSignal | undefined,
+): Promise<{ head: RemoteHead; bytes: Buffer }> {
+  const { headers, body } = await transport.send({ method: 'GET', path, signal })
+  return { head: parseHead(headers), bytes: body }
+}
+
+/** Reads `into.length` bytes of the version `etag` from `offset` on into `into`, which is the call's until it settles. After a broken connection
+ *  all of it is asked for again. @throws INCOMPLETE_BODY if the file ends before; CONFLICT if it is another by now */
+export async function readInto(transport: Transport, path: string, options: ReadIntoOptions): Promise<RemoteHead> {
+  const { offset, into: target, etag, signal } = options
+  const range = { offset, length: target.length }
+  const into = (status: number, headers: Headers): Buffer => {
+    const head = parseHead(headers)
+    checkRange(status, headers, { ...range, sizeBytes: head.sizeBytes })
+    if (head.etag !== etag) throw new ShoalError('CONFLICT', CHANGED)
+    return target
+  }
+  const headers = { range: rangeHeader(offset, target.length), 'if-match': etag }
+  const answer = await unlessChanged(transport.send({ method: 'GET', path, headers, signal, into }))
+  const { length } = answer.body
+  // What is missing would be read as zeros.
+  if (length !== target.length)
+    throw new ShoalError('INCOMPLETE_BODY', `The server sent ${length} bytes where ${target.length} were asked for`)
+  return parseHead(answer.headers)
+}
+
+async function unlessChanged<T>(answer: Promise<T>): Promise<T> {
+  try {
+    return await answer
+  } catch (cause) {
+    if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
+    throw new ShoalError('CONFLICT', CHANGED, { cause })
+  }
 }
 
 /** `return` lets go of the connection also if nobody has begun to read: the generator's own `finally` isn't reached then. */
@@ -117,15 +162,17 @@ interface Resumption {
 }
 
 async function resume({ transport, path, etag, from, to, signal }: Resumption): Promise<StreamedAnswer> {
-  try {
-    const headers = { range: rangeHeader(from, to - from), 'if-match': etag }
-    const answer = await transport.stream({ method: 'GET', path, headers, signal })
-    if (answer.status === 206 && isWithin(answer.headers, { offset: from, sizeBytes: to - from })) return answer
-    answer.cancel()
-  } catch (cause) {
-    if (!isShoalError(cause, 'PRECONDITION_FAILED')) throw cause
-  }
-  throw new ShoalError('CONFLICT', 'The file changed while it was being read: read it again')
+  const headers = { range: rangeHeader(from, to - from), 'if-match': etag }
+  const answer = await unlessChanged(transport.stream({ method: 'GET', path, headers, signal }))
+  if (answer.status === 206 && isWithin(answer.headers, { offset: from, sizeBytes: to - from })) return answer
+  answer.cancel()
+  throw new ShoalError('CONFLICT', CHANGED)
+}
+
+/** @throws UNSUPPORTED, INTERNAL if an answer isn't `sizeBytes` of the range */
+function checkRange(status: number, headers: Headers, range: ByteRange & { readonly sizeBytes: number }): void {
+  if (status !== 206) throw new ShoalError('UNSUPPORTED', 'The server sent the whole file where a range was asked for')
+  if (!isWithin(headers, range)) throw new ShoalError('INTERNAL', 'The server sent another range than was asked for')
 }
 
 /** Whether an answer has `sizeBytes` from `offset` on, and no more than `length` (RFC 9110, section 14.4). */

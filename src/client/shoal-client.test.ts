@@ -212,6 +212,34 @@ describe('a download', () => {
     const { body } = await client.openFile('docs', 'a', { range: { offset: 2, length: 3 } })
     assert.equal((await readAll(body)).toString(), '234')
   })
+
+  it('into memory of the caller fills it, after broken connections too', async () => {
+    const volume = server.volumes.get('docs')
+    assert.ok(volume !== undefined)
+    const bytes = randomBytes(300_000)
+    server.put(volume, 'big', { bytes })
+    const { etag } = await client.headFile('docs', 'big')
+    let cuts = 2
+    server.fault = () => ((cuts -= 1) >= 0 ? { cutAfterBytes: 50_000 } : undefined)
+    const into = Buffer.alloc(200_000)
+    await client.readInto('docs', 'big', { offset: 40_000, into, etag })
+    assert.deepEqual(into, bytes.subarray(40_000, 240_000))
+    assert.equal(cuts, -1)
+  })
+
+  it('into memory of the caller is of the version that was asked for, and as long', async () => {
+    const volume = server.volumes.get('docs')
+    assert.ok(volume !== undefined)
+    server.put(volume, 'a', { bytes: Buffer.from('0123456789') })
+    const { etag } = await client.headFile('docs', 'a')
+    const into = Buffer.alloc(8, 'x')
+    await assert.rejects(client.readInto('docs', 'a', { offset: 5, into, etag }), { code: 'INCOMPLETE_BODY' })
+    await assert.rejects(client.readInto('docs', 'b', { offset: 5, into, etag }), { code: 'NOT_FOUND' })
+    server.put(volume, 'a', { bytes: Buffer.from('abcdefghij') })
+    into.fill('x')
+    await assert.rejects(client.readInto('docs', 'a', { offset: 0, into, etag }), { code: 'CONFLICT' })
+    assert.equal(into.toString(), 'xxxxxxxx')
+  })
 })
 
 describe('an upload in parts', () => {

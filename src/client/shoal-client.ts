@@ -6,7 +6,8 @@ import type { SignalOption } from './call-parts.ts'
 import { askedCall, changesCall } from './change-calls.ts'
 import { ClusterCalls } from './cluster-calls.ts'
 import { ClassCalls } from './class-calls.ts'
-import { type Download, type DownloadOptions, openDownload, parseHead, type RemoteHead } from './download.ts'
+import { openDownload, parseHead, readInto, readSmall } from './download.ts'
+import type { Download, DownloadOptions, ReadIntoOptions, RemoteHead } from './download.ts'
 import { checkStored, hashedBody } from './hashed-source.ts'
 import type { ByteSource } from './hashed-source.ts'
 import { ConflictCalls } from './conflict-calls.ts'
@@ -179,14 +180,14 @@ export class ShoalClient {
     return openDownload(this.#transport, target(volume, 'files', path), options)
   }
 
+  /** Reads as much of a file as `into` takes. */
+  readInto(volume: string, path: string, options: ReadIntoOptions): Promise<RemoteHead> {
+    return readInto(this.#transport, target(volume, 'files', path), options)
+  }
+
   /** Reads a small file into memory. */
-  async readSmallFile(volume: string, path: string, options: SignalOption = {}): Promise<{ head: RemoteHead; bytes: Buffer }> {
-    const { headers, body } = await this.#transport.send({
-      method: 'GET',
-      path: target(volume, 'files', path),
-      signal: options.signal,
-    })
-    return { head: parseHead(headers), bytes: body }
+  readSmallFile(volume: string, path: string, options: SignalOption = {}): Promise<{ head: RemoteHead; bytes: Buffer }> {
+    return readSmall(this.#transport, target(volume, 'files', path), options.signal)
   }
 
   /** Stores `bytes` as a file in one call. */

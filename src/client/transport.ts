@@ -43,6 +43,8 @@ export interface Call {
   readonly signal?: AbortSignal | undefined
   /** For calls that are expected to be silent for long. */
   readonly silenceTimeoutMs?: number
+  /** Where the body of a good answer goes as it comes, without memory of its own; what it throws ends the call. The memory is `send`'s until that settles. */
+  readonly into?: (status: number, headers: Headers) => Buffer
 }
 
 export interface Answer {
@@ -177,7 +179,7 @@ export class Transport {
     const turn = this.#gate.enter(call.signal)
     if (turn !== undefined) await turn
     try {
-      const answer = await collect(this.#pool, this.#request(call, named), call.signal)
+      const answer = await collect(this.#pool, this.#request(call, named), call)
       if (answer.status >= 400) throw problemError(answer.status, answer.body.toString('utf8'))
       return answer
     } finally {
@@ -222,11 +224,12 @@ async function* translated(body: AsyncIterable<Buffer>, endpoint: string): Async
 }
 
 /** Collects an answer without the stream in between: small answers cost half the time this way. */
-function collect(pool: Pool, options: Dispatcher.DispatchOptions, signal: AbortSignal | undefined): Promise<Answer> {
+function collect(pool: Pool, options: Dispatcher.DispatchOptions, { signal, into }: Call): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let status = 0
     let headers: Headers = {}
     let lengthBytes = 0
+    let target: Buffer | undefined
     const chunks: Buffer[] = []
     let onAbort: (() => void) | undefined
     const settle = () => {
@@ -240,21 +243,33 @@ function collect(pool: Pool, options: Dispatcher.DispatchOptions, signal: AbortS
         if (signal.aborted) onAbort()
         else signal.addEventListener('abort', onAbort, { once: true })
       },
-      onResponseStart(_controller, statusCode, responseHeaders) {
+      onResponseStart(controller, statusCode, responseHeaders) {
         status = statusCode
         headers = responseHeaders
+        if (into === undefined || statusCode >= 400) return
+        try {
+          target = into(statusCode, responseHeaders)
+        } catch (error) {
+          controller.abort(error as Error)
+        }
       },
       onResponseData(controller, chunk) {
-        lengthBytes += chunk.length
-        if (lengthBytes > MAX_ANSWER_BYTES) {
-          controller.abort(new ShoalError('TOO_LARGE', `The server's answer has more than ${MAX_ANSWER_BYTES} bytes`))
+        // What aborted it may come a little later.
+        if (controller.aborted) return
+        const most = target?.length ?? MAX_ANSWER_BYTES
+        if (lengthBytes + chunk.length > most) {
+          controller.abort(new ShoalError('TOO_LARGE', `The server's answer has more than ${most} bytes`))
           return
         }
-        chunks.push(chunk)
+        if (target === undefined) chunks.push(chunk)
+        else target.set(chunk, lengthBytes)
+        lengthBytes += chunk.length
       },
       onResponseEnd() {
         settle()
-        resolve({ status, headers, body: chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks) })
+        const [only] = chunks
+        const whole = chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks)
+        resolve({ status, headers, body: target?.subarray(0, lengthBytes) ?? whole })
       },
       onResponseError(_controller, error) {
         settle()

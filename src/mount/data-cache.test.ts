@@ -12,7 +12,7 @@ import { nodeAppendFiles } from '#platform/node-append-files.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { pattern } from '#volume/volume-fixture.suite.ts'
 import type { OpenFile } from '#volume/volume.ts'
-import { DataCache } from './data-cache.ts'
+import { DataCache, type RemoteFile } from './data-cache.ts'
 import { BLOCK_BYTES } from './whole-files.ts'
 
 function bench(t: TestContext, contents: Buffer, version = 1) {
@@ -24,15 +24,15 @@ function bench(t: TestContext, contents: Buffer, version = 1) {
     isReachable: true,
     version,
     asked,
-    file(): OpenFile {
+    file(): RemoteFile {
       const attributes = { inode: 7 as InodeId, version: this.version, type: 'file', sizeBytes: contents.length } as Attributes
-      const read = async function* ({ offset, length }: { offset: number; length: number }) {
+      const fill = async (offset: number, into: Buffer) => {
         if (!remote.isReachable) throw new ShoalError('UNAVAILABLE', 'Nobody there')
-        asked.push(`${offset / BLOCK_BYTES}+${length}`)
-        for (let at = offset; at < offset + length; at += 300_000)
-          yield contents.subarray(at, Math.min(at + 300_000, offset + length))
+        asked.push(`${offset / BLOCK_BYTES}+${into.length}`)
+        contents.copy(into, 0, offset)
       }
-      return { attributes, bytes: undefined, read: read as OpenFile['read'], close: () => undefined }
+      const read = () => assert.fail('It is read by way of the cache')
+      return { attributes, bytes: undefined, read, fill, close: () => undefined }
     },
   }
   const log = { warn: (message: string) => warnings.push(message) } as never
@@ -281,4 +281,36 @@ test('what was stored is read without asking, by the next process too, if it is 
   cache.keep({ ...remote.file().attributes, sizeBytes: 2999 }, contents)
   assert.equal(blocks().length, 1)
   assert.deepEqual(remote.asked, [])
+})
+
+test('what is read stays what it is until its reader goes on, however much others read meanwhile', async (t) => {
+  const contents = pattern(100 * BLOCK_BYTES + 7)
+  const { open, remote } = bench(t, contents)
+  const cache = open({ bytesMax: 20 * BLOCK_BYTES })
+  const file = cache.open(remote.file())
+  const checked = async (block: number): Promise<void> => {
+    const offset = block * BLOCK_BYTES
+    const reading = file.read({ offset, length: BLOCK_BYTES })
+    const { value } = await reading.next()
+    // Others take memory meanwhile.
+    for (let turn = 0; turn < 3; turn += 1) await nodeClock.sleep(0)
+    assert.ok(value?.equals(contents.subarray(offset, offset + BLOCK_BYTES)), `block ${block}`)
+    // As the mount does, which answers with it then.
+    await reading.return?.()
+    assert.ok(value.equals(contents.subarray(offset, offset + BLOCK_BYTES)), `block ${block} after the end`)
+  }
+  const lane = async (number: number): Promise<void> => {
+    for (let at = 0; at < 15; at += 1) await checked((at * 37 + number * 11) % 100)
+  }
+  await Promise.all(Array.from({ length: 60 }, (_, number) => lane(number)))
+  await cache.written()
+})
+
+test('a long range is asked for in pieces, as its reader gets on', async (t) => {
+  const contents = pattern(40 * BLOCK_BYTES)
+  const { open, remote } = bench(t, contents)
+  const reading = open().open(remote.file()).read({ offset: 0, length: contents.length })
+  await reading.next()
+  assert.ok(remote.asked.length <= 16, `${remote.asked.length} blocks were asked for`)
+  await reading.return?.()
 })

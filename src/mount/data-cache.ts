@@ -7,19 +7,21 @@ import { checksumOf } from '#platform/block-checksums.ts'
 import type { Clock } from '#platform/clock.ts'
 import { countArrived } from '#platform/young-memory.ts'
 import type { OpenFile } from '#volume/volume.ts'
+import { BlockMemory } from './block-memory.ts'
+import { CachedFile } from './cached-file.ts'
+import { RecentBlocks } from './recent-blocks.ts'
 import { SmallFiles } from './small-files.ts'
 import { BLOCK_BYTES, WholeFiles } from './whole-files.ts'
 
 const CHECKSUM_BYTES = 4
-/** Blocks that are kept in memory, since the kernel asks for parts of them one after another: so much, and so many short ones. */
-const MEMORY_BYTES_MAX = 32 * 1024 * 1024
-const MEMORY_BLOCKS_MAX = 20_000
 /** Contents that are at hand as a whole, and lie with others in one file. */
 const AT_HAND_BYTES_MAX = 128 * 1024
 /** To read one again takes 3 µs; twenty thousand of them in memory have the heap collected all the time. */
 const SHORT_BYTES_MAX = 32 * 1024
 /** Blocks that are fetched at once, over all files. */
 const FETCHES_MAX = 16
+/** Blocks that are asked for at once for one who reads: the kernel reads as much as one. */
+const READ_BLOCKS_MAX = 8
 /** How far a file that is read in its order is read ahead. */
 const AHEAD_BLOCKS_MAX = 8
 /** Blocks that are being written to the local disk: while there are so many nothing is read ahead, and of twice as many none is kept. */
@@ -42,42 +44,21 @@ export interface DataCacheOptions {
   readonly log: Log
 }
 
+/** A file of which contents are fetched. */
+export interface RemoteFile extends OpenFile {
+  /** Fills `into` with what the file has from `offset` on, which it has to have. */
+  fill(offset: number, into: Buffer): Promise<void>
+}
+
 interface Block {
   readonly name: string
   readonly offset: number
   readonly length: number
 }
 
-interface Cached {
-  readonly bytes: () => Buffer | undefined
-  readonly read: OpenFile['read']
-  readonly local: LocalContents | undefined
-}
-
-class CachedFile implements LocalFile {
-  readonly read: OpenFile['read']
-  readonly local: LocalContents | undefined
-  readonly #file: OpenFile
-  readonly #bytes: () => Buffer | undefined
-
-  constructor(file: OpenFile, { bytes, read, local }: Cached) {
-    this.#file = file
-    this.#bytes = bytes
-    this.read = read
-    this.local = local
-  }
-
-  get attributes(): Attributes {
-    return this.#file.attributes
-  }
-
-  get bytes(): Buffer | undefined {
-    return this.#file.bytes ?? this.#bytes()
-  }
-
-  close(): void {
-    this.#file.close()
-  }
+interface Span {
+  readonly offset: number
+  readonly end: number
 }
 
 /** Contents of files on the local disk, in blocks of 1 MiB under the version that they are of: what is there never gets old. The
@@ -86,8 +67,8 @@ export class DataCache {
   readonly #options: DataCacheOptions
   /** Lengths by name, the least recently used first. */
   readonly #stored = new Map<string, number>()
-  readonly #memory = new Map<string, Buffer>()
-  #memoryBytes = 0
+  readonly #room: BlockMemory
+  readonly #memory: RecentBlocks
   readonly #wholes: WholeFiles | undefined
   readonly #small: SmallFiles
   /** By file, a block that wasn't here when all were looked for. */
@@ -103,6 +84,8 @@ export class DataCache {
 
   constructor(options: DataCacheOptions) {
     this.#options = options
+    this.#room = new BlockMemory(options.clock)
+    this.#memory = new RecentBlocks(this.#room)
     this.#prefix = checksumOf([Buffer.from(options.identity)])
       .toString(16)
       .padStart(8, '0')
@@ -123,7 +106,7 @@ export class DataCache {
   }
 
   /** A file of which the cluster is asked for what isn't here. */
-  open(file: OpenFile): LocalFile {
+  open(file: RemoteFile): LocalFile {
     return new CachedFile(file, {
       bytes: () => this.#atHand(file.attributes),
       read: (range, signal) => this.#read(file, range, signal),
@@ -146,7 +129,7 @@ export class DataCache {
     if (attributes.sizeBytes > AT_HAND_BYTES_MAX) return undefined
     const block = this.#blockAt(attributes, 0)
     const bytes = this.#memory.get(block.name) ?? this.#small.get(block.name)
-    if (bytes !== undefined && bytes.length > SHORT_BYTES_MAX) this.#remember(block.name, bytes)
+    if (bytes !== undefined && bytes.length > SHORT_BYTES_MAX) this.#memory.remember(block.name, bytes)
     return bytes
   }
 
@@ -189,7 +172,12 @@ export class DataCache {
   async #gather(wholes: WholeFiles, attributes: Attributes): Promise<void> {
     const { sizeBytes } = attributes
     const block = (index: number): Block => this.#blockAt(attributes, index * BLOCK_BYTES)
-    const making = wholes.make(this.#wholeName(attributes), sizeBytes, (index) => this.#load(block(index)))
+    const load = (index: number): Buffer | undefined => {
+      const bytes = this.#load(block(index))
+      if (bytes !== undefined) this.#room.dropSoon(this.#room.hold(bytes))
+      return bytes
+    }
+    const making = wholes.make(this.#wholeName(attributes), sizeBytes, load)
     // There has to be room for both.
     this.#evict()
     if (!(await making)) return
@@ -201,30 +189,52 @@ export class DataCache {
   }
 
   async *#read(
-    file: OpenFile,
+    file: RemoteFile,
     { offset, length }: { readonly offset: number; readonly length: number },
     signal: AbortSignal | undefined,
   ): AsyncGenerator<Buffer, void, undefined> {
     const end = Math.min(offset + length, file.attributes.sizeBytes)
+    for (let at = offset, next = at; at < end; at = next) {
+      next = Math.min(end, (Math.floor(at / BLOCK_BYTES) + READ_BLOCKS_MAX) * BLOCK_BYTES)
+      yield* this.#readAtOnce(file, { offset: at, end: next }, signal)
+    }
+  }
+
+  async *#readAtOnce(
+    file: RemoteFile,
+    { offset, end }: Span,
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Buffer, void, undefined> {
     const blocks: Block[] = []
     for (let at = offset; at < end; at = (Math.floor(at / BLOCK_BYTES) + 1) * BLOCK_BYTES)
       blocks.push(this.#blockAt(file.attributes, at))
+    const hold = (bytes: Buffer): Buffer => this.#room.hold(bytes)
     // All of the range is asked for at once, and what is likely to come next.
-    const found = blocks.map((block) => this.#block(file, block))
+    const found = blocks.map((block) => {
+      const one = this.#block(file, block)
+      return one instanceof Promise ? one.then(hold) : hold(one)
+    })
     for (const one of found) if (one instanceof Promise) one.catch(() => undefined)
     const isInOrder = this.#readAhead(file, { offset, end })
-    for (const [index, { offset: start }] of blocks.entries()) {
-      if (signal?.aborted === true) throw new ShoalError('CANCELLED', 'Nobody waits for it any more')
-      const bytes = await (found[index] as Buffer | Promise<Buffer>)
-      // Nobody comes back to it soon, and the kernel has it.
-      const { name, length } = blocks[index] as Block
-      if (isInOrder && length === BLOCK_BYTES && end >= start + length) this.#forget(name)
-      yield bytes.subarray(Math.max(0, offset - start), end - start)
+    try {
+      for (const [index, { name, offset: start, length }] of blocks.entries()) {
+        if (signal?.aborted === true) throw new ShoalError('CANCELLED', 'Nobody waits for it any more')
+        const bytes = await (found[index] as Buffer | Promise<Buffer>)
+        // Nobody comes back to it soon, and the kernel has it.
+        if (isInOrder && length === BLOCK_BYTES && end >= start + length) this.#memory.forget(name)
+        yield bytes.subarray(Math.max(0, offset - start), end - start)
+      }
+    } finally {
+      const drop = (bytes: Buffer): void => this.#room.dropSoon(bytes)
+      for (const one of found) {
+        if (Buffer.isBuffer(one)) drop(one)
+        else one.then(drop, () => undefined)
+      }
     }
   }
 
   /** Whether a file is read in its order: then what is likely to be asked for next is fetched. */
-  #readAhead(file: OpenFile, { offset, end }: { readonly offset: number; readonly end: number }): boolean {
+  #readAhead(file: RemoteFile, { offset, end }: Span): boolean {
     const tag = entityTag(file.attributes)
     const last = this.#reads.get(tag)
     const isInOrder = last?.end === offset
@@ -237,18 +247,18 @@ export class DataCache {
       const at = end - 1 + step * BLOCK_BYTES
       if (at >= Math.ceil(file.attributes.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES) break
       const block = this.#blockAt(file.attributes, Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES)
-      if (this.#memory.has(block.name) || this.#stored.has(block.name)) continue
+      if (this.#memory.get(block.name) !== undefined || this.#stored.has(block.name)) continue
       if (this.#wholes?.has(this.#wholeName(file.attributes)) === true) break
       void Promise.resolve(this.#block(file, block)).catch(() => undefined)
     }
     return isInOrder
   }
 
-  #block(file: OpenFile, block: Block): Buffer | Promise<Buffer> {
+  #block(file: RemoteFile, block: Block): Buffer | Promise<Buffer> {
     const atHand = this.#memory.get(block.name) ?? this.#writes.get(block.name)?.bytes
     const here = atHand ?? this.#small.get(block.name) ?? this.#load(block) ?? this.#ofWhole(file, block)
     if (here !== undefined) {
-      this.#remember(block.name, here)
+      this.#memory.remember(block.name, here)
       return here
     }
     let fetch = this.#fetches.get(block.name)
@@ -259,40 +269,21 @@ export class DataCache {
     return fetch
   }
 
-  async #fetch(file: OpenFile, { name, offset, length }: Block): Promise<Buffer> {
-    const bytes = Buffer.allocUnsafeSlow(length)
-    let got = 0
-    for await (const piece of file.read({ offset, length })) {
-      got += piece.copy(bytes, got)
-      countArrived(piece.length)
-    }
+  async #fetch(file: RemoteFile, { name, offset, length }: Block): Promise<Buffer> {
+    const bytes = this.#room.take(length)
+    await file.fill(offset, bytes)
+    // In pieces, of which it was put together.
     countArrived(length)
-    // What is missing would be read as zeros.
-    if (got !== length) throw new ShoalError('INCOMPLETE_BODY', `${got} bytes came where ${length} were to be`)
-    this.#remember(name, bytes)
+    // Who waits for it holds it then.
+    this.#room.dropSoon(this.#room.hold(bytes))
+    this.#memory.remember(name, bytes)
     if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, bytes)
     else this.#store(name, bytes)
     return bytes
   }
 
-  #forget(name: string): void {
-    this.#memoryBytes -= this.#memory.get(name)?.length ?? 0
-    this.#memory.delete(name)
-  }
-
   #ofWhole({ attributes }: OpenFile, { offset }: Block): Buffer | undefined {
     return this.#wholes?.block(this.#wholeName(attributes), offset / BLOCK_BYTES)
-  }
-
-  #remember(name: string, bytes: Buffer): void {
-    this.#memoryBytes += bytes.length - (this.#memory.get(name)?.length ?? 0)
-    this.#memory.delete(name)
-    this.#memory.set(name, bytes)
-    for (const [oldest, { length }] of this.#memory) {
-      if (this.#memoryBytes <= MEMORY_BYTES_MAX && this.#memory.size <= MEMORY_BLOCKS_MAX) return
-      this.#memory.delete(oldest)
-      this.#memoryBytes -= length
-    }
   }
 
   /** What the disk has, if it is what was written to it. */
@@ -300,12 +291,11 @@ export class DataCache {
     if (!this.#stored.delete(name)) return undefined
     this.#stored.set(name, length)
     try {
-      const bytes = Buffer.allocUnsafeSlow(length + CHECKSUM_BYTES)
+      const [bytes, sum] = [this.#room.take(length), Buffer.alloc(CHECKSUM_BYTES)]
       const file = this.#options.files.open(this.#pathOf(name))
-      const got = file.read(bytes, 0)
+      const got = file.read(bytes, 0) + file.read(sum, length)
       file.close()
-      const contents = bytes.subarray(0, length)
-      if (got === bytes.length && bytes.readUInt32LE(length) === checksumOf([contents])) return contents
+      if (got === length + CHECKSUM_BYTES && sum.readUInt32LE() === checksumOf([bytes])) return bytes
       this.#options.log.warn('A block of the cache was damaged, and is fetched again', { block: name })
     } catch (error) {
       this.#failed(error)
@@ -317,7 +307,11 @@ export class DataCache {
   #store(name: string, bytes: Buffer): void {
     if (bytes.length > this.#options.bytesMax || this.#stored.has(name) || this.#writes.has(name)) return
     if (this.#writes.size >= 2 * WRITES_MAX) return
-    const done = this.#write(name, bytes).finally(() => this.#writes.delete(name))
+    this.#room.hold(bytes)
+    const done = this.#write(name, bytes).finally(() => {
+      this.#writes.delete(name)
+      this.#room.drop(bytes)
+    })
     this.#writes.set(name, { bytes, done })
   }
 

@@ -1,3 +1,4 @@
+import type { ReadIntoOptions } from '#client/download.ts'
 import type { ShoalClient } from '#client/shoal-client.ts'
 import type { AttributeSettings, RemoteEntry, RemoteVolume as RemoteVolumeInfo } from '#client/wire.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
@@ -9,12 +10,14 @@ import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { AttributeChanges, Conditions, ListOptions, Locations, OpenFile, Volume } from '#volume/volume.ts'
-import type { DataCache } from './data-cache.ts'
+import type { AttributeChanges, Conditions, ListOptions, Locations, Volume } from '#volume/volume.ts'
+import type { DataCache, RemoteFile } from './data-cache.ts'
 import { attributesOf } from './remote-attributes.ts'
 
 /** How old the figures of `df` may be. */
 const INFO_MS_MAX = 5_000
+/** As much as the kernel asks for at once. */
+const PIECE_BYTES_MAX = 1024 * 1024
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 
@@ -79,10 +82,11 @@ export class RemoteVolume implements MountableVolume {
 
   /** Opens what the caller knows to be there, without asking. */
   openKnown(path: Path, attributes: Attributes): LocalFile {
-    const file: OpenFile = {
+    const file: RemoteFile = {
       attributes,
       bytes: attributes.sizeBytes === 0 ? Buffer.alloc(0) : undefined,
       read: (range, signal) => this.#read(path, { attributes, range, signal }),
+      fill: (offset, into) => this.#fill(path, { attributes, offset, into }),
       close: () => undefined,
     }
     return this.#cache === undefined || attributes.type !== 'file' ? file : this.#cache.open(file)
@@ -220,22 +224,20 @@ export class RemoteVolume implements MountableVolume {
     },
   ): AsyncGenerator<Buffer, void, undefined> {
     const { attributes, range, signal } = reading
-    if (range.length === 0) return
-    const { head, body } = await this.#client.openFile(this.#name, formatPath(path), { range, signal })
-    if (head.etag !== entityTag(attributes)) {
-      await body.return()
-      throw new ShoalError('CONFLICT', `"${formatPath(path)}" has changed since it was opened`)
+    const end = range.offset + range.length
+    for (let offset = range.offset; offset < end; offset += PIECE_BYTES_MAX) {
+      const into = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES_MAX, end - offset))
+      await this.#fill(path, { attributes, offset, into, signal })
+      yield into
     }
-    let length = 0
-    for await (const bytes of body) {
-      length += bytes.length
-      yield bytes
-    }
-    // What is missing would be read as zeros.
-    if (length !== range.length)
-      throw new ShoalError('INCOMPLETE_BODY', `The node sent ${length} bytes of "${formatPath(path)}" instead of ${range.length}`)
+  }
+
+  async #fill(path: Path, { attributes, ...reading }: Filling): Promise<void> {
+    await this.#client.readInto(this.#name, formatPath(path), { ...reading, etag: entityTag(attributes) })
   }
 }
+
+type Filling = Omit<ReadIntoOptions, 'etag'> & { readonly attributes: Attributes }
 
 /** @throws INTERNAL for what the kernel would take for a path, or for nothing */
 function nameIn({ name }: RemoteEntry): string {
