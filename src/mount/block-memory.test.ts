@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { nodeClock } from '#platform/node-clock.ts'
 import { BlockMemory } from './block-memory.ts'
-import { BLOCK_BYTES } from './whole-files.ts'
+import { BLOCK_BYTES } from './large-files.ts'
 
 test('memory is used again once it was dropped as often as it was held', () => {
   const memory = new BlockMemory(nodeClock)

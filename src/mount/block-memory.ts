@@ -1,5 +1,5 @@
 import type { Clock } from '#platform/clock.ts'
-import { BLOCK_BYTES } from './whole-files.ts'
+import { BLOCK_BYTES } from './large-files.ts'
 
 const KEPT_MAX = 16
 

@@ -11,9 +11,8 @@ import { BlockMemory } from './block-memory.ts'
 import { CachedFile } from './cached-file.ts'
 import { RecentBlocks } from './recent-blocks.ts'
 import { SmallFiles } from './small-files.ts'
-import { BLOCK_BYTES, WholeFiles } from './whole-files.ts'
+import { BLOCK_BYTES, type BlockPlace, LargeFiles } from './large-files.ts'
 
-const CHECKSUM_BYTES = 4
 /** Contents that are at hand as a whole, and lie with others in one file. */
 const AT_HAND_BYTES_MAX = 128 * 1024
 /** To read one again takes 3 µs; twenty thousand of them in memory have the heap collected all the time. */
@@ -26,8 +25,9 @@ const READ_BLOCKS_MAX = 8
 const AHEAD_BLOCKS_MAX = 8
 /** Blocks that are being written to the local disk: while there are so many nothing is read ahead, and of twice as many none is kept. */
 const WRITES_MAX = 16
-/** A block of a short file is a file, too. */
-const BLOCKS_MAX = 200_000
+/** A file that is too long to be kept as a whole is kept in stretches of so many blocks, which go by themselves: eight of them at least find room. */
+const STRETCH_BLOCKS_MAX = 64
+const STRETCHES_MIN = 8
 /** Of how many files it is remembered where the last read ended. */
 const READS_MAX = 1_000
 
@@ -38,7 +38,7 @@ export interface DataCacheOptions {
   readonly bytesMax: number
   /** Which volume of which cluster: one folder may have been of another. */
   readonly identity: string
-  /** Contents of which all is here are put together, for the kernel to read them by itself. */
+  /** Contents of which all is here are handed to the kernel, to read them by itself. */
   readonly keepsWholes: boolean
   readonly clock: Pick<Clock, 'sleep'>
   readonly log: Log
@@ -54,6 +54,7 @@ interface Block {
   readonly name: string
   readonly offset: number
   readonly length: number
+  readonly index: number
 }
 
 interface Span {
@@ -61,26 +62,20 @@ interface Span {
   readonly end: number
 }
 
-/** Contents of files on the local disk, in blocks of 1 MiB under the version that they are of: what is there never gets old. The
- *  least recently used go first. It outlives the process; what was damaged meanwhile is fetched again. */
+/** Contents of files on the local disk, in blocks of 1 MiB under the version that they are of: what is there never gets old. What is
+ *  least recently used goes first. It outlives the process; what was damaged meanwhile is fetched again. */
 export class DataCache {
   readonly #options: DataCacheOptions
-  /** Lengths by name, the least recently used first. */
-  readonly #stored = new Map<string, number>()
   readonly #room: BlockMemory
   readonly #memory: RecentBlocks
-  readonly #wholes: WholeFiles | undefined
+  readonly #large: LargeFiles
   readonly #small: SmallFiles
-  /** By file, a block that wasn't here when all were looked for. */
-  readonly #lacking = new Map<string, string>()
   readonly #fetches = new Map<string, Promise<Buffer>>()
   readonly #writes = new Map<string, { readonly bytes: Buffer; readonly done: Promise<void> }>()
   /** By file, where the last read ended, and how many blocks were read ahead of it. */
   readonly #reads = new Map<string, { end: number; ahead: number }>()
   /** Before each name. */
   readonly #prefix: string
-  #storedBytes = 0
-  #hasFailed = false
 
   constructor(options: DataCacheOptions) {
     this.#options = options
@@ -89,20 +84,16 @@ export class DataCache {
     this.#prefix = checksumOf([Buffer.from(options.identity)])
       .toString(16)
       .padStart(8, '0')
-    const { files, folder, bytesMax, keepsWholes, clock, log } = options
-    const wholes = { files, folder: `${folder}/whole`, bytesMax: bytesMax / 2, clock, log }
-    if (keepsWholes) this.#wholes = new WholeFiles(wholes)
-    this.#small = new SmallFiles({ files, folder: `${folder}/small`, bytesMax: bytesMax / 4, log })
-    for (const name of this.#listed()) {
-      const length = Number(name.slice(name.lastIndexOf('-') + 1))
-      this.#stored.set(name, length)
-      this.#storedBytes += length
-    }
-    this.#evict()
+    const { files, folder, bytesMax, clock, log } = options
+    const small = new SmallFiles({ files, folder: `${folder}/small`, bytesMax: bytesMax / 4, log })
+    this.#small = small
+    const room = this.#room
+    const largeMax = (): number => bytesMax - small.sizeBytes
+    this.#large = new LargeFiles({ files, folder: `${folder}/large`, bytesMax: largeMax, room, clock, log })
   }
 
   get sizeBytes(): number {
-    return this.#storedBytes + this.#small.sizeBytes + (this.#wholes?.sizeBytes ?? 0)
+    return this.#small.sizeBytes + this.#large.sizeBytes
   }
 
   /** A file of which the cluster is asked for what isn't here. */
@@ -134,58 +125,9 @@ export class DataCache {
   }
 
   #local(attributes: Attributes): LocalContents | undefined {
-    const wholes = this.#wholes
-    if (wholes === undefined || attributes.sizeBytes <= AT_HAND_BYTES_MAX) return undefined
-    if (attributes.sizeBytes > this.#options.bytesMax / 2) return undefined
-    const name = this.#wholeName(attributes)
-    return {
-      whole: () => {
-        const path = wholes.pathOf(name)
-        if (path === undefined && !wholes.has(name)) void this.#gatherIfAll(wholes, attributes)
-        return path
-      },
-      release: () => wholes.drop(name),
-    }
-  }
-
-  #hasAll(attributes: Attributes): boolean {
-    const tag = entityTag(attributes)
-    const lacking = this.#lacking.get(tag)
-    if (lacking !== undefined && !this.#stored.has(lacking)) return false
-    this.#lacking.delete(tag)
-    for (let at = 0; at < attributes.sizeBytes; at += BLOCK_BYTES) {
-      const { name } = this.#blockAt(attributes, at)
-      if (this.#stored.has(name)) continue
-      this.#lacking.set(tag, name)
-      if (this.#lacking.size > READS_MAX) this.#lacking.delete(this.#lacking.keys().next().value as string)
-      return false
-    }
-    return true
-  }
-
-  /** Of what was read just now the end may be on its way to the disk. */
-  async #gatherIfAll(wholes: WholeFiles, attributes: Attributes): Promise<void> {
-    if (!this.#hasAll(attributes) && this.#writes.size > 0) await this.written()
-    if (this.#hasAll(attributes)) await this.#gather(wholes, attributes)
-  }
-
-  async #gather(wholes: WholeFiles, attributes: Attributes): Promise<void> {
-    const { sizeBytes } = attributes
-    const block = (index: number): Block => this.#blockAt(attributes, index * BLOCK_BYTES)
-    const load = (index: number): Buffer | undefined => {
-      const bytes = this.#load(block(index))
-      if (bytes !== undefined) this.#room.dropSoon(this.#room.hold(bytes))
-      return bytes
-    }
-    const making = wholes.make(this.#wholeName(attributes), sizeBytes, load)
-    // There has to be room for both.
-    this.#evict()
-    if (!(await making)) return
-    for (let index = 0; index * BLOCK_BYTES < sizeBytes; index += 1) {
-      const { name } = block(index)
-      if (this.#stored.has(name)) this.#drop(name)
-    }
-    this.#evict()
+    if (!this.#options.keepsWholes || attributes.sizeBytes <= AT_HAND_BYTES_MAX || !this.#isWhole(attributes)) return undefined
+    const { file } = this.#placeOf(attributes, 0)
+    return { whole: () => this.#large.pathOf(file), release: () => this.#large.drop(file) }
   }
 
   async *#read(
@@ -247,8 +189,7 @@ export class DataCache {
       const at = end - 1 + step * BLOCK_BYTES
       if (at >= Math.ceil(file.attributes.sizeBytes / BLOCK_BYTES) * BLOCK_BYTES) break
       const block = this.#blockAt(file.attributes, Math.floor(at / BLOCK_BYTES) * BLOCK_BYTES)
-      if (this.#memory.get(block.name) !== undefined || this.#stored.has(block.name)) continue
-      if (this.#wholes?.has(this.#wholeName(file.attributes)) === true) break
+      if (this.#memory.get(block.name) !== undefined || this.#large.has(this.#placeOf(file.attributes, block.index))) continue
       void Promise.resolve(this.#block(file, block)).catch(() => undefined)
     }
     return isInOrder
@@ -256,7 +197,7 @@ export class DataCache {
 
   #block(file: RemoteFile, block: Block): Buffer | Promise<Buffer> {
     const atHand = this.#memory.get(block.name) ?? this.#writes.get(block.name)?.bytes
-    const here = atHand ?? this.#small.get(block.name) ?? this.#load(block) ?? this.#ofWhole(file, block)
+    const here = atHand ?? this.#small.get(block.name) ?? this.#load(file, block)
     if (here !== undefined) {
       this.#memory.remember(block.name, here)
       return here
@@ -269,7 +210,8 @@ export class DataCache {
     return fetch
   }
 
-  async #fetch(file: RemoteFile, { name, offset, length }: Block): Promise<Buffer> {
+  async #fetch(file: RemoteFile, block: Block): Promise<Buffer> {
+    const { name, offset, length } = block
     const bytes = this.#room.take(length)
     await file.fill(offset, bytes)
     // In pieces, of which it was put together.
@@ -278,101 +220,26 @@ export class DataCache {
     this.#room.dropSoon(this.#room.hold(bytes))
     this.#memory.remember(name, bytes)
     if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, bytes)
-    else this.#store(name, bytes)
+    else this.#store(file, block, bytes)
     return bytes
   }
 
-  #ofWhole({ attributes }: OpenFile, { offset }: Block): Buffer | undefined {
-    return this.#wholes?.block(this.#wholeName(attributes), offset / BLOCK_BYTES)
-  }
-
   /** What the disk has, if it is what was written to it. */
-  #load({ name, length }: Block): Buffer | undefined {
-    if (!this.#stored.delete(name)) return undefined
-    this.#stored.set(name, length)
-    try {
-      const [bytes, sum] = [this.#room.take(length), Buffer.alloc(CHECKSUM_BYTES)]
-      const file = this.#options.files.open(this.#pathOf(name))
-      const got = file.read(bytes, 0) + file.read(sum, length)
-      file.close()
-      if (got === length + CHECKSUM_BYTES && sum.readUInt32LE() === checksumOf([bytes])) return bytes
-      this.#options.log.warn('A block of the cache was damaged, and is fetched again', { block: name })
-    } catch (error) {
-      this.#failed(error)
-    }
-    this.#drop(name)
-    return undefined
+  #load({ attributes }: RemoteFile, { index, length }: Block): Buffer | undefined {
+    const place = this.#placeOf(attributes, index)
+    if (!this.#large.has(place)) return undefined
+    const bytes = this.#room.take(length)
+    return this.#large.load(place, bytes) ? bytes : undefined
   }
 
-  #store(name: string, bytes: Buffer): void {
-    if (bytes.length > this.#options.bytesMax || this.#stored.has(name) || this.#writes.has(name)) return
-    if (this.#writes.size >= 2 * WRITES_MAX) return
+  #store({ attributes }: RemoteFile, { name, index }: Block, bytes: Buffer): void {
+    if (this.#writes.has(name) || this.#writes.size >= 2 * WRITES_MAX) return
     this.#room.hold(bytes)
-    const done = this.#write(name, bytes).finally(() => {
+    const done = this.#large.put(this.#placeOf(attributes, index), bytes).finally(() => {
       this.#writes.delete(name)
       this.#room.drop(bytes)
     })
     this.#writes.set(name, { bytes, done })
-  }
-
-  /** A disk that is full or broken costs speed, and nothing else. */
-  async #write(name: string, bytes: Buffer): Promise<void> {
-    const sum = Buffer.alloc(CHECKSUM_BYTES)
-    sum.writeUInt32LE(checksumOf([bytes]))
-    try {
-      await this.#options.files.write(this.#pathOf(name), [bytes, sum])
-      this.#stored.set(name, bytes.length)
-      this.#storedBytes += bytes.length
-      this.#hasFailed = false
-      this.#evict()
-    } catch (error) {
-      this.#failed(error)
-      this.#remove(name)
-      // There may be room when something old is gone.
-      const [oldest] = this.#stored.keys()
-      if (oldest !== undefined) this.#drop(oldest)
-    }
-  }
-
-  #evict(): void {
-    for (const [name] of this.#stored) {
-      if (this.sizeBytes <= this.#options.bytesMax && this.#stored.size <= BLOCKS_MAX) return
-      this.#drop(name)
-    }
-  }
-
-  #drop(name: string): void {
-    this.#storedBytes -= this.#stored.get(name) ?? 0
-    this.#stored.delete(name)
-    this.#remove(name)
-  }
-
-  #remove(name: string): void {
-    try {
-      this.#options.files.remove(this.#pathOf(name))
-    } catch (error) {
-      this.#failed(error)
-    }
-  }
-
-  #listed(): readonly string[] {
-    const { files, folder } = this.#options
-    try {
-      return files
-        .list(folder)
-        .filter((part) => /^[0-9a-f]{2}$/.test(part))
-        .flatMap((part) => files.list(`${folder}/${part}`))
-        .filter((name) => /^[0-9a-f]{8}-[0-9a-f]+-[0-9a-f]+-\d+-\d+$/.test(name))
-    } catch (error) {
-      this.#failed(error)
-      return []
-    }
-  }
-
-  #failed(error: unknown): void {
-    if (!this.#hasFailed)
-      this.#options.log.warn('The cache of contents can’t be kept: they are fetched again each time', { error })
-    this.#hasFailed = true
   }
 
   /** The block in which `at` lies. Its name says which version of which file, which block, and how long it is. */
@@ -380,15 +247,25 @@ export class DataCache {
     const index = Math.floor(at / BLOCK_BYTES)
     const offset = index * BLOCK_BYTES
     const length = Math.min(BLOCK_BYTES, attributes.sizeBytes - offset)
-    return { name: `${this.#prefix}-${entityTag(attributes).slice(1, -1)}-${index}-${length}`, offset, length }
+    return { name: `${this.#nameOf(attributes)}-${index}-${length}`, offset, length, index }
   }
 
-  #wholeName(attributes: Attributes): string {
-    return `${this.#prefix}-${entityTag(attributes).slice(1, -1)}-${attributes.sizeBytes}`
+  /** Where a block is kept: in one file with all others, or with those of its stretch. */
+  #placeOf(attributes: Attributes, index: number): BlockPlace {
+    const { sizeBytes } = attributes
+    const name = this.#nameOf(attributes)
+    if (this.#isWhole(attributes)) return { file: `${name}-${sizeBytes}`, index }
+    const blocks = Math.min(STRETCH_BLOCKS_MAX, Math.max(1, Math.floor(this.#options.bytesMax / BLOCK_BYTES / STRETCHES_MIN)))
+    const first = index - (index % blocks)
+    const length = Math.min(blocks * BLOCK_BYTES, sizeBytes - first * BLOCK_BYTES)
+    return { file: `${name}-from-${first}-${length}`, index: index - first }
   }
 
-  #pathOf(name: string): string {
-    const part = (checksumOf([Buffer.from(name)]) % 256).toString(16).padStart(2, '0')
-    return `${this.#options.folder}/${part}/${name}`
+  #isWhole({ sizeBytes }: Attributes): boolean {
+    return sizeBytes <= this.#options.bytesMax / 2
+  }
+
+  #nameOf(attributes: Attributes): string {
+    return `${this.#prefix}-${entityTag(attributes).slice(1, -1)}`
   }
 }

@@ -196,11 +196,6 @@ class MortalFiles implements AppendFiles {
     return nodeAppendFiles.list(folder)
   }
 
-  async write(path: string, pieces: readonly Uint8Array[]): Promise<void> {
-    this.#check()
-    await nodeAppendFiles.write(path, pieces)
-  }
-
   remove(path: string): void {
     this.#check()
     nodeAppendFiles.remove(path)

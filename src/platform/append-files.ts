@@ -5,6 +5,9 @@ export interface AppendFile {
   /** Writes all pieces at the end; what it had written of them before it failed is taken back. The process may be killed after it:
    *  they are there. Not durable until `datasync`. Gives where they begin. */
   append(pieces: readonly Uint8Array[]): number
+  /** Writes bytes to a place of their own while this thread goes on, into a file to which nothing is appended; what is before it and was never
+   *  written is zeros. They are its until the promise resolves. */
+  writeAt(position: number, bytes: Uint8Array): Promise<void>
   /** Fills `target` from `position`, and gives how many bytes there were. */
   read(target: Uint8Array, position: number): number
   /** Takes away what is behind `sizeBytes`. */
@@ -24,8 +27,6 @@ export interface AppendFile {
 export interface AppendFiles {
   /** Opens the file, and makes it (mode 0600) with its folder where it isn't there. */
   open(path: string): AppendFile
-  /** Makes a file of these pieces, in the place of one that is there, while this thread goes on. They are its until the promise resolves. */
-  write(path: string, pieces: readonly Uint8Array[]): Promise<void>
   /** Names in a folder, in order; none if there is no folder. */
   list(folder: string): readonly string[]
   remove(path: string): void

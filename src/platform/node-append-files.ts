@@ -8,10 +8,7 @@ import { systemErrorCode } from './files.ts'
 /** Pieces that are shorter together go in one: a vector of three takes the system longer than their bytes. */
 const gathered = Buffer.alloc(64 * 1024)
 
-const open = promisify(fs.open)
-const writev = promisify(fs.writev)
-const close = promisify(fs.close)
-const makeFolders = promisify(fs.mkdir)
+const write = promisify(fs.write)
 
 class NodeAppendFile implements AppendFile {
   readonly #fd: number
@@ -45,6 +42,10 @@ class NodeAppendFile implements AppendFile {
       throw error
     }
     return start
+  }
+
+  async writeAt(position: number, bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) at += (await write(this.#fd, bytes, at, bytes.length - at, position + at)).bytesWritten
   }
 
   read(target: Uint8Array, position: number): number {
@@ -104,30 +105,11 @@ function behind(pieces: readonly Uint8Array[], written: number): readonly Uint8A
   return head === undefined ? [] : [head.subarray(skipped), ...rest]
 }
 
-async function openToWrite(path: string): Promise<number> {
-  try {
-    return await open(path, 'w', 0o600)
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error
-    await makeFolders(dirname(path), { recursive: true, mode: 0o700 })
-    return open(path, 'w', 0o600)
-  }
-}
-
 export const nodeAppendFiles: AppendFiles = {
   open(path) {
     fs.mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
     const { O_RDWR, O_CREAT } = fs.constants
     return new NodeAppendFile(fs.openSync(path, O_RDWR | O_CREAT, 0o600))
-  },
-
-  async write(path, pieces) {
-    const fd = await openToWrite(path)
-    try {
-      for (let left = pieces; left.length > 0;) left = behind(left, (await writev(fd, left)).bytesWritten)
-    } finally {
-      await close(fd)
-    }
   },
 
   list(folder) {
