@@ -68,10 +68,25 @@ test('what was written in pieces is read without a request once it is closed', {
     reads += 1
     return (inner.read as NonNullable<typeof inner.read>)(request, from)
   }
-  const { mount, sh } = await mounted(t, { ...inner, read })
+  let opens = 0
+  const counting = <Method extends 'open' | 'create' | 'release'>(method: Method, by: number): NonNullable<FuseOperations[Method]> => {
+    const handler = inner[method] as (...args: readonly unknown[]) => unknown
+    const counted = (...args: readonly unknown[]): unknown => {
+      const answer = handler(...args)
+      opens += by
+      return answer
+    }
+    return counted as NonNullable<FuseOperations[Method]>
+  }
+  const [open, create, release] = [counting('open', 1), counting('create', 1), counting('release', -1)]
+  const { mount, sh } = await mounted(t, { ...inner, read, open, create, release })
   state.complete = (nodeId, piece) => mount.complete(nodeId, piece)
-  const write = (script: string) =>
-    sh(`python3 - <<'END'\nfile = bytes(at * 7 % 251 for at in range(13000))\n${script}\nEND\nsleep 0.1`)
+  const write = async (script: string): Promise<string> => {
+    const said = await sh(`python3 - <<'END'\nfile = bytes(at * 7 % 251 for at in range(13000))\n${script}\nEND`)
+    // Who closes a file doesn't wait until that is heard.
+    while (opens > 0) await nodeClock.sleep(5)
+    return said
+  }
 
   await write(`
 with open('f', 'wb', 0) as f:
