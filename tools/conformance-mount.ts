@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url'
 import type { ShoalClient } from '../src/client/shoal-client.ts'
 import { LTP_PROOF, ltpProblems } from '../test/conformance/ltp.ts'
 import { MOUNT_PROOFS, type MountProof, type ProofInput } from '../test/conformance/mount-proofs.ts'
-import { LEASE_MS, SQLITE_KILLS, sqliteKills } from '../test/conformance/sqlite-kills.ts'
+import { SQLITE_KILLS, sqliteKills } from '../test/conformance/sqlite-kills.ts'
 import { connect, MountedNode } from '../test/support/mounted-node.ts'
 import { freePort, startNodeProcess } from '../test/support/node-process.ts'
 
@@ -99,8 +99,7 @@ async function see(proof: MountProof): Promise<string | undefined> {
 }
 
 function mountAt(volume: string, state: string): MountedNode {
-  const lease = volume === SQLITE_KILLS.name ? ['--lock-lease', `${LEASE_MS}ms`] : []
-  const flags = ['--allow-other', '--write-mode', values['write-mode'], ...lease]
+  const flags = ['--allow-other', '--write-mode', values['write-mode']]
   return new MountedNode({ endpoint: node.origin, volume, state, flags })
 }
 

@@ -7,6 +7,7 @@ import type { MountLock, WantedLock } from '#gateway/fuse/file-lock-service.ts'
 import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { LockSession } from './lock-session.ts'
+import type { NotedSession, SessionNote } from './session-note.ts'
 
 const LEASE_MS = 30_000
 const DONE: RemoteLockAnswer = { state: 'done', etag: '"7-2"', ctime: '2026-11-26T12:00:00.000000001Z' }
@@ -165,6 +166,75 @@ test('what is free is had at once, however many wait for something else', async 
   for (let waits = 0; waits < 40; waits += 1) session.wait(wanted, stop.signal).catch(() => undefined)
   await turns()
   assert.equal((await session.wait({ ...wanted, start: 10n }, stop.signal)).version, 2)
+})
+
+/** Takes over from mounts that were killed; `written` is what the note says, each time. */
+function takeOver(session: LockSession, sent: () => Promise<void>) {
+  const written: string[][] = []
+  const write = (sessions: readonly NotedSession[]): number => written.push(sessions.map((one) => one.session))
+  const former = ['dead-1', 'dead-2'].map((dead) => ({ session: dead, leaseMs: LEASE_MS }))
+  const note = { former, write, close: async () => undefined } as unknown as SessionNote
+  session.takeOver({ takeNote: () => note, sent })
+  return written
+}
+
+test('nobody gets a lock before what mounts that were killed had changed is sent, and their locks are given up', async (t) => {
+  const { clock, node, session } = await begin(t)
+  let isSent = false
+  const written = takeOver(session, async () => {
+    if (!isSent) throw unreachable
+  })
+  const stop = new AbortController()
+  const changed = session.change(wanted)
+  const waited = session.wait(wanted, new AbortController().signal)
+  const cancelled = session.wait(wanted, stop.signal)
+  await turns()
+  assert.deepEqual(node.said, ['begin'])
+  stop.abort()
+  await assert.rejects(cancelled, (error) => isShoalError(error, 'CANCELLED'))
+  isSent = true
+  node.fail = unreachable
+  clock.advance(1_000)
+  await turns()
+  assert.deepEqual(node.said.splice(0), ['begin', 'end dead-1'])
+  node.fail = undefined
+  clock.advance(1_000)
+  await Promise.all([changed, waited])
+  assert.deepEqual(node.said.slice(0, 3), ['end dead-1', 'end dead-2', 'write session-1'])
+  // Killed in between, this one leaves all three to the next.
+  assert.deepEqual(written.splice(0), [['dead-1', 'dead-2', 'session-1'], ['session-1']])
+  await session.end()
+  assert.deepEqual(written, [[]])
+})
+
+test('locks of a mount that was killed are waited for no longer than its lease, or until they can’t be given up', async (t) => {
+  const first = await begin(t)
+  takeOver(first.session, () => new Promise(() => undefined))
+  const late = first.session.change(wanted)
+  await turns()
+  first.clock.advance(LEASE_MS)
+  await turns()
+  assert.ok(!first.node.said.includes('write session-1'))
+  first.clock.advance(2_000)
+  assert.equal((await late)?.version, 2)
+  const second = await begin(t)
+  second.node.fail = new ShoalError('FORBIDDEN', 'Somebody else’s')
+  takeOver(second.session, async () => undefined)
+  await turns()
+  second.node.fail = undefined
+  assert.equal((await second.session.change(wanted))?.version, 2)
+})
+
+test('a note that an earlier mount has still is taken when that is over', async (t) => {
+  const { clock, session } = await begin(t)
+  const notes: SessionNote[] = []
+  const written: string[][] = []
+  session.takeOver({ takeNote: () => notes[0], sent: async () => undefined })
+  const write = (sessions: readonly NotedSession[]): number => written.push(sessions.map((one) => one.session))
+  notes.push({ former: [], write, close: async () => undefined } as unknown as SessionNote)
+  clock.advance(LEASE_MS / 3)
+  await turns()
+  assert.deepEqual(written, [['session-1']])
 })
 
 test('a volume whose locks hold on one machine only has no session', async () => {

@@ -12,7 +12,9 @@ import type {
 } from '#gateway/fuse/file-lock-service.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
+import { endFormer } from './end-former.ts'
 import { versionOf } from './remote-attributes.ts'
+import type { NotedSession, SessionNote } from './session-note.ts'
 
 /** How long locks outlive the mount that held them: a machine that is busy or a node that fails over must not lose them. */
 export const LEASE_MS = 30_000
@@ -38,6 +40,14 @@ export interface LockSessionOptions {
   readonly clock: Clock
   readonly log: Log
   readonly leaseMs?: number | undefined
+}
+
+/** What a mount that was killed leaves to the next one of its directory. */
+export interface TakingOver {
+  /** `undefined` while an earlier mount has it. */
+  readonly takeNote: () => SessionNote | undefined
+  /** Resolves when the cluster has what the earlier mount had changed. */
+  readonly sent: () => Promise<void>
 }
 
 interface Waiting {
@@ -91,6 +101,10 @@ export class LockSession implements FileLockService {
   #waits = 0
   #tickets = 0
   #term: Term
+  #takingOver: TakingOver | undefined
+  #note: SessionNote | undefined
+  #former: readonly NotedSession[] = []
+  #ending: Promise<void> | undefined
 
   private constructor(options: LockSessionOptions, term: Term) {
     this.#options = options
@@ -113,16 +127,54 @@ export class LockSession implements FileLockService {
     return this.#term
   }
 
+  /** Ends the sessions of earlier mounts that were killed, and writes its own down for the next one. Until then nobody gets a lock: a
+   *  program that finds what the dead had locked takes them for alive, and SQLite what they had in shared memory for what is there. */
+  takeOver(takingOver: TakingOver): void {
+    this.#takingOver = takingOver
+    this.#takeNote()
+  }
+
+  #takeNote(): void {
+    if (this.#note !== undefined || this.#takingOver === undefined || this.#stop.signal.aborted) return
+    const { takeNote, sent } = this.#takingOver
+    try {
+      this.#note = takeNote()
+    } catch (error) {
+      this.#takingOver = undefined
+      this.#options.log.warn('The session of the mount can’t be written down: killed, it keeps its locks for their lease', {
+        error,
+      })
+    }
+    this.#former = this.#note?.former ?? []
+    this.#writeNote()
+    if (this.#former.length === 0) return
+    this.#ending = endFormer({ ...this.#options, former: this.#former, sent }).finally(() => {
+      this.#ending = undefined
+      this.#former = []
+      if (!this.#stop.signal.aborted) this.#writeNote()
+    })
+  }
+
+  #writeNote(): void {
+    const { id, leaseMs } = this.#term
+    this.#note?.write([...this.#former, { session: id, leaseMs }])
+  }
+
   /** Ends it, and gives up its locks at once. */
   async end(): Promise<void> {
     this.#stop.abort()
     const { sessions, volume, log } = this.#options
-    await sessions.end(volume, this.#term.id).catch((error: unknown) => {
+    try {
+      await sessions.end(volume, this.#term.id)
+      this.#note?.write(this.#former)
+    } catch (error) {
       log.warn('The session of the mount could not be ended: its locks go when its lease is over', { error })
-    })
+    }
+    await this.#note?.close()
   }
 
   async find(lock: WantedLock): Promise<LockInTheWay | undefined> {
+    await this.#ending
     const { inode, family, owner, kind, start, end } = lock
     const { sessions, volume } = this.#options
     const found = await sessions.find(volume, this.#term.id, { inode, family, owner, kind, start, end })
@@ -136,7 +188,10 @@ export class LockSession implements FileLockService {
   }
 
   async change(lock: MountLock): Promise<LockedFile | undefined> {
-    if (lock.kind !== 'unlock') await this.#settle(lock)
+    if (lock.kind !== 'unlock') {
+      await this.#ending
+      await this.#settle(lock)
+    }
     try {
       const answer = await this.#ask(lock)
       return answer.state === 'done' ? fileOf(answer) : undefined
@@ -149,6 +204,7 @@ export class LockSession implements FileLockService {
   }
 
   async wait(lock: WantedLock, signal: AbortSignal): Promise<LockedFile> {
+    await this.#formerEnded(signal)
     await this.#settle(lock)
     this.#tickets += 1
     const ticket = String(this.#tickets)
@@ -168,6 +224,14 @@ export class LockSession implements FileLockService {
     } finally {
       this.#waits -= 1
     }
+  }
+
+  async #formerEnded(signal: AbortSignal): Promise<void> {
+    if (this.#ending === undefined) return
+    const aborted = Promise.withResolvers<void>()
+    signal.addEventListener('abort', () => aborted.resolve(), { once: true })
+    await Promise.race([this.#ending, aborted.promise])
+    if (signal.aborted) throw new ShoalError('CANCELLED', 'Nobody waits for the lock any more')
   }
 
   async #poll(lock: WantedLock, how: Omit<Waiting, 'waitMs'>): Promise<RemoteLockAnswer | undefined> {
@@ -250,6 +314,7 @@ export class LockSession implements FileLockService {
       if (signal.aborted) return
       try {
         await this.#renew()
+        this.#takeNote()
         await this.#settle()
         isLate = false
       } catch (error) {
@@ -279,6 +344,7 @@ export class LockSession implements FileLockService {
     log.warn('The session of the mount has ended: files that were locked in it fail until they are closed')
     this.#owed.length = 0
     this.#term = await beginTerm(this.#options)
+    this.#writeNote()
   }
 }
 

@@ -19,6 +19,7 @@ import { type DraftSettings, type EventualMount, openEventual } from './open-eve
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
 import { RemoteUploads } from './remote-uploads.ts'
 import { RemoteVolume } from './remote-volume.ts'
+import { SessionNote, type SessionNoteOptions } from './session-note.ts'
 
 const LOCK_FEATURES = ['POSIX_LOCKS', 'FLOCK_LOCKS'] as const
 /** The kernel checks the lists; the umask is left to whoever knows whether there is a default list. */
@@ -46,6 +47,8 @@ export interface VolumeMountOptions {
   readonly about: string
   /** Of its locks; 30 s unless given. */
   readonly leaseMs?: number
+  /** Where its session is written down, for the next mount of the directory. */
+  readonly sessionNote: Pick<SessionNoteOptions, 'files' | 'path'>
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
@@ -84,6 +87,11 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     const parts = opened === undefined ? { volume: remote } : { volume: opened.volume, back: opened.volume, own: opened.own }
     const givenBack = new GivenBack({ clock, collect: () => options.collectHeap?.() })
     const onForgotten = (): void => givenBack.forgotten()
+    // By now an earlier mount has sent what it had, or was killed.
+    locks?.takeOver({
+      takeNote: () => SessionNote.take({ ...options.sessionNote, identity, log: options.log }),
+      sent: async () => back?.volume.drain(),
+    })
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log, onForgotten })
     return await serve(options, { mounted, back, eventual, locks, heard, cache })
   } catch (error) {

@@ -10,10 +10,6 @@ const ROUNDS = Number(process.env['SHOAL_ROUNDS'] ?? 8)
 const ROUND_MS_MAX = 2_000
 const STEP_MS = 737
 const FIRST_ROW_MS_MAX = 60_000
-/** With which it is to be mounted. */
-export const LEASE_MS = 1_000
-/** How often the node looks for sessions that are over, and a little. */
-const LOOK_MS = 2_000
 const FIRST_LOOK_MS = 100
 const WRITER = `
 import os, sqlite3, sys
@@ -50,11 +46,7 @@ export async function sqliteKills(mounted: MountedNode): Promise<string | undefi
     writer.kill('SIGKILL')
     await once(writer, 'close')
     acknowledged = Number(printed.trimEnd().split('\n').at(-1)) || acknowledged
-    if (round % 2 === 0) {
-      await mounted.mount()
-      // What the dead mount had locked stays locked for its lease.
-      await nodeClock.sleep(LEASE_MS + LOOK_MS)
-    }
+    if (round % 2 === 0) await mounted.mount()
     const [count = '', last = '', integrity = ''] = (await mounted.sh(READER)).trim().split(' ')
     if (Number(count) < acknowledged || Number(last) !== Number(count) - 1 || integrity !== 'ok')
       return `After ${round} kills ${acknowledged} rows were committed, and there are ${count}, the last one ${last}: ${integrity}`

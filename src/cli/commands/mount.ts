@@ -27,7 +27,7 @@ export const mount: Command = {
   usage: ['VOLUME DIR'],
   description: [
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
-    'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later, and when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
+    'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later, and when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone when the directory is mounted again, or half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
     'An eventual volume is mounted at any node, also one that is cut off. What is written to a file is stored as one version when it is closed or synced, over the version that was read; nothing is written back, and locks hold among the programs of this machine. Renaming a directory is not one step for others. Hard links, special files and files without a name are refused.',
     'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
@@ -146,6 +146,7 @@ export const mount: Command = {
       handing: nodeHanding,
       about: `${nodeMachine.hostName}:${directory}`,
       ...(leaseMs === undefined ? {} : { leaseMs }),
+      sessionNote: { files: nodeAppendFiles, path: mountStateFile(directory, '.session', invocation.io.env) },
       clock,
       random,
       log: await openLog(invocation),
