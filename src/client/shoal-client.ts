@@ -30,6 +30,7 @@ import type {
   NodeStatus,
   RemoteChange,
   RemoteEntry,
+  RoomChange,
   RemoteListing,
   RemoteLocations,
   RemoteUpload,
@@ -327,9 +328,9 @@ export class ShoalClient {
     return this.#operate(volume, path, operation, { idempotent: true })
   }
 
-  /** Makes a range a hole. */
-  punch(volume: string, path: string, range: { readonly offset: number; readonly length: number }): Promise<RemoteEntry> {
-    return this.#operate(volume, path, { op: 'punch', ...range }, { idempotent: true })
+  /** Makes a range a hole, or sets it aside. */
+  changeRoom(volume: string, path: string, change: RoomChange): Promise<RemoteEntry> {
+    return this.#operate(volume, path, change, { idempotent: true })
   }
 
   setAttributes(volume: string, path: string, attributes: AttributeSettings): Promise<RemoteEntry> {

@@ -1,5 +1,11 @@
 // What docs/rest.md says crosses the wire, as types. Sizes in bytes; times RFC 3339 with nine digits.
 
+/** Of a range of a file. */
+export type RoomChange = { readonly offset: number; readonly length: number } & (
+  | { readonly op: 'punch' }
+  | { readonly op: 'reserve'; readonly keepsSize: boolean }
+)
+
 export type EntryType = 'file' | 'directory' | 'symlink' | 'fifo' | 'socket' | 'character-device' | 'block-device'
 
 export interface RemoteEntry {
@@ -9,6 +15,8 @@ export interface RemoteEntry {
   readonly type: EntryType
   readonly inode: number
   readonly size: number
+  /** Of a file that takes more or less than its length. */
+  readonly occupied?: number
   /** Octal. */
   readonly mode: string
   readonly uid: number

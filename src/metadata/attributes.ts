@@ -15,6 +15,8 @@ export interface Attributes {
   readonly links: number
   /** Length of the contents; of a symbolic link's target; 0 for directories and special files. */
   readonly sizeBytes: number
+  /** Of a file: what is stored of it and what is set aside for it, also beyond its end. Without it, as much as its length. */
+  readonly occupiedBytes?: number
   readonly atimeNs: bigint
   readonly mtimeNs: bigint
   readonly ctimeNs: bigint

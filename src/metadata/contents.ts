@@ -6,6 +6,7 @@ import type { Located } from './inodes.ts'
 import { storeRecord } from './inodes.ts'
 import { contentBytes, extentKey, inlineKey, keyAfter, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
 import { decodeExtent, encodeExtent, type Extent, type InodeRecord, MAX_EMBEDDED_EXTENTS } from './record.ts'
+import { NOTHING_RESERVED, occupiedBytes } from './room.ts'
 import type { VolumeTransaction, VolumeView } from './transaction.ts'
 
 /** Whole new contents. `counted`: the extents' references are counted already. `stored`: so they are, in a table that is
@@ -13,20 +14,26 @@ import type { VolumeTransaction, VolumeView } from './transaction.ts'
 export type NewContents =
   | { readonly kind: 'inline'; readonly bytes: Buffer }
   | { readonly kind: 'extents'; readonly extents: readonly Extent[]; readonly sizeBytes: number; readonly counted?: boolean }
-  | { readonly kind: 'stored'; readonly content: number; readonly sizeBytes: number }
+  | { readonly kind: 'stored'; readonly content: number; readonly sizeBytes: number; readonly occupiedBytes: number }
 
-export type ContentFields = Pick<InodeRecord, 'content' | 'form' | 'extents' | 'sizeBytes'>
+export type ContentFields = Pick<InodeRecord, 'content' | 'form' | 'extents' | 'sizeBytes' | 'occupiedBytes' | 'reserved'>
 
-export const NO_CONTENT: ContentFields = { content: 0, form: 'none', extents: [], sizeBytes: 0 }
+export const NO_CONTENT: ContentFields = {
+  ...{ content: 0, form: 'none', extents: [], sizeBytes: 0 },
+  ...{ occupiedBytes: 0, reserved: NOTHING_RESERVED },
+}
 
 /** Stores new contents and gives the record's fields for them; what was there before is the caller's to discard. */
 export function storeContents(t: VolumeTransaction, contents: NewContents): ContentFields {
-  if (contents.kind === 'stored') return { content: contents.content, form: 'table', extents: [], sizeBytes: contents.sizeBytes }
+  if (contents.kind === 'stored') {
+    const { content, sizeBytes, occupiedBytes } = contents
+    return { ...NO_CONTENT, content, form: 'table', sizeBytes, occupiedBytes }
+  }
   if (contents.kind === 'inline') {
     if (contents.bytes.length === 0) return NO_CONTENT
     const content = t.allocate()
     t.tx.put(inlineKey(t.prefix, content), contents.bytes)
-    return { content, form: 'inline', extents: [], sizeBytes: contents.bytes.length }
+    return { ...NO_CONTENT, content, form: 'inline', sizeBytes: contents.bytes.length, occupiedBytes: contents.bytes.length }
   }
   if (contents.counted !== true) for (const extent of contents.extents) t.retain(extent.chunk)
   return arrange(t, contents.extents, contents.sizeBytes)
@@ -110,10 +117,16 @@ export function cut(extent: Extent, { start, end }: { start: number; end: number
 }
 
 /** Keeps up to four extents in the record, more in a table of their own. */
-export function arrange(t: VolumeTransaction, extents: readonly Extent[], sizeBytes: number): ContentFields {
-  if (extents.length === 0) return { ...NO_CONTENT, sizeBytes }
-  if (extents.length <= MAX_EMBEDDED_EXTENTS) return { content: 0, form: 'embedded', extents, sizeBytes }
+export function arrange(
+  t: VolumeTransaction,
+  extents: readonly Extent[],
+  sizeBytes: number,
+  reserved = NOTHING_RESERVED,
+): ContentFields {
+  const fields = { ...NO_CONTENT, sizeBytes, occupiedBytes: occupiedBytes(extents, reserved), reserved }
+  if (extents.length === 0) return fields
+  if (extents.length <= MAX_EMBEDDED_EXTENTS) return { ...fields, form: 'embedded', extents }
   const content = t.allocate()
   for (const extent of extents) t.tx.put(extentKey(t.prefix, content, extent.offset), encodeExtent(extent))
-  return { content, form: 'table', extents: [], sizeBytes }
+  return { ...fields, content, form: 'table' }
 }

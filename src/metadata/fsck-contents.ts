@@ -14,9 +14,11 @@ import {
   tryDecodeRecord,
   type VolumeCheck,
 } from './fsck-check.ts'
+import { occupiedByRows } from './fsck-room.ts'
 import { discardRows } from './garbage.ts'
 import { contentBytes, extentKey, idOfKey, inlineKey, inodeKey, kindRange, KIND, offsetOfExtentKey } from './keys.ts'
 import { decodeExtent, encodeExtent, encodeRecord, EXTENT_BYTES, type Extent, type InodeRecord } from './record.ts'
+import { occupiedBytes } from './room.ts'
 import type { VolumeTransaction } from './transaction.ts'
 
 /** `slot` is the key of the record: an entry's or an inode's. */
@@ -43,6 +45,20 @@ export function* checkContents(check: VolumeCheck, record: InodeRecord, slot: Bu
     yield { problem: 'inline-missing', where: placeOf(check, record, slot), detail: 'the target of the symbolic link is lost' }
   } else if (record.form === 'table') yield* checkTable(check, record, slot)
   else if (record.form === 'embedded') yield* checkEmbedded(check, record, slot)
+  yield* checkRoom(check, record, slot)
+}
+
+function* checkRoom(check: VolumeCheck, record: InodeRecord, slot: Buffer): Steps {
+  const occupied = occupiedByRows(check, record)
+  if (occupied === undefined || occupied === record.occupiedBytes) return
+  yield {
+    problem: 'room-wrong',
+    where: placeOf(check, record, slot),
+    detail: `it occupies ${occupied} bytes, and the record says ${record.occupiedBytes}`,
+    mend: check.mend((t) =>
+      change(t, { slot, inode: record.inode }, (now) => ({ ...now, occupiedBytes: occupiedByRows(t, now) ?? now.occupiedBytes })),
+    ),
+  }
 }
 
 export function placeOf(check: VolumeCheck, record: InodeRecord, slot: Buffer): string {
@@ -103,7 +119,8 @@ function* checkInline(check: VolumeCheck, record: InodeRecord, slot: Buffer): St
           const length = now.form === 'inline' ? t.tx.get(inlineKey(t.prefix, now.content))?.length : undefined
           if (length === undefined || length === now.sizeBytes) return now
           if (now.type === 'file') t.countBytes(length - now.sizeBytes)
-          return { ...now, sizeBytes: length, sha256: undefined, version: now.version + 1 }
+          const room = { occupiedBytes: occupiedBytes([{ offset: 0, length }], now.reserved) }
+          return { ...now, ...room, sizeBytes: length, sha256: undefined, version: now.version + 1 }
         }),
       ),
     }
@@ -196,7 +213,8 @@ function straighten(t: VolumeTransaction, record: InodeRecord): InodeRecord {
     else extents.push(piece)
     if (piece !== undefined) end = piece.offset + piece.length
   }
-  return { ...record, extents, form: extents.length === 0 ? 'none' : 'embedded', version: record.version + 1 }
+  const room = { occupiedBytes: occupiedBytes(extents, record.reserved) }
+  return { ...record, ...room, extents, form: extents.length === 0 ? 'none' : 'embedded', version: record.version + 1 }
 }
 
 /** What of `extent` lies within `[start, end)`. */

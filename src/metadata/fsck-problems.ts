@@ -42,6 +42,7 @@ export const FSCK_PROBLEMS = [
   'part-stray',
   'part-wrong',
   'reference-count-wrong',
+  'room-wrong',
   'root-missing',
   'session-unreadable',
   'settings-unreadable',

@@ -14,9 +14,10 @@ import {
   storeContents,
 } from './contents.ts'
 import { beginEdit, isKeptByEdit } from './edits.ts'
-import type { Located } from './inodes.ts'
+import { type Located, storeRecord } from './inodes.ts'
 import { extentKey, inlineKey } from './keys.ts'
-import { encodeExtent, type Extent, MAX_INLINE_BYTES } from './record.ts'
+import { encodeExtent, type Extent, type InodeRecord, MAX_INLINE_BYTES } from './record.ts'
+import { NOTHING_RESERVED, occupiedBytes, releasing, reserving, type Span, within } from './room.ts'
 import { extentsOfPieces, type FileState, isSameContent, type Piece, type Rewrite } from './rewrite.ts'
 import type { VolumeTransaction } from './transaction.ts'
 
@@ -54,7 +55,8 @@ export type RangeWriteResult =
 /** Extents that are in no file yet, as contents to take from. */
 export function looseContents(extents: readonly Extent[]): ContentFields {
   const last = extents.at(-1)
-  return { content: 0, form: 'embedded', extents, sizeBytes: last === undefined ? 0 : last.offset + last.length }
+  const sizeBytes = last === undefined ? 0 : last.offset + last.length
+  return { content: 0, form: 'embedded', extents, sizeBytes, occupiedBytes: sizeBytes, reserved: NOTHING_RESERVED }
 }
 
 export function writeRange(t: VolumeTransaction, located: Located, write: RangeWrite): RangeWriteResult {
@@ -63,11 +65,9 @@ export function writeRange(t: VolumeTransaction, located: Located, write: RangeW
   const { sizeBytes } = located.record
   const middle = { contents: from.contents, start: from.start, end: from.start + length, target: offset }
   return place(t, located, {
-    start: offset,
-    end: offset + length,
-    middle,
+    ...{ start: offset, end: offset + length, middle, spilled },
     sizeBytes: Math.max(sizeBytes, offset + length),
-    spilled,
+    reserved: located.record.reserved,
   })
 }
 
@@ -83,15 +83,16 @@ function writeInlineRange(
   const whole = Buffer.alloc(sizeBytes)
   if (record.form === 'inline') readInline(t, record).copy(whole)
   whole.set(bytes, offset)
-  return { done: replaceInline(t, located, whole) }
+  return { done: replaceInline(t, located, whole, record.reserved) }
 }
 
-function replaceInline(t: VolumeTransaction, located: Located, whole: Buffer): Located {
+function replaceInline(t: VolumeTransaction, located: Located, whole: Buffer, reserved: readonly Span[]): Located {
   const { record } = located
   const { isSetAside, object } = beginEdit(t, located)
   if (record.form === 'inline' && !isSetAside) t.tx.delete(inlineKey(t.prefix, record.content))
   const fields = storeContents(t, { kind: 'inline', bytes: whole })
-  return storeChanged(t, located, { ...record, ...fields, sha256: undefined, object })
+  const room = { reserved, occupiedBytes: occupiedBytes([{ offset: 0, length: whole.length }], reserved) }
+  return storeChanged(t, located, { ...record, ...fields, ...room, sha256: undefined, object })
 }
 
 /** Sets the length: what is beyond is cut off, what is missing is a hole. Past the inline limit the inline bytes are needed
@@ -102,16 +103,18 @@ export function truncateRange(
   { sizeBytes, spilled }: { sizeBytes: number; spilled?: Spilled | undefined },
 ): RangeWriteResult {
   const { record } = located
+  const reserved =
+    sizeBytes < record.sizeBytes ? releasing(record.reserved, { start: sizeBytes, end: Infinity }) : record.reserved
   if (sizeBytes === 0) return { done: replaceEdited(t, located, { kind: 'inline', bytes: NOTHING }) }
   if (record.form === 'inline' && sizeBytes <= MAX_INLINE_BYTES) {
     const whole = Buffer.alloc(sizeBytes)
     readInline(t, record).copy(whole)
-    return { done: replaceInline(t, located, whole) }
+    return { done: replaceInline(t, located, whole, reserved) }
   }
-  return place(t, located, { start: sizeBytes, end: Math.max(record.sizeBytes, sizeBytes), sizeBytes, spilled })
+  return place(t, located, { start: sizeBytes, end: Math.max(record.sizeBytes, sizeBytes), sizeBytes, spilled, reserved })
 }
 
-/** Makes a range a hole, as far as the file reaches. Inline bytes become zeros. */
+/** Makes a range a hole, as far as the file reaches, for which nothing is set aside. Inline bytes become zeros. */
 export function punchRange(
   t: VolumeTransaction,
   located: Located,
@@ -120,8 +123,62 @@ export function punchRange(
   const { record } = located
   const end = Math.min(offset + length, record.sizeBytes)
   if (end <= offset) return { done: located }
-  if (record.form === 'inline') return writeInlineRange(t, located, { offset, bytes: Buffer.alloc(end - offset) })
-  return place(t, located, { start: offset, end, sizeBytes: record.sizeBytes, spilled: undefined })
+  const reserved = releasing(record.reserved, { start: offset, end })
+  if (record.form === 'inline')
+    return { done: replaceInline(t, located, Buffer.from(readInline(t, record)).fill(0, offset, end), reserved) }
+  return place(t, located, { start: offset, end, sizeBytes: record.sizeBytes, spilled: undefined, reserved })
+}
+
+export interface ReservedRange {
+  readonly offset: number
+  readonly length: number
+  readonly keepsSize: boolean
+}
+
+/** Sets a range aside, which may be beyond the end: it counts as occupied. Without `keepsSize` the file reaches to its end at least. */
+export function reserveRange(
+  t: VolumeTransaction,
+  located: Located,
+  { offset, length, keepsSize, spilled }: ReservedRange & { readonly spilled?: Spilled | undefined },
+): RangeWriteResult {
+  const { record } = located
+  const span = { start: offset, end: offset + length }
+  const isLonger = !keepsSize && span.end > record.sizeBytes
+  const room = roomWith(t, record, span)
+  if (!isLonger) return { done: room === undefined ? located : storeRecord(t, located, { ...record, ...room, ctimeNs: t.nowNs }) }
+  const longer = truncateRange(t, located, { sizeBytes: span.end, spilled })
+  // Of inline bytes a chunk has to be made first.
+  if (!('done' in longer) || room === undefined) return longer
+  const after = roomWith(t, longer.done.record, span)
+  return { done: after === undefined ? longer.done : storeRecord(t, longer.done, { ...longer.done.record, ...after }) }
+}
+
+/** Too many ranges, and ranges of too many extents, are left as they are. */
+function roomWith(
+  t: VolumeTransaction,
+  record: InodeRecord,
+  span: Span,
+): Pick<InodeRecord, 'reserved' | 'occupiedBytes'> | undefined {
+  const reserved = reserving(record.reserved, span)
+  const stored = takeUpTo(EXTENTS_AT_ONCE_MAX, storedIn(t, record, span))
+  if (reserved === undefined || reserved === record.reserved || stored === undefined) return undefined
+  const grown = occupiedWithin(stored, reserved, span) - occupiedWithin(stored, record.reserved, span)
+  return { reserved, occupiedBytes: atMost(record.occupiedBytes + grown, record.sizeBytes, reserved) }
+}
+
+function storedIn(t: VolumeTransaction, record: InodeRecord, span: Span): Iterable<Pick<Extent, 'offset' | 'length'>> {
+  return record.form === 'inline' ? [{ offset: 0, length: record.sizeBytes }] : extentsIn(t, record, span)
+}
+
+function occupiedWithin(stored: readonly Pick<Extent, 'offset' | 'length'>[], reserved: readonly Span[], span: Span): number {
+  const parts = within(
+    stored.map(({ offset, length }) => ({ start: offset, end: offset + length })),
+    span,
+  )
+  return occupiedBytes(
+    parts.map(({ start, end }) => ({ offset: start, length: end - start })),
+    within(reserved, span),
+  )
 }
 
 /** Gives a file whole contents that come of changing a part of those before. */
@@ -137,9 +194,15 @@ interface Placement {
   readonly middle?: Piece
   readonly sizeBytes: number
   readonly spilled: Spilled | undefined
+  /** What is set aside afterwards. Where it takes steps, nothing. */
+  readonly reserved: readonly Span[]
 }
 
-function place(t: VolumeTransaction, located: Located, { start, end, middle, sizeBytes, spilled }: Placement): RangeWriteResult {
+function place(
+  t: VolumeTransaction,
+  located: Located,
+  { start, end, middle, sizeBytes, spilled, reserved }: Placement,
+): RangeWriteResult {
   const { record } = located
   let base: ContentFields = record
   if (record.form === 'inline') {
@@ -147,9 +210,12 @@ function place(t: VolumeTransaction, located: Located, { start, end, middle, siz
       return { needs: 'spill', bytes: readInline(t, record), of: { inode: record.inode, version: record.version } }
     base = looseContents([spilled.extent])
   }
-  if (record.form === 'table' && !isKeptByEdit(t, located) && changeTable(t, record, { start, end, middle })) {
+  const grown =
+    record.form === 'table' && !isKeptByEdit(t, located) ? changeTable(t, record, { start, end, middle, reserved }) : undefined
+  if (grown !== undefined) {
     const { object } = beginEdit(t, located)
-    return { done: storeChanged(t, located, { ...record, sizeBytes, sha256: undefined, object }) }
+    const room = { reserved, occupiedBytes: atMost(record.occupiedBytes + grown, sizeBytes, reserved) }
+    return { done: storeChanged(t, located, { ...record, ...room, sizeBytes, sha256: undefined, object }) }
   }
   const pieces: Piece[] = [
     { contents: base, start: 0, end: Math.min(start, record.sizeBytes), target: 0 },
@@ -162,20 +228,26 @@ function place(t: VolumeTransaction, located: Located, { start, end, middle, siz
   const { isSetAside, object } = beginEdit(t, located)
   // A table's readers go on with the old one, which keeps its references until the collector takes it.
   if (!isSetAside) discardContents(t, record)
-  return { done: storeChanged(t, located, { ...record, ...arrange(t, whole, sizeBytes), sha256: undefined, object }) }
+  return { done: storeChanged(t, located, { ...record, ...arrange(t, whole, sizeBytes, reserved), sha256: undefined, object }) }
 }
 
-/** Changes a table of extents in place. False if somebody is reading it, or there is too much to change. */
+/** A table that was made before this was counted is taken for one without holes. */
+function atMost(bytes: number, sizeBytes: number, reserved: readonly Span[]): number {
+  return Math.max(0, Math.min(bytes, sizeBytes + occupiedBytes([], reserved)))
+}
+
+/** Changes a table of extents in place, and tells how much more it occupies. `undefined` if somebody is reading it, or there is too much
+ *  to change. */
 function changeTable(
   t: VolumeTransaction,
   record: ContentFields,
-  { start, end, middle }: { start: number; end: number; middle: Piece | undefined },
-): boolean {
+  { start, end, middle, reserved }: { start: number; end: number; middle: Piece | undefined; reserved: readonly Span[] },
+): number | undefined {
   const overlapped = takeUpTo(EXTENTS_AT_ONCE_MAX, extentsIn(t, record, { start, end }))
   const placed = middle === undefined ? [] : takeUpTo(EXTENTS_AT_ONCE_MAX, extentsOfPieces(t, [middle]))
-  if (overlapped === undefined || placed === undefined) return false
+  if (overlapped === undefined || placed === undefined) return undefined
   const touchesNoRow = overlapped.length === 0 && placed.length === 0
-  if (t.isOpen(record.content) && !touchesNoRow) return false
+  if (t.isOpen(record.content) && !touchesNoRow) return undefined
   const added = [...overlapped.flatMap((old) => cut(old, { start, end })), ...placed]
   for (const extent of added) t.retain(extent.chunk)
   for (const old of overlapped) {
@@ -183,12 +255,17 @@ function changeTable(
     t.tx.delete(extentKey(t.prefix, record.content, old.offset))
   }
   for (const extent of added) t.tx.put(extentKey(t.prefix, record.content, extent.offset), encodeExtent(extent))
-  return true
+  const [changed, behind] = [
+    { start, end },
+    { start: end, end: Infinity },
+  ]
+  const before = occupiedWithin(overlapped, record.reserved, changed) + occupiedWithin([], record.reserved, behind)
+  return occupiedWithin(placed, reserved, changed) + occupiedWithin([], reserved, behind) - before
 }
 
 /** All of `extents`, or `undefined` if they are more than `limit`. */
-function takeUpTo(limit: number, extents: Iterable<Extent>): Extent[] | undefined {
-  const taken: Extent[] = []
+function takeUpTo<T>(limit: number, extents: Iterable<T>): T[] | undefined {
+  const taken: T[] = []
   for (const extent of extents) {
     if (taken.length === limit) return undefined
     taken.push(extent)

@@ -6,6 +6,7 @@ import type { ChunkId, InodeId } from '#foundation/ids.ts'
 import { type Attributes, FILE_TYPES, type FileType } from './attributes.ts'
 import { readU64, writeU64 } from './keys.ts'
 import { isObjectPart } from './object-part.ts'
+import { NOTHING_RESERVED, readRoom, readRoomLength, roomLength, type Span, writeRoom } from './room.ts'
 
 /** `length` bytes of a file from `offset` on are the bytes of `chunk` from `chunkOffset` on. */
 export interface Extent {
@@ -25,6 +26,10 @@ export interface InodeRecord extends Attributes {
   readonly form: ContentForm
   /** The extents in ascending order of offset, when `form` is `embedded`. */
   readonly extents: readonly Extent[]
+  /** Of a table that was made before this was counted: as much as the length. */
+  readonly occupiedBytes: number
+  /** What is set aside, whether or not something is stored there; ascending and apart. */
+  readonly reserved: readonly Span[]
   readonly hasXattrs: boolean
   /** Of a directory: S3 made it for the key of an object, and it goes with the last of them. */
   readonly isImplicit?: boolean
@@ -47,6 +52,7 @@ export const EXTENT_BYTES = 40
 const FORMS: readonly ContentForm[] = ['none', 'inline', 'embedded', 'table']
 const NO_EXTENTS: readonly Extent[] = []
 
+const FLAG_ROOM = 0x04
 const FLAG_DIGEST = 0x10
 const FLAG_XATTRS = 0x20
 const FLAG_OBJECT = 0x40
@@ -55,7 +61,10 @@ const FLAG_IMPLICIT = 0x80
 export function encodeRecord(record: InodeRecord): Buffer {
   const { sha256, extents, object } = record
   assert(extents.length <= MAX_EMBEDDED_EXTENTS, 'A record embeds four extents at most')
-  const lengthBytes = FIXED_BYTES + (sha256 === undefined ? 0 : DIGEST_BYTES) + extents.length * (8 + EXTENT_BYTES)
+  const hasRoom = !isRoomPlain(record)
+  const extentBytes = extents.length * (8 + EXTENT_BYTES)
+  const roomBytes = hasRoom ? roomLength(record) : 0
+  const lengthBytes = FIXED_BYTES + (sha256 === undefined ? 0 : DIGEST_BYTES) + extentBytes + roomBytes
   const bytes = Buffer.allocUnsafe(lengthBytes + (object === undefined ? 0 : object.length))
   bytes[0] = RECORD_FORMAT
   bytes[1] = FILE_TYPES.indexOf(record.type)
@@ -75,6 +84,7 @@ export function encodeRecord(record: InodeRecord): Buffer {
   bytes.writeUInt32BE(record.rdev, 72)
   bytes[76] =
     FORMS.indexOf(record.form) |
+    (hasRoom ? FLAG_ROOM : 0) |
     (sha256 === undefined ? 0 : FLAG_DIGEST) |
     (record.hasXattrs ? FLAG_XATTRS : 0) |
     (object === undefined ? 0 : FLAG_OBJECT) |
@@ -89,6 +99,7 @@ export function encodeRecord(record: InodeRecord): Buffer {
     writeExtent(bytes, extent, at + 8)
     at += 8 + EXTENT_BYTES
   }
+  if (hasRoom) writeRoom(bytes, record, at)
   object?.copy(bytes, lengthBytes)
   return bytes
 }
@@ -99,6 +110,10 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
   const view = new DataView(bytes.buffer, bytes.byteOffset, FIXED_BYTES)
+  const form = FORMS[flags & 3] as ContentForm
+  const sizeBytes = readU64(bytes, 24)
+  const extents = count === 0 ? NO_EXTENTS : decodeEmbedded(bytes, { at: FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0), count })
+  const room = (flags & FLAG_ROOM) === 0 ? undefined : readRoom(bytes, roomOffset(bytes))
   return {
     inode: readU64(bytes, 16) as InodeId,
     type: FILE_TYPES[bytes[1] as number] ?? failType(bytes),
@@ -106,7 +121,7 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     uid: bytes.readUInt32BE(4),
     gid: bytes.readUInt32BE(8),
     links: bytes.readUInt32BE(12),
-    sizeBytes: readU64(bytes, 24),
+    sizeBytes,
     atimeNs: view.getBigInt64(32),
     mtimeNs: view.getBigInt64(40),
     ctimeNs: view.getBigInt64(48),
@@ -115,8 +130,10 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     version: readU64(bytes, 64),
     sha256: hasDigest ? bytes.subarray(FIXED_BYTES, FIXED_BYTES + DIGEST_BYTES) : undefined,
     content: readU64(bytes, 80),
-    form: FORMS[flags & 3] as ContentForm,
-    extents: count === 0 ? NO_EXTENTS : decodeEmbedded(bytes, { at: FIXED_BYTES + (hasDigest ? DIGEST_BYTES : 0), count }),
+    form,
+    extents,
+    occupiedBytes: room?.occupiedBytes ?? plainRoom({ form, sizeBytes, extents }),
+    reserved: room?.reserved ?? NOTHING_RESERVED,
     hasXattrs: (flags & FLAG_XATTRS) !== 0,
     isImplicit: (flags & FLAG_IMPLICIT) !== 0,
     object: objectOf(bytes),
@@ -130,10 +147,27 @@ function isWhole(bytes: Buffer): boolean {
   return object === undefined ? bytes.length === objectOffset(bytes) : isObjectPart(object)
 }
 
-/** Where the object part begins, if there is one, and else the record ends. */
-function objectOffset(bytes: Buffer): number {
+/** Whether what a file occupies needn't be written down. */
+export function isRoomPlain(record: InodeRecord): boolean {
+  return record.reserved.length === 0 && record.occupiedBytes === plainRoom(record)
+}
+
+/** What contents occupy for which nothing is set aside; of a table, if it has no holes. */
+function plainRoom({ form, sizeBytes, extents }: Pick<InodeRecord, 'form' | 'sizeBytes' | 'extents'>): number {
+  if (form === 'none') return 0
+  return form === 'embedded' ? extents.reduce((sum, { length }) => sum + length, 0) : sizeBytes
+}
+
+/** Where the room part begins, if there is one. */
+function roomOffset(bytes: Buffer): number {
   const digestBytes = ((bytes[76] as number) & FLAG_DIGEST) === 0 ? 0 : DIGEST_BYTES
   return FIXED_BYTES + digestBytes + (bytes[77] as number) * (8 + EXTENT_BYTES)
+}
+
+/** Where the object part begins, if there is one, and else the record ends. */
+function objectOffset(bytes: Buffer): number {
+  const room = roomOffset(bytes)
+  return ((bytes[76] as number) & FLAG_ROOM) === 0 ? room : room + readRoomLength(bytes, room)
 }
 
 function objectOf(bytes: Buffer): Buffer | undefined {

@@ -69,31 +69,43 @@ export function beginDraft(t: VolumeTransaction): Draft {
   return { content, row: t.discard(contentBytes(content)) }
 }
 
-/** How far a draft is: the end of the last extent in it. */
+/** How far a draft is: the end of the last extent in it, and the bytes of all of them. */
 export interface DraftProgress {
   readonly done: boolean
   readonly until: number
+  readonly storedBytes: number
 }
 
-/** Adds extents from `until` on, a step's worth. */
-export function fillDraft(t: VolumeTransaction, { content }: Draft, pieces: readonly Piece[], until: number): DraftProgress {
+/** Adds a step's worth of extents. */
+export function fillDraft(
+  t: VolumeTransaction,
+  { content }: Draft,
+  pieces: readonly Piece[],
+  { until, storedBytes: before }: DraftProgress,
+): DraftProgress {
   let count = 0
   let end = until
+  let storedBytes = before
   for (const piece of pieces) {
     const from = Math.max(piece.start, piece.start + until - piece.target)
     for (const extent of extentsOfPiece(t, piece, from)) {
-      if (count === EXTENTS_PER_STEP) return { done: false, until: end }
+      if (count === EXTENTS_PER_STEP) return { done: false, until: end, storedBytes }
       t.retain(extent.chunk)
       t.tx.put(extentKey(t.prefix, content, extent.offset), encodeExtent(extent))
       end = extent.offset + extent.length
+      storedBytes += extent.length
       count += 1
     }
   }
-  return { done: true, until: end }
+  return { done: true, until: end, storedBytes }
 }
 
 /** Takes a finished draft off the garbage list: it must become a file's in the same transaction. */
-export function takeDraft(t: VolumeTransaction, draft: Draft, sizeBytes: number): NewContents {
+export function takeDraft(
+  t: VolumeTransaction,
+  draft: Draft,
+  { sizeBytes, occupiedBytes }: { readonly sizeBytes: number; readonly occupiedBytes: number },
+): NewContents {
   t.tx.delete(draft.row)
-  return { kind: 'stored', content: draft.content, sizeBytes }
+  return { kind: 'stored', content: draft.content, sizeBytes, occupiedBytes }
 }

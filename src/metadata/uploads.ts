@@ -53,6 +53,8 @@ export interface UploadSession {
     readonly part: number
     readonly partOffset: number
     readonly fileOffset: number
+    /** Not known of a session that an older release began to commit. */
+    readonly storedBytes?: number
   }
 }
 
@@ -179,7 +181,7 @@ export function commitUploadStep(t: VolumeTransaction, id: UploadId, options: Co
     const step = moveExtents(t, id, { session, parts })
     if (step === 'more') return 'more'
     for (const { number } of all) if (selected?.has(number) === false) removePart(t, id, number)
-    const written = publish(t, { session, options, contents: { kind: 'stored', content: step.content, sizeBytes } })
+    const written = publish(t, { session, options, contents: { kind: 'stored', ...step, sizeBytes } })
     // The rows of the parts no longer own their chunks; the collector removes them.
     t.tx.delete(uploadKey(t.prefix, id))
     t.discard(Buffer.from(id, 'hex'), { ownsChunks: false })
@@ -228,9 +230,12 @@ function moveExtents(
   t: VolumeTransaction,
   id: UploadId,
   { session, parts }: { session: UploadSession; parts: PartInfo[] },
-): 'more' | { content: number } {
+): 'more' | { content: number; occupiedBytes: number } {
   const progress = {
-    ...(session.committing ?? { content: t.allocate(), part: parts[0]?.number ?? 0, partOffset: 0, fileOffset: 0 }),
+    ...(session.committing ?? {
+      ...{ content: t.allocate(), part: parts[0]?.number ?? 0, partOffset: 0 },
+      ...{ fileOffset: 0, storedBytes: 0 },
+    }),
   }
   let budget = EXTENTS_PER_STEP
   for (const part of parts) {
@@ -244,6 +249,7 @@ function moveExtents(
       const offset = progress.fileOffset + extent.offset
       t.tx.put(extentKey(t.prefix, progress.content, offset), encodeExtent(extent))
       progress.partOffset = extent.offset + extent.length
+      if (progress.storedBytes !== undefined) progress.storedBytes += extent.length
       budget -= 1
     }
     progress.fileOffset += part.sizeBytes
@@ -251,7 +257,7 @@ function moveExtents(
     progress.part = part.number + 1
     progress.partOffset = 0
   }
-  return { content: progress.content }
+  return { content: progress.content, occupiedBytes: progress.storedBytes ?? progress.fileOffset }
 }
 
 /** Ends a session without a file; the collector lets go of its chunks. @throws UPLOAD_NOT_FOUND */

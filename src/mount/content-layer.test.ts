@@ -37,7 +37,14 @@ test('layers show what a file in memory has, in every range', () => {
       const pieces = contentPieces(layers, { offset: from, length })
       const shown = Buffer.concat(pieces.map((piece) => bytesOf(piece, journal)))
       assert.deepEqual(shown, model.subarray(from, from + length))
-      assert.equal(layers.at(-1)?.sizeBytes, model.length)
+      const last = layers.at(-1) as ContentLayer
+      assert.equal(last.sizeBytes, model.length)
+      const written = last.runs.reduce((sum, { length: bytes }) => sum + bytes, 0)
+      const below = last.shownBytes
+      assert.equal(
+        last.occupiedOver(1_000),
+        last.isWhole ? model.length : Math.max(below, Math.min(model.length, below + written)),
+      )
     }),
     { numRuns: 500 },
   )
@@ -48,6 +55,17 @@ function bytesOf(piece: ContentPiece, journal: Buffer): Buffer {
   if (piece.kind === 'base') return Buffer.alloc(piece.length, 'b')
   return journal.subarray(piece.place.position, piece.place.position + piece.length)
 }
+
+test('what has something set aside is not sent as a whole, which would let go of it, until it is cut', () => {
+  const layer = new ContentLayer(0, true)
+  layer.write({ offset: 0, length: 10, place: { segment: 1, position: 0 } })
+  assert.equal(layer.isWhole, false)
+  assert.equal(layer.isInParts, true)
+  assert.equal(layer.occupiedOver(5_000), 5_000)
+  layer.truncate(0)
+  assert.equal(layer.isWhole, true)
+  assert.equal(layer.occupiedOver(5_000), 0)
+})
 
 test('what nothing shows through of is sent as a whole', () => {
   const layer = new ContentLayer(10)

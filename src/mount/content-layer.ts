@@ -1,4 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
+import type { Attributes } from '#metadata/attributes.ts'
+import { occupiedOf, occupiedWith } from '#volume/occupied.ts'
 
 /** Where bytes lie in the journal. */
 export interface JournalPlace {
@@ -31,14 +33,17 @@ interface Span {
 export class ContentLayer {
   /** In order; they don't overlap. */
   #runs: JournalRun[] = []
+  #writtenBytes = 0
   /** What was there before shows through up to here. */
   #shownBytes: number
   #sizeBytes: number
+  #keepsRoom: boolean
 
-  /** Over contents of `sizeBytes`, all of which show. */
-  constructor(sizeBytes: number) {
+  /** Over contents of `sizeBytes`, all of which show; `keepsRoom` where more than that is set aside for them. */
+  constructor(sizeBytes: number, keepsRoom = false) {
     this.#shownBytes = sizeBytes
     this.#sizeBytes = sizeBytes
+    this.#keepsRoom = keepsRoom
   }
 
   get sizeBytes(): number {
@@ -53,15 +58,27 @@ export class ContentLayer {
     return this.#runs
   }
 
-  /** Nothing of what was there before shows, so that the file can be sent as a whole. */
+  get keepsRoom(): boolean {
+    return this.#keepsRoom
+  }
+
+  /** Nothing of what was there before shows or stays, so that the file can be sent as a whole. */
   get isWhole(): boolean {
-    return this.#shownBytes === 0
+    return this.#shownBytes === 0 && !this.#keepsRoom
+  }
+
+  /** What the file will occupy, as far as that can be told, over what `below` occupies. */
+  occupiedOver(below: number): number {
+    // What is sent as a whole is sent with its zeros.
+    if (this.isWhole) return this.isInParts ? this.#writtenBytes : this.#sizeBytes
+    const occupiedBytes = this.#keepsRoom ? below : Math.min(below, this.#shownBytes)
+    return occupiedWith({ occupiedBytes, sizeBytes: this.#sizeBytes, writtenBytes: this.#writtenBytes })
   }
 
   /** It is sent in its parts: what lies between them is a hole, which may be longer than any disk. */
   get isInParts(): boolean {
     if (!this.isWhole) return true
-    return this.#sizeBytes - this.#runs.reduce((sum, { length }) => sum + length, 0) > SENT_ZEROS_BYTES_MAX
+    return this.#sizeBytes - this.#writtenBytes > SENT_ZEROS_BYTES_MAX
   }
 
   write(run: JournalRun): void {
@@ -73,19 +90,23 @@ export class ContentLayer {
     for (let there = this.#runs[to]; there !== undefined && there.offset < end; there = this.#runs[to]) {
       if (there.offset < run.offset) around.push(cut(there, { offset: there.offset, end: run.offset }))
       if (there.offset + there.length > end) around.push(cut(there, { offset: end, end: there.offset + there.length }))
+      this.#writtenBytes -= Math.min(there.offset + there.length, end) - Math.max(there.offset, run.offset)
       to += 1
     }
+    this.#writtenBytes += run.length
     const [before, after] = [around.filter(({ offset }) => offset < run.offset), around.filter(({ offset }) => offset >= end)]
     this.#runs.splice(from, to - from, ...before, run, ...after)
     this.#sizeBytes = Math.max(this.#sizeBytes, end)
   }
 
   truncate(sizeBytes: number): void {
+    if (sizeBytes < this.#sizeBytes) this.#keepsRoom = false
     this.#shownBytes = Math.min(this.#shownBytes, sizeBytes)
     const kept = this.#runs.slice(0, this.#firstEndingAfter(sizeBytes))
     const last = this.#runs[kept.length]
     if (last !== undefined && last.offset < sizeBytes) kept.push(cut(last, { offset: last.offset, end: sizeBytes }))
     this.#runs = kept
+    this.#writtenBytes = kept.reduce((sum, { length }) => sum + length, 0)
     this.#sizeBytes = sizeBytes
   }
 
@@ -124,6 +145,25 @@ export class ContentLayer {
     }
     return low
   }
+}
+
+interface Layered {
+  readonly layers: readonly ContentLayer[]
+  /** What the cluster has. */
+  readonly base: Attributes | undefined
+}
+
+/** A layer over all that there is. */
+export function layerOver({ layers, base }: Layered): ContentLayer {
+  const last = layers.at(-1)
+  if (last !== undefined) return new ContentLayer(last.sizeBytes, last.keepsRoom)
+  return base === undefined ? new ContentLayer(0) : new ContentLayer(base.sizeBytes, occupiedOf(base) > base.sizeBytes)
+}
+
+/** How long a file is with layers that aren't stored yet, and what it occupies. */
+export function sizesWithLayers({ layers, base }: Layered): Pick<Attributes, 'sizeBytes' | 'occupiedBytes'> {
+  const occupiedBytes = layers.reduce((below, layer) => layer.occupiedOver(below), base === undefined ? 0 : occupiedOf(base))
+  return { sizeBytes: layers.at(-1)?.sizeBytes ?? base?.sizeBytes ?? 0, occupiedBytes }
 }
 
 /** What a file shows of `[offset, offset + length)`: the layers, the oldest first, over contents of the cluster. */

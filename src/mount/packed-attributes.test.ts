@@ -26,8 +26,9 @@ const attributes: fc.Arbitrary<Attributes> = fc
     btimeNs: timeNs,
     sha256: fc.constant(undefined),
     xattrs: fc.constantFrom({}, { hasXattrs: false }, { hasXattrs: true }),
+    occupied: fc.oneof(fc.constant({}), fc.record({ occupiedBytes: fc.maxSafeNat() })),
   })
-  .map(({ xattrs, ...rest }) => ({ ...rest, ...xattrs }))
+  .map(({ xattrs, occupied, ...rest }) => ({ ...rest, ...xattrs, ...occupied }))
 
 test('what is packed is what comes back, whatever was taken away before and put in its place', () => {
   const step = fc.oneof(

@@ -20,11 +20,12 @@ interface Page {
   readonly words: Uint32Array
 }
 
-/** Attributes in 80 bytes each, by numbers of slots from 0 on: as objects they take 400, and each is one more for every collection
+/** Attributes in 80 bytes each (of a file that occupies more or less than its length a little more), by numbers of slots from 0 on: as objects they take 400, and each is one more for every collection
  *  of garbage to look at. Digests are left out. Pure. */
 export class PackedAttributes {
   readonly #pages: Page[] = []
   readonly #free: number[] = []
+  readonly #occupied = new Map<number, number>()
   #slots = 0
 
   /** Gives the slot. `note` is a number of 32 bits. */
@@ -36,12 +37,14 @@ export class PackedAttributes {
   }
 
   free(slot: number): void {
+    this.#occupied.delete(slot)
     this.#free.push(slot)
   }
 
   clear(): void {
     this.#pages.length = 0
     this.#free.length = 0
+    this.#occupied.clear()
     this.#slots = 0
   }
 
@@ -59,6 +62,7 @@ export class PackedAttributes {
     const at = slot % PAGE_SLOTS
     const [f, t, w] = [at * FLOATS, at * TIMES, at * WORDS]
     const kind = words[w] as number
+    const occupiedBytes = this.#occupied.get(slot)
     const hasXattrs = XATTRS[kind >>> (MODE_BITS + TYPE_BITS)]
     return {
       inode: floats[f] as InodeId,
@@ -76,6 +80,7 @@ export class PackedAttributes {
       version: floats[f + 2] as number,
       sha256: undefined,
       ...(hasXattrs === undefined ? {} : { hasXattrs }),
+      ...(occupiedBytes === undefined ? {} : { occupiedBytes }),
     }
   }
 
@@ -91,6 +96,7 @@ export class PackedAttributes {
     times[t + 1] = attributes.mtimeNs
     times[t + 2] = attributes.ctimeNs
     times[t + 3] = attributes.btimeNs
+    if (attributes.occupiedBytes !== undefined) this.#occupied.set(slot, attributes.occupiedBytes)
     const xattrs = XATTRS.indexOf(attributes.hasXattrs)
     words[w] = attributes.mode | (FILE_TYPES.indexOf(attributes.type) << MODE_BITS) | (xattrs << (MODE_BITS + TYPE_BITS))
     words[w + 1] = attributes.uid

@@ -2,7 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import { assert } from '#foundation/assert.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
-import { ContentLayer, type JournalPlace } from './content-layer.ts'
+import { type ContentLayer, type JournalPlace, layerOver, sizesWithLayers } from './content-layer.ts'
 import type { JournalChange } from './journal-record.ts'
 import { type FolderChange, PendingEntries } from './pending-entries.ts'
 import { ReadyUnits } from './ready-units.ts'
@@ -199,7 +199,7 @@ export class PendingTree {
     const version = node.attributes.version + 1
     node.attributes = {
       ...node.attributes,
-      ...{ sizeBytes: layer.sizeBytes, mtimeNs: timeNs, ctimeNs: timeNs, version, sha256: undefined },
+      ...{ ...sizesWithLayers(node), mtimeNs: timeNs, ctimeNs: timeNs, version, sha256: undefined },
     }
   }
 
@@ -308,7 +308,7 @@ export class PendingTree {
 
   #layerOf(unit: PendingUnit): ContentLayer {
     if (unit.layer === undefined) {
-      unit.layer = new ContentLayer(unit.node.layers.at(-1)?.sizeBytes ?? unit.node.base?.sizeBytes ?? 0)
+      unit.layer = layerOver(unit.node)
       unit.node.layers.push(unit.layer)
     }
     return unit.layer

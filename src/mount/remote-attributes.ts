@@ -9,7 +9,7 @@ const OCTAL = /^[0-7]{1,6}$/
 
 /** What a node said of an entry, as the volume's port has it. @throws INTERNAL for what can't be said of an entry of Shoal's */
 export function attributesOf(entry: RemoteEntry): Attributes {
-  const counts = [entry.inode, entry.size, entry.uid, entry.gid, entry.links, entry.rdev]
+  const counts = [entry.inode, entry.size, entry.occupied ?? 0, entry.uid, entry.gid, entry.links, entry.rdev]
   if (!counts.every(isCount) || entry.inode === 0 || !TYPES.has(entry.type) || !OCTAL.test(entry.mode))
     throw new ShoalError('INTERNAL', `The node described "${entry.path}" in a way that no entry is`)
   return {
@@ -20,6 +20,7 @@ export function attributesOf(entry: RemoteEntry): Attributes {
     gid: entry.gid,
     links: entry.links,
     sizeBytes: entry.size,
+    ...(entry.occupied === undefined ? {} : { occupiedBytes: entry.occupied }),
     atimeNs: timeOf(entry.atime),
     mtimeNs: timeOf(entry.mtime),
     ctimeNs: timeOf(entry.ctime),

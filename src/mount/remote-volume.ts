@@ -10,7 +10,7 @@ import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
-import type { AttributeChanges, Conditions, ListOptions, Locations, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, Caller, Conditions, ListOptions, Locations, ReservedRange, Volume } from '#volume/volume.ts'
 import type { DataCache, RemoteFile } from './data-cache.ts'
 import { attributesOf } from './remote-attributes.ts'
 
@@ -121,7 +121,20 @@ export class RemoteVolume implements MountableVolume {
   }
 
   async punch(path: Path, range: { readonly offset: number; readonly length: number }): Promise<Attributes> {
-    return attributesOf(await this.#client.punch(this.#name, formatPath(path), range))
+    return attributesOf(await this.#client.changeRoom(this.#name, formatPath(path), { op: 'punch', ...range }))
+  }
+
+  async reserve(path: Path, range: ReservedRange, caller: Caller): Promise<Attributes> {
+    try {
+      return attributesOf(await this.#client.changeRoom(this.#name, formatPath(path), { op: 'reserve', ...range }))
+    } catch (error) {
+      if (!isShoalError(error, 'INVALID_ARGUMENT')) throw error
+    }
+    // A node of an older release, which has lengths and nothing more.
+    const attributes = await this.stat(path)
+    if (attributes === undefined) throw new ShoalError('NOT_FOUND', `There is no "${formatPath(path)}"`)
+    const end = range.offset + range.length
+    return range.keepsSize || end <= attributes.sizeBytes ? attributes : this.truncate(path, end, caller)
   }
 
   /** Where holes are, and of what is in between that it is there. */

@@ -4,7 +4,7 @@ import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
-import type { AttributeChanges, RangeWrite, RenameMode, Volume } from '#volume/volume.ts'
+import type { AttributeChanges, Caller, RangeWrite, RenameMode, ReservedRange, Volume } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
 import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
@@ -260,6 +260,14 @@ export class WriteBackVolume implements MountableVolume {
   async punch(...[path, range, caller]: Arguments<'punch'>): Promise<Attributes> {
     await this.sync(path)
     return this.#changed(path, () => this.#options.volume.punch(path, range, caller))
+  }
+
+  async reserve(path: Path, range: ReservedRange, caller: Caller): Promise<Attributes> {
+    const { volume } = this.#options
+    const reserve = volume.reserve?.bind(volume)
+    if (reserve === undefined) throw new ShoalError('UNSUPPORTED', 'The volume sets nothing aside')
+    await this.sync(path)
+    return this.#changed(path, () => reserve(path, range, caller))
   }
 
   async copyRange(...[copy, caller]: Arguments<'copyRange'>): Promise<Attributes> {

@@ -19,7 +19,7 @@ export const CONTENT_CASES: readonly FsckCase[] = [
   },
   {
     name: 'inline contents of another length',
-    finds: ['inline-length-wrong', 'counters-wrong'],
+    finds: ['inline-length-wrong', 'room-wrong', 'counters-wrong'],
     damage: async (d) => d.change('a/b/small', { sizeBytes: (await d.locate('a/b/small')).record.sizeBytes + 3 }),
     after: async (d) => assert.equal((await readAll(await d.fixture.volume.openFile(['a', 'b', 'small']))).toString(), 'small'),
   },
@@ -37,7 +37,7 @@ export const CONTENT_CASES: readonly FsckCase[] = [
   },
   {
     name: 'extents in a record that overlap',
-    finds: ['extent-wrong'],
+    finds: ['extent-wrong', 'room-wrong'],
     async damage(d) {
       const [first, second] = (await d.locate('a/two')).record.extents
       await d.change('a/two', {
@@ -96,7 +96,7 @@ export const CONTENT_CASES: readonly FsckCase[] = [
     async damage(d) {
       const { content, sizeBytes } = (await d.locate('a/table')).record
       await d.fixture.volume.writeFile(['z'], (async function* () {})(), { caller })
-      await d.change('z', { form: 'table', content, sizeBytes })
+      await d.change('z', { form: 'table', content, sizeBytes, occupiedBytes: sizeBytes })
     },
     async after(d) {
       await d.fixture.volume.remove(['z'], { caller })
@@ -104,6 +104,18 @@ export const CONTENT_CASES: readonly FsckCase[] = [
       await d.fixture.volumes.collect()
       await isAsBefore(d)
     },
+  },
+  {
+    name: 'another number of bytes than a file occupies',
+    finds: ['room-wrong'],
+    damage: (d) => d.change('a/table', { occupiedBytes: 1 }),
+    after: isAsBefore,
+  },
+  {
+    name: 'a range that is set aside and not counted',
+    finds: ['room-wrong'],
+    damage: (d) => d.change('a/one', { reserved: [{ start: 0, end: 1_000_000 }] }),
+    after: async (d) => assert.equal((await d.fixture.volume.stat(['a', 'one']))?.occupiedBytes, 1_000_000),
   },
   {
     name: 'a flag of extended attributes without any',

@@ -98,6 +98,16 @@ test('changes that touch very many extents are made in transactions of a bounded
   changed.write('x', 1_001)
   assert.ok(expected.equals(await readAll(reader)))
   assert.ok(changed.equals(await contentsOf(fixture, 'f')))
+  // The same with a hole in it, which is counted as it was.
+  await volume.punch(p('f'), { offset: 3_000, length: 500 }, caller)
+  changed.fill(0, 3_000, 3_500)
+  assert.equal((await volume.stat(p('f')))?.occupiedBytes, third - 500)
+  const again = await volume.openFile(p('f'))
+  await volume.writeAt(p('f'), { offset: 2_001, bytes: Buffer.from('y') }, caller)
+  changed.write('y', 2_001)
+  again?.close()
+  assert.ok(changed.equals(await contentsOf(fixture, 'f')))
+  assert.equal((await volume.stat(p('f')))?.occupiedBytes, third - 500)
   // A range over the very many.
   await volume.writeAt(p('f'), { offset: 0, bytes: pattern(third - 5, 7) }, caller)
   pattern(third - 5, 7).copy(changed)

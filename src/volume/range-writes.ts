@@ -11,6 +11,8 @@ import type { VolumeHandle } from '#metadata/metadata.ts'
 import {
   looseContents,
   punchRange,
+  type ReservedRange,
+  reserveRange,
   type RangeWriteResult,
   replaceEdited,
   type Spilled,
@@ -193,6 +195,17 @@ export class RangeWrites {
   async punch(path: Path, range: { offset: number; length: number }, caller: Caller): Promise<Located> {
     checkWhole([range.offset, range.length])
     const done = await this.#spilling(path, caller, (t, located) => punchRange(t, located, range), { frees: true })
+    if (done === undefined) throw conflict(path)
+    return done
+  }
+
+  async reserve(path: Path, range: ReservedRange, caller: Caller): Promise<Located> {
+    const { offset, length, keepsSize } = range
+    checkWhole([offset, length])
+    if (offset + length > Number.MAX_SAFE_INTEGER)
+      throw new ShoalError('TOO_LARGE', `A file ends at ${Number.MAX_SAFE_INTEGER} bytes at most`)
+    const change: Change = (t, located, spilled) => reserveRange(t, located, { offset, length, keepsSize, spilled })
+    const done = await this.#spilling(path, caller, change)
     if (done === undefined) throw conflict(path)
     return done
   }

@@ -45,6 +45,9 @@ const CHANGES: Record<string, Change> = {
   'no bytes at an offset': ({ volume }, by) => volume.writeAt(p('file'), { offset: 5, bytes: Buffer.alloc(0) }, by),
   'another length': ({ volume }, by) => volume.truncate(p('file'), 1_000_000, by),
   'a hole': ({ volume }, by) => volume.punch(p('file'), { offset: 10, length: 1_000 }, by),
+  'a range that is set aside': ({ volume }, by) =>
+    volume.reserve?.(p('file'), { offset: 10, length: 2_000_000, keepsSize: false }, by) ??
+    Promise.reject(new Error('It can’t be')),
   'a range of another file': ({ volume }, by) =>
     volume.copyRange({ source: p('other'), sourceOffset: 0, target: p('file'), targetOffset: 7, length: 100_000 }, by),
   'a range of inline contents': ({ volume }, by) =>

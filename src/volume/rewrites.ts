@@ -66,11 +66,11 @@ export class Rewrites {
         options,
       )
       if ('result' in begun) return begun.result
-      await this.#fill(steps, begun.draft, begun.pieces)
+      const occupiedBytes = await this.#fill(steps, begun.draft, begun.pieces)
       return await this.#metadata.transact(
         volume,
         principal,
-        (t) => publish(t, () => takeDraft(t, begun.draft, begun.sizeBytes)),
+        (t) => publish(t, () => takeDraft(t, begun.draft, { sizeBytes: begun.sizeBytes, occupiedBytes })),
         options,
       )
     } finally {
@@ -79,13 +79,14 @@ export class Rewrites {
     }
   }
 
-  /** It takes room, also where the change as a whole makes some. */
-  async #fill<T>({ volume, principal }: RewriteSteps<T>, draft: Draft, pieces: readonly Piece[]): Promise<void> {
-    let progress = { done: false, until: 0 }
+  /** It takes room, also where the change as a whole makes some. How many bytes are in it. */
+  async #fill<T>({ volume, principal }: RewriteSteps<T>, draft: Draft, pieces: readonly Piece[]): Promise<number> {
+    let progress = { done: false, until: 0, storedBytes: 0 }
     while (!progress.done) {
-      const { until } = progress
-      progress = await this.#metadata.transact(volume, principal, (t) => fillDraft(t, draft, pieces, until))
+      const before = progress
+      progress = await this.#metadata.transact(volume, principal, (t) => fillDraft(t, draft, pieces, before))
     }
+    return progress.storedBytes
   }
 
   #takeTurn(volume: VolumeHandle, inode: InodeId | undefined): () => void {

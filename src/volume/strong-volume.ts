@@ -134,6 +134,10 @@ export class StrongVolume implements GuardedVolume, Bucket {
     return (await this.#ranges.truncate(path, { sizeBytes, conditions }, caller)).record
   }
 
+  async reserve(path: Path, range: port.ReservedRange, caller: port.Caller): Promise<Attributes> {
+    return (await this.#ranges.reserve(path, range, caller)).record
+  }
+
   async punch(path: Path, range: { offset: number; length: number }, caller: port.Caller): Promise<Attributes> {
     return (await this.#ranges.punch(path, range, caller)).record
   }

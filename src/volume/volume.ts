@@ -7,11 +7,12 @@ import type { RenameMode } from '#metadata/entries.ts'
 import type { AttributeChanges, Conditions } from '#metadata/files.ts'
 import type { WriteGuard } from '#metadata/lock-guard.ts'
 import type { VolumeInfo, VolumePolicy } from '#metadata/policy.ts'
+import type { ReservedRange } from '#metadata/range-writes.ts'
 import type { AskedOptions, FollowOptions, Heard } from './feed-questions.ts'
 import type { FileLocks } from './file-locks.ts'
 
 export { checkXattr } from '#metadata/xattrs.ts'
-export type { AttributeChanges, ChangeKind, Conditions, RenameMode }
+export type { AttributeChanges, ChangeKind, Conditions, RenameMode, ReservedRange }
 
 /** Who asks: recorded in the change feed. */
 export interface Caller {
@@ -167,7 +168,7 @@ export interface Change {
  *  throws has changed nothing. Absent paths: `stat` and `openFile` answer `undefined`, changes throw NOT_FOUND.
  *
  *  Symbolic links, within the volume: what finds something that is there to look at its contents or change them follows them
- *  anywhere in a path (`list`, `locate`, `writeAt`, `truncate`, `punch`, `copyRange`, and with `follow` also `stat` and `openFile`).
+ *  anywhere in a path (`list`, `locate`, `writeAt`, `truncate`, `punch`, `reserve`, `copyRange`, and with `follow` also `stat` and `openFile`).
  *  What makes, names or removes entries works in the directory that is named: a link on the way is NOT_A_DIRECTORY, so that
  *  nobody's link leads a change elsewhere, and the last name is the link itself. Only `writeFile` and uploads replace what a
  *  link as the last name leads to. POSIX clients resolve their own links.
@@ -198,6 +199,8 @@ export interface Volume {
   truncate(path: Path, sizeBytes: number, caller: Caller, conditions?: Conditions): Promise<Attributes>
   /** Makes a range a hole, which reads as zeros and takes no room. The file stays as long as it is. */
   punch(path: Path, range: { readonly offset: number; readonly length: number }, caller: Caller): Promise<Attributes>
+  /** Of a strong volume: counts a range as occupied. No room is held: writing there may still fail. */
+  readonly reserve?: ((path: Path, range: ReservedRange, caller: Caller) => Promise<Attributes>) | undefined
   /** Copies a range between two files of this volume by reference, without moving bytes. Of a range of very many extents it
    *  copies what the source was when the copy began. */
   copyRange(copy: CopyRange, caller: Caller): Promise<Attributes>

@@ -1,4 +1,5 @@
 import type { Attributes } from '#metadata/attributes.ts'
+import { occupiedOf, occupiedWith } from '#volume/occupied.ts'
 import { toFuseAttributes } from './fuse-attributes.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { DirtyPiece } from './dirty-ranges.ts'
@@ -45,8 +46,12 @@ export function shownAttributes(
   unstored: Pick<FileContents, 'written' | 'writtenNs'> | undefined,
 ): FuseAttributes {
   const links = attributes.links - (node.hiddenAs === undefined ? 0 : 1)
-  if (unstored === undefined) return toFuseAttributes(attributes, { sizeBytes: attributes.sizeBytes, links })
+  if (unstored === undefined) return toFuseAttributes(attributes, { ...attributes, links })
   const { written, writtenNs: mtimeNs } = unstored
   const ctimeNs = mtimeNs > attributes.ctimeNs ? mtimeNs : attributes.ctimeNs
-  return toFuseAttributes({ ...attributes, mtimeNs, ctimeNs }, { sizeBytes: Math.max(attributes.sizeBytes, written.end), links })
+  const sizeBytes = Math.max(attributes.sizeBytes, written.end)
+  const occupiedBytes = occupiedWith({
+    ...{ occupiedBytes: occupiedOf(attributes), sizeBytes, writtenBytes: written.lengthBytes },
+  })
+  return toFuseAttributes({ ...attributes, mtimeNs, ctimeNs }, { sizeBytes, occupiedBytes, links })
 }

@@ -1,4 +1,5 @@
 import type { Attributes, FileType } from '#metadata/attributes.ts'
+import { occupiedOf } from '#volume/occupied.ts'
 import type { FuseAttributes } from './protocol/replies.ts'
 import type { FuseTime } from './protocol/requests.ts'
 
@@ -28,10 +29,10 @@ export function typeOf(mode: number): FileType {
   return (found?.[0] ?? 'file') as FileType
 }
 
-/** `sizeBytes` is given where more was written than is stored, `links` where not all of them are shown. */
+/** `sizeBytes` and `occupiedBytes` are given where more was written than is stored, `links` where not all of them are shown. */
 export function toFuseAttributes(
   attributes: Attributes,
-  shown: { readonly sizeBytes: number; readonly links: number } = attributes,
+  shown: Pick<Attributes, 'sizeBytes' | 'occupiedBytes' | 'links'> = attributes,
 ): FuseAttributes {
   return {
     inode: attributes.inode,
@@ -41,7 +42,7 @@ export function toFuseAttributes(
     gid: attributes.gid,
     rdev: attributes.rdev,
     sizeBytes: shown.sizeBytes,
-    blocks: Math.ceil(shown.sizeBytes / STAT_BLOCK_BYTES),
+    blocks: Math.ceil(occupiedOf(shown) / STAT_BLOCK_BYTES),
     blockSizeBytes: BLOCK_BYTES,
     atime: toTime(attributes.atimeNs),
     mtime: toTime(attributes.mtimeNs),

@@ -271,7 +271,8 @@ export class MountedVolume {
   /** What was shown before the cluster had it has got another version and change time there. */
   settled(inode: InodeId, attributes: Settled): void {
     const node = this.table.find(inode)
-    if (node !== undefined) settle(node, attributes)
+    if (node !== undefined && settle(node, attributes))
+      this.notify?.({ kind: 'inode', nodeId: node.nodeId }).catch(() => undefined)
   }
 
   /** What was shown of an inode isn't what the cluster has. */

@@ -28,6 +28,7 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
   | 'writeAt'
   | 'truncate'
   | 'punch'
+  | 'reserve'
   | 'copyRange'
   | 'locate'
   | 'makeDirectory'
@@ -140,6 +141,11 @@ export class OwnVolume implements MountableVolume {
 
   punch(...args: Arguments<'punch'>): Answer<'punch'> {
     return this.#own.make('contents', this.#inner.punch(...args))
+  }
+
+  get reserve(): Volume['reserve'] {
+    const reserve = this.#inner.reserve?.bind(this.#inner)
+    return reserve && ((...args) => this.#own.make('contents', reserve(...args)))
   }
 
   copyRange(...args: Arguments<'copyRange'>): Answer<'copyRange'> {

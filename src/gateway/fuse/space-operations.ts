@@ -1,3 +1,4 @@
+import type { ReservedRange } from '#volume/volume.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
@@ -12,13 +13,17 @@ const SEEK_DATA = 3
 
 type SpaceOperations = Pick<FuseOperations, 'fallocate' | 'lseek'>
 
-/** Where files are empty, and how they get so. Room isn't set aside: what is allocated is a hole until it is written, and writing
- *  to it may fail for lack of room. */
+/** Where files are empty, and how they get so. What is set aside counts as occupied, but no room is held for it: it is a hole until it is
+ *  written, and writing to it may fail for lack of room. */
 export function spaceOperations(mounted: MountedVolume): Required<SpaceOperations> {
   const { volume, table, caller: by } = mounted
-  const extend = async (node: MountedNode, end: number): Promise<void> => {
+  const setAside = async (node: MountedNode, range: ReservedRange): Promise<void> => {
     const { sizeBytes } = await mounted.stat(node)
-    if (end > sizeBytes) mounted.cut(node, await volume.truncate(table.path(node), end, by))
+    const end = range.keepsSize ? 0 : range.offset + range.length
+    if (volume.reserve !== undefined) {
+      const attributes = await volume.reserve(table.path(node), range, by)
+      if (end > sizeBytes) mounted.cut(node, attributes)
+    } else if (end > sizeBytes) mounted.cut(node, await volume.truncate(table.path(node), end, by))
   }
   return {
     fallocate: async ({ offset, lengthBytes, mode }, { nodeId }) => {
@@ -27,7 +32,7 @@ export function spaceOperations(mounted: MountedVolume): Required<SpaceOperation
       const node = table.get(nodeId)
       await mounted.flush(node)
       if (change !== 0) await mounted.rewritten(node, await volume.punch(table.path(node), { offset, length: lengthBytes }, by))
-      if ((mode & KEEP_SIZE) === 0) await extend(node, offset + lengthBytes)
+      if (change !== PUNCH_HOLE) await setAside(node, { offset, length: lengthBytes, keepsSize: (mode & KEEP_SIZE) !== 0 })
       return undefined
     },
     lseek: async ({ offset, whence }, { nodeId }) => {

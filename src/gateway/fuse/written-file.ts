@@ -38,6 +38,11 @@ export class WrittenFile {
     return this.#collecting.lengthBytes === 0 && this.#underWay.lengthBytes === 0
   }
 
+  /** Not stored yet. */
+  get lengthBytes(): number {
+    return this.#collecting.lengthBytes + this.#underWay.lengthBytes
+  }
+
   /** Where the last byte that isn't stored ends: the file is as long at least. */
   get end(): number {
     return Math.max(this.#collecting.end, this.#underWay.end)

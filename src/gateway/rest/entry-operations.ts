@@ -67,6 +67,12 @@ export async function applyOperation(
       return changed(await volume.truncate(path, operation.size, caller, conditionsOf(operation)))
     case 'punch':
       return changed(await volume.punch(path, { offset: operation.offset, length: operation.length }, caller))
+    case 'reserve': {
+      if (volume.reserve === undefined)
+        throw new ShoalError('UNSUPPORTED', 'An eventual volume sets nothing aside: use a strong one, or set the length')
+      const { offset, length, keepsSize } = operation
+      return changed(await volume.reserve(path, { offset, length, keepsSize: keepsSize === true }, caller))
+    }
     case 'copy-range': {
       const { from, fromOffset, offset, length } = operation
       const copy = { source: parsePath(from), sourceOffset: fromOffset ?? 0, target: path, targetOffset: offset ?? 0, length }

@@ -39,6 +39,7 @@ export const EntrySchema = z.object({
   type: z.enum(FILE_TYPES),
   inode: z.int(),
   size: z.int(),
+  occupied: z.int().optional().meta({ description: 'Of a file that takes more or less than its length' }),
   mode: z.string(),
   uid: z.int(),
   gid: z.int(),
@@ -244,6 +245,7 @@ export const OperationSchema = z.discriminatedUnion('op', [
   }),
   z.strictObject({ op: z.literal('truncate'), size: SizeSchema, ifMatch: TagText.optional() }),
   z.strictObject({ op: z.literal('punch'), offset: SizeSchema, length: SizeSchema }),
+  z.strictObject({ op: z.literal('reserve'), offset: SizeSchema, length: SizeSchema, keepsSize: z.boolean().optional() }),
   z.strictObject({
     op: z.literal('copy-range'),
     from: PathText,
