@@ -51,6 +51,7 @@ for (const [what, value] of Object.entries({
   'a list': [],
   'a length below nothing': { ...ENTRY, size: -1 },
   'half a byte': { ...ENTRY, size: 1.5 },
+  'less than nothing occupied': { ...ENTRY, occupied: -1 },
   'a length as text': { ...ENTRY, size: '10' },
   'no number': { ...ENTRY, inode: 0 },
   'a type of its own': { ...ENTRY, type: 'folder' },
@@ -68,6 +69,22 @@ for (const [what, value] of Object.entries({
     await assert.rejects(volume.list([]), { code: 'INTERNAL' })
   })
 }
+
+test('a node of an older release, which sets nothing aside, makes a file as long as it is to be', async (t) => {
+  const { volume, answers } = await remote(t)
+  const refusal = JSON.stringify({ status: 400, code: 'INVALID_ARGUMENT', title: 'No such operation' })
+  const refuses: Answer = (response) => response.writeHead(400, { 'content-type': 'application/problem+json' }).end(refusal)
+  const reserve = (length: number, keepsSize: boolean, next: readonly Answer[]) => {
+    const left = [...next]
+    answers((response) => (left.shift() ?? refuses)(response))
+    return volume.reserve(['f'], { offset: 5, length, keepsSize }, { principal: 'mount' })
+  }
+  assert.equal((await reserve(20, false, [refuses, json(ENTRY), json({ ...ENTRY, size: 25 })])).sizeBytes, 25)
+  assert.equal((await reserve(20, true, [refuses, json(ENTRY)])).sizeBytes, 10)
+  assert.equal((await reserve(5, false, [refuses, json(ENTRY)])).sizeBytes, 10)
+  const { occupiedBytes } = await reserve(20, true, [json({ ...ENTRY, occupied: 25 })])
+  assert.equal(occupiedBytes, 25)
+})
 
 test('a page of something else is neither an entry nor the word that there is none', async (t) => {
   const { volume, answers } = await remote(t)
