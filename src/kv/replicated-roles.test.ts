@@ -3,9 +3,9 @@ import { afterEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { ErrorDetails } from '#foundation/errors.ts'
-import { nodeClock } from '#platform/node-clock.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
 import type { MemoryLogCall, MemoryLogClient } from '#sharedlog/memory.ts'
+import { LeapingClock } from './leaping-clock.suite.ts'
 import { MemoryBase, MemoryDisk, openMemoryStore } from './memory.ts'
 import type { ReplicatedStore } from './replicated.ts'
 import type { ReplicatedStoreOptions } from './replicated-options.ts'
@@ -33,13 +33,21 @@ type Options = Partial<ReplicatedStoreOptions> & {
 
 class Cluster {
   readonly log: MemoryLog
+  readonly clock = new LeapingClock()
+  readonly #leaseMs: number
 
   constructor(leaseMs = LONG_LEASE_MS) {
-    this.log = new MemoryLog({ clock: nodeClock, leaseMs })
+    this.#leaseMs = leaseMs
+    this.log = new MemoryLog({ clock: this.clock, leaseMs })
+  }
+
+  /** Leases that were begun or renewed before this are over. */
+  endLeases(): void {
+    this.clock.leap(this.#leaseMs)
   }
 
   async open(id: string, { fault, disk = new MemoryDisk(), ...options }: Options = {}): Promise<Replica> {
-    const log = this.log.client({ clock: nodeClock, ...(fault === undefined ? {} : { fault }) })
+    const log = this.log.client({ clock: this.clock, ...(fault === undefined ? {} : { fault }) })
     const store = openReplica(id, { log, disk, ...options })
     ends.push(async () => {
       log.partition(false)
@@ -194,7 +202,7 @@ test('after a crash in the middle of applying, what the log has and the disk has
 })
 
 test('a large transaction is several entries, and shows whole or not at all, also when its leader fails in the middle', async () => {
-  const cluster = new Cluster(LEASE_MS)
+  const cluster = new Cluster()
   let allowed = Infinity
   const fault = (call: MemoryLogCall): 'answer-lost' | undefined => {
     if (call === 'append' && (allowed -= 1) < 0) old.log.partition(true)
@@ -208,7 +216,10 @@ test('a large transaction is several entries, and shows whole or not at all, als
     })
   await write(old.store, 'whole')
   allowed = 1
-  assert.deepEqual(await failure(write(old.store, 'half')), { code: 'UNAVAILABLE', details: { ambiguous: false } })
+  const half = failure(write(old.store, 'half'))
+  await until(() => allowed < 0, 'one of its entries is in the log, and it is cut off')
+  cluster.endLeases()
+  assert.deepEqual(await half, { code: 'UNAVAILABLE', details: { ambiguous: false } })
   await until(() => next.store.isLeading, 'the next one leads')
   await write(next.store, 'after')
   const keys = (await collect(next.store.range({}))).map(({ key }) => key.toString())
