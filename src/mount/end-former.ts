@@ -26,7 +26,8 @@ export async function endFormer(options: EndFormerOptions): Promise<void> {
   const enough = new AbortController()
   const late = clock.sleep(untilMs - clock.monotonicMs(), enough.signal).catch(() => undefined)
   const end = async (): Promise<void> => {
-    await again(sent)
+    // What the cluster refuses stays in the journal, as long as it does: nobody has a lock for that.
+    await again(sent).catch(() => undefined)
     for (const { session } of former) await again(() => sessions.end(volume, session))
   }
   /** Until it is done, refused for good, or too late. */

@@ -217,6 +217,12 @@ test('locks of a mount that was killed are waited for no longer than its lease, 
   assert.ok(!first.node.said.includes('write session-1'))
   first.clock.advance(2_000)
   assert.equal((await late)?.version, 2)
+  const refused = await begin(t)
+  takeOver(refused.session, async () => {
+    throw new ShoalError('QUOTA_EXCEEDED', 'The volume is full')
+  })
+  await refused.session.change(wanted)
+  assert.deepEqual(refused.node.said, ['begin', 'end dead-1', 'end dead-2', 'write session-1'])
   const second = await begin(t)
   second.node.fail = new ShoalError('FORBIDDEN', 'Somebody else’s')
   takeOver(second.session, async () => undefined)
