@@ -1,4 +1,5 @@
-// What bench/mount-peers.bench.ts compares: the machine's own disk, a mount of a node on it, and JuiceFS with Redis and a folder there.
+// What bench/mount-peers.bench.ts compares: the machine's own disk, a mount of a node on it, JuiceFS with Redis and a folder there, and what
+// FUSE costs by itself: libfuse's example passthrough_hp, in C++ with many threads, which hands each request to the same disk.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -37,6 +38,9 @@ export const SYSTEMS: Readonly<Record<string, Starter>> = {
   juicefs: (place) => startJuicefs(place, { name: 'juicefs', flags: [] }),
   // As Shoal's default does it: files are uploaded after they are closed.
   'juicefs-writeback': (place) => startJuicefs(place, { name: 'juicefs-writeback', flags: ['--writeback'] }),
+  // Contents pass libfuse by: the kernel reads and writes the files of the disk itself.
+  libfuse: (place) => startLibfuse(place, { name: 'libfuse', flags: [] }),
+  'libfuse-contents': (place) => startLibfuse(place, { name: 'libfuse-contents', flags: ['--nopassthrough'] }),
 }
 
 async function startDisk({ folder }: Place): Promise<System> {
@@ -103,10 +107,7 @@ async function startJuicefs(
   run(juicefs, format)
   const cache = ['--cache-dir', join(data, 'cache'), '--cache-size', String(CACHE_MIB)]
   const mount = start(juicefs, ['mount', '--no-usage-report', '--backup-meta', '0', ...cache, ...flags, url, directory])
-  for (const untilMs = Date.now() + MOUNTED_MS_MAX; !isMounted(directory);) {
-    assert.ok(Date.now() < untilMs && mount.exitCode === null, 'JuiceFS did not mount')
-    await delay(50)
-  }
+  await mountedBy(mount, directory)
   return {
     name,
     directory,
@@ -117,6 +118,37 @@ async function startJuicefs(
       await ended(store, 'SIGTERM')
       rmSync(data, { recursive: true, force: true })
     },
+  }
+}
+
+async function startLibfuse(
+  { folder, bin }: Place,
+  { name, flags }: { readonly name: string; readonly flags: readonly string[] },
+): Promise<System | string> {
+  const program = findProgram('passthrough_hp', bin)
+  if (program === undefined) return 'there is no passthrough_hp'
+  const data = join(folder, name)
+  const [source, directory] = [join(data, 'source'), join(data, 'mount')]
+  for (const part of [source, directory]) mkdirSync(part, { recursive: true })
+  // It keeps each file that the kernel knows open, so a tree must have fewer than this process may open (`ulimit -Hn`).
+  const mount = start(program, [...flags, '--foreground', source, directory])
+  await mountedBy(mount, directory)
+  return {
+    name,
+    directory,
+    settle: async () => undefined,
+    stop: async () => {
+      spawnSync('umount', ['-l', directory])
+      await ended(mount, 'SIGTERM')
+      rmSync(data, { recursive: true, force: true })
+    },
+  }
+}
+
+async function mountedBy(mount: ChildProcess, directory: string): Promise<void> {
+  for (const untilMs = Date.now() + MOUNTED_MS_MAX; !isMounted(directory);) {
+    assert.ok(Date.now() < untilMs && mount.exitCode === null, `${mount.spawnargs.join(' ')} did not mount`)
+    await delay(50)
   }
 }
 
@@ -151,6 +183,6 @@ function findProgram(name: string, bin: string | undefined): string | undefined 
 
 export function run(program: string, args: readonly string[]): string {
   const { status, stdout, stderr } = spawnSync(program, args, { encoding: 'utf8', timeout: 900_000, maxBuffer: 2 ** 28 })
-  assert.equal(status, 0, `${program} ${args.join(' ').slice(0, 200)}: ${stderr}`)
+  assert.equal(status, 0, `${program} ${args.join(' ').slice(0, 200)}: ${stderr.slice(0, 2_000)}`)
   return stdout
 }
