@@ -26,6 +26,8 @@ export interface Kernel {
   /** `Keep-Alive` of answers after which the connection stays. */
   readonly keepAlive: string
   readonly answers: AnswerQueue
+  /** Within so long the reader of a response that is waited for has to take something. */
+  readonly readerIdleMs: number
   watchBody(body: RequestBody): void
   readonly bodySettled: (body: RequestBody) => void
   /** The response has been handed to the system. */

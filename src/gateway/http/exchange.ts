@@ -221,7 +221,10 @@ export class Exchange {
   drained(): Promise<void> {
     if (this.aborted) return Promise.reject(clientGone())
     if (!this.response.writableNeedDrain) return Promise.resolve()
-    if (!this.blocked) this.response.once('drain', onDrain)
+    if (!this.blocked) {
+      this.response.once('drain', onDrain)
+      this.connection.holdUp(this.kernel.readerIdleMs)
+    }
     this.blocked = true
     return new Promise((resolve, reject) => {
       this.#drainWaiter = { resolve, reject }
@@ -299,6 +302,7 @@ export class Exchange {
 
   acceptDrain(): void {
     this.blocked = false
+    this.connection.letGo()
     const waiter = this.#drainWaiter
     this.#drainWaiter = undefined
     waiter?.resolve()

@@ -25,6 +25,11 @@ export class OpenConnections {
     for (const { socket, keptSinceMs, hasNews } of this.#open)
       if (keptSinceMs !== undefined && keptSinceMs <= untilMs && !hasNews) socket.destroy()
   }
+
+  /** Closes those that owe a request, or the rest of one, and have said nothing for so long. */
+  closeSilent(nowMs: number, idleMs: number): void {
+    for (const connection of this.#open) if (connection.silentMs(nowMs) >= idleMs) connection.socket.destroy()
+  }
 }
 
 /** The same for a socket, whenever it is asked for. */

@@ -226,6 +226,21 @@ test('a client that is slow to send its second request has all the time that it 
   assert.deepEqual(statuses(received), [200, 200])
 })
 
+test('a connection that says nothing, or begins a request and goes no further, is closed', async () => {
+  const { dial } = await start({ limits: { headersTimeoutMs: 30_000, keepAliveMs: 30_000, responseIdleMs: 300 } })
+  const mute = await dial()
+  const halting = await dial()
+  for (const socket of [mute, halting]) socket.resume()
+  const over = Promise.all([once(mute, 'close'), once(halting, 'close')])
+  halting.write(message('GET /healthz'))
+  await delay(200)
+  halting.write('GET /heal')
+  const startedMs = performance.now()
+  await over
+  const closedMs = performance.now() - startedMs
+  assert.ok(closedMs > 100 && closedMs < 5_000, `after ${closedMs} ms`)
+})
+
 test('stopping lets what is under way finish, and takes nothing new', async () => {
   const { server: http, dial, url, volumes } = await start()
   const socket = await dial()

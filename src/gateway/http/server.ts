@@ -66,6 +66,7 @@ export class HttpServer implements Kernel {
   readonly answers = new AnswerQueue()
   readonly clock: Clock
   readonly keepAlive: string
+  readonly readerIdleMs: number
   readonly #server: Server<typeof KernelRequest, typeof KernelResponse>
   readonly #tls: TlsServer | undefined
   readonly #options: HttpServerOptions
@@ -80,6 +81,7 @@ export class HttpServer implements Kernel {
   constructor(options: HttpServerOptions) {
     this.#options = options
     this.clock = options.clock
+    this.readerIdleMs = options.limits.responseIdleMs
     this.keepAlive = `timeout=${Math.floor(options.limits.keepAliveMs / 1000)}`
     this.#log = options.log
     this.#idPrefix = options.random.bytes(5).toString('hex')
@@ -99,7 +101,6 @@ export class HttpServer implements Kernel {
     // Node drops what is past a count silently: `#begin` counts, and answers.
     this.#server.maxHeadersCount = 0
     this.#server.maxConnections = limits.maxConnections
-    this.#server.timeout = limits.responseIdleMs
     this.#server.on(this.#tls === undefined ? 'connection' : 'secureConnection', (socket: Socket) => this.#connected(socket))
     this.#server.on('request', (request, response) => this.#begin(request, response, false))
     this.#server.on('checkContinue', (request, response) => this.#begin(request, response, true))
@@ -108,7 +109,7 @@ export class HttpServer implements Kernel {
     })
     this.#server.on('connect', (_request, socket) => refuseTunnel(socket as Socket, this.#parting('t')))
     this.#server.on('clientError', (error: NodeJS.ErrnoException, socket) => this.#clientError(error, socket as Socket))
-    this.#server.on('timeout', (socket) => this.#idle(socket))
+    this.#server.on('timeout', (socket) => this.#stalled(socket))
     this.#server.on('drop', () =>
       this.#log.warn('connection dropped: too many are open', { maxConnections: limits.maxConnections }),
     )
@@ -337,31 +338,16 @@ export class HttpServer implements Kernel {
     return { requestId: `${this.#idPrefix}-${kind}`, clock, lingerMs: limits.handshakeTimeoutMs }
   }
 
-  /** `responseIdleMs` have passed without a byte in either direction. */
-  #idle(socket: Socket): void {
-    const connection = knownConnection(socket)
-    if (
-      connection === undefined ||
-      (connection.openCount === 0 && (connection.keptSinceMs === undefined || connection.hasNews))
-    ) {
-      socket.destroy()
-      return
-    }
-    for (const exchange of connection.open) {
-      if (!exchange.blocked) continue
-      this.#log.info('response cut off: its reader stalls', {
-        requestId: exchange.id,
-        idleMs: this.#options.limits.responseIdleMs,
-      })
-      socket.destroy()
-      return
-    }
-    socket.setTimeout(this.#options.limits.responseIdleMs)
+  /** `readerIdleMs` have passed without a byte in either direction, while somebody waits for the reader. */
+  #stalled(socket: Socket): void {
+    for (const { id, blocked } of knownConnection(socket)?.open ?? [])
+      if (blocked) this.#log.info('response cut off: its reader stalls', { requestId: id, idleMs: this.readerIdleMs })
+    socket.destroy()
   }
 
-  /** Finds senders that stall and connections that nobody uses any more, and hands the counts on to the metrics. */
+  /** Finds senders that stall, and connections that nobody uses any more, and hands the counts on to the metrics. */
   async #sweep(): Promise<void> {
-    const { bodyIdleMs, minBodyProgressBytes, keepAliveMs } = this.#options.limits
+    const { bodyIdleMs, minBodyProgressBytes, keepAliveMs, responseIdleMs } = this.#options.limits
     const tickMs = Math.min(SWEEP_MS, bodyIdleMs / 4, keepAliveMs / 4)
     for (;;) {
       try {
@@ -370,7 +356,9 @@ export class HttpServer implements Kernel {
         return
       }
       this.#options.metrics.flush()
-      this.#connections.closeKept(this.clock.monotonicMs() - keepAliveMs - KEEP_ALIVE_GRACE_MS)
+      const nowMs = this.clock.monotonicMs()
+      this.#connections.closeKept(nowMs - keepAliveMs - KEEP_ALIVE_GRACE_MS)
+      this.#connections.closeSilent(nowMs, responseIdleMs)
       for (const body of this.#watched) {
         if (!body.waiting) continue
         if (body.receivedBytes - body.markedBytes >= minBodyProgressBytes) {
