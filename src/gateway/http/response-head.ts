@@ -10,8 +10,20 @@ const MEANINGS: ReadonlyMap<string, Meaning> = new Map([
     (name) => [name, 'other'] as const,
   ),
 ])
-/** Of names as they were written lately, each of which can be one. */
-const known = new Map<string, Meaning>()
+/** Those whose values are mostly what they were in the answer before. */
+const REPEATED: ReadonlySet<string> = new Set(['accept-ranges', 'content-length', 'content-type', 'keep-alive'])
+
+/** A name as it was written lately, which can be one. */
+interface KnownName {
+  readonly meaning: Meaning
+  readonly begin: string
+  /** Whether the line before is worth keeping: it isn't for what differs each time. */
+  readonly isRepeated: boolean
+  value: string | undefined
+  line: string
+}
+
+const known = new Map<string, KnownName>()
 const KNOWN_MAX = 1_024
 const KNOWN_LENGTH_MAX = 64
 
@@ -32,28 +44,38 @@ export function fieldLines(headers: readonly string[]): FieldLines | undefined {
   let length: string | undefined
   let closes = false
   for (let at = 0; at < headers.length; at += 2) {
-    const name = headers[at] as string
     const value = headers[at + 1]
-    if (typeof value !== 'string' || FORBIDDEN.test(value)) return undefined
-    const meaning = known.get(name) ?? meaningOf(name)
+    const name = known.get(headers[at] as string) ?? nameOf(headers[at] as string)
+    const { meaning } = name
+    if (value === undefined || value !== name.value) {
+      if (typeof value !== 'string' || FORBIDDEN.test(value)) return undefined
+      lines += `${name.begin}${value}\r\n`
+      if (name.isRepeated && value.length <= KNOWN_LENGTH_MAX) keepLine(name, value)
+    } else lines += name.line
     if (meaning === 'length' && length === undefined) length = value
     else if (meaning === 'connection' && value === 'close') closes = true
     else if (meaning !== 'plain') return undefined
-    lines += `${name}: ${value}\r\n`
   }
   return length === undefined ? undefined : { lines, length, closes }
 }
 
-function meaningOf(name: string): Meaning {
+function keepLine(name: KnownName, value: string): void {
+  name.value = value
+  name.line = `${name.begin}${value}\r\n`
+}
+
+function nameOf(text: string): KnownName {
+  const name: KnownName = { meaning: 'other', begin: `${text}: `, isRepeated: false, value: undefined, line: '' }
   try {
-    validateHeaderName(name)
+    validateHeaderName(text)
   } catch {
-    return 'other'
+    return name
   }
-  const meaning = MEANINGS.get(name.toLowerCase()) ?? 'plain'
-  if (name.length <= KNOWN_LENGTH_MAX) {
+  const lower = text.toLowerCase()
+  const valid = { ...name, meaning: MEANINGS.get(lower) ?? 'plain', isRepeated: REPEATED.has(lower) }
+  if (text.length <= KNOWN_LENGTH_MAX) {
     if (known.size >= KNOWN_MAX) known.clear()
-    known.set(name, meaning)
+    known.set(text, valid)
   }
-  return meaning
+  return valid
 }
