@@ -30,6 +30,9 @@ test('any bytes survive percent-encoding and decoding', () => {
     }),
   )
   assert.equal(percentDecode('a+b%C3%A4c'), 'a+bäc')
+  assert.equal(percentDecode('%28a%29b%7e'), '(a)b~')
+  // Of bytes that come as Latin-1, as headers do.
+  assert.equal(percentDecode('%41\u00c3\u00a4'), 'Aä')
 })
 
 test('a percent sign without two digits is refused', () => {

@@ -37,8 +37,30 @@ function originOf(target: string): string {
 /** Percent-decodes to bytes, and reads the bytes as names are read (`decodeName`). A plus sign is a plus sign.
  *  @throws INVALID_PATH for a percent sign without two hexadecimal digits behind it */
 export function percentDecode(text: string): string {
-  let at = text.indexOf('%')
-  if (at === -1) return text
+  const first = text.indexOf('%')
+  return first === -1 ? text : (decodeAscii(text, first) ?? decodeBytes(text, first))
+}
+
+// eslint-disable-next-line no-control-regex
+const ASCII = /^[\x00-\x7f]*$/
+
+/** The same where everything is ASCII, which needs no bytes; `undefined` otherwise. */
+function decodeAscii(text: string, first: number): string | undefined {
+  if (!ASCII.test(text)) return undefined
+  let decoded = ''
+  let from = 0
+  for (let at = first; at !== -1; at = text.indexOf('%', from)) {
+    const high = hexDigit(text.charCodeAt(at + 1))
+    const low = hexDigit(text.charCodeAt(at + 2))
+    if (high < 0 || high > 7 || low < 0) return undefined
+    decoded += text.slice(from, at) + String.fromCharCode(high * 16 + low)
+    from = at + 3
+  }
+  return decoded + text.slice(from)
+}
+
+function decodeBytes(text: string, first: number): string {
+  let at = first
   const bytes = Buffer.allocUnsafe(text.length)
   let length = bytes.write(text.slice(0, at), 'latin1')
   while (at < text.length) {
