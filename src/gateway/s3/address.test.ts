@@ -27,6 +27,9 @@ test('a bucket is named by the path, or by the host below a known domain', () =>
     ['photos.s3.localhost:7401', '/a', 'object photos a'],
     ['localhost:7401', '/photos/a', 'object photos a'],
     ['s3.localhost', '/photos', 'bucket photos '],
+    // Hosts that were read before say the same again.
+    ['photos.s3.example.com', '/b', 'object photos b'],
+    ['s3.example.com', '/b', 'bucket b'],
     ['[::1]:7401', '/photos/a', 'object photos a'],
     ['elsewhere.org', '/photos/a', 'object photos a'],
     [undefined, '/photos/a', 'object photos a'],

@@ -9,6 +9,8 @@ export interface Address {
 }
 
 const SERVICE: Address = { where: 'service', bucket: '', key: '' }
+const KNOWN_MAX = 1_024
+const KNOWN_LENGTH_MAX = 256
 /** S3's longest key, in bytes of UTF-8. */
 const MAX_KEY_BYTES = 1_024
 /** Work without being configured: every name below `localhost` leads to the own machine (RFC 6761, section 6.3). */
@@ -18,6 +20,8 @@ const OWN_DOMAINS = ['s3.localhost', 'localhost']
 export class Addresses {
   /** Longest first. */
   readonly #domains: readonly string[]
+  /** What hosts said lately: a client says the same with each request. */
+  readonly #hosts = new Map<string, { readonly bucket: string | undefined }>()
 
   constructor(domains: readonly string[]) {
     this.#domains = [...domains.map((domain) => domain.toLowerCase()), ...OWN_DOMAINS].toSorted((a, b) => b.length - a.length)
@@ -38,6 +42,17 @@ export class Addresses {
   }
 
   #bucketOf(host: string): string | undefined {
+    const known = this.#hosts.get(host)
+    if (known !== undefined) return known.bucket
+    const bucket = this.#readHost(host)
+    if (host.length <= KNOWN_LENGTH_MAX) {
+      if (this.#hosts.size >= KNOWN_MAX) this.#hosts.clear()
+      this.#hosts.set(host, { bucket })
+    }
+    return bucket
+  }
+
+  #readHost(host: string): string | undefined {
     const name = host.toLowerCase().replace(/:\d*$/, '')
     for (const domain of this.#domains) {
       if (name === domain) return undefined

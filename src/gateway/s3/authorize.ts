@@ -104,11 +104,20 @@ function accessDenied({ principal }: RequestFacts, { action }: Pick<Wish, 'actio
   return new S3Error('AccessDenied', `Access Denied: ${who} may not do ${action} here`)
 }
 
-/** Judges whether somebody may begin an operation. @throws AccessDenied; VOLUME_NOT_FOUND */
-export async function admit(
-  access: Access,
-  { operation, bucket, key }: { readonly operation: S3Operation; readonly bucket: string; readonly key: string },
-): Promise<void> {
+interface Beginning {
+  readonly operation: S3Operation
+  readonly bucket: string
+  readonly key: string
+}
+
+/** Judges whether somebody may begin an operation; there is nothing to wait for where no bucket has a say in it. @throws AccessDenied; VOLUME_NOT_FOUND */
+export function admit(access: Access, beginning: Beginning): Promise<void> | undefined {
+  const { where, method } = beginning.operation
+  const asksNobody = access.isUnlimited && (where !== 'object' || method === 'GET')
+  return asksNobody && access.request.header(EXPECTED_OWNER) === undefined ? undefined : judge(access, beginning)
+}
+
+async function judge(access: Access, { operation, bucket, key }: Beginning): Promise<void> {
   const { request } = access
   const versionId = request.query('versionId')
   const wish = { bucket, key, versionId }

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { S3Operation } from './operation.ts'
 import { S3Error } from './s3-error.ts'
-import type { S3Query } from './s3-query.ts'
+import { S3Query } from './s3-query.ts'
 
 /** Query parameters that make another operation of a request. One that the operation found doesn't name must not be
  *  passed over: `PUT /bucket/key?acl` would overwrite the object with an access control list. */
@@ -54,16 +54,22 @@ interface Wanted {
   readonly headers: IncomingHttpHeaders
 }
 
+interface Candidate {
+  readonly operation: S3Operation
+  readonly markers: readonly { readonly name: string; readonly value: string | undefined }[]
+  readonly names: readonly string[]
+}
+
 /** The operations by what selects them. */
 export class OperationTable {
   /** By method and place; those with the most markers first. */
-  readonly #operations = new Map<string, S3Operation[]>()
+  readonly #operations = new Map<string, Candidate[]>()
 
   constructor(operations: readonly S3Operation[]) {
     for (const operation of operations) {
       const key = `${operation.method} ${operation.where}`
       const others = this.#operations.get(key) ?? []
-      others.push(operation)
+      others.push(candidateOf(operation))
       others.sort((a, b) => weightOf(b) - weightOf(a))
       this.#operations.set(key, others)
     }
@@ -72,39 +78,46 @@ export class OperationTable {
   /** @throws NotImplemented, MethodNotAllowed */
   find(wanted: Wanted): S3Operation {
     const { method, where, query } = wanted
-    const candidates = this.#operations.get(`${method} ${where}`) ?? []
-    const operation = candidates.find((candidate) => selects(candidate, wanted))
-    const names = operation?.markers?.map(markerName) ?? []
+    const found = firstThatSelects(this.#operations.get(`${method} ${where}`), wanted)
     for (const name of query.derive(subresourcesOf)) {
-      if (!names.includes(name)) throw notImplemented(`${method} with the subresource "${name}"`)
+      if (found?.names.includes(name) !== true) throw notImplemented(`${method} with the subresource "${name}"`)
     }
-    if (operation !== undefined) return operation
+    if (found !== undefined) return found.operation
     if (where === 'service') throw notImplemented(`${method} on the service itself (IAM, STS and the like)`)
     throw new S3Error('MethodNotAllowed', `${method.slice(0, 20)} is not possible on a ${where === 'bucket' ? 'bucket' : 'key'}`)
   }
 }
 
-function subresourcesOf(query: S3Query): readonly string[] {
-  return [...query.names()].filter((name) => SUBRESOURCES.has(name))
+function candidateOf(operation: S3Operation): Candidate {
+  const markers = (operation.markers ?? []).map((marker) => {
+    const equals = marker.indexOf('=')
+    return equals === -1 ? { name: marker, value: undefined } : { name: marker.slice(0, equals), value: marker.slice(equals + 1) }
+  })
+  return { operation, markers, names: markers.map(({ name }) => name) }
 }
 
-function selects(operation: S3Operation, { query, headers }: Wanted): boolean {
+function subresourcesOf(query: S3Query): readonly string[] {
+  return query === S3Query.NONE ? NO_NAMES : [...query.names()].filter((name) => SUBRESOURCES.has(name))
+}
+
+const NO_NAMES: readonly string[] = []
+
+function firstThatSelects(candidates: readonly Candidate[] | undefined, wanted: Wanted): Candidate | undefined {
+  if (candidates !== undefined) for (const candidate of candidates) if (selects(candidate, wanted)) return candidate
+  return undefined
+}
+
+function selects({ operation, markers }: Candidate, { query, headers }: Wanted): boolean {
   if (operation.header !== undefined && headers[operation.header] === undefined) return false
-  for (const marker of operation.markers ?? []) {
-    const name = markerName(marker)
+  for (const { name, value } of markers) {
     if (!query.has(name)) return false
-    if (name.length < marker.length && query.get(name) !== marker.slice(name.length + 1)) return false
+    if (value !== undefined && query.get(name) !== value) return false
   }
   return true
 }
 
-function markerName(marker: string): string {
-  const equals = marker.indexOf('=')
-  return equals === -1 ? marker : marker.slice(0, equals)
-}
-
-function weightOf(operation: S3Operation): number {
-  return (operation.markers?.length ?? 0) + (operation.header === undefined ? 0 : 1)
+function weightOf({ operation, markers }: Candidate): number {
+  return markers.length + (operation.header === undefined ? 0 : 1)
 }
 
 function notImplemented(what: string): S3Error {

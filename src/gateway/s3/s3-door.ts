@@ -44,41 +44,46 @@ export class S3Door implements Door {
   }
 
   async handle(exchange: Exchange): Promise<void> {
+    let call: RequestCall | undefined
     try {
-      await this.#handle(exchange)
+      const { headers, method } = exchange
+      const address = this.#addresses.read(headers.host, exchange.path)
+      const query = S3Query.parse(exchange.query)
+      if (method === 'OPTIONS' || headers.origin !== undefined) {
+        const isAnswered = await this.#crossOrigin(exchange, address.bucket)
+        if (isAnswered) return
+      }
+      const operation = this.#operations.find({ method, where: address.where, query, headers })
+      const nowMs = this.#options.clock.nowMs()
+      const authenticated = this.#authenticate(exchange, query, nowMs)
+      exchange.principal = authenticated.principal.name
+      const access = this.#accessOf(exchange, query, { principal: authenticated.principal, nowMs })
+      const admitted = admit(access, { operation, bucket: address.bucket, key: address.key })
+      if (admitted !== undefined) await admitted
+      const services = this.#options
+      call = new RequestCall({ exchange, services, operation, address, query, authenticated, access, gate: this.#gate })
+      await operation.handle(call)
     } catch (error) {
-      // Whoever keeps sending wrong signatures waits longer and longer; right ones never wait.
-      if (error instanceof S3Error && GUESSES.has(error.s3Code)) await this.#slowDown(exchange.remoteAddress)
-      throw error
+      throw await this.#toTell(exchange, error, call)
+    } finally {
+      call?.close()
     }
   }
 
-  async #handle(exchange: Exchange): Promise<void> {
-    const { headers, method } = exchange
-    const address = this.#addresses.read(headers.host, exchange.path)
-    const query = S3Query.parse(exchange.query)
-    if (method === 'OPTIONS' || headers.origin !== undefined) {
-      const isAnswered = await this.#crossOrigin(exchange, address.bucket)
-      if (isAnswered) return
+  /** What the client is told of a failure: of `call`, once there was one. */
+  async #toTell(exchange: Exchange, error: unknown, call: RequestCall | undefined): Promise<unknown> {
+    let told = error
+    if (call !== undefined) {
+      const { access, operation, bucket, key, caller, services } = call
+      told = await access.hideAbsence(error, operation, { bucket, key })
+      const { request } = caller
+      const isDone = exchange.response.headersSent || exchange.aborted
+      if (request?.isRepeat === true && isShoalError(told) && !isDone)
+        told = (await services.settleRequest?.(bucket, request, told)) ?? told
     }
-    const operation = this.#operations.find({ method, where: address.where, query, headers })
-    const nowMs = this.#options.clock.nowMs()
-    const authenticated = this.#authenticate(exchange, query, nowMs)
-    exchange.principal = authenticated.principal.name
-    const access = this.#accessOf(exchange, query, { principal: authenticated.principal, nowMs })
-    await admit(access, { operation, bucket: address.bucket, key: address.key })
-    const services = this.#options
-    const call = new RequestCall({ exchange, services, operation, address, query, authenticated, access, gate: this.#gate })
-    try {
-      await operation.handle(call)
-    } catch (error) {
-      const told = await access.hideAbsence(error, operation, address)
-      const { request } = call.caller
-      if (request?.isRepeat !== true || !isShoalError(told) || exchange.response.headersSent || exchange.aborted) throw told
-      throw (await services.settleRequest?.(address.bucket, request, told)) ?? told
-    } finally {
-      call.close()
-    }
+    // Whoever keeps sending wrong signatures waits longer and longer; right ones never wait.
+    if (told instanceof S3Error && GUESSES.has(told.s3Code)) await this.#slowDown(exchange.remoteAddress)
+    return told
   }
 
   /** True if the request was a browser's question what a page may do. */

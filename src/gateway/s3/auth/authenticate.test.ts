@@ -163,6 +163,11 @@ test('a header is judged by all of it, whatever was read of one with the same be
     (signature: string) => `${signature}, SignedHeaders=host`,
   ])
     assert.throws(() => check(ending(change)), refused('AuthorizationHeaderMalformed'))
+  const ofAnother = request.headers.map(([name, value]) => [name, value.replace(/EXAMPLE\//, 'EXAMPLF/')] as const)
+  for (let turn = 0; turn < 3; turn += 1) {
+    assert.equal(check(request).principal, ROOT)
+    assert.throws(() => check({ ...request, headers: ofAnother }), refused('InvalidAccessKeyId'))
+  }
   assert.equal(check(request).principal, ROOT)
 })
 

@@ -3,7 +3,7 @@
 import { type ConditionHeaders, judgeConditions, readConditions, type Verdict } from '#gateway/http/conditional.ts'
 import type { CheckObject, ObjectInfo } from '#volume/objects.ts'
 import { S3Error } from '../s3-error.ts'
-import { type Headers, headerText } from './object-headers.ts'
+import { type Headers, headerText, lastModified } from './object-headers.ts'
 
 /** Clients send tags with and without their quotes. */
 const quoted = (tags: string): string =>
@@ -16,25 +16,31 @@ const quoted = (tags: string): string =>
 
 const unquoted = (tag: string): string => tag.trim().replace(/^"(.*)"$/, '$1')
 
+const CONDITIONS = ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const
+
 /** What the conditions of a request say of `object`; `prefix` is that of their headers. */
 function judge(headers: Headers, prefix: string, object: ObjectInfo, nowMs: number): Verdict {
-  const given: ConditionHeaders = {}
-  const wanted = given as Record<string, string>
-  for (const name of ['if-match', 'if-none-match', 'if-modified-since', 'if-unmodified-since'] as const) {
+  let given: Record<string, string> | undefined
+  for (const name of CONDITIONS) {
     const value = headerText(headers, prefix + name)
-    if (value !== undefined) wanted[name] = name.endsWith('match') ? quoted(value) : value
+    if (value === undefined) continue
+    given ??= {}
+    given[name] = name.endsWith('match') ? quoted(value) : value
   }
-  const conditions = readConditions(given, nowMs)
+  const conditions = given === undefined ? undefined : readConditions(given as ConditionHeaders, nowMs)
   if (conditions === undefined) return 'proceed'
   const target = { etag: `"${object.etag}"`, lastModifiedMs: Number(object.modifiedNs / 1_000_000n) }
   return judgeConditions(conditions, target, true)
 }
 
 /** @throws NotModified, PreconditionFailed */
-export function checkRead(headers: Headers, object: ObjectInfo, shown: { nowMs: number; headers: readonly string[] }): void {
-  const verdict = judge(headers, '', object, shown.nowMs)
+export function checkRead(headers: Headers, object: ObjectInfo, nowMs: number): void {
+  const verdict = judge(headers, '', object, nowMs)
   if (verdict === 'failed') throw preconditionFailed('If-Match')
-  if (verdict === 'not-modified') throw new S3Error('NotModified', 'Not Modified', { headers: shown.headers })
+  if (verdict === 'not-modified')
+    throw new S3Error('NotModified', 'Not Modified', {
+      headers: ['ETag', `"${object.etag}"`, 'Last-Modified', lastModified(object)],
+    })
 }
 
 /** @throws PreconditionFailed */

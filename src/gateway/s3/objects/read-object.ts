@@ -7,7 +7,7 @@ import type { S3Call } from '../operation.ts'
 import { S3Error } from '../s3-error.ts'
 import type { S3Query } from '../s3-query.ts'
 import { checkRead } from './conditions.ts'
-import { describeChecksum, describeObject, lastModified } from './object-headers.ts'
+import { describeChecksum, describeObject } from './object-headers.ts'
 
 const OVERRIDES = [
   'response-cache-control',
@@ -28,8 +28,7 @@ export interface Reading {
 export function planReading(call: S3Call, object: ObjectInfo, isVersioned: boolean): Reading {
   const { exchange, query, services } = call
   const nowMs = services.clock.nowMs()
-  const shown = ['ETag', `"${object.etag}"`, 'Last-Modified', lastModified(object)]
-  checkRead(exchange.headers, object, { nowMs, headers: shown })
+  checkRead(exchange.headers, object, nowMs)
   const isOverridden = query.derive(overrides)
   const override = isOverridden ? (name: string): string | undefined => query.get(name) : undefined
   if (call.principal.kind === 'anonymous' && isOverridden)
