@@ -28,7 +28,15 @@ export class GroupCommitStore implements KeyValueStore {
     return this.#base.get(key)
   }
 
-  async read<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
+  read<T>(fn: (snapshot: Snapshot) => T): Promise<T> {
+    try {
+      return Promise.resolve(this.#read(fn))
+    } catch (error) {
+      return Promise.reject(error as Error)
+    }
+  }
+
+  #read<T>(fn: (snapshot: Snapshot) => T): T {
     this.#checkOpen()
     const view = new BaseView(this.#base)
     try {

@@ -122,7 +122,7 @@ export function encodeObjectPart(part: ObjectPart): Buffer {
 /** Whether `bytes` are exactly one object part. */
 export function isObjectPart(bytes: Buffer): boolean {
   if (bytes.length < HEAD_BYTES) return false
-  return bytes.length === HEAD_BYTES + (hasFlag(bytes, FLAG_TAG) ? TAG_BYTES : 0) + bytes.readUInt32BE(4)
+  return bytes.length === propertiesAt(bytes) + bytes.readUInt32BE(4)
 }
 
 export function decodeObjectPart(bytes: Buffer | undefined): ObjectPart {
@@ -135,12 +135,16 @@ export function decodeObjectPart(bytes: Buffer | undefined): ObjectPart {
     md5: isMd5 ? tag : undefined,
     parts: bytes.readUInt16BE(2),
     frozenTag: isMd5 ? undefined : tag,
-    properties: bytes.subarray(HEAD_BYTES + (tag === undefined ? 0 : TAG_BYTES)),
+    properties: bytes.subarray(propertiesAt(bytes)),
     isHeld: hasFlag(bytes, FLAG_HELD),
     hasStorageClass: hasFlag(bytes, FLAG_STORAGE_CLASS),
     isEncrypted: hasFlag(bytes, FLAG_ENCRYPTED),
     isEdited: hasFlag(bytes, FLAG_EDITED),
   }
+}
+
+function propertiesAt(bytes: Buffer): number {
+  return HEAD_BYTES + (hasFlag(bytes, FLAG_TAG) ? TAG_BYTES : 0)
 }
 
 function hasFlag(bytes: Buffer, flag: number): boolean {
@@ -186,10 +190,10 @@ export function encodeProperties(properties: ObjectProperties): Buffer {
 
 export function readProperties(bytes: Buffer | undefined): ObjectProperties {
   if (bytes === undefined) return {}
-  const { properties } = decodeObjectPart(bytes)
-  if (properties.length === 0) return {}
+  const at = propertiesAt(bytes)
+  if (at === bytes.length) return {}
   try {
-    return JSON.parse(properties.toString('utf8')) as ObjectProperties
+    return JSON.parse(bytes.toString('utf8', at)) as ObjectProperties
   } catch (cause) {
     throw new ShoalError('CORRUPT', 'The S3 properties of a file can\'t be read: run "shoal fsck"', { cause })
   }

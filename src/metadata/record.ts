@@ -105,7 +105,8 @@ export function encodeRecord(record: InodeRecord): Buffer {
 }
 
 export function decodeRecord(bytes: Buffer): InodeRecord {
-  if (!isWhole(bytes)) throw corruptRecord(bytes)
+  const object = objectOf(bytes)
+  if (!isWhole(bytes, object)) throw corruptRecord(bytes)
   const flags = bytes[76] as number
   const hasDigest = (flags & FLAG_DIGEST) !== 0
   const count = bytes[77] as number
@@ -136,14 +137,13 @@ export function decodeRecord(bytes: Buffer): InodeRecord {
     reserved: room?.reserved ?? NOTHING_RESERVED,
     hasXattrs: (flags & FLAG_XATTRS) !== 0,
     isImplicit: (flags & FLAG_IMPLICIT) !== 0,
-    object: objectOf(bytes),
+    object,
   }
 }
 
-/** Whether the lengths in it add up to what is there. */
-function isWhole(bytes: Buffer): boolean {
+/** Whether the lengths in it, and in its object part, add up to what is there. */
+function isWhole(bytes: Buffer, object: Buffer | undefined): boolean {
   if (bytes[0] !== RECORD_FORMAT || bytes.length < FIXED_BYTES || (bytes[77] as number) > MAX_EMBEDDED_EXTENTS) return false
-  const object = objectOf(bytes)
   return object === undefined ? bytes.length === objectOffset(bytes) : isObjectPart(object)
 }
 
@@ -181,7 +181,7 @@ export class ListedRecord implements Listed {
 
   /** @throws CORRUPT */
   constructor(bytes: Buffer) {
-    if (!isWhole(bytes)) throw corruptRecord(bytes)
+    if (!isWhole(bytes, objectOf(bytes))) throw corruptRecord(bytes)
     this.#bytes = bytes
   }
 
