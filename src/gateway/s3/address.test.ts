@@ -29,7 +29,7 @@ test('a bucket is named by the path, or by the host below a known domain', () =>
     ['s3.localhost', '/photos', 'bucket photos '],
     // Hosts that were read before say the same again.
     ['photos.s3.example.com', '/b', 'object photos b'],
-    ['s3.example.com', '/b', 'bucket b'],
+    ['s3.example.com', '/photos', 'bucket photos '],
     ['[::1]:7401', '/photos/a', 'object photos a'],
     ['elsewhere.org', '/photos/a', 'object photos a'],
     [undefined, '/photos/a', 'object photos a'],
