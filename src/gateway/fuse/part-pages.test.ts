@@ -69,7 +69,10 @@ test('what was written in pieces is read without a request once it is closed', {
     return (inner.read as NonNullable<typeof inner.read>)(request, from)
   }
   let opens = 0
-  const counting = <Method extends 'open' | 'create' | 'release'>(method: Method, by: number): NonNullable<FuseOperations[Method]> => {
+  const counting = <Method extends 'open' | 'create' | 'release'>(
+    method: Method,
+    by: number,
+  ): NonNullable<FuseOperations[Method]> => {
     const handler = inner[method] as (...args: readonly unknown[]) => unknown
     const counted = (...args: readonly unknown[]): unknown => {
       const answer = handler(...args)
