@@ -44,6 +44,25 @@ test('a directory is made and a file removed without waiting, and what is in a d
   assert.deepEqual([mode, uid, gid], [0o2750, 3, 4])
 })
 
+test('a link is made without waiting, survives the death of the mount, and is sent', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'x')
+  const first = await bench.mount()
+  await first.volume.stat(['old'])
+  await first.volume.stat([])
+  bench.cluster.isReachable = false
+  const target = Buffer.from([0x2e, 0x2f, 0xff])
+  const { type, uid, gid, sizeBytes } = first.volume.makeSymlinkNow(['link'], target, { uid: 3, gid: 4 }) ?? {}
+  assert.deepEqual([type, uid, gid, sizeBytes], ['symlink', 3, 4, 3])
+  for (const taken of ['link', 'old', 'link.lock']) assert.equal(first.volume.makeSymlinkNow([taken], target, owned), undefined)
+  first.files.kill()
+  const second = await bench.mount()
+  assert.deepEqual(await second.volume.readSymlink(['link']), target)
+  bench.cluster.isReachable = true
+  await settled(second)
+  assert.deepEqual(await bench.cluster.volume.readSymlink(['link']), target)
+})
+
 test('a file is renamed without waiting where it is known what is there, and what nobody knows is asked for', async (t) => {
   const bench = await openBench(t)
   await bench.others('old', 'theirs')

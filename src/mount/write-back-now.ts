@@ -49,14 +49,16 @@ export class WriteBackNow {
     return this.shownAt(text)
   }
 
-  /** An empty file or directory, where the kernel has found nothing in the cluster. @throws INVALID_PATH */
-  make(op: 'create' | 'mkdir', path: Path, { mode, uid, gid }: Owned): Attributes | undefined {
+  /** An empty file or directory, or a link to what `target` says in base64, where the kernel has found nothing in the cluster.
+   *  @throws INVALID_PATH */
+  make(op: 'create' | 'mkdir' | 'symlink', path: Path, asked: Owned & { readonly target?: string }): Attributes | undefined {
     const text = formatPath(path)
     parsePath(text)
     if (this.#options.state.isFull(0) || this.#reads.isMadeThereNow(path) !== false) return undefined
     // Whoever waits says that it is there.
     if (this.#reads.at(text) !== undefined) return undefined
-    this.record({ op, ...this.made(text), mode, uid, gid })
+    const { mode, uid, gid, target } = asked
+    this.record({ op, ...this.made(text), mode, uid, gid, ...(target === undefined ? {} : { target }) })
     return this.shownAt(text)
   }
 

@@ -15,6 +15,8 @@ import type { ForeignChange } from './write-back-state.ts'
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
 
+const LINK_MODE = 0o777
+
 interface Renaming extends Moved {
   readonly mode: RenameMode
 }
@@ -145,6 +147,10 @@ export class WriteBackVolume implements MountableVolume {
     return this.#now.make('mkdir', path, attributes)
   }
 
+  makeSymlinkNow(path: Path, target: Buffer, owner: Omit<Owned, 'mode'>): Attributes | undefined {
+    return this.#now.make('symlink', path, { ...owner, mode: LINK_MODE, target: target.toString('base64') })
+  }
+
   removeNow(path: Path): boolean {
     return this.#now.remove(path)
   }
@@ -189,7 +195,7 @@ export class WriteBackVolume implements MountableVolume {
     const text = formatPath(path)
     await this.#free(text, 0, 'ALREADY_EXISTS')
     const { uid = 0, gid = 0 } = options.attributes ?? {}
-    this.#now.record({ op: 'symlink', ...this.#now.made(text), mode: 0o777, uid, gid, target: target.toString('base64') })
+    this.#now.record({ op: 'symlink', ...this.#now.made(text), mode: LINK_MODE, uid, gid, target: target.toString('base64') })
     return this.#now.shownAt(text)
   }
 

@@ -119,12 +119,15 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
       return now === undefined ? changeAttributes(mounted, node, request) : mounted.attributes(node, mark, now)
     },
     readlink: (_, { nodeId }) => volume.readSymlink(table.path(table.get(nodeId))),
-    symlink: async ({ name, target }, caller) => {
+    symlink: ({ name, target }, caller) => {
       checkLength(name)
-      const { parent, path, mark } = mounted.place(caller.nodeId, name)
-      const owner = ownerIn(parent, caller)
-      const made = await volume.makeSymlink(path, target, { caller: by, attributes: owner })
-      return mounted.entry({ parent, name, mark }, await owned(mounted, { path, made, owner }))
+      const place = mounted.place(caller.nodeId, name)
+      const { path } = place
+      const owner = ownerIn(place.parent, caller)
+      const now = volume.makeSymlinkNow?.(path, target, owner)
+      if (now !== undefined) return mounted.entry({ ...place, name }, now)
+      const made = volume.makeSymlink(path, target, { caller: by, attributes: owner })
+      return made.then(async (link) => mounted.entry({ ...place, name }, await owned(mounted, { path, made: link, owner })))
     },
     mknod: async ({ name, rdev, ...asked }, caller) => {
       checkLength(name)

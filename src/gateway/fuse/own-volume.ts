@@ -61,6 +61,8 @@ export type MountableVolume = { openFile(path: Path): Promise<LocalFile | undefi
       path: Path,
       attributes: { readonly mode: number; readonly uid: number; readonly gid: number },
     ): Attributes | undefined
+    /** In the same way. @throws what `makeSymlink` rejects with */
+    makeSymlinkNow?(path: Path, target: Buffer, owner: { readonly uid: number; readonly gid: number }): Attributes | undefined
     /** In the same way, of what isn't a directory; whether it was done. */
     removeNow?(path: Path): boolean
     renameNow?(source: Path, target: Path, mode: RenameMode): boolean
