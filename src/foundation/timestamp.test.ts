@@ -19,6 +19,17 @@ test('zones, fractions and plain nanoseconds are read', () => {
   assert.equal(formatTimestamp(-1n), '1969-12-31T23:59:59.999999999Z')
 })
 
+test('what was read before makes no difference to what a text means', () => {
+  const second = '2262-04-11T23:47:16'
+  for (const last of ['.000000000Z', '.854775807Z']) {
+    assert.equal(tryParseTimestamp(second + last), 9_223_372_036_000_000_000n + BigInt(last.slice(1, -1)))
+    for (const other of ['.854775808Z', '.00000000xZ', '.0000000000', ' 000000000Z', '.0000000-1Z', '.+00000001Z'])
+      assert.equal(tryParseTimestamp(second + other), undefined, other)
+    assert.equal(tryParseTimestamp(`${second}.00+01:00`), 9_223_368_436_000_000_000n)
+    assert.equal(tryParseTimestamp('2262-04-11T23:47:15.000000001Z'), 9_223_372_035_000_000_001n)
+  }
+})
+
 test('what is no time is refused', () => {
   for (const text of [
     '',

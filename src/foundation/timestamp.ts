@@ -3,6 +3,7 @@ import { ShoalError } from './errors.ts'
 
 const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
 const NS_PER_SECOND = 1_000_000_000n
+const ZERO = '0'.charCodeAt(0)
 /** What 64 bits hold, as file systems keep times: the years 1678 to 2262. */
 const MAX_NS = 2n ** 63n - 1n
 
@@ -39,15 +40,44 @@ export function parseTimestamp(text: string, what: string): bigint {
   return timeNs
 }
 
+/** As `formatTimestamp` makes them, of one second. */
+const FULL_CHARACTERS = 30
+const SECOND_CHARACTERS = 19
+let parsedSecond = ''
+let parsedSecondNs = 0n
+
 /** The same, or `undefined` if it is no time. */
 export function tryParseTimestamp(text: string): bigint | undefined {
-  const timeNs = /^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text)
+  const timeNs = inParsedSecond(text) ?? (/^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text))
   return timeNs === undefined || timeNs > MAX_NS || timeNs < -MAX_NS ? undefined : timeNs
+}
+
+/** What was read last is mostly of the same second. */
+function inParsedSecond(text: string): bigint | undefined {
+  if (text.length !== FULL_CHARACTERS || parsedSecond === '' || !text.startsWith(parsedSecond)) return undefined
+  const fraction = fractionIn(text)
+  return fraction === undefined ? undefined : parsedSecondNs + BigInt(fraction)
 }
 
 function rfc3339Ns(text: string): bigint | undefined {
   const match = RFC3339.exec(text)
   if (match === null) return undefined
   const ms = Date.parse(`${match[1]}T${match[2]}${(match[4] as string).toUpperCase()}`)
-  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n + BigInt((match[3] ?? '').padEnd(9, '0'))
+  if (Number.isNaN(ms)) return undefined
+  const secondNs = BigInt(ms) * 1_000_000n
+  if (text.length === FULL_CHARACTERS && fractionIn(text) !== undefined)
+    [parsedSecond, parsedSecondNs] = [text.slice(0, SECOND_CHARACTERS), secondNs]
+  return secondNs + BigInt((match[3] ?? '').padEnd(9, '0'))
+}
+
+/** What stands behind the second in `.123456789Z`, if it looks like that: regular expressions take several times as long. */
+function fractionIn(text: string): number | undefined {
+  if (text[SECOND_CHARACTERS] !== '.' || text[FULL_CHARACTERS - 1] !== 'Z') return undefined
+  let fraction = 0
+  for (let at = SECOND_CHARACTERS + 1; at < FULL_CHARACTERS - 1; at += 1) {
+    const digit = text.charCodeAt(at) - ZERO
+    if (digit < 0 || digit > 9) return undefined
+    fraction = fraction * 10 + digit
+  }
+  return fraction
 }

@@ -298,14 +298,14 @@ test('what was stored is read without asking, by the next process too, if it is 
   const contents = pattern(3000)
   const { open, remote, blocks } = bench(t, contents)
   const cache = open()
-  cache.keep(remote.file().attributes, contents)
+  cache.keep([{ attributes: remote.file().attributes, bytes: contents }])
   for (const here of [cache, open()]) {
     assert.ok(here.open(remote.file()).bytes?.equals(contents))
     assert.ok((await read(here.open(remote.file()), 7, 2000)).equals(contents.subarray(7, 2007)))
   }
   remote.version = 2
   assert.equal(cache.open(remote.file()).bytes, undefined)
-  cache.keep({ ...remote.file().attributes, sizeBytes: 2999 }, contents)
+  cache.keep([{ attributes: { ...remote.file().attributes, sizeBytes: 2999 }, bytes: contents }])
   assert.equal(blocks().length, 1)
   assert.deepEqual(remote.asked, [])
 })

@@ -10,6 +10,7 @@ import type { OpenFile } from '#volume/volume.ts'
 import { BlockMemory } from './block-memory.ts'
 import { CachedFile } from './cached-file.ts'
 import { RecentBlocks } from './recent-blocks.ts'
+import type { StoredFile } from './remote-uploads.ts'
 import { SmallFiles } from './small-files.ts'
 import { BLOCK_BYTES, type BlockPlace, LargeFiles } from './large-files.ts'
 
@@ -111,9 +112,10 @@ export class DataCache {
   }
 
   /** Keeps what was stored in the cluster: who writes a small file often reads it soon. */
-  keep(attributes: Attributes, bytes: Buffer): void {
-    if (bytes.length === 0 || bytes.length > AT_HAND_BYTES_MAX || bytes.length !== attributes.sizeBytes) return
-    this.#small.put(this.#blockAt(attributes, 0).name, bytes)
+  keep(files: readonly StoredFile[]): void {
+    const whole = files.filter(({ attributes: { sizeBytes }, bytes: { length } }) => length > 0 && length === sizeBytes)
+    const short = whole.filter(({ bytes: { length } }) => length <= AT_HAND_BYTES_MAX)
+    this.#small.put(short.map(({ attributes, bytes }) => ({ name: this.#blockAt(attributes, 0).name, bytes })))
   }
 
   #atHand(attributes: Attributes): Buffer | undefined {
@@ -219,7 +221,7 @@ export class DataCache {
     // Who waits for it holds it then.
     this.#room.dropSoon(this.#room.hold(bytes))
     this.#memory.remember(name, bytes)
-    if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put(name, bytes)
+    if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put([{ name, bytes }])
     else this.#store(file, block, bytes)
     return bytes
   }

@@ -11,14 +11,53 @@ const PREFIX_BYTES = 12
 const HEADER_BYTES_MAX = 256 * 1024
 const BYTES_MAX = 256 * 1024 * 1024
 
-/** A record of the newest format, in pieces. */
-export function frameOf(header: Buffer, bytes?: Uint8Array): readonly Uint8Array[] {
-  const pieces = bytes === undefined || bytes.length === 0 ? [header] : [header, bytes]
+/** Where short records are put together: to make three buffers of each took longer than to write it. */
+const room = Buffer.allocUnsafeSlow(64 * 1024)
+/** A UTF-16 unit has at most three bytes in UTF-8. */
+const BYTES_PER_UNIT_MAX = 3
+const NO_BYTES = new Uint8Array(0)
+
+/** What a record says, as `encodeRecord` makes it, and what follows it. */
+export interface Framed {
+  readonly header: string
+  readonly bytes?: Uint8Array
+}
+
+/** Records of the newest format, in pieces, which are good until the next call. */
+export function framesOf(records: readonly Framed[]): readonly Uint8Array[] {
+  const pieces: Uint8Array[] = []
+  let [start, end] = [0, 0]
+  for (const { header, bytes = NO_BYTES } of records) {
+    if (end + PREFIX_BYTES + header.length * BYTES_PER_UNIT_MAX + bytes.length <= room.length) {
+      end = putFrame(end, header, bytes)
+      continue
+    }
+    if (end > start) pieces.push(room.subarray(start, end))
+    start = end
+    pieces.push(...longFrame(Buffer.from(header), bytes))
+  }
+  if (end > start) pieces.push(room.subarray(start, end))
+  return pieces
+}
+
+/** Where it ends in `room`. */
+function putFrame(at: number, header: string, bytes: Uint8Array): number {
+  const bodyAt = at + PREFIX_BYTES
+  const headerBytes = room.write(header, bodyAt, 'utf8')
+  room.set(bytes, bodyAt + headerBytes)
+  const end = bodyAt + headerBytes + bytes.length
+  room.writeUInt32LE(headerBytes, at)
+  room.writeUInt32LE(bytes.length, at + 4)
+  room.writeUInt32LE(quickChecksumOf(room.subarray(bodyAt, end)), at + 8)
+  return end
+}
+
+function longFrame(header: Buffer, bytes: Uint8Array): readonly Uint8Array[] {
   const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
   prefix.writeUInt32LE(header.length, 0)
-  prefix.writeUInt32LE(bytes?.length ?? 0, 4)
-  prefix.writeUInt32LE(quickChecksumOf(pieces), 8)
-  return [prefix, ...pieces]
+  prefix.writeUInt32LE(bytes.length, 4)
+  prefix.writeUInt32LE(quickChecksumOf(header, bytes), 8)
+  return [prefix, header, bytes]
 }
 
 /** `undefined`: there is no whole record. */
@@ -35,7 +74,7 @@ export function readRecord(
   const body = Buffer.allocUnsafe(headerBytes + lengthBytes)
   if (file.read(body, at + PREFIX_BYTES) < body.length) return undefined
   const header = body.subarray(0, headerBytes)
-  const checksum = format < 3 ? checksumOf([body]) : quickChecksumOf([body])
+  const checksum = format < 3 ? checksumOf([body]) : quickChecksumOf(body)
   if (checksum !== prefix.readUInt32LE(8)) return undefined
   const bytesAt = at + PREFIX_BYTES + headerBytes
   return { header, bytesAt, end: bytesAt + lengthBytes }

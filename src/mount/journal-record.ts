@@ -60,8 +60,8 @@ export type JournalRecord =
   | JournalSent
   | JournalFlushed
 
-export function encodeRecord(record: JournalRecord): Buffer {
-  return Buffer.from(JSON.stringify(plain(record)))
+export function encodeRecord(record: JournalRecord): string {
+  return JSON.stringify(plain(record))
 }
 
 /** What JSON can say, by itself: a function that it asks about each value would take five times as long, and each change of a program

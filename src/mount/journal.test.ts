@@ -1,5 +1,16 @@
 import assert from 'node:assert/strict'
-import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
+import {
+  closeSync,
+  cpSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { test, type TestContext } from 'node:test'
@@ -45,6 +56,33 @@ test('what was appended a second ago survives a power failure, in whichever file
   flushed.clear()
   await journal.sync()
   assert.equal(flushed.size, 0)
+})
+
+test('what is settled in one turn is written at its end, whichever names are short or long', async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-journal-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const options = { files: nodeAppendFiles, folder, volume: 'docs' }
+  const pendingOf = (): readonly number[] => {
+    const copy = mkdtempSync(join(tmpdir(), 'shoal-journal-copy-'))
+    cpSync(folder, copy, { recursive: true })
+    const { journal, pending } = Journal.open({ ...options, folder: copy }, 2 ** 52)
+    journal.close()
+    rmSync(copy, { recursive: true })
+    return pending.map(({ number }) => number)
+  }
+  const { journal } = Journal.open(options, 2 ** 52)
+  t.after(() => journal.close())
+  const made = Array.from({ length: 70 }, (_, at) => {
+    const inode = journal.newInode()
+    const path = `${at % 7 === 0 ? 'ä'.repeat(9_000) : 'f'}${at}`
+    return { inode, number: journal.append({ op: 'create', path, inode, timeNs: 1n, mode: 0o644, uid: 0, gid: 0 }).number }
+  })
+  const numbers = made.map(({ number }) => number)
+  assert.deepEqual(pendingOf(), numbers)
+  for (const { number, inode } of made.slice(0, 66)) journal.settle([number], inode, { inode } as never)
+  assert.deepEqual(pendingOf(), numbers)
+  await Promise.resolve()
+  assert.deepEqual(pendingOf(), numbers.slice(66))
 })
 
 test('what is appended after the first files of the journal are gone is not taken for what was in them', async (t) => {

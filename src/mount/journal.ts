@@ -4,7 +4,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
-import { frameOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
+import { type Framed, framesOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
 import { leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
 import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
 import {
@@ -137,7 +137,7 @@ export class Journal {
     { mayWait = false }: { readonly mayWait?: boolean } = {},
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, end } = this.#write(frameOf(encodeRecord({ number, change }), bytes), mayWait)
+    const { segment, end } = this.#write([{ header: encodeRecord({ number, change }), bytes }], mayWait)
     this.#lastNumber = number
     this.#opened(number, segment)
     return { number, place: { segment: segment.id, position: end - bytes.length } }
@@ -162,7 +162,7 @@ export class Journal {
   #writeSettled(): void {
     while (this.#unwritten.length > 0) {
       const records = this.#unwritten.slice(0, SETTLED_AT_ONCE)
-      this.#write(records.flatMap((record) => frameOf(encodeRecord(record))))
+      this.#write(records.map((record) => ({ header: encodeRecord(record) })))
       this.#unwritten.splice(0, records.length)
       for (const number of records.flatMap((record) => record.numbers)) {
         this.#segmentOf.get(number)?.open.delete(number)
@@ -175,7 +175,7 @@ export class Journal {
   /** These changes are sent from now on, those of each list in one step. @throws NO_SPACE, STORAGE_FAILED */
   sending(groups: readonly (readonly number[])[]): void {
     const record: JournalSent = { op: 'sent', groups }
-    this.#write(frameOf(encodeRecord(record)))
+    this.#write([{ header: encodeRecord(record) }])
   }
 
   /** The file that a place lies in, as long as something in it is pending. */
@@ -215,7 +215,7 @@ export class Journal {
     const segment = this.#segments.at(-1)
     if (segment?.format !== FORMAT) return
     try {
-      segment.file.append(frameOf(encodeRecord(record)))
+      segment.file.append(framesOf([{ header: encodeRecord(record) }]))
     } catch {
       // There is no room: whoever writes the next change is told.
     }
@@ -247,9 +247,9 @@ export class Journal {
   }
 
   /** `end`: behind the last one of the records. */
-  #write(frames: readonly Uint8Array[], mayWait = false): { segment: Segment; end: number } {
+  #write(records: readonly Framed[], mayWait = false): { segment: Segment; end: number } {
     const segment = this.#last()
-    storing('write to the journal', () => segment.file.append(frames))
+    storing('write to the journal', () => segment.file.append(framesOf(records)))
     segment.isDirty = true
     if (!mayWait) this.hurry()
     return { segment, end: segment.file.sizeBytes }

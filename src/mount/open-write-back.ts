@@ -1,7 +1,6 @@
 import { isShoalError } from '#foundation/errors.ts'
 import { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import { type MountableVolume, OwnVolume } from '#gateway/fuse/own-volume.ts'
-import type { Attributes } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -10,7 +9,7 @@ import { Journal } from './journal.ts'
 import type { HandedParts } from './handed-parts.ts'
 import { KnownNames } from './known-names.ts'
 import { PendingTree } from './pending-tree.ts'
-import type { Uploads } from './remote-uploads.ts'
+import type { StoredFile, Uploads } from './remote-uploads.ts'
 import type { RemoteVolume } from './remote-volume.ts'
 import type { ReadJournal } from './upload-units.ts'
 import { Uploader } from './uploader.ts'
@@ -60,8 +59,8 @@ export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackS
   readonly hears?: () => Promise<boolean>
   /** Whether that is so at this moment, without asking. */
   readonly isSure?: () => boolean
-  /** The cluster has these bytes as the contents of a file. */
-  readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
+  /** The cluster has these contents. */
+  readonly onStored?: (files: readonly StoredFile[]) => void
 }
 
 /** What a mount has not sent yet, as it is written for others to read. */

@@ -22,9 +22,12 @@ const NO_UNITS: ReadonlySet<PendingUnit> = new Set()
 /** The entries of pending changes, by directory. */
 export class PendingEntries {
   readonly #folders = new Map<string, Folder>()
+  /** The one that was looked for last, and its path: what is changed is mostly beside what was changed before. */
+  #latest: Folder | undefined
+  #latestPath = ''
 
   get(path: string): PendingEntry | undefined {
-    return this.#folders.get(parentOf(path))?.entries.get(path)
+    return this.#above(path)?.entries.get(path)
   }
 
   last(path: string): PendingUnit | undefined {
@@ -72,7 +75,10 @@ export class PendingEntries {
     if (at >= 0) entry?.units.splice(at, 1)
     const isGone = entry !== undefined && at >= 0 && entry.units.length === 0
     if (isGone) folder.entries.delete(path)
-    if (folder.entries.size === 0 && folder.units.size === 0) this.#folders.delete(parentOf(path))
+    if (folder.entries.size === 0 && folder.units.size === 0) {
+      this.#folders.delete(parentOf(path))
+      this.#latest = undefined
+    }
     return isGone ? entry : undefined
   }
 
@@ -90,10 +96,19 @@ export class PendingEntries {
   }
 
   #folder(path: string): Folder {
-    const name = parentOf(path)
-    let folder = this.#folders.get(name)
-    if (folder === undefined)
-      this.#folders.set(name, (folder = { entries: new Map(), units: new Set(), changedNs: 0n, links: 0 }))
+    const there = this.#above(path)
+    if (there !== undefined) return there
+    const folder: Folder = { entries: new Map(), units: new Set(), changedNs: 0n, links: 0 }
+    this.#folders.set(parentOf(path), folder)
+    return folder
+  }
+
+  #above(path: string): Folder | undefined {
+    const length = Math.max(0, path.lastIndexOf('/'))
+    if (this.#latest !== undefined && length === this.#latestPath.length && path.startsWith(this.#latestPath)) return this.#latest
+    const name = path.slice(0, length)
+    const folder = this.#folders.get(name)
+    if (folder !== undefined) [this.#latest, this.#latestPath] = [folder, name]
     return folder
   }
 }

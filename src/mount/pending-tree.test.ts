@@ -110,7 +110,7 @@ class Mount {
     const record = { number: this.#lastNumber, change: { timeNs: 5n, ...change } as JournalChange }
     const position = this.journal.length
     this.journal = Buffer.concat([this.journal, bytes])
-    this.#records.push({ ...(decodeRecord(encodeRecord(record)) as typeof record), position })
+    this.#records.push({ ...(decodeRecord(Buffer.from(encodeRecord(record))) as typeof record), position })
     this.#apply(record, position)
   }
 

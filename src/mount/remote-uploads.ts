@@ -26,6 +26,12 @@ export interface SmallUpload {
   readonly inode?: number
 }
 
+/** Contents that the cluster has. */
+export interface StoredFile {
+  readonly attributes: Attributes
+  readonly bytes: Buffer
+}
+
 /** What becomes of each: the entry, nothing for what was removed, or why not. */
 export type UploadResult = Attributes | ShoalError | undefined
 

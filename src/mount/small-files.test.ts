@@ -41,7 +41,7 @@ test('each file is what was put under its name, or is not there, whatever was pu
           if (there !== undefined) assert.deepEqual(there, put.get(name))
         } else {
           if (!files.has(name)) put.set(name, Buffer.alloc(length, number + 1))
-          files.put(name, put.get(name) as Buffer)
+          files.put([{ name, bytes: put.get(name) as Buffer }])
           assert.deepEqual(files.get(name), put.get(name), 'What was put last is there')
         }
         assert.ok(files.sizeBytes <= bytesMax)
@@ -53,10 +53,30 @@ test('each file is what was put under its name, or is not there, whatever was pu
   )
 })
 
+test('files that are put together are each what they are, in as many packs as they need', (t) => {
+  const { open, packs } = bench(t)
+  const lengths = [1, 60_000, 5_000, 3_000, 70_000, 0, 4_096, 30_000, 30_000]
+  const put = lengths.map((length, at) => ({ name: `file-${at}`, bytes: Buffer.alloc(length, at + 1) }))
+  const [first] = put
+  for (const bytesMax of [1 << 20, 200_000]) {
+    const files = open(bytesMax)
+    files.put([...put, ...(first === undefined ? [] : [first])])
+    for (const again of [files, open(bytesMax)]) {
+      const there = put.filter(({ name }) => again.has(name))
+      for (const { name, bytes } of there) assert.deepEqual(again.get(name), bytes, name)
+      assert.equal(again.has('file-8'), true, 'What was put last is there')
+      if (bytesMax > 200_000) assert.equal(there.length, put.length)
+      assert.ok(again.sizeBytes <= bytesMax)
+    }
+    assert.ok(packs().length > 0)
+    for (const path of packs()) rmSync(path)
+  }
+})
+
 test('a damaged file is not given back, and the others are', (t) => {
   const { open, packs, warnings } = bench(t)
   const files = open()
-  for (const name of ['a', 'b', 'c']) files.put(name, Buffer.from(`contents of ${name}`))
+  for (const name of ['a', 'b', 'c']) files.put([{ name, bytes: Buffer.from(`contents of ${name}`) }])
   const [path = ''] = packs()
   const bytes = readFileSync(path)
   bytes.write('x', bytes.indexOf('of b'))
@@ -67,12 +87,12 @@ test('a damaged file is not given back, and the others are', (t) => {
     ['contents of a', undefined, 'contents of c'],
   )
   assert.equal(warnings.length, 1)
-  next.put('b', Buffer.from('again'))
+  next.put([{ name: 'b', bytes: Buffer.from('again') }])
   assert.equal(next.get('b')?.toString(), 'again')
   truncateSync(path, bytes.length - 3)
   const torn = open()
   assert.deepEqual([torn.get('a')?.toString(), torn.has('c')], ['contents of a', false])
-  torn.put('c', Buffer.from('after it'))
+  torn.put([{ name: 'c', bytes: Buffer.from('after it') }])
   assert.equal(open().get('c')?.toString(), 'after it')
 })
 
@@ -85,6 +105,6 @@ test('a disk without room costs speed and nothing else', (t) => {
     },
   }
   const files = open(1 << 20, full)
-  for (let times = 0; times < 3; times += 1) files.put('a', Buffer.from('x'))
+  for (let times = 0; times < 3; times += 1) files.put([{ name: 'a', bytes: Buffer.from('x') }])
   assert.deepEqual([files.get('a'), warnings.length], [undefined, 1])
 })

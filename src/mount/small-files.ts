@@ -10,6 +10,8 @@ const PACKS_MAX = 64
 /** What is kept in memory of each is about 200 bytes. */
 const FILES_MAX = 200_000
 const NAME_BYTES_MAX = 256
+/** What a file takes in one piece. */
+const AT_ONCE_BYTES = 64 * 1024
 
 export interface SmallFilesOptions {
   readonly files: AppendFiles
@@ -17,6 +19,17 @@ export interface SmallFilesOptions {
   readonly folder: string
   readonly bytesMax: number
   readonly log: Log
+}
+
+export interface SmallFile {
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+interface PackRecord extends SmallFile {
+  /** Prefix and name. */
+  readonly head: Buffer
+  readonly checksum: number
 }
 
 interface Pack {
@@ -81,27 +94,42 @@ export class SmallFiles {
     return undefined
   }
 
-  put(name: string, bytes: Uint8Array): void {
-    if (this.#places.has(name)) return
-    const nameBytes = Buffer.from(name)
-    const record = nameBytes.length + bytes.length
-    if (nameBytes.length > NAME_BYTES_MAX || PREFIX_BYTES + record > this.#packBytes) return
-    const prefix = Buffer.allocUnsafe(PREFIX_BYTES)
-    const checksum = checksumOf([nameBytes, bytes])
-    prefix.writeUInt32LE(nameBytes.length, 0)
-    prefix.writeUInt32LE(bytes.length, 4)
-    prefix.writeUInt32LE(checksum, 8)
+  /** Many in one piece: each call of the system takes as long as the bytes of a few. */
+  put(files: readonly SmallFile[]): void {
+    let records: PackRecord[] = []
+    let sizeBytes = 0
+    for (const { name, bytes } of files) {
+      if (this.#places.has(name)) continue
+      const record = recordOf(name, bytes)
+      if (record.head.length - PREFIX_BYTES > NAME_BYTES_MAX || sizeOf(record) > this.#packBytes) continue
+      if (sizeBytes > 0 && sizeBytes + sizeOf(record) > Math.min(AT_ONCE_BYTES, this.#packBytes)) {
+        this.#append(records)
+        records = []
+        sizeBytes = 0
+      }
+      records.push(record)
+      sizeBytes += sizeOf(record)
+    }
+    if (records.length > 0) this.#append(records)
+  }
+
+  #append(records: readonly PackRecord[]): void {
     const written = this.#trying(() => {
       const pack = this.#growing()
-      return { pack, start: pack.file.append([prefix, nameBytes, bytes]) }
+      return { pack, start: pack.file.append(records.flatMap(({ head, bytes }) => [head, bytes])) }
     })
     if (written === undefined) return
     const { pack, start } = written
     this.#used(pack)
-    const place = { pack, position: start + PREFIX_BYTES, nameBytes: nameBytes.length, length: bytes.length, checksum }
-    this.#places.set(name, place)
-    pack.names.add(name)
-    this.#sizeBytes += PREFIX_BYTES + record
+    let at = start
+    for (const record of records) {
+      const { name, head, bytes, checksum } = record
+      const nameBytes = head.length - PREFIX_BYTES
+      this.#places.set(name, { pack, position: at + PREFIX_BYTES, nameBytes, length: bytes.length, checksum })
+      pack.names.add(name)
+      at += sizeOf(record)
+    }
+    this.#sizeBytes += at - start
     this.#hasFailed = false
     this.#evict()
   }
@@ -173,4 +201,17 @@ export class SmallFiles {
       return undefined
     }
   }
+}
+
+function recordOf(name: string, bytes: Uint8Array): PackRecord {
+  const head = Buffer.from('\0'.repeat(PREFIX_BYTES) + name)
+  const checksum = checksumOf([head.subarray(PREFIX_BYTES), bytes])
+  head.writeUInt32LE(head.length - PREFIX_BYTES, 0)
+  head.writeUInt32LE(bytes.length, 4)
+  head.writeUInt32LE(checksum, 8)
+  return { name, bytes, head, checksum }
+}
+
+function sizeOf({ head, bytes }: PackRecord): number {
+  return head.length + bytes.length
 }

@@ -192,7 +192,7 @@ async function openBack(
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
     onLost: (inode) => mounted()?.lost(inode),
     onSettled: (inode, attributes) => mounted()?.settled(inode, attributes),
-    onStored: (attributes, bytes) => cache?.keep(attributes, bytes),
+    onStored: (files) => cache?.keep(files),
   })
 }
 

@@ -7,7 +7,7 @@ import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.t
 import { EarlyParts, type EarlyPartsOptions } from './early-parts.ts'
 import type { PendingTree } from './pending-tree.ts'
 import { type PendingEntry, type PendingUnit, QUIET_MS } from './pending-unit.ts'
-import type { SmallUpload } from './remote-uploads.ts'
+import type { SmallUpload, StoredFile, UploadResult } from './remote-uploads.ts'
 import { asSmall, sendUnit } from './upload-units.ts'
 
 const BATCH_UNITS_MAX = 512
@@ -31,8 +31,13 @@ export interface UploaderOptions extends ConflictsOptions, Pick<EarlyPartsOption
   readonly onSend: (units: readonly PendingUnit[]) => void
   /** The cluster has a unit; `entries` are those of which nothing is pending any more. */
   readonly onDone: (unit: PendingUnit, entries: readonly PendingEntry[], settlement: Settlement) => void
-  /** The cluster has these bytes as the contents of a file. */
-  readonly onStored?: (attributes: Attributes, bytes: Buffer) => void
+  /** The cluster has these contents. */
+  readonly onStored?: (files: readonly StoredFile[]) => void
+}
+
+interface Batched {
+  readonly unit: PendingUnit
+  readonly upload: SmallUpload
 }
 
 interface Waiter {
@@ -153,7 +158,7 @@ export class Uploader {
       if (units.length === 0) return
       this.#pace.gone(nowMs)
       if (!this.#announce(units)) return
-      let batch: { unit: PendingUnit; upload: SmallUpload }[] = []
+      let batch: Batched[] = []
       let bytes = 0
       for (const unit of units) {
         let upload: SmallUpload | undefined
@@ -210,7 +215,7 @@ export class Uploader {
     return this.#options.own.make(changed, sending as Promise<Attributes>)
   }
 
-  async #sendBatch(batch: readonly { readonly unit: PendingUnit; readonly upload: SmallUpload }[]): Promise<void> {
+  async #sendBatch(batch: readonly Batched[]): Promise<void> {
     const { uploads, own } = this.#options
     this.#batches += 1
     try {
@@ -226,23 +231,30 @@ export class Uploader {
         batch.some(({ upload: { kind } }) => kind === 'attributes'),
       )
       book.catch(() => undefined)
-      const results = await sending
-      await Promise.all(
-        batch.map(async ({ unit, upload: { kind, bytes } }, index) => {
-          const result = results[index]
-          // A node that is older takes attributes by themselves.
-          if (kind === 'attributes' && isShoalError(result, 'INVALID_ARGUMENT')) await this.#sendSingle(unit)
-          else if (isShoalError(result)) await this.#refused(unit, result)
-          else this.#finish(unit, { entry: result, isLost: false })
-          if (bytes !== undefined && result !== undefined && !isShoalError(result)) this.#options.onStored?.(result, bytes)
-        }),
-      )
+      await this.#finishBatch(batch, await sending)
     } catch (error) {
       for (const { unit } of batch) this.#later(unit, error)
     } finally {
       this.#batches -= 1
       this.#wake.resolve()
     }
+  }
+
+  async #finishBatch(batch: readonly Batched[], results: readonly UploadResult[]): Promise<void> {
+    const stored: StoredFile[] = []
+    // A promise for each would cost as much as to finish it.
+    const waits: Promise<void>[] = []
+    for (const [index, { unit, upload }] of batch.entries()) {
+      const { kind, bytes } = upload
+      const result = results[index]
+      // A node that is older takes attributes by themselves.
+      if (kind === 'attributes' && isShoalError(result, 'INVALID_ARGUMENT')) waits.push(this.#sendSingle(unit))
+      else if (isShoalError(result)) waits.push(this.#refused(unit, result))
+      else this.#finish(unit, { entry: result, isLost: false })
+      if (bytes !== undefined && result !== undefined && !isShoalError(result)) stored.push({ attributes: result, bytes })
+    }
+    if (stored.length > 0) this.#options.onStored?.(stored)
+    await Promise.all(waits)
   }
 
   /** What the cluster says for good is settled otherwise; all else is tried again. */

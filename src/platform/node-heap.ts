@@ -16,6 +16,9 @@ let collect: Collect | undefined
 
 /** From now on memory counts for more than time: for processes that stand beside others. */
 export function keepHeapSmall(): void {
+  // Several threads that collect some megabytes together wait for each other where few processors are shared: they took half as long again as
+  // one, and as much of the processors besides.
+  setFlagsFromString('--no-parallel-scavenge')
   let set: number | undefined
   const look = (): void => {
     const { used_heap_size: usedBytes } = getHeapStatistics()

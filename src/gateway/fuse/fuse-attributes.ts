@@ -44,10 +44,10 @@ export function toFuseAttributes(
     sizeBytes: shown.sizeBytes,
     blocks: Math.ceil(occupiedOf(shown) / STAT_BLOCK_BYTES),
     blockSizeBytes: BLOCK_BYTES,
-    atime: toTime(attributes.atimeNs),
-    mtime: toTime(attributes.mtimeNs),
-    ctime: toTime(attributes.ctimeNs),
-    btime: toTime(attributes.btimeNs),
+    atime: accessed(attributes.atimeNs),
+    mtime: modified(attributes.mtimeNs),
+    ctime: changed(attributes.ctimeNs),
+    btime: born(attributes.btimeNs),
   }
 }
 
@@ -55,15 +55,18 @@ export function toNs({ seconds, nanoseconds }: FuseTime): bigint {
   return BigInt(seconds) * NS_PER_SECOND + BigInt(nanoseconds)
 }
 
-/** Most files have one time, four times. */
-let latestNs = 0n
-let latest: FuseTime = { seconds: 0, nanoseconds: 0 }
+const [accessed, modified, changed, born] = [toTimes(), toTimes(), toTimes(), toTimes()]
 
-function toTime(ns: bigint): FuseTime {
-  if (ns === latestNs) return latest
-  const rest = Number(ns % NS_PER_SECOND)
-  const nanoseconds = rest < 0 ? rest + Number(NS_PER_SECOND) : rest
-  latest = { seconds: Number(ns / NS_PER_SECOND) - (rest < 0 ? 1 : 0), nanoseconds }
-  latestNs = ns
-  return latest
+/** Makes times of one kind. What is told of a file again and again mostly has the same ones. */
+function toTimes(): (ns: bigint) => FuseTime {
+  let latestNs = 0n
+  let latest: FuseTime = { seconds: 0, nanoseconds: 0 }
+  return (ns) => {
+    if (ns === latestNs) return latest
+    const rest = Number(ns % NS_PER_SECOND)
+    const nanoseconds = rest < 0 ? rest + Number(NS_PER_SECOND) : rest
+    latest = { seconds: Number(ns / NS_PER_SECOND) - (rest < 0 ? 1 : 0), nanoseconds }
+    latestNs = ns
+    return latest
+  }
 }
