@@ -12,6 +12,7 @@ const SWITCHES: Readonly<Record<string, string>> = {
   noxattr: 'no-xattrs',
   soft: 'soft',
   'no-ask-on-open': 'no-ask-on-open',
+  'no-keep-awake': 'no-keep-awake',
 }
 const VALUES = new Set([
   'endpoint',

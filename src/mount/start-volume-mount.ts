@@ -8,6 +8,7 @@ import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { FuseMounts } from '#platform/fuse-device.ts'
 import type { Handing } from '#platform/handing.ts'
+import type { KeepAwake } from '#platform/keep-awake.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
@@ -52,6 +53,8 @@ export interface VolumeMountOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
+  /** While programs ask for one thing after another. */
+  readonly keepAwake?: KeepAwake | undefined
   /** Gives the system back what memory isn't used any more. */
   readonly collectHeap?: () => void
 }

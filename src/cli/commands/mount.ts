@@ -74,6 +74,11 @@ export const mount: Command = {
         'open files for reading as the node has told of them last, without asking it for the newest version: faster, and some milliseconds old at most while it tells',
     },
     {
+      name: 'no-keep-awake',
+      description:
+        'let processors sleep also while programs ask for one thing after another: as root, on machines of up to four processors, they are kept awake meanwhile',
+    },
+    {
       name: 'cache-size',
       value: 'SIZE',
       description: 'how much of what is read is kept on this machine, beside the journal; 0 keeps nothing',
@@ -91,7 +96,7 @@ export const mount: Command = {
       short: 'o',
       value: 'LIST',
       description:
-        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, no-ask-on-open, cache-size=',
+        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, no-ask-on-open, no-keep-awake, cache-size=',
     },
   ],
   connects: true,
@@ -122,6 +127,7 @@ export const mount: Command = {
       { nodeHanding },
       { nodeMachine },
       { collectHeap, keepHeapSmall },
+      { nodeKeepAwake },
     ] = await Promise.all([
       import('#mount/start-volume-mount.ts'),
       import('#platform/node-fuse-mounts.ts'),
@@ -130,6 +136,7 @@ export const mount: Command = {
       import('#platform/node-handing.ts'),
       import('#platform/node-machine.ts'),
       import('#platform/node-heap.ts'),
+      import('#platform/node-keep-awake.ts'),
     ])
     keepHeapSmall()
     const mounted = await startVolumeMount({
@@ -150,6 +157,7 @@ export const mount: Command = {
       clock,
       random,
       log: await openLog(invocation),
+      keepAwake: options.has('no-keep-awake') ? undefined : nodeKeepAwake,
       collectHeap,
     })
     await tell(output, facts)

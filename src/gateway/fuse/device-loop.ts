@@ -1,6 +1,8 @@
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { FuseDevice } from '#platform/fuse-device.ts'
+import type { KeepAwake } from '#platform/keep-awake.ts'
+import { BusyTimes } from './busy-times.ts'
 import { WRITE_BYTES_MAX } from './protocol/negotiate.ts'
 import type { FuseSession } from './protocol/session.ts'
 
@@ -27,6 +29,7 @@ export interface DeviceLoopOptions {
   readonly session: FuseSession
   readonly clock: Clock
   readonly log: Log
+  readonly keepAwake?: KeepAwake | undefined
 }
 
 /** Carries messages from the device to the session until the file system is unmounted. */
@@ -45,9 +48,12 @@ export class DeviceLoop {
   #turns = 0
   #isTurning = false
   #isExpecting = false
+  readonly #busy: BusyTimes | undefined
 
   constructor(options: DeviceLoopOptions) {
     this.#options = options
+    const { clock, keepAwake } = options
+    this.#busy = keepAwake && new BusyTimes({ clock, keepAwake })
   }
 
   /** Resolves when the file system has been unmounted, or `stop` was called; rejects when the device fails. */
@@ -67,6 +73,7 @@ export class DeviceLoop {
     this.#stop.abort()
     this.#options.device.pause()
     this.#options.session.end()
+    this.#busy?.end()
     this.#ended.resolve()
   }
 
@@ -106,7 +113,10 @@ export class DeviceLoop {
       this.stop()
     }
     this.#isTurning = false
-    if (count > 0) this.#expect()
+    if (count > 0) {
+      this.#busy?.served(count)
+      this.#expect()
+    }
     return count > 0
   }
 

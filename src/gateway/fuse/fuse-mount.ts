@@ -2,6 +2,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { BackingFile, FuseDevice, FuseMounts, MountOptions } from '#platform/fuse-device.ts'
+import type { KeepAwake } from '#platform/keep-awake.ts'
 import { DeviceLoop } from './device-loop.ts'
 import type { DirtyPiece } from './dirty-ranges.ts'
 import { type Wishes, WRITE_BYTES_MAX } from './protocol/negotiate.ts'
@@ -35,6 +36,8 @@ export interface FuseMountOptions extends Omit<MountOptions, 'readAheadBytes'> {
   readonly mounts: FuseMounts
   readonly clock: Clock
   readonly log: Log
+  /** While it is busy. */
+  readonly keepAwake?: KeepAwake | undefined
   /** Beyond what every mount asks for. */
   readonly features?: readonly Feature[]
 }
@@ -48,7 +51,7 @@ export class FuseMount {
   readonly #ended: Promise<void>
 
   private constructor(options: FuseMountOptions, device: FuseDevice) {
-    const { operations, clock, log, features = [] } = options
+    const { operations, clock, log, keepAwake, features = [] } = options
     const wishes: Wishes = {
       features: new Set([...FEATURES, ...features]),
       requestBytesMax: WRITE_BYTES_MAX,
@@ -60,7 +63,7 @@ export class FuseMount {
     this.#device = device
     const sink = { reply: (head: Buffer, data?: Uint8Array) => this.#reply(head, data) }
     this.#session = new FuseSession({ operations, sink, wishes, clock, log, requestMsMax: REQUEST_MS_MAX })
-    this.#loop = new DeviceLoop({ device, session: this.#session, clock, log })
+    this.#loop = new DeviceLoop({ device, session: this.#session, clock, log, keepAwake })
     this.#ended = this.#loop.ended.finally(() => device.close())
     this.#loop.start()
   }
