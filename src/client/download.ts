@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
-import type { Headers, StreamedAnswer, Transport } from './transport.ts'
+import type { Call, Headers, StreamedAnswer, Transport } from './transport.ts'
 
 export interface RemoteHead {
   /** Length of what is delivered: of the range, where one was asked for. */
@@ -35,6 +35,7 @@ export interface ReadIntoOptions {
   readonly offset: number
   readonly into: Buffer
   readonly etag: string
+  readonly arrived?: Call['arrived']
   readonly signal?: AbortSignal | undefined
 }
 
@@ -70,7 +71,7 @@ export async function readSmall(
 /** Reads `into.length` bytes of the version `etag` from `offset` on into `into`, which is the call's until it settles. After a broken connection
  *  all of it is asked for again. @throws INCOMPLETE_BODY if the file ends before; CONFLICT if it is another by now */
 export async function readInto(transport: Transport, path: string, options: ReadIntoOptions): Promise<RemoteHead> {
-  const { offset, into: target, etag, signal } = options
+  const { offset, into: target, etag, arrived, signal } = options
   const range = { offset, length: target.length }
   const into = (status: number, headers: Headers): Buffer => {
     const head = parseHead(headers)
@@ -79,7 +80,7 @@ export async function readInto(transport: Transport, path: string, options: Read
     return target
   }
   const headers = { range: rangeHeader(offset, target.length), 'if-match': etag }
-  const answer = await unlessChanged(transport.send({ method: 'GET', path, headers, signal, into }))
+  const answer = await unlessChanged(transport.send({ method: 'GET', path, headers, signal, into, arrived }))
   const { length } = answer.body
   // What is missing would be read as zeros.
   if (length !== target.length)

@@ -222,8 +222,11 @@ describe('a download', () => {
     let cuts = 2
     server.fault = () => ((cuts -= 1) >= 0 ? { cutAfterBytes: 50_000 } : undefined)
     const into = Buffer.alloc(200_000)
-    await client.readInto('docs', 'big', { offset: 40_000, into, etag })
+    let arrivedBytes = 0
+    const arrived = (delta: number) => (arrivedBytes += delta)
+    await client.readInto('docs', 'big', { offset: 40_000, into, etag, arrived })
     assert.deepEqual(into, bytes.subarray(40_000, 240_000))
+    assert.ok(arrivedBytes >= 200_000 && arrivedBytes <= 400_000, String(arrivedBytes))
     assert.equal(cuts, -1)
   })
 

@@ -45,6 +45,8 @@ export interface Call {
   readonly silenceTimeoutMs?: number
   /** Where the body of a good answer goes as it comes, without memory of its own; what it throws ends the call. The memory is `send`'s until that settles. */
   readonly into?: (status: number, headers: Headers) => Buffer
+  /** Hears of each piece that was copied there: its own memory is the collector's then. */
+  readonly arrived?: ((bytes: number) => void) | undefined
 }
 
 export interface Answer {
@@ -224,7 +226,7 @@ async function* translated(body: AsyncIterable<Buffer>, endpoint: string): Async
 }
 
 /** Collects an answer without the stream in between: small answers cost half the time this way. */
-function collect(pool: Pool, options: Dispatcher.DispatchOptions, { signal, into }: Call): Promise<Answer> {
+function collect(pool: Pool, options: Dispatcher.DispatchOptions, { signal, into, arrived }: Call): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let status = 0
     let headers: Headers = {}
@@ -264,6 +266,7 @@ function collect(pool: Pool, options: Dispatcher.DispatchOptions, { signal, into
         if (target === undefined) chunks.push(chunk)
         else target.set(chunk, lengthBytes)
         lengthBytes += chunk.length
+        arrived?.(chunk.length)
       },
       onResponseEnd() {
         settle()

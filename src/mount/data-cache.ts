@@ -5,7 +5,6 @@ import type { Log } from '#observe/log.ts'
 import type { AppendFiles } from '#platform/append-files.ts'
 import { checksumOf } from '#platform/block-checksums.ts'
 import type { Clock } from '#platform/clock.ts'
-import { countArrived } from '#platform/young-memory.ts'
 import type { OpenFile } from '#volume/volume.ts'
 import { BlockMemory } from './block-memory.ts'
 import { CachedFile } from './cached-file.ts'
@@ -216,8 +215,6 @@ export class DataCache {
     const { name, offset, length } = block
     const bytes = this.#room.take(length)
     await file.fill(offset, bytes)
-    // In pieces, of which it was put together.
-    countArrived(length)
     // Who waits for it holds it then.
     this.#room.dropSoon(this.#room.hold(bytes))
     this.#memory.remember(name, bytes)

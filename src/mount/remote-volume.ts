@@ -10,6 +10,7 @@ import type { LocalFile, MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { VolumeInfo } from '#metadata/policy.ts'
 import type { Clock } from '#platform/clock.ts'
+import { countArrived } from '#platform/young-memory.ts'
 import type { AttributeChanges, Caller, Conditions, ListOptions, Locations, ReservedRange, Volume } from '#volume/volume.ts'
 import type { DataCache, RemoteFile } from './data-cache.ts'
 import { attributesOf } from './remote-attributes.ts'
@@ -246,11 +247,15 @@ export class RemoteVolume implements MountableVolume {
   }
 
   async #fill(path: Path, { attributes, ...reading }: Filling): Promise<void> {
-    await this.#client.readInto(this.#name, formatPath(path), { ...reading, etag: entityTag(attributes) })
+    await this.#client.readInto(this.#name, formatPath(path), {
+      ...reading,
+      etag: entityTag(attributes),
+      arrived: countArrived,
+    })
   }
 }
 
-type Filling = Omit<ReadIntoOptions, 'etag'> & { readonly attributes: Attributes }
+type Filling = Omit<ReadIntoOptions, 'etag' | 'arrived'> & { readonly attributes: Attributes }
 
 /** @throws INTERNAL for what the kernel would take for a path, or for nothing */
 function nameIn({ name }: RemoteEntry): string {

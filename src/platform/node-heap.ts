@@ -13,9 +13,11 @@ const LOOK_MS = 2_000
 type Collect = (how: { readonly type: 'minor' } | { readonly type: 'major'; readonly flavor: 'last-resort' }) => void
 
 let collect: Collect | undefined
+let isKeptSmall = false
 
 /** From now on memory counts for more than time: for processes that stand beside others. */
 export function keepHeapSmall(): void {
+  isKeptSmall = true
   // Several threads that collect some megabytes together wait for each other where few processors are shared: they took half as long again as
   // one, and as much of the processors besides.
   setFlagsFromString('--no-parallel-scavenge')
@@ -29,6 +31,11 @@ export function keepHeapSmall(): void {
   }
   look()
   setInterval(look, LOOK_MS).unref()
+}
+
+/** Whether `keepHeapSmall` was called. */
+export function isHeapKeptSmall(): boolean {
+  return isKeptSmall
 }
 
 /** From now on the heap is marked once it is twice what lives in it. V8 lets it grow by as much as has the collector take 3 % of its own thread's time, and

@@ -1,7 +1,9 @@
-import { collectYoung } from './node-heap.ts'
+import { collectYoung, isHeapKeptSmall } from './node-heap.ts'
 
 /** With twice as many V8 has begun to mark now and then before the last ones were given back. */
 const ARRIVED_BYTES_MAX = 16 * 1024 * 1024
+/** A heap that may grow by less is marked sooner. */
+const ARRIVED_BYTES_MAX_IF_SMALL = 8 * 1024 * 1024
 
 let arrivedBytes = 0
 
@@ -11,7 +13,7 @@ let arrivedBytes = 0
  *  youngest are collected after so many bytes. */
 export function countArrived(bytes: number): void {
   arrivedBytes += bytes
-  if (arrivedBytes < ARRIVED_BYTES_MAX) return
+  if (arrivedBytes < (isHeapKeptSmall() ? ARRIVED_BYTES_MAX_IF_SMALL : ARRIVED_BYTES_MAX)) return
   arrivedBytes = 0
   collectYoung()
 }
