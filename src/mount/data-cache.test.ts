@@ -197,6 +197,30 @@ test('a disk that takes nothing holds nobody up, and gets what it can take', asy
   assert.equal(cache.sizeBytes, writes * BLOCK_BYTES)
 })
 
+test('all that is read is kept, also where the disk is slower than the cluster', async (t) => {
+  const contents = pattern(60 * BLOCK_BYTES)
+  const { open, remote } = bench(t, contents)
+  let queue = Promise.resolve()
+  const slow: AppendFiles = {
+    ...nodeAppendFiles,
+    open: (path) => {
+      const file = nodeAppendFiles.open(path)
+      const writeAt = file.writeAt.bind(file)
+      return Object.assign(file, {
+        writeAt: (position: number, bytes: Uint8Array) =>
+          (queue = queue.then(() => nodeClock.sleep(10)).then(() => writeAt(position, bytes))),
+      })
+    },
+  }
+  const cache = open({ files: slow })
+  const file = cache.open(remote.file())
+  for (let at = 0; at < contents.length; at += BLOCK_BYTES)
+    assert.ok((await read(file, at, BLOCK_BYTES)).equals(contents.subarray(at, at + BLOCK_BYTES)))
+  await cache.written()
+  assert.equal(cache.sizeBytes, contents.length)
+  assert.ok(readFileSync(await wholeOf(file)).equals(contents))
+})
+
 /** The file that has all, once it is there. */
 async function wholeOf(file: LocalFile): Promise<string> {
   for (let tries = 0; tries < 200; tries += 1) {

@@ -23,8 +23,10 @@ const FETCHES_MAX = 16
 const READ_BLOCKS_MAX = 8
 /** How far a file that is read in its order is read ahead. */
 const AHEAD_BLOCKS_MAX = 8
-/** Blocks that are being written to the local disk: while there are so many nothing is read ahead, and of twice as many none is kept. */
+/** Blocks that are being written to the local disk: while there are so many nothing is read ahead, and with twice as many who reads waits. */
 const WRITES_MAX = 16
+/** For so long at most, until the disk has taken one; else the block isn't kept. */
+const WRITE_MS_MAX = 250
 /** A file that is too long to be kept as a whole is kept in stretches of so many blocks, which go by themselves: eight of them at least find room. */
 const STRETCH_BLOCKS_MAX = 64
 const STRETCHES_MIN = 8
@@ -74,6 +76,8 @@ export class DataCache {
   readonly #writes = new Map<string, { readonly bytes: Buffer; readonly done: Promise<void> }>()
   /** By file, where the last read ended, and how many blocks were read ahead of it. */
   readonly #reads = new Map<string, { end: number; ahead: number }>()
+  /** The disk has taken nothing for too long. */
+  #isStuck = false
   /** Before each name. */
   readonly #prefix: string
 
@@ -215,11 +219,12 @@ export class DataCache {
     const { name, offset, length } = block
     const bytes = this.#room.take(length)
     await file.fill(offset, bytes)
-    // Who waits for it holds it then.
-    this.#room.dropSoon(this.#room.hold(bytes))
+    this.#room.hold(bytes)
     this.#memory.remember(name, bytes)
     if (file.attributes.sizeBytes <= AT_HAND_BYTES_MAX) this.#small.put([{ name, bytes }])
-    else this.#store(file, block, bytes)
+    else await this.#store(file, block, bytes)
+    // Who waits for it holds it then.
+    this.#room.dropSoon(bytes)
     return bytes
   }
 
@@ -231,14 +236,35 @@ export class DataCache {
     return this.#large.load(place, bytes) ? bytes : undefined
   }
 
-  #store({ attributes }: RemoteFile, { name, index }: Block, bytes: Buffer): void {
-    if (this.#writes.has(name) || this.#writes.size >= 2 * WRITES_MAX) return
+  /** Resolves when the block is on its way to the disk. Who reads waits a little for a disk that has enough to do: what isn't kept has to be
+   *  fetched again. */
+  async #store({ attributes }: RemoteFile, { name, index }: Block, bytes: Buffer): Promise<void> {
+    while (this.#writes.size >= 2 * WRITES_MAX) if (!(await this.#writesOne())) return
+    if (this.#writes.has(name)) return
     this.#room.hold(bytes)
     const done = this.#large.put(this.#placeOf(attributes, index), bytes).finally(() => {
       this.#writes.delete(name)
       this.#room.drop(bytes)
+      this.#isStuck = false
     })
     this.#writes.set(name, { bytes, done })
+  }
+
+  /** Whether the disk takes one of the blocks that wait for it, in time. One that doesn't isn't waited for again until it does. */
+  async #writesOne(): Promise<boolean> {
+    if (this.#isStuck) return false
+    const enough = new AbortController()
+    const late = this.#options.clock.sleep(WRITE_MS_MAX, enough.signal).then(
+      () => {
+        this.#isStuck = true
+        return false
+      },
+      () => true,
+    )
+    const one = Promise.race([...this.#writes.values()].map(({ done }) => done)).then(() => true)
+    const wasTaken = await Promise.race([one, late])
+    enough.abort()
+    return wasTaken
   }
 
   /** The block in which `at` lies. Its name says which version of which file, which block, and how long it is. */
