@@ -227,18 +227,24 @@ test('rclone synchronises a tree to one node, and finds no difference in any byt
 
 test('of two writes cut off from each other the one that lost is a version, read by its id and dropped everywhere by removing it', async () => {
   const put = (at: number, Body: string) => clients[at]!.send(new PutObjectCommand({ Bucket, Key: 'plan', Body }))
-  await put(0, 'before')
-  await cluster.agree()
-  const [first, second] = cluster.nodes.map(({ child }) => child)
-  second!.kill('SIGSTOP')
-  await put(0, 'from the first')
-  first!.kill('SIGSTOP')
-  second!.kill('SIGCONT')
-  await put(1, 'from the second')
-  first!.kill('SIGCONT')
-  await cluster.agree(30_000)
   const versions = async (at: number) =>
     (await clients[at]!.send(new ListObjectVersionsCommand({ Bucket, Prefix: 'plan' }))).Versions ?? []
+  const [first, second] = cluster.nodes.map(({ child }) => child)
+  const areBothThere = async () => (await versions(0)).length === 2 && (await versions(1)).length === 2
+  // What the first one has sent already, the second one finds when it goes on: then they weren't cut off.
+  for (let tries = 0; tries < 10 && !(await areBothThere()); tries += 1) {
+    await put(0, 'before')
+    await cluster.agree()
+    second!.kill('SIGSTOP')
+    await put(0, 'from the first')
+    first!.kill('SIGSTOP')
+    second!.kill('SIGCONT')
+    await put(1, 'from the second')
+    first!.kill('SIGCONT')
+    await cluster.agree(30_000)
+    // Nodes agree on what is shown before all have what has lost.
+    await until('both have the one that lost', areBothThere, 2_000).catch(() => undefined)
+  }
   const [shown, lost] = await versions(0)
   assert.deepEqual([shown?.IsLatest, lost?.IsLatest], [true, false])
   assert.equal(await textOf(1, 'plan', lost!.VersionId), 'from the first')
