@@ -54,6 +54,23 @@ function bench(t: TestContext, contents: Buffer, version = 1) {
   return { open, remote, warnings, blocks }
 }
 
+/** A disk that begins to write a block when `begins` has resolved. */
+function filesThatWait(begins: () => Promise<void>): AppendFiles {
+  return {
+    ...nodeAppendFiles,
+    open: (path) => {
+      const file = nodeAppendFiles.open(path)
+      const writeAt = file.writeAt.bind(file)
+      return Object.assign(file, {
+        writeAt: async (position: number, bytes: Uint8Array) => {
+          await begins()
+          await writeAt(position, bytes)
+        },
+      })
+    },
+  }
+}
+
 async function read(file: OpenFile, offset: number, length: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   for await (const piece of file.read({ offset, length })) pieces.push(Buffer.from(piece))
@@ -169,20 +186,10 @@ test('a disk that takes nothing holds nobody up, and gets what it can take', asy
   const { open, remote } = bench(t, contents)
   const held = Promise.withResolvers<void>()
   let writes = 0
-  const slow: AppendFiles = {
-    ...nodeAppendFiles,
-    open: (path) => {
-      const file = nodeAppendFiles.open(path)
-      const writeAt = file.writeAt.bind(file)
-      return Object.assign(file, {
-        writeAt: async (position: number, bytes: Uint8Array) => {
-          writes += 1
-          await held.promise
-          await writeAt(position, bytes)
-        },
-      })
-    },
-  }
+  const slow = filesThatWait(async () => {
+    writes += 1
+    await held.promise
+  })
   const cache = open({ files: slow })
   const file = cache.open(remote.file())
   for (let at = 0; at < contents.length; at += BLOCK_BYTES)
@@ -201,17 +208,7 @@ test('all that is read is kept, also where the disk is slower than the cluster',
   const contents = pattern(60 * BLOCK_BYTES)
   const { open, remote } = bench(t, contents)
   let queue = Promise.resolve()
-  const slow: AppendFiles = {
-    ...nodeAppendFiles,
-    open: (path) => {
-      const file = nodeAppendFiles.open(path)
-      const writeAt = file.writeAt.bind(file)
-      return Object.assign(file, {
-        writeAt: (position: number, bytes: Uint8Array) =>
-          (queue = queue.then(() => nodeClock.sleep(10)).then(() => writeAt(position, bytes))),
-      })
-    },
-  }
+  const slow = filesThatWait(() => (queue = queue.then(() => nodeClock.sleep(10))))
   const cache = open({ files: slow })
   const file = cache.open(remote.file())
   for (let at = 0; at < contents.length; at += BLOCK_BYTES)
