@@ -233,11 +233,19 @@ export class Uploader {
       book.catch(() => undefined)
       await this.#finishBatch(batch, await sending)
     } catch (error) {
-      for (const { unit } of batch) this.#later(unit, error)
+      if (batch.length === 1 || !isAboutWhatWasSaid(error)) for (const { unit } of batch) this.#later(unit, error)
+      else await this.#sendHalves(batch)
     } finally {
       this.#batches -= 1
       this.#wake.resolve()
     }
+  }
+
+  /** So that one that the node can't take holds up nothing but itself. */
+  async #sendHalves(batch: readonly Batched[]): Promise<void> {
+    const middle = batch.length >> 1
+    await this.#sendBatch(batch.slice(0, middle))
+    await this.#sendBatch(batch.slice(middle))
   }
 
   async #finishBatch(batch: readonly Batched[], results: readonly UploadResult[]): Promise<void> {
@@ -304,6 +312,12 @@ function isFinal(error: unknown): boolean {
     'IS_A_DIRECTORY',
     'DIRECTORY_NOT_EMPTY',
   ] as const
+  return codes.some((code) => isShoalError(error, code))
+}
+
+/** A batch was refused as a whole, which may be due to one of its changes. */
+function isAboutWhatWasSaid(error: unknown): boolean {
+  const codes = ['INVALID_ARGUMENT', 'INVALID_PATH', 'NAME_TOO_LONG', 'TOO_LARGE', 'INTERNAL'] as const
   return codes.some((code) => isShoalError(error, code))
 }
 

@@ -34,6 +34,8 @@ export class FailingCluster {
   losesCommits = 0
   /** Attributes of what is there, among many changes in one request. */
   takesAttributes = true
+  /** A batch with such a change is refused as a whole. */
+  cannotRead: (upload: SmallUpload) => boolean = () => false
   requests = 0
   /** Files that were begun in parts. */
   parted = 0
@@ -89,7 +91,11 @@ export class FailingCluster {
       }
     }
     return {
-      storeSmall: (uploads) => this.ask(() => Promise.all(uploads.map(one))),
+      storeSmall: (uploads) =>
+        this.ask(() => {
+          if (uploads.some((upload) => this.cannotRead(upload))) throw new ShoalError('INVALID_ARGUMENT', 'Nobody can read that')
+          return Promise.all(uploads.map(one))
+        }),
       storeFile: (path, source, options) =>
         this.ask(async () => {
           const pieces: Uint8Array[] = []

@@ -82,6 +82,21 @@ test('a file that is made, written and given its times is one request, many file
   assert.equal(bench.cluster.requests, requests)
 })
 
+test('a change that the node can not take holds up nothing but itself, however many go with it', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  bench.cluster.cannotRead = ({ path }) => path === 'odd'
+  for (let at = 0; at < 100; at += 1) await create(mount, at === 50 ? 'odd' : `${at}`, 'x')
+  while ((await bench.names()).length < 99) await nodeClock.sleep(10)
+  assert.equal(await bench.stored('odd'), '(absent)')
+  assert.ok(bench.cluster.requests < 60, String(bench.cluster.requests))
+  await assert.rejects(mount.volume.sync(['odd']), { code: 'INVALID_ARGUMENT' })
+  await mount.volume.sync(['99'])
+  bench.cluster.cannotRead = () => false
+  await settled(mount)
+  assert.equal(await bench.stored('odd'), 'x')
+})
+
 test('numbers of inodes stay as they were shown', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()
