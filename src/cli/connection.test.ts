@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
 import { isShoalError } from '#foundation/errors.ts'
+import { nodeMachine } from '#platform/node-machine.ts'
 import { CONNECTION_OPTIONS } from './command.ts'
 import { resolveConnection } from './connection.ts'
 import { parseOptions } from './option-values.ts'
@@ -28,6 +29,7 @@ function writeProfiles(text: string, mode = 0o600): void {
   chmodSync(profiles, mode)
 }
 
+const PEM = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n'
 const KEYS = { SHOAL_ACCESS_KEY: 'env-key', SHOAL_SECRET_KEY: 'env-secret' }
 const PROFILES =
   'default: { endpoint: "http://a:1", accessKey: ka, secretKey: sa }\nother: { endpoint: "http://b:2", accessKey: kb, secretKey: sb }\n'
@@ -52,6 +54,19 @@ test('without anything the node on this machine is meant, with the keys in its d
   const expected = { endpoint: 'http://127.0.0.1:7400', accessKey: 'root', secretKey: 's' }
   assert.deepEqual(await connect(['--data', data]), expected)
   assert.deepEqual(await connect([], { SHOAL_DATA: data }), expected)
+})
+
+test('a node at any address of this machine is a node on it: its keys and its certificate are known', async (t) => {
+  const [address] = nodeMachine.addresses()
+  if (address === undefined) return t.skip('this machine has no address but that of its loopback')
+  const data = join(home, 'data')
+  mkdirSync(data)
+  writeFileSync(join(data, 'root-credentials.json'), '{"accessKey":"root","secretKey":"s"}')
+  writeFileSync(join(data, 'tls-certificate.pem'), `${PEM}own`)
+  const endpoint = `https://${address.includes(':') ? `[${address}]` : address}:7400`
+  const { authorities, ...keys } = await connect(['--data', data, '--endpoint', endpoint])
+  assert.deepEqual(keys, { endpoint, accessKey: 'root', secretKey: 's' })
+  assert.equal(authorities?.at(-1), `${PEM}own`)
 })
 
 test('root credentials are not sent to another machine', async () => {
@@ -113,8 +128,6 @@ test('a broken file of root credentials is refused without showing it', async ()
     (error) => isShoalError(error, 'UNAUTHENTICATED') && !error.message.includes('horse'),
   )
 })
-
-const PEM = '-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n'
 
 test('the file with the certificates to trust comes from the flag, else the environment, else the profile', async () => {
   for (const name of ['flag', 'env', 'profile']) writeFileSync(join(home, '.config/shoal', `${name}.pem`), `${PEM}${name}`)

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { getCACertificates } from 'node:tls'
 import { ShoalError } from '#foundation/errors.ts'
+import { nodeMachine } from '#platform/node-machine.ts'
 import type { OptionValues } from './option-values.ts'
 import { usageError } from './usage-error.ts'
 
@@ -119,8 +120,11 @@ function readPrivateFile(path: string): string | undefined {
   }
 }
 
+/** By its address: what is sent to one of this machine's own never leaves it. A name may lead anywhere. */
 function isOnThisMachine(endpoint: string): boolean {
-  return URL.canParse(endpoint) && LOOPBACK.test(new URL(endpoint).hostname)
+  if (!URL.canParse(endpoint)) return false
+  const { hostname } = new URL(endpoint)
+  return LOOPBACK.test(hostname) || nodeMachine.addresses().includes(hostname.replace(/^\[(.*)\]$/, '$1'))
 }
 
 /** Whom to trust: the certificates of the file, if one is named. A node on this machine may have signed its certificate
