@@ -37,6 +37,7 @@ export function assembleEventual(parts: {
   readonly random: Random
   readonly log: Log
   readonly config: Pick<Config, 'limits' | 'uploads' | 'gc'>
+  readonly onClassChange: () => void
 }): EventualParts {
   const { eventual, chunks, clock, random, config } = parts
   const { replica, definitions, chunks: local, peers } = eventual
@@ -76,6 +77,7 @@ export function assembleEventual(parts: {
     pins: eventual.pins,
     writeBufferBytes: config.limits.writeBufferBytes,
     uploadExpiryMs: config.uploads.expiryMs,
+    onClassChange: parts.onClassChange,
     watch: (watcher) => replica.onChange(watcher),
     consult: async (place, need, signal) => {
       await consult(replica, place, { peers, need, signal })

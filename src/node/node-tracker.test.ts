@@ -181,6 +181,28 @@ test('a chunk has the copies of its own classes, whatever others ask for', async
   await world.stop()
 })
 
+test('when a volume gets another class what it has is copied within seconds: nobody waits for the next walk of all chunks', async () => {
+  const world = new Nodes(5)
+  const { view } = world.records
+  const record = { ...view.classes.get('default')!, name: 'single', copies: 1 }
+  const single = new LayoutPair(computeLayout({ nodes: nodes(5), copies: 1, partitionBits: 6 }))
+  const layouts = new Map([...view.layouts, [layoutName(record), single] as const])
+  world.records.view = { ...view, version: 2, classes: new Map([...view.classes, ['single', record]]), layouts }
+  await world.write(99)
+  const bytes = sampleBytes(1_000, 1)
+  const id = idOf(bytes)
+  world.referenced.set(id, ['single'])
+  await world.cluster.node(single.writers(id)[0]).store.write(id, bytes)
+  await world.cluster.pass(10_000, 50)
+  assert.deepEqual(await world.copies([id]), [1])
+  world.referenced.set(id, ['default'])
+  world.tracker.onClassChange()
+  await world.cluster.pass(5_000, 50)
+  assert.ok(((await world.copies([id]))[0] ?? 0) >= 3)
+  await world.stop()
+  assert.doesNotThrow(() => world.tracker.onClassChange())
+})
+
 test('a layout is settled when all chunks are where it has them', async () => {
   const world = new Nodes(5)
   const ids = await Promise.all(Array.from({ length: 30 }, (_, seed) => world.write(seed + 1)))

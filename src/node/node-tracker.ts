@@ -114,6 +114,14 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
     return this.#tracker.run(task, options)
   }
 
+  /** A volume has another class. On a node that doesn't lead nothing comes of it. */
+  onClassChange(): void {
+    this.#tracker.reconsider().catch((error: unknown) => {
+      if (!isShoalError(error)) throw error
+      this.#options.log.debug('chunks are not looked at again for the class of a volume', { error })
+    })
+  }
+
   async #start(signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#options
     while (!signal.aborted) {
@@ -151,12 +159,7 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
     if (names.some((name) => !view.layouts.has(name))) {
       throw new ShoalError('UNAVAILABLE', 'A class that volumes have is without a layout yet')
     }
-    const before = this.#used?.names
     this.#used = { names, atMs: nowMs }
-    if (before !== undefined && before.join() !== names.join()) {
-      this.#options.log.info('volumes have other classes, their chunks are moved', { layouts: names.join(' ') })
-      void this.#tracker.run('rebalance').catch(() => undefined)
-    }
     return names
   }
 }

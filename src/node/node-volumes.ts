@@ -44,6 +44,7 @@ export function assembleVolumes(
     readonly isUsedElsewhere?: StrongVolumesOptions['isUsedElsewhere']
     readonly isTaken?: StrongVolumesOptions['isTaken']
     readonly isCurrent?: StrongVolumesOptions['isCurrent']
+    readonly onClassChange?: StrongVolumesOptions['onClassChange']
   },
 ): StrongVolumes {
   const { cluster, ...rest } = ports

@@ -207,8 +207,9 @@ class Node implements RunningNode {
       isUsedElsewhere: (id) => parts.eventual.isUsed(id),
       isTaken: (name) => this.#eventual.volumes.has(name),
       isCurrent: () => parts.metadata?.store.isLeased !== false,
+      onClassChange: () => this.#tracker.onClassChange(),
     })
-    this.#eventual = assembleEventual({ ...parts, ...ports })
+    this.#eventual = assembleEventual({ ...parts, ...ports, onClassChange: () => this.#tracker.onClassChange() })
     this.#compactor = new PackCompactor(storage.disk, { clock, log, intervalMs: config.gc.intervalMs })
     this.#tracker = this.#makeTracker()
     const led = { cluster, servedHere: this.#servedHere, clock, graceMs: config.shutdown.graceMs }

@@ -65,6 +65,11 @@ export class TaskLoop {
     return this.#change({ isPaused: false })
   }
 
+  /** What is behind a walk that is under way may be other than it was: another one follows it. */
+  askAgain(): Promise<void> {
+    return this.#change({ isAsked: true })
+  }
+
   ask(budget: BudgetLimits | undefined): Promise<void> {
     const { isDryRun, isWalking } = this.state
     return this.#change({

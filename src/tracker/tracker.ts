@@ -157,6 +157,13 @@ export class Tracker {
     await loop?.ask(budget)
   }
 
+  /** Where chunks belong has changed without any layout: all are looked at again, by the tasks that copy and those that remove copies. */
+  async reconsider(): Promise<void> {
+    const tasks: readonly TaskName[] = ['repair', 'rebalance', 'trim']
+    const loops = tasks.flatMap((task) => this.#loopsOf(task)).filter(({ state }) => !state.isDryRun)
+    await Promise.all(loops.map((loop) => loop.askAgain()))
+  }
+
   #loopsOf(task: TaskName | undefined): readonly TaskLoop[] {
     if (this.#loops.length === 0) throw new ShoalError('UNAVAILABLE', 'The tracker does not run on this node')
     return this.#loops.filter(({ state }) => task === undefined || state.task === task)

@@ -19,6 +19,8 @@ export interface EventualFixture {
   readonly volumes: readonly EventualVolumes[]
   /** All have one. */
   readonly chunks: ChunkStore
+  /** Of each, how often it has told of a volume with another class. */
+  readonly classChanges: readonly number[]
   /** Lets every node compare everything with the first, and again, so that all have the same. */
   settle(): Promise<void>
 }
@@ -36,8 +38,9 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
       for (const node of nodes.slice(1)) await node.exchangeWith((replicas[0] as Replica).node)
     for (const each of volumes) await each.refresh()
   }
+  const classChanges = replicas.map(() => 0)
   const volumes = replicas.map(
-    (replica) =>
+    (replica, at) =>
       new EventualVolumes({
         definitions: new Definitions(replica),
         chunksOf: () => chunks,
@@ -47,6 +50,7 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
         writeBufferBytes: 64 * 1024 * 1024,
         random: new SeededRandom(1),
         uploadExpiryMs: 3_600_000,
+        onClassChange: () => void (classChanges[at] = (classChanges[at] ?? 0) + 1),
         pins: new Pins(),
         watch: (watcher) => replica.onChange(watcher),
         consult: async (place, need) => {
@@ -60,5 +64,5 @@ export async function eventualFixture(count = 1): Promise<EventualFixture> {
       }),
   )
   await settle()
-  return { clock, replicas, nodes, volumes, chunks, settle }
+  return { clock, replicas, nodes, volumes, chunks, classChanges, settle }
 }

@@ -280,3 +280,15 @@ test('an eventual volume promises no quota and no versions, and says what it has
   await volumes[0]!.remove('docs', { force: true })
   assert.equal(volumes[0]!.has('docs'), false)
 })
+
+test('every node tells who moves chunks of a volume with another class, once it has heard of it', async () => {
+  const { volumes, classChanges, settle } = await eventualFixture(2)
+  await volumes[0]!.create('docs', {}, caller)
+  await settle()
+  await volumes[0]!.update('docs', { onConflict: 'cas' })
+  await settle()
+  assert.deepEqual(classChanges, [0, 0])
+  await volumes[0]!.update('docs', { class: 'archive' })
+  await settle()
+  assert.deepEqual(classChanges, [1, 1])
+})

@@ -35,6 +35,8 @@ export interface EventualVolumesOptions {
   readonly writeBufferBytes: number
   readonly random: Random
   readonly uploadExpiryMs: number
+  /** A volume has another class, by this node's word or another's. */
+  readonly onClassChange?: () => void
   /** What is being written here: the collector leaves it alone. */
   readonly pins: Pins
 }
@@ -59,7 +61,8 @@ export class EventualVolumes {
   /** As last opened, until any definition changes. */
   readonly #opened = new Map<string, Opened>()
   #changes = 0
-  #names: ReadonlySet<string> = new Set()
+  /** By their names. */
+  #classes: ReadonlyMap<string, string> = new Map()
 
   constructor(options: EventualVolumesOptions) {
     this.#options = options
@@ -69,19 +72,22 @@ export class EventualVolumes {
 
   /** Whether there is one of that name, as of the last `refresh`. Costs nothing. */
   has(name: string): boolean {
-    return this.#names.has(name)
+    return this.#classes.has(name)
   }
 
   /** How many there are, as of the last `refresh`. */
   get count(): number {
-    return this.#names.size
+    return this.#classes.size
   }
 
   /** Takes in which there are. To be called after each change of the definitions. */
   async refresh(): Promise<void> {
     this.#changes += 1
     this.#opened.clear()
-    this.#names = new Set((await this.#options.definitions.list()).map(({ name }) => name))
+    const classes = new Map((await this.#options.definitions.list()).map(({ name, policy }) => [name, policy.class]))
+    const hasChanged = [...this.#classes].some(([name, before]) => (classes.get(name) ?? before) !== before)
+    this.#classes = classes
+    if (hasChanged) this.#options.onClassChange?.()
   }
 
   async create(name: string, settings: Partial<VolumeSettings>, { principal }: Caller): Promise<VolumeInfo> {

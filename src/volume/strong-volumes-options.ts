@@ -58,6 +58,8 @@ export interface StrongVolumesOptions {
   readonly isTaken?: ((name: string) => boolean) | undefined
   /** False while another node may have changed the volumes since they were read here. */
   readonly isCurrent?: (() => boolean) | undefined
+  /** A volume has got a class, and it is noted of all that it has: copies may be missing now, or in other places than they should be. */
+  readonly onClassChange?: (() => void) | undefined
   /** Whether something else has use for a chunk: it is no garbage then. */
   readonly isUsedElsewhere?: ((id: ChunkId) => Promise<boolean>) | undefined
   /** How often lifecycle rules are applied, and how long their days are; hourly, and a day, unless given. */

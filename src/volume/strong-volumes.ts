@@ -62,6 +62,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
   readonly #isTaken: StrongVolumesOptions['isTaken']
   readonly #isCurrent: StrongVolumesOptions['isCurrent']
   readonly #classes: VolumeClasses
+  readonly #onClassChange: StrongVolumesOptions['onClassChange']
   readonly #lockKeeper: LockKeeper
   readonly #leftovers: Leftovers
   readonly #maintenance: Maintenance
@@ -83,6 +84,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     this.#isCurrent = options.isCurrent
     this.#tenant = options.tenant ?? DEFAULT_TENANT
     this.#classes = options.classes ?? { has: (name) => name === DEFAULT_POLICY.class, chunksOf: () => chunks }
+    this.#onClassChange = options.onClassChange
     const isOpen: IsOpen = (prefix, what) => pins.has(contentPin(prefix, what))
     this.#metadata = new Metadata({ kv, clock, changeRingEntries, isOpen })
     this.#lockKeeper = new LockKeeper({ metadata: this.#metadata, clock, log })
@@ -259,6 +261,7 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
       const from: ReclassPlace = place
       place = await this.#metadata.transactSystem((tx) => reclassStep(tx, prefix, from))
     }
+    this.#onClassChange?.()
   }
 
   remove(name: string, options: { caller: Caller; force?: boolean }): Promise<void> {

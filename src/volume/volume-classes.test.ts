@@ -5,14 +5,16 @@ import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { bodyOf, caller, ManualClock, openFixture, p, pattern, readAll } from './volume-fixture.suite.ts'
 import type { Fixture } from './volume-fixture.suite.ts'
-import type { VolumeClasses } from './strong-volumes-options.ts'
+import type { StrongVolumesOptions, VolumeClasses } from './strong-volumes-options.ts'
 
 /** Classes `default`, `archive` and `fast`, each in a store of its own, so that one sees which was written to. */
-async function openClasses(): Promise<Fixture & { stores: Map<string, ChunkStore> }> {
+async function openClasses(
+  options: Pick<StrongVolumesOptions, 'onClassChange'> = {},
+): Promise<Fixture & { stores: Map<string, ChunkStore> }> {
   const clock = new ManualClock()
   const stores = new Map(['default', 'archive', 'fast'].map((name) => [name, openMemoryChunkStore({ clock })]))
   const classes: VolumeClasses = { has: (name) => stores.has(name), chunksOf: (name) => stores.get(name) as ChunkStore }
-  const fixture = await openFixture({ classes, clock })
+  const fixture = await openFixture({ classes, clock, ...options })
   return { ...fixture, stores }
 }
 
@@ -81,6 +83,16 @@ test('what a volume has is of its new class when it has got one, in as many step
   assert.equal(found.size, new Set(chunks).size)
   for (const [chunk, classes] of found) assert.deepEqual(classes, ['archive'], chunk)
   assert.deepEqual(await classesOf(fixture, shared), ['archive', 'default'])
+})
+
+test('who moves chunks is told of another class, once it is noted of all that the volume has', async () => {
+  const seen: Promise<readonly string[] | undefined>[] = []
+  const fixture = await openClasses({ onClassChange: () => void seen.push(classesOf(fixture, chunk)) })
+  const [chunk] = (await write(fixture, 'docs', '/a', pattern(50_000))) as [ChunkId]
+  await fixture.volumes.update('docs', { quotaFiles: 10 }, caller)
+  assert.equal(seen.length, 0)
+  await fixture.volumes.update('docs', { class: 'archive' }, caller)
+  assert.deepEqual(await Promise.all(seen), [['archive']])
 })
 
 test('an upload that is committed while its volume gets another class is of that one, at whatever moment', async () => {

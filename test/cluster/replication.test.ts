@@ -145,6 +145,19 @@ test('a node that is killed stops neither reads nor writes, through whichever no
   for (const path of contents.keys()) await until(`${path} is on three nodes again`, () => isStored(path, 3), 30_000)
 })
 
+test('a volume that gets another class has the copies of that one within seconds', async () => {
+  const copiesOf = async (): Promise<number[]> => {
+    const { extents } = await client.locate('precious', 'a')
+    return extents.map(({ copies, state }) => (state === 'stored' ? (copies?.length ?? 0) : 0))
+  }
+  await client.classes.create('single', { copies: 1 })
+  await client.createVolume('precious', { class: 'single' })
+  await client.writeSmallFile('precious', 'a', randomBytes(2_000_000))
+  assert.deepEqual(await copiesOf(), [1])
+  await client.updateVolume('precious', { class: 'default' })
+  await until('it has three copies', async () => (await copiesOf()).every((copies) => copies >= 3), 20_000)
+})
+
 test('the tracker settles the layouts of these nodes, and any node tells what it has done', async () => {
   await until('the layouts are settled', async () => !(await client.classes.show('default')).moving, 60_000)
   const third = clientOf('third')
