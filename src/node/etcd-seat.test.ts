@@ -34,6 +34,7 @@ class Fixture {
   readonly log = { ...silentLog, warn: (message: string) => this.warnings.push(message) } as unknown as Log
   /** `undefined` while etcd doesn't answer. */
   members: readonly EtcdMember[] | undefined
+  isWithoutQuorum = false
   state: EtcdState = { kind: 'stopped' }
   hasData: boolean
 
@@ -49,6 +50,11 @@ class Fixture {
       members: {
         list: async () => this.members ?? Promise.reject(new ShoalError('UNAVAILABLE', 'It is silent')),
         update: async () => {},
+        remove: async (id) => {
+          if (this.isWithoutQuorum) throw new ShoalError('UNAVAILABLE', 'Too few answer')
+          this.done.push(`remove ${id}`)
+          this.members = this.members?.filter((member) => member.id !== id)
+        },
       },
       onVoters: async () => {},
       supervisor: {
@@ -137,5 +143,37 @@ test('an etcd that does not answer is told of once, after half a minute', async 
   it.members = [OTHER, NEWCOMER]
   await it.pass(2)
   assert.deepEqual(it.done, ['join'])
+  await it.end(seat)
+})
+
+test('a member whose data is gone is removed, and joins as a new one: nobody else would do that where all nodes vote', async () => {
+  const own: EtcdMember = { ...NEWCOMER, name: 'one', role: 'voter' }
+  for (const state of [{ kind: 'stopped' }, { kind: 'ended', restarts: 3, waitMs: 2_000, reason: 'exit code 1' }] as const) {
+    const it = new Fixture({ members: [OTHER, own], hasData: state.kind === 'ended' })
+    it.isWithoutQuorum = true
+    const seat = await it.start()
+    it.hasData = false
+    it.state = state
+    await it.pass(5)
+    assert.deepEqual(
+      it.done.filter((step) => step !== 'forget' && step !== 'resume'),
+      [],
+    )
+    it.isWithoutQuorum = false
+    await it.pass(2)
+    assert.equal(it.done.at(-1), 'remove 3')
+    it.members = [OTHER, { ...NEWCOMER, id: '4' }]
+    await it.pass(2)
+    assert.equal(it.done.at(-1), 'join')
+    await it.end(seat)
+  }
+})
+
+test('a member that runs keeps its seat, whatever has become of its files', async () => {
+  const it = new Fixture({ members: [OTHER, { ...NEWCOMER, name: 'one', role: 'voter' }], hasData: true })
+  const seat = await it.start()
+  it.hasData = false
+  await it.pass(10)
+  assert.deepEqual(it.done, ['resume'])
   await it.end(seat)
 })

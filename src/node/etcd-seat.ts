@@ -1,4 +1,4 @@
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { isShoalError } from '#foundation/errors.ts'
 import { peerUrlOf } from '#etcd/etcd-flags.ts'
 import type { EtcdPlace } from '#etcd/etcd-flags.ts'
 import type { EtcdMember } from '#etcd/etcd-member.ts'
@@ -17,7 +17,7 @@ const SILENT_LOOKS = 30
 export interface EtcdSeatOptions {
   readonly place: EtcdPlace
   readonly supervisor: Pick<EtcdSupervisor, 'start' | 'stop' | 'forget' | 'hasData' | 'state'>
-  readonly members: Pick<EtcdMembers, 'list' | 'update'>
+  readonly members: Pick<EtcdMembers, 'list' | 'update' | 'remove'>
   readonly clock: Clock
   readonly log: Log
   /** This node begins the cluster's etcd if there isn't any data of it here. */
@@ -93,6 +93,7 @@ export class EtcdSeat {
     await this.#tellVoters(found)
     if (own === undefined || this.#isAddedAnew(own)) return this.#leave()
     this.#absentLooks = 0
+    if (await this.#isEmptied(own)) return this.#giveUp(own)
     // What it is called by is in the list; it has moved.
     if (own.name !== '' && !own.peerUrls.includes(peerUrlOf(place))) await members.update(own.id, peerUrlOf(place))
     if (this.state.kind === 'stopped') await this.#takeSeat(own, found)
@@ -101,14 +102,24 @@ export class EtcdSeat {
   async #takeSeat(own: EtcdMember, found: readonly EtcdMember[]): Promise<void> {
     const { supervisor, place } = this.#options
     if (await supervisor.hasData()) return supervisor.start(place, 'resume')
-    if (own.name === '') {
-      this.#joinedAs = own.id
-      return supervisor.start(place, found)
-    }
-    throw new ShoalError(
-      'UNAVAILABLE',
-      `What etcd kept on this node is gone: its member ${own.id} is replaced after a while, or at once after "etcdctl member remove"`,
-    )
+    this.#joinedAs = own.id
+    return supervisor.start(place, found)
+  }
+
+  /** It had said its name, and what it kept is gone: it will never answer again. */
+  async #isEmptied({ name }: EtcdMember): Promise<boolean> {
+    return name !== '' && this.state.kind !== 'running' && !(await this.#options.supervisor.hasData())
+  }
+
+  /** Somebody else gets the seat, or this node as a new member: one that has forgotten what it voted for must not vote again. As long as
+   *  most of the others don't answer nothing comes of it. */
+  async #giveUp({ id }: EtcdMember): Promise<void> {
+    const { supervisor, members, log } = this.#options
+    await supervisor.stop({ isAlone: true })
+    await supervisor.forget()
+    await members.remove(id)
+    log.warn('what etcd kept on this node is gone: its member was removed, and joins as a new one', { member: id })
+    this.#joinedAs = undefined
   }
 
   /** One that is added anew before it has noticed that it was removed would go on with what it had, and be refused for ever; but one that
