@@ -247,6 +247,26 @@ test('what is gone is not begun anew by the same name', async () => {
   await supervisor.stop()
 })
 
+test('nor is it when it goes while it runs, once others know the member: only until then is it begun again', async () => {
+  const it = new Fixture()
+  const supervisor = it.supervisor()
+  await supervisor.start(PLACE, [{ name: '', peerUrls: ['http://127.0.0.1:7405'] }])
+  it.last.end({ exitCode: 1 })
+  await it.pass(250)
+  assert.equal(it.processes.started.length, 2)
+  supervisor.begun()
+  it.last.end({ exitCode: 1 })
+  await it.pass(500)
+  await it.pass(1_000)
+  assert.equal(it.processes.started.length, 2)
+  assert.equal(supervisor.state.kind, 'ended')
+  await it.files.makeFolder('/data/etcd/member/wal')
+  await it.files.publish('/data/etcd/member/wal/0.wal', [Buffer.from('x')])
+  await it.pass(4_000)
+  assert.equal(it.processes.started.length, 3)
+  await supervisor.stop()
+})
+
 test('forgetting removes all that etcd kept, and nothing else', async () => {
   const it = new Fixture()
   const supervisor = it.supervisor()

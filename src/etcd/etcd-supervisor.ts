@@ -51,6 +51,7 @@ export class EtcdSupervisor {
   #starting: Promise<void> | undefined
   #watching: Promise<void> | undefined
   #restarts = 0
+  #hasBegun = false
 
   constructor(options: EtcdSupervisorOptions) {
     const { files, processes, clock, log, dataPath } = options
@@ -87,6 +88,12 @@ export class EtcdSupervisor {
   async hasData(): Promise<boolean> {
     const names = (await this.#options.files.list(join(this.#etcdPath, 'member', 'wal'))) ?? []
     return names.some((name) => name.endsWith('.wal'))
+  }
+
+  /** The others know this member by its name. From now on it is not started again without what it kept: it would be taken for the
+   *  member that it was, and has forgotten what that had voted for. */
+  begun(): void {
+    this.#hasBegun = true
   }
 
   /** Ends the process: SIGTERM, and after 10 s SIGKILL; `isAlone`: SIGKILL at once, since it would look for somebody to hand its
@@ -139,8 +146,12 @@ export class EtcdSupervisor {
     const run = (): Promise<Child> => this.#run(program, etcdFlags(place, this.#etcdPath, beginning))
     this.#stopping = new AbortController()
     this.#restarts = 0
+    this.#hasBegun = beginning === 'resume'
     const child = await run()
-    this.#watching = this.#watch(child, run)
+    this.#watching = this.#watch(child, async () => {
+      if (this.#hasBegun && !(await this.hasData())) throw noData(this.#etcdPath)
+      return run()
+    })
   }
 
   async #run(program: string, args: readonly string[]): Promise<Child> {
@@ -205,11 +216,9 @@ function noProgram(wanted: string | undefined): ShoalError {
 
 /** A founder that began anew would be another cluster by the same name. */
 function noData(path: string): ShoalError {
-  return new ShoalError(
-    'UNAVAILABLE',
-    `What etcd kept in "${path}" is gone: let this node's member be removed and join again, or restore the folder`,
-    { details: { path } },
-  )
+  return new ShoalError('UNAVAILABLE', `What etcd kept in "${path}" is gone, and its member is not begun anew by the same name`, {
+    details: { path },
+  })
 }
 
 /** Folders stay: etcd takes empty ones for none. */

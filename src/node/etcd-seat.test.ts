@@ -35,6 +35,8 @@ class Fixture {
   /** `undefined` while etcd doesn't answer. */
   members: readonly EtcdMember[] | undefined
   isWithoutQuorum = false
+  /** Its supervisor knows that others know it. */
+  hasBegun = false
   state: EtcdState = { kind: 'stopped' }
   hasData: boolean
 
@@ -62,6 +64,7 @@ class Fixture {
           return state()
         },
         hasData: async () => this.hasData,
+        begun: () => void (this.hasBegun = true),
         start: async (_place, beginning) => {
           this.done.push(beginning === 'resume' ? 'resume' : 'join')
           this.state = { kind: 'running', pid: 1, sinceMs: 0, restarts: 0 }
@@ -113,10 +116,12 @@ test('a member that is listed, or runs and has not said its name yet, keeps what
   const it = new Fixture({ members: [OTHER, NEWCOMER], hasData: false })
   const seat = await it.start()
   await it.pass(10)
+  assert.equal(it.hasBegun, false)
   it.members = [OTHER, { ...NEWCOMER, name: 'one' }]
   it.state = { kind: 'ended', restarts: 3, waitMs: 2_000, reason: 'signal SIGKILL' }
   await it.pass(10)
   assert.deepEqual(it.done, ['join'])
+  assert.equal(it.hasBegun, true)
   await it.end(seat)
 })
 

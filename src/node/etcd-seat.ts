@@ -16,7 +16,7 @@ const SILENT_LOOKS = 30
 
 export interface EtcdSeatOptions {
   readonly place: EtcdPlace
-  readonly supervisor: Pick<EtcdSupervisor, 'start' | 'stop' | 'forget' | 'hasData' | 'state'>
+  readonly supervisor: Pick<EtcdSupervisor, 'start' | 'stop' | 'forget' | 'hasData' | 'begun' | 'state'>
   readonly members: Pick<EtcdMembers, 'list' | 'update' | 'remove'>
   readonly clock: Clock
   readonly log: Log
@@ -81,7 +81,7 @@ export class EtcdSeat {
   }
 
   async #look(): Promise<void> {
-    const { place, members } = this.#options
+    const { place, members, supervisor } = this.#options
     const found = await members.list().catch((error: unknown) => {
       this.#silentLooks += 1
       if (isShoalError(error, 'UNAVAILABLE') && this.#silentLooks < SILENT_LOOKS) return undefined
@@ -93,6 +93,7 @@ export class EtcdSeat {
     await this.#tellVoters(found)
     if (own === undefined || this.#isAddedAnew(own)) return this.#leave()
     this.#absentLooks = 0
+    if (own.name !== '') supervisor.begun()
     if (await this.#isEmptied(own)) return this.#giveUp(own)
     // What it is called by is in the list; it has moved.
     if (own.name !== '' && !own.peerUrls.includes(peerUrlOf(place))) await members.update(own.id, peerUrlOf(place))
