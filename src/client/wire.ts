@@ -299,6 +299,8 @@ export interface MetadataStatus {
   readonly leader?: string
   /** Entries of the log that the node has seen. */
   readonly position?: number
+  /** Nobody can say what is the newest: what is told of volumes is as the node saw it last. */
+  readonly stale?: boolean
   /** Of the managed etcd, by the ids of their nodes; an empty name is one that hasn't run yet. */
   readonly members?: readonly {
     readonly name: string

@@ -1,6 +1,8 @@
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
+import { isShoalError } from '#foundation/errors.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
+import type { KeyValueReader } from '#kv/store.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { ClusterMetadata } from './cluster-metadata.ts'
 import type { Leadership } from './leadership.ts'
@@ -24,9 +26,10 @@ export async function describeNode(
     readonly metadata: MetadataStatus
     readonly eventual: StatusDocument['eventual']
   },
-  volumes: StrongVolumes,
+  volumes: Pick<StrongVolumes, 'status'>,
+  copy: Pick<KeyValueReader, 'read'> | undefined,
 ): Promise<StatusDocument> {
-  const status = await volumes.status()
+  const { isStale, ...status } = await statusOf(volumes, copy)
   const { chunks } = status
   return {
     version: node.version,
@@ -47,8 +50,18 @@ export async function describeNode(
     garbage: status.garbage,
     uploads: status.uploads,
     changes: { cursor: status.cursor },
-    metadata: now.metadata,
+    metadata: isStale ? { ...now.metadata, stale: true } : now.metadata,
     eventual: now.eventual,
+  }
+}
+
+/** Nobody needs to know how a node is doing more than when the metadata can't be agreed on: then it tells what it has seen of it. */
+async function statusOf(volumes: Pick<StrongVolumes, 'status'>, copy: Pick<KeyValueReader, 'read'> | undefined) {
+  try {
+    return { ...(await volumes.status()), isStale: false }
+  } catch (error) {
+    if (copy === undefined || !isShoalError(error, 'UNAVAILABLE')) throw error
+    return { ...(await volumes.status(copy)), isStale: true }
   }
 }
 

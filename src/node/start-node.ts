@@ -377,7 +377,7 @@ class Node implements RunningNode {
             metadata,
             eventual: await this.#parts.eventual.status(),
           }
-          return describeNode(identity, now, this.volumes)
+          return describeNode(identity, now, this.volumes, this.#parts.metadata?.store.stale)
         },
       },
     })

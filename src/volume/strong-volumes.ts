@@ -1,7 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { RequestMark } from '#foundation/request-mark.ts'
 import { type ChunkId, DEFAULT_TENANT, type TenantId } from '#foundation/ids.ts'
-import type { Transaction, TransactOptions } from '#kv/store.ts'
+import type { KeyValueReader, Snapshot, Transaction, TransactOptions } from '#kv/store.ts'
 import { NO_SETTINGS, readSettings, writeSettings } from '#metadata/bucket-settings.ts'
 import { volumePrefix } from '#metadata/keys.ts'
 import { Metadata, type VolumeHandle } from '#metadata/metadata.ts'
@@ -357,8 +357,10 @@ export class StrongVolumes implements GuardedVolumes, ObjectVolumes, BucketVolum
     return currentCursor(this.#metadata)
   }
 
-  async status(): Promise<StrongVolumesStatus> {
+  /** @param copy to be read instead of the store, for who is content with what this node has seen */
+  async status(copy?: Pick<KeyValueReader, 'read'>): Promise<StrongVolumesStatus> {
     const chunks = await this.#stores.chunks.usage()
-    return this.#metadata.readSystem((snapshot) => ({ ...describeVolumes(snapshot), chunks }))
+    const describe = (snapshot: Snapshot): StrongVolumesStatus => ({ ...describeVolumes(snapshot), chunks })
+    return copy === undefined ? this.#metadata.readSystem(describe) : copy.read(describe)
   }
 }

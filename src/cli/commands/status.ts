@@ -21,10 +21,11 @@ export const status: Command = {
 
 function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): string[][] {
   const used = chunks.capacityBytes > 0 ? Math.round((1 - chunks.freeBytes / chunks.capacityBytes) * 100) : 0
+  const contents = `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(node.volumes, 'volume')}`
   return [
     ['Node', `${node.nodeId} at ${endpoint}, version ${node.version}`],
     ['State', `${node.state} for ${humanDuration(node.uptimeSeconds * 1000)}`],
-    ['Contents', `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(node.volumes, 'volume')}`],
+    ['Contents', `${contents}${node.metadata.stale === true ? ', when this node last heard of it' : ''}`],
     [
       'Chunks',
       `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`,
@@ -41,7 +42,9 @@ function describeMetadata({ mode, leader = 'nobody at the moment', position = 0,
   if (mode === 'home') return ['on one node']
   const voters = members.filter(({ role }) => role === 'voter')
   const answering = voters.filter(({ healthy }) => healthy).length
-  const etcd = mode === 'external' ? 'an etcd of yours' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
+  const managed =
+    voters.length === 0 ? 'etcd does not answer' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
+  const etcd = mode === 'external' ? 'an etcd of yours' : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
 }
 
