@@ -68,6 +68,8 @@ async function chooseMode({ config, dataPath, isHome, files }: OpenMetadataOptio
     throw invalid(
       'The strong volumes of this cluster live on the node that founded it: give --cluster or --etcd there first, then restart this node without them',
     )
+  if (!config.role.includes('meta'))
+    throw invalid('The node that founds a cluster has to lead its metadata: give it the role meta too, or none at all')
   const mode: MetadataMode = asked === 'external' ? { kind: asked } : { kind: asked, endpoints: [], isFounder: true }
   // From now on the folder is the cluster's, whatever it is started with; without the program it stays as it was, and the start fails.
   const isPossible = config.port !== 0 && (asked === 'external' || (await new NodeProcesses().find('etcd')) !== undefined)

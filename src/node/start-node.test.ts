@@ -117,3 +117,12 @@ test('a change feed that is being followed does not hold up the end', async () =
   assert.ok(performance.now() - startedMs < 400)
   assert.match(await text, /"code":"UNAVAILABLE"/)
 })
+
+test('a cluster is not founded by a node that may not lead it: nobody would', async () => {
+  const folder = join(data, 'leaderless')
+  const settings = await config(folder, { SHOAL_ROLE: 'store,gateway' })
+  await assert.rejects(
+    start(folder, { ...settings, cluster: true, port: 7400 }),
+    (error) => isShoalError(error, 'INVALID_ARGUMENT') && /role meta/.test(error.message),
+  )
+})
