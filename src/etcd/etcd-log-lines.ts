@@ -16,6 +16,8 @@ const ORDINARY: ReadonlySet<unknown> = new Set([
   'failed to reach the peer URL',
   'failed to get version',
 ])
+/** Why it refuses what all members are asked to do, and the first has done: to forget old revisions, once a minute. */
+const ORDINARY_REASONS: ReadonlySet<unknown> = new Set(['mvcc: required revision has been compacted'])
 const GRPC = /^(INFO|WARNING): .* grpc: /
 const LEVELS = {
   debug: 'debug',
@@ -69,7 +71,8 @@ function readLine(line: string): { readonly level: 'debug' | 'warn' | 'error'; r
   if (said === undefined && GRPC.test(line)) return { level: 'debug', fields: { said: line.slice(0, TEXT_MAX) } }
   // What else isn't in its form comes from Go itself, which is about to end it.
   if (said === undefined) return { level: 'error', fields: { said: line.slice(0, TEXT_MAX) } }
-  const level = ORDINARY.has(said.msg) ? 'debug' : (LEVELS[said.level as keyof typeof LEVELS] ?? 'warn')
+  const isOrdinary = ORDINARY.has(said.msg) || ORDINARY_REASONS.has(said.error)
+  const level = isOrdinary ? 'debug' : (LEVELS[said.level as keyof typeof LEVELS] ?? 'warn')
   const fields: Record<string, unknown> = { said: String(said.msg).slice(0, TEXT_MAX) }
   for (const name of FIELDS) if (name in said) fields[name] = String(said[name]).slice(0, TEXT_MAX)
   return { level, fields }

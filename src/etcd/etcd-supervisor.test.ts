@@ -214,6 +214,8 @@ test("etcd's log becomes ours: levels kept but for what it warns of while nothin
   say('panic: runtime error')
   say('WARNING: 2026/11/26 18:47:51 [core] grpc: addrConn.createTransport failed to connect')
   say('{"level":"warn","msg":"simple token is not cryptographically signed"}')
+  say('{"level":"warn","msg":"failed to apply request","error":"mvcc: required revision has been compacted"}')
+  say('{"level":"warn","msg":"failed to apply request","error":"etcdserver: no space"}')
   assert.deepEqual(
     it.log.told.map(({ level, fields }) => [level, fields]),
     [
@@ -222,6 +224,8 @@ test("etcd's log becomes ours: levels kept but for what it warns of while nothin
       ['error', { said: 'panic: runtime error' }],
       ['debug', { said: 'WARNING: 2026/11/26 18:47:51 [core] grpc: addrConn.createTransport failed to connect' }],
       ['debug', { said: 'simple token is not cryptographically signed' }],
+      ['debug', { said: 'failed to apply request', error: 'mvcc: required revision has been compacted' }],
+      ['warn', { said: 'failed to apply request', error: 'etcdserver: no space' }],
     ],
   )
   for (let lines = 0; lines < 200; lines += 1) say('{"level":"warn","msg":"again"}')
@@ -230,7 +234,7 @@ test("etcd's log becomes ours: levels kept but for what it warns of while nothin
   say('{"level":"warn","msg":"later"}')
   assert.deepEqual(
     it.log.told.slice(100).map(({ fields }) => fields),
-    [{ leftOut: 105 }, { said: 'later' }],
+    [{ leftOut: 107 }, { said: 'later' }],
   )
   await supervisor.stop()
 })

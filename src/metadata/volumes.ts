@@ -165,13 +165,7 @@ export function requireVolume(snapshot: Snapshot, tenant: TenantId, name: string
 }
 
 export function volumeNotFound(name: string): ShoalError {
-  return new ShoalError(
-    'VOLUME_NOT_FOUND',
-    `There is no volume "${name}": "shoal volume list" shows those there are, "shoal volume create ${name}" makes it`,
-    {
-      details: { volume: name },
-    },
-  )
+  return new ShoalError('VOLUME_NOT_FOUND', `There is no volume "${name}"`, { details: { volume: name } })
 }
 
 /** All volumes of all tenants, by tenant and name. */

@@ -123,6 +123,8 @@ test('any node serves any request, with the keys of the cluster', async () => {
   const bytes = randomBytes(9_000_000)
   await writeFile(file, bytes)
   await second.run('cp', '--verify', file, 'docs:/file')
+  const missing = await second.start('ls', 'nothing:/').ended
+  assert.equal(missing.err.split('shoal volume list').length, 2, 'what to do is said once')
   const third = await get('third', '/volumes/docs/files/file')
   assert.ok(bytes.equals(Buffer.from(await third.arrayBuffer())))
   const key = JSON.parse(await second.run('key', 'create', '--principal', 'alice', '--json')) as Record<string, string>
@@ -182,6 +184,8 @@ test('a node that is killed is known to be dead in time, and is itself again aft
   for (const name of ['founder', 'second'])
     await until(`dead, as ${name} sees it`, async () => (await stateOf(id, name)) === 'dead', DEATH_MS_MAX)
   await cli.run('cluster', 'rotate-key')
+  assert.match(await cli.run('node', 'drain', id), /is draining from now on, and dead at the moment/)
+  assert.match(await cli.run('node', 'activate', id), /is active from now on, and dead at the moment/)
   await start('third', { port })
   for (const name of ['founder', 'second', 'third'])
     await until(`back, as ${name} sees it`, async () => (await stateOf(id, name)) === 'alive')
