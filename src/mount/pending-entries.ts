@@ -1,11 +1,10 @@
-import { parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
+import { type LinkCount, parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
 
 /** What is pending in a directory shows in the directory itself. */
 export interface FolderChange {
   /** When a name was last made, moved or removed in it. */
   readonly changedNs: bigint
-  /** How many links more it has than in the cluster. */
-  readonly links: number
+  readonly count: Readonly<LinkCount>
 }
 
 interface Folder {
@@ -13,7 +12,7 @@ interface Folder {
   /** Units that touch names in it. */
   readonly units: Set<PendingUnit>
   changedNs: bigint
-  links: number
+  count: LinkCount
 }
 
 const NO_ENTRIES: ReadonlyMap<string, PendingEntry> = new Map()
@@ -82,11 +81,23 @@ export class PendingEntries {
     return isGone ? entry : undefined
   }
 
-  /** A name was changed at a path: `links` are what its directory has more since then. */
-  changed(path: string, timeNs: bigint, links = 0): void {
+  /** A name was changed at a path. */
+  changed(path: string, timeNs: bigint): void {
     const folder = this.#folder(path)
     if (timeNs > folder.changedNs) folder.changedNs = timeNs
-    folder.links += links
+  }
+
+  /** A directory has a link of each directory in it, which a unit may make or remove. */
+  count(unit: PendingUnit): void {
+    if (linksOf(unit) === 0) return
+    unit.countedIn = this.#folder(unit.path).count
+    unit.countedIn.links += linksOf(unit)
+  }
+
+  /** A directory is removed: what is still pending in it doesn't show in the next one of its name. */
+  removed(directory: string): void {
+    const folder = this.#folders.get(directory)
+    if (folder !== undefined) folder.count = { links: 0 }
   }
 
   /** The times of a directory were set: what was changed in it before doesn't show in them any more. */
@@ -98,7 +109,7 @@ export class PendingEntries {
   #folder(path: string): Folder {
     const there = this.#above(path)
     if (there !== undefined) return there
-    const folder: Folder = { entries: new Map(), units: new Set(), changedNs: 0n, links: 0 }
+    const folder: Folder = { entries: new Map(), units: new Set(), changedNs: 0n, count: { links: 0 } }
     this.#folders.set(parentOf(path), folder)
     return folder
   }
@@ -111,4 +122,14 @@ export class PendingEntries {
     if (folder !== undefined) [this.#latest, this.#latestPath] = [folder, name]
     return folder
   }
+}
+
+/** The cluster has what a unit makes or removes, or won't get it. */
+export function discount(unit: PendingUnit): void {
+  if (unit.countedIn !== undefined) unit.countedIn.links -= linksOf(unit)
+}
+
+function linksOf({ kind, node }: PendingUnit): -1 | 0 | 1 {
+  if (kind === 'mkdir') return 1
+  return kind === 'remove' && node.attributes.type === 'directory' ? -1 : 0
 }

@@ -4,7 +4,7 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
 import { type ContentLayer, type JournalPlace, layerOver, sizesWithLayers } from './content-layer.ts'
 import type { JournalChange } from './journal-record.ts'
-import { type FolderChange, PendingEntries } from './pending-entries.ts'
+import { discount, type FolderChange, PendingEntries } from './pending-entries.ts'
 import { ReadyUnits } from './ready-units.ts'
 import { isAs, isOpen, joined, parentOf, waitFor } from './pending-unit.ts'
 import type { PendingEntry, PendingNode, PendingUnit, UnitKind } from './pending-unit.ts'
@@ -146,7 +146,7 @@ export class PendingTree {
     if (unit.kind !== 'remove' && entry !== undefined) node.base = entry
     if (unit.isMaking) node.storedAt = unit.path
     if (unit.kind === 'rename') node.storedAt = unit.to as string
-    this.#countLinks(unit, -1)
+    discount(unit)
     if (unit.layer !== undefined) assert(node.layers.shift() === unit.layer, 'Layers are sent in their order')
     return this.#drop(unit)
   }
@@ -181,7 +181,7 @@ export class PendingTree {
     if (type === 'file') this.#layerOf(unit)
     this.#entries.place(path, node, unit)
     this.#entries.changed(path, timeNs)
-    this.#countLinks(unit, 1)
+    this.#entries.count(unit)
   }
 
   #changeContents(change: Change<'write' | 'truncate'>, facts: ChangeFacts): void {
@@ -219,7 +219,7 @@ export class PendingTree {
     const isNeedless = last?.node === node && isOpen(last, facts.group) && this.#entries.unitsIn(path).size === 0
     this.#entries.changed(path, change.timeNs)
     if (isNeedless && last.isMaking) {
-      this.#countLinks(last, -1)
+      discount(last)
       this.#withdraw(last, path)
       this.#forget(last)
       return [...last.numbers, facts.number]
@@ -234,7 +234,8 @@ export class PendingTree {
     const unit = this.#unit('remove', { node, path, facts, after: inside })
     if (isReplaced) unit.numbers.unshift(...last.numbers)
     this.#entries.place(path, undefined, unit)
-    this.#countLinks(unit, 1)
+    this.#entries.count(unit)
+    if (node.attributes.type === 'directory') this.#entries.removed(path)
     return []
   }
 
@@ -329,7 +330,7 @@ export class PendingTree {
     const { node, path, to, replaces, facts, after = [], isMaking } = made
     this.#lastId += 1
     const unit: PendingUnit = {
-      ...{ id: this.#lastId, kind, node, path, to, replaces, layer: undefined, changes: {} },
+      ...{ id: this.#lastId, kind, node, path, to, replaces, layer: undefined, changes: {}, countedIn: undefined },
       isMaking: isMaking === true,
       ...{
         numbers: [facts.number],
@@ -390,11 +391,5 @@ export class PendingTree {
     }
     const paths = unit.to === undefined ? [unit.path] : [unit.path, unit.to]
     return paths.flatMap((path) => this.#entries.leave(path, unit) ?? [])
-  }
-
-  /** A directory has a link of each directory in it. */
-  #countLinks({ kind, node, path }: PendingUnit, times: 1 | -1): void {
-    if (kind === 'mkdir') this.#entries.changed(path, 0n, times)
-    if (kind === 'remove' && node.attributes.type === 'directory') this.#entries.changed(path, 0n, -times)
   }
 }

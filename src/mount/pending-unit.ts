@@ -35,6 +35,11 @@ export interface PendingNode {
   movedTo: string | undefined
 }
 
+/** How many links more a directory has than in the cluster. */
+export interface LinkCount {
+  links: number
+}
+
 export type UnitKind = 'file' | 'mkdir' | 'symlink' | 'attributes' | 'remove' | 'rename'
 
 /** What goes to the cluster in one step: one or more changes of the journal to one node. */
@@ -52,6 +57,8 @@ export interface PendingUnit {
   readonly replaces: PendingNode | undefined
   layer: ContentLayer | undefined
   changes: AttributeChanges
+  /** Where it is counted that it makes or removes a directory. */
+  countedIn: LinkCount | undefined
   /** Changes of the journal that are done with it. */
   readonly numbers: number[]
   readonly madeMs: number

@@ -213,7 +213,7 @@ export class WriteBackState {
   #withPending(path: string, directory: Attributes): Attributes {
     const change = this.#options.tree.changeOf(path)
     if (change === undefined) return directory
-    const links = Math.max(2, directory.links + change.links)
+    const links = Math.max(2, directory.links + change.count.links)
     return {
       ...directory,
       links,

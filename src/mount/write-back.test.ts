@@ -316,6 +316,22 @@ test('a directory has the links of the directories in it, whichever of them the 
   assert.deepEqual(seen, [2, 3, 3, 2, 2])
 })
 
+test('a directory that takes the place of a removed one has links of its own', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const links = async (): Promise<number | undefined> => (await mount.volume.stat(['d']))?.links
+  const make = async (): Promise<void> => {
+    for (const path of ['d', 'd/e']) await mount.volume.makeDirectory(p(path), { caller })
+  }
+  await make()
+  await settled(mount)
+  for (const path of ['d/e', 'd']) await mount.volume.remove(p(path), { caller })
+  await make()
+  assert.equal(await links(), 3)
+  await settled(mount)
+  assert.equal(await links(), 3)
+})
+
 test('a lock file is made in the cluster at once, and refused where one is', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()
