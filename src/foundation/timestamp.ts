@@ -4,8 +4,8 @@ import { ShoalError } from './errors.ts'
 const RFC3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)$/
 const NS_PER_SECOND = 1_000_000_000n
 const ZERO = '0'.charCodeAt(0)
-/** What 64 bits hold, as file systems keep times: the years 1678 to 2262. */
-const MAX_NS = 2n ** 63n - 1n
+/** What signed 64 bits hold, as records keep times, on either side of 1970: the years 1677 to 2262. */
+export const TIME_NS_MAX: bigint = 2n ** 63n - 1n
 
 let latestSecond = Number.NaN
 let latestText = ''
@@ -49,7 +49,7 @@ let parsedSecondNs = 0n
 /** The same, or `undefined` if it is no time. */
 export function tryParseTimestamp(text: string): bigint | undefined {
   const timeNs = inParsedSecond(text) ?? (/^-?\d{1,19}$/.test(text) ? BigInt(text) : rfc3339Ns(text))
-  return timeNs === undefined || timeNs > MAX_NS || timeNs < -MAX_NS ? undefined : timeNs
+  return timeNs === undefined || timeNs > TIME_NS_MAX || timeNs < -TIME_NS_MAX ? undefined : timeNs
 }
 
 /** What was read last is mostly of the same second. */

@@ -1,8 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
+import { TIME_NS_MAX } from '#foundation/timestamp.ts'
 import type { AttributeChanges } from '#metadata/files.ts'
-
-/** Times are kept as signed 64-bit numbers of nanoseconds: the years 1677 to 2262. */
-const TIME_NS_MAX = 2n ** 63n - 1n
 
 /** @throws INVALID_ARGUMENT for what the record of an inode has no room for */
 export function checkAttributes(changes: AttributeChanges & { readonly rdev?: number }): void {

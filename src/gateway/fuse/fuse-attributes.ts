@@ -1,3 +1,4 @@
+import { TIME_NS_MAX } from '#foundation/timestamp.ts'
 import type { Attributes, FileType } from '#metadata/attributes.ts'
 import { occupiedOf } from '#volume/occupied.ts'
 import type { FuseAttributes } from './protocol/replies.ts'
@@ -51,8 +52,11 @@ export function toFuseAttributes(
   }
 }
 
+/** What volumes have no room for is the last time that they have, as on a disk. */
 export function toNs({ seconds, nanoseconds }: FuseTime): bigint {
-  return BigInt(seconds) * NS_PER_SECOND + BigInt(nanoseconds)
+  const ns = BigInt(seconds) * NS_PER_SECOND + BigInt(nanoseconds)
+  if (ns > TIME_NS_MAX) return TIME_NS_MAX
+  return ns < -TIME_NS_MAX ? -TIME_NS_MAX : ns
 }
 
 const [accessed, modified, changed, born] = [toTimes(), toTimes(), toTimes(), toTimes()]

@@ -65,6 +65,36 @@ END`)
   assert.equal(lateMs, Number(stored / 1_000_000n))
 })
 
+test('a time that a volume has no room for is the last one that it has', onKernel, async (t) => {
+  const { sh } = await mountedVolume(t)
+  const seen = await sh(`for at in 9223372036 9223372037 20000000000 -1.5 -9223372037 -20000000000; do
+    touch -d @$at f; stat -c %.9Y f; done`)
+  const [last, first] = ['9223372036.854775807', '-9223372036.854775807']
+  assert.deepEqual(seen.trim().split('\n'), ['9223372036.000000000', last, last, '-1.500000000', first, first])
+})
+
+test(
+  'an attribute whose name is no more than its kind is none, and of kinds that are not kept there is none',
+  onKernel,
+  async (t) => {
+    const { sh } = await mountedVolume(t)
+    const errors = await sh(`touch f; python3 - <<'END'
+import errno, os
+for name in 'user.', 'bad', 'security.capability', 'user.none':
+    for call in (lambda: os.setxattr('f', name, b'', os.XATTR_REPLACE)), (lambda: os.getxattr('f', name)), (lambda: os.removexattr('f', name)):
+        try: call()
+        except OSError as error: print(errno.errorcode[error.errno], end=' ')
+    print()
+END`)
+    assert.deepEqual(errors.trim().split(/ ?\n/), [
+      'EINVAL EINVAL EINVAL',
+      'ENOTSUP ENOTSUP ENOTSUP',
+      'ENOTSUP ENODATA ENODATA',
+      'ENODATA ENODATA ENODATA',
+    ])
+  },
+)
+
 test('a read goes on with what a file is now, however often it changes meanwhile', onKernel, async (t) => {
   let changesLeft = 0
   const changing = (volume: Volume): MountableVolume => {

@@ -5,6 +5,7 @@ import type { MountedVolume } from './mounted-volume.ts'
 import { refusal } from './protocol/errno.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 
+const KINDS = ['user.', 'trusted.'] as const
 const MODES: Readonly<Record<number, 'create' | 'replace' | undefined>> = { 1: 'create', 2: 'replace' }
 const ACCESS_ACL = 'system.posix_acl_access'
 const DEFAULT_ACL = 'system.posix_acl_default'
@@ -20,10 +21,12 @@ type XattrOperations = Pick<FuseOperations, 'setxattr' | 'getxattr' | 'listxattr
 export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acls: boolean }): Required<XattrOperations> {
   const { volume, table, caller } = mounted
   const isAcl = (name: string): boolean => acls && (name === ACCESS_ACL || name === DEFAULT_ACL)
-  const isKept = (name: string): boolean => name.startsWith('user.') || name.startsWith('trusted.') || isAcl(name)
+  const isKept = (name: string): boolean => KINDS.some((kind) => name.startsWith(kind) && name !== kind) || isAcl(name)
+  // Who hears that there are no such attributes here doesn't ask for those of the next file (`ls -l`).
+  const notKept = (name: string) => refusal(KINDS.some((kind) => name === kind) ? 'EINVAL' : 'EOPNOTSUPP')
   return {
     setxattr: async ({ name, value, flags, killSetgid }, { nodeId }) => {
-      if (!isKept(name)) return refusal('EOPNOTSUPP')
+      if (!isKept(name)) return notKept(name)
       const node = table.get(nodeId)
       const mode = MODES[flags]
       node.bareUntilMs = 0
@@ -36,8 +39,7 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
     },
     // Of files that have none nobody has to wait.
     getxattr: ({ name }, { nodeId }) => {
-      // Who hears that there are no such attributes here doesn't ask for those of the next file (`ls -l`).
-      if (!isKept(name)) return refusal(name === CAPABILITY ? 'ENODATA' : 'EOPNOTSUPP')
+      if (!isKept(name)) return name === CAPABILITY ? refusal('ENODATA') : notKept(name)
       const node = table.get(nodeId)
       if (mounted.isBare(node)) return refusal('ENODATA')
       return volume.readXattr(table.path(node), name).then((value) => value ?? refusal('ENODATA'))
@@ -50,7 +52,7 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
         .then((names) => Buffer.concat(names.filter(isKept).flatMap((name) => [encodeName(name), Buffer.of(0)])))
     },
     removexattr: async ({ name }, { nodeId }) => {
-      if (!isKept(name)) return refusal('ENODATA')
+      if (!isKept(name)) return name === CAPABILITY ? refusal('ENODATA') : notKept(name)
       try {
         await volume.removeXattr(table.path(table.get(nodeId)), name, caller)
       } catch (error) {
