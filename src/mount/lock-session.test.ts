@@ -129,6 +129,17 @@ test('what could not be given up is given up before it is taken anew, or with th
   assert.deepEqual(node.said, ['renew session-1', 'unlock session-1'])
 })
 
+test('what is gone with its file need not be given up', async (t) => {
+  const { session, node } = await begin(t)
+  node.fail = new ShoalError('NOT_FOUND', 'There is no such file')
+  await assert.rejects(session.change(wanted), { code: 'NOT_FOUND' })
+  assert.equal(await session.change(unlock), undefined)
+  node.fail = undefined
+  node.said.length = 0
+  await session.change(wanted)
+  assert.deepEqual(node.said, ['write session-1'])
+})
+
 test('a wait asks again with the same ticket, also when the node is away for a moment, and is cancelled at the node', async (t) => {
   const { clock, node, session } = await begin(t)
   node.answer = { state: 'waiting' }

@@ -196,9 +196,9 @@ export class LockSession implements FileLockService {
       const answer = await this.#ask(lock)
       return answer.state === 'done' ? fileOf(answer) : undefined
     } catch (error) {
-      if (lock.kind !== 'unlock' || isShoalError(error, 'NOT_FOUND')) throw error
-      // They are gone with the session.
-      if (!isShoalError(error, 'PRECONDITION_FAILED')) this.#owe(lock)
+      if (lock.kind !== 'unlock') throw error
+      // They are gone with the session, or the file.
+      if (!isShoalError(error, 'PRECONDITION_FAILED') && !isShoalError(error, 'NOT_FOUND')) this.#owe(lock)
       return undefined
     }
   }

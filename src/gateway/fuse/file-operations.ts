@@ -7,7 +7,7 @@ import { type MountedNode, ROOT_NODE } from './inode-table.ts'
 import { checkLength } from './hidden-paths.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import type { LocalFile } from './own-volume.ts'
-import { ownerIn, privilegesIn } from './name-operations.ts'
+import { killPrivilegesFor, killPrivilegesOf, ownerIn, privilegesIn } from './name-operations.ts'
 import { type FuseError, refusal } from './protocol/errno.ts'
 import { OPEN_FLAGS } from './protocol/opcodes.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
@@ -189,13 +189,14 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       node.opens -= 1
       return node.opens === 0 ? mounted.closed(node) : undefined
     },
-    copyFileRange: async ({ offset, targetNodeId, targetOffset, lengthBytes }, { nodeId }) => {
+    copyFileRange: async ({ offset, targetNodeId, targetOffset, lengthBytes }, { nodeId, uid }) => {
       const [source, target] = [table.get(nodeId), table.get(targetNodeId)]
       await mounted.flush(source)
       await mounted.flush(target)
       const { sizeBytes } = await mounted.stat(source)
       const length = Math.min(lengthBytes, sizeBytes - offset)
       if (length <= 0) return 0
+      await killPrivilegesFor(mounted, target, uid)
       const paths = { source: table.path(source), target: table.path(target) }
       await mounted.rewritten(target, await volume.copyRange({ ...paths, sourceOffset: offset, targetOffset, length }, by))
       return length
@@ -263,12 +264,4 @@ async function readRange(
     piece.bytes.copy(out, piece.offset + from - offset, from)
   }
   return out
-}
-
-async function killPrivilegesOf(mounted: MountedVolume, node: MountedNode): Promise<void> {
-  const { mode } = await mounted.stat(node)
-  const lost = privilegesIn(mode)
-  if (lost === 0) return
-  await mounted.volume.setAttributes(mounted.table.path(node), { mode: mode & ~lost }, mounted.caller)
-  node.mode &= ~lost
 }

@@ -18,6 +18,7 @@ const SETUID = 0o4000
 const SETGID = 0o2000
 const GROUP_EXECUTES = 0o010
 const DIRECTORY = 0o040000
+const ROOT = 0
 const RENAME_MODES: Readonly<Record<number, RenameMode>> = { 0: 'replace', 1: 'no-replace', 2: 'exchange' }
 
 type NameOperations = Pick<
@@ -203,6 +204,21 @@ function ofDirectory(parent: MountedNode, { mode, caller }: { readonly mode: num
 export function privilegesIn(mode: number): number {
   if ((mode & TYPE_MASK) === DIRECTORY) return 0
   return (mode & SETUID) | ((mode & GROUP_EXECUTES) === 0 ? 0 : mode & SETGID)
+}
+
+export async function killPrivilegesOf(mounted: MountedVolume, node: MountedNode): Promise<Attributes | undefined> {
+  const { mode } = await mounted.stat(node)
+  const lost = privilegesIn(mode)
+  if (lost === 0) return undefined
+  const changed = await mounted.volume.setAttributes(mounted.table.path(node), { mode: mode & ~lost }, mounted.caller)
+  node.mode &= ~lost
+  return changed
+}
+
+/** The same where the kernel neither says whether they are to be taken away nor looks whether they were. */
+export async function killPrivilegesFor(mounted: MountedVolume, node: MountedNode, uid: number): Promise<void> {
+  const changed = uid === ROOT ? undefined : await killPrivilegesOf(mounted, node)
+  if (changed !== undefined) await mounted.tellAttributes(node, changed)
 }
 
 async function owned(

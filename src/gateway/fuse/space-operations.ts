@@ -1,6 +1,7 @@
 import type { ReservedRange } from '#volume/volume.ts'
 import type { MountedNode } from './inode-table.ts'
 import type { MountedVolume } from './mounted-volume.ts'
+import { killPrivilegesFor } from './name-operations.ts'
 import { refusal } from './protocol/errno.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 
@@ -26,11 +27,12 @@ export function spaceOperations(mounted: MountedVolume): Required<SpaceOperation
     } else if (end > sizeBytes) mounted.cut(node, await volume.truncate(table.path(node), end, by))
   }
   return {
-    fallocate: async ({ offset, lengthBytes, mode }, { nodeId }) => {
+    fallocate: async ({ offset, lengthBytes, mode }, { nodeId, uid }) => {
       const change = mode & ~KEEP_SIZE
       if (change !== 0 && change !== PUNCH_HOLE && change !== ZERO_RANGE) return refusal('EOPNOTSUPP')
       const node = table.get(nodeId)
       await mounted.flush(node)
+      await killPrivilegesFor(mounted, node, uid)
       if (change !== 0) await mounted.rewritten(node, await volume.punch(table.path(node), { offset, length: lengthBytes }, by))
       if (change !== PUNCH_HOLE) await setAside(node, { offset, length: lengthBytes, keepsSize: (mode & KEEP_SIZE) !== 0 })
       return undefined

@@ -95,6 +95,24 @@ END`)
   },
 )
 
+test('whoever changes contents takes setuid away, also without writing; root does not', onKernel, async (t) => {
+  const { sh } = await mountedVolume(t)
+  const seen = await sh(`head -c 9000 /dev/zero > f; chmod 666 f; python3 - <<'END'
+import ctypes, os
+libc = ctypes.CDLL(None)
+f, source = os.open('f', os.O_RDWR), os.open('f', os.O_RDONLY)
+def allocate(mode, length): assert libc.fallocate(f, mode, ctypes.c_long(0), ctypes.c_long(length)) == 0
+PUNCH, ZERO, EXTEND = lambda: allocate(3, 4096), lambda: allocate(16, 4096), lambda: allocate(0, 20000)
+for change in PUNCH, ZERO, EXTEND, lambda: os.copy_file_range(source, f, 10, 0, 5000):
+    for user in 0, 65534:
+        os.fchmod(f, 0o4777)
+        os.seteuid(user); change(); os.seteuid(0)
+        os.utime(f)
+        print(oct(os.fstat(f).st_mode & 0o7777))
+END`)
+  assert.equal(seen, '0o4777\n0o777\n'.repeat(4))
+})
+
 test('a read goes on with what a file is now, however often it changes meanwhile', onKernel, async (t) => {
   let changesLeft = 0
   const changing = (volume: Volume): MountableVolume => {
