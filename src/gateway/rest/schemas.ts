@@ -312,13 +312,10 @@ export const StatusSchema = z.object({
     mode: z.enum(['home', 'managed', 'external']),
     leader: z.string().optional(),
     position: z.int().optional(),
-    stale: z
-      .boolean()
-      .optional()
-      .meta({
-        description:
-          'Nobody can say what is the newest: volumes, usage, garbage, uploads and changes are as the node saw them last',
-      }),
+    stale: z.boolean().optional().meta({
+      description:
+        'Nobody can say what is the newest: volumes, usage, garbage, uploads and changes are as the node saw them last',
+    }),
     members: z
       .array(z.object({ name: z.string(), role: z.enum(['voter', 'learner']), healthy: z.boolean(), leader: z.boolean() }))
       .optional(),
