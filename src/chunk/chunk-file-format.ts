@@ -2,6 +2,7 @@
 
 import { crc32c } from '@node-rs/crc32'
 import { assert } from '#foundation/assert.ts'
+import type { ChecksumKind } from '#platform/block-checksums.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { BLOCK_BYTES, blockCount } from './blocks.ts'
 import { MAX_CHUNK_BYTES } from './store.ts'
@@ -12,13 +13,21 @@ export const FOOTER_BYTES = 64
 export const MAX_TRAILER_BYTES = FOOTER_BYTES + 4 * blockCount(MAX_CHUNK_BYTES)
 
 const MAGIC = Buffer.from('SHOALCHK', 'latin1')
-const VERSION = 1
+/** Of the checksums of blocks alone: the trailer's own is CRC32C in both. */
+const KINDS: ReadonlyMap<number, ChecksumKind> = new Map([
+  [1, 'crc32c'],
+  [2, 'crc32'],
+])
+const VERSION = 2
+/** What a trailer that is made here has of each block. */
+export const BLOCK_CHECKSUMS: ChecksumKind = 'crc32'
 
 export interface ChunkTrailer {
   readonly id: ChunkId
   readonly payloadBytes: number
-  /** CRC32C of each block, little-endian. */
+  /** Of each block, little-endian. */
   readonly checksums: Buffer
+  readonly kind: ChecksumKind
 }
 
 export function trailerBytes(payloadBytes: number): number {
@@ -32,7 +41,7 @@ export function payloadBytesOf(fileBytes: number): number | undefined {
   return payloadBytes >= 1 && blockCount(payloadBytes) === blocks ? payloadBytes : undefined
 }
 
-/** `checksums`: CRC32C of each block of the payload, little-endian. */
+/** `checksums`: `BLOCK_CHECKSUMS` of each block of the payload, little-endian. */
 export function encodeTrailer(id: ChunkId, payloadBytes: number, checksums: Buffer): Buffer {
   const bytes = Buffer.alloc(trailerBytes(payloadBytes))
   assert(checksums.length === bytes.length - FOOTER_BYTES, 'A trailer has a checksum for each block')
@@ -53,8 +62,9 @@ export function decodeTrailer(bytes: Buffer, fileBytes: number): ChunkTrailer | 
   if (payloadBytes === undefined || bytes.length < trailerBytes(payloadBytes)) return undefined
   const trailer = bytes.subarray(bytes.length - trailerBytes(payloadBytes))
   const at = trailer.length - FOOTER_BYTES
-  if (!trailer.subarray(at, at + 8).equals(MAGIC) || trailer.readUInt32LE(at + 8) !== VERSION) return undefined
+  const kind = KINDS.get(trailer.readUInt32LE(at + 8))
+  if (kind === undefined || !trailer.subarray(at, at + 8).equals(MAGIC)) return undefined
   if (trailer.readUInt32LE(at + 12) !== payloadBytes || trailer.readUInt32LE(at + 60) !== crc32c(trailer.subarray(0, at + 60)))
     return undefined
-  return { id: trailer.toString('hex', at + 16, at + 48) as ChunkId, payloadBytes, checksums: trailer.subarray(0, at) }
+  return { id: trailer.toString('hex', at + 16, at + 48) as ChunkId, payloadBytes, checksums: trailer.subarray(0, at), kind }
 }

@@ -69,7 +69,8 @@ export class ChunkFileReader {
     const blocks = room.subarray(0, end - start)
     const got = await file.read(blocks, start)
     if (got < blocks.length) throw corrupt(id, file.path, start + got, 'the file ends too early')
-    const damaged = firstDifference(await this.#digests.crc32c(blocks, BLOCK_BYTES), trailer.checksums, 4 * firstBlock)
+    const checksums = await this.#digests.blockChecksums(blocks, BLOCK_BYTES, trailer.kind)
+    const damaged = firstDifference(checksums, trailer.checksums, 4 * firstBlock)
     if (damaged !== -1) throw corrupt(id, file.path, start + damaged * BLOCK_BYTES, 'a checksum is wrong')
     return blocks.subarray(offset - start, offset - start + length)
   }

@@ -6,7 +6,7 @@ import type { Digests } from '#platform/digests.ts'
 import { systemErrorCode } from '#platform/files.ts'
 import type { Files } from '#platform/files.ts'
 import { BLOCK_BYTES } from './blocks.ts'
-import { encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
+import { BLOCK_CHECKSUMS, encodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
 import { ChunkFileReader, chunkPath } from './chunk-file-reader.ts'
 import type { DiskMetrics } from './disk-metrics.ts'
 import { FileCensus } from './file-census.ts'
@@ -95,7 +95,7 @@ export class FileStore {
   /** Stores the chunk. `replaces` says that there is a file of it, which is damaged. */
   async write(id: ChunkId, payload: Uint8Array, options: { touchedAtMs: number; replaces: boolean }): Promise<void> {
     const { digests, health, metrics } = this.#options
-    const checksums = await digests.crc32c(payload, BLOCK_BYTES)
+    const checksums = await digests.blockChecksums(payload, BLOCK_BYTES, BLOCK_CHECKSUMS)
     const trailer = encodeTrailer(id, payload.length, checksums)
     try {
       const replaced = options.replaces ? await this.#options.files.facts(this.#pathOf(id)) : undefined

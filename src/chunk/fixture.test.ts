@@ -4,6 +4,7 @@ import { cp, mkdtemp, readFile, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { crc32 } from 'node:zlib'
 import { nodeDigests } from '#platform/node-digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { nodeFiles } from '#platform/node-files.ts'
@@ -34,13 +35,7 @@ for (const withIndex of [true, false]) {
       await cp(FIXTURE, path, { recursive: true })
       if (!withIndex) await rm(join(path, 'packs.index'))
       for (const round of [1, 2]) {
-        const store = await openDiskChunkStore({
-          path,
-          files: nodeFiles,
-          digests: nodeDigests,
-          clock: new ManualClock(),
-          random: new SeededRandom(round),
-        })
+        const store = await openStore(path, round)
         for (const bytes of STORED) {
           assert.ok((await store.read(idOf(bytes))).equals(bytes))
           assert.equal(await store.verify(idOf(bytes)), 'intact')
@@ -63,9 +58,9 @@ for (const withIndex of [true, false]) {
 async function readByTheBook(path: string): Promise<Map<string, Buffer>> {
   const chunks = new Map<string, Buffer>()
   const places = new Map<string, string>()
-  const checkBlocks = (payload: Buffer, table: Buffer): void => {
+  const checkBlocks = (payload: Buffer, table: Buffer, checksum: (bytes: Buffer) => number = crc32c): void => {
     for (let block = 0; block * 65_536 < payload.length; block += 1) {
-      assert.equal(crc32c(payload.subarray(block * 65_536, (block + 1) * 65_536)), table.readUInt32LE(block * 4))
+      assert.equal(checksum(payload.subarray(block * 65_536, (block + 1) * 65_536)), table.readUInt32LE(block * 4))
     }
   }
   for (const name of (await readdir(join(path, 'packs'))).toSorted()) {
@@ -98,14 +93,31 @@ async function readByTheBook(path: string): Promise<Map<string, Buffer>> {
     const length = footer.readUInt32LE(12)
     assert.ok(footer.toString('latin1', 0, 8) === 'SHOALCHK' && footer.toString('hex', 16, 48) === id)
     assert.equal(crc32c(file.subarray(length, file.length - 4)), footer.readUInt32LE(60))
-    checkBlocks(file.subarray(0, length), file.subarray(length))
+    checkBlocks(file.subarray(0, length), file.subarray(length), footer.readUInt32LE(8) === 1 ? crc32c : crc32)
     chunks.set(id, file.subarray(0, length))
   }
   return chunks
 }
 
-test('a reader written from the format document alone finds the same chunks', async () => {
-  const chunks = await readByTheBook(FIXTURE)
-  assert.deepEqual([...chunks.keys()].toSorted(), STORED.map((bytes) => String(idOf(bytes))).toSorted())
-  for (const [id, bytes] of chunks) assert.equal(idOf(bytes), id)
+async function openStore(path: string, seed: number) {
+  return openDiskChunkStore({
+    path,
+    files: nodeFiles,
+    digests: nodeDigests,
+    clock: new ManualClock(),
+    random: new SeededRandom(seed),
+  })
+}
+
+test('a reader written from the format document alone finds the same chunks, of this version and of the one before', async (t) => {
+  const path = await mkdtemp(join(tmpdir(), 'shoal-fixture-'))
+  t.after(() => rm(path, { recursive: true }))
+  const store = await openStore(path, 1)
+  for (const bytes of STORED) await store.write(idOf(bytes), bytes)
+  await store.close()
+  for (const folder of [FIXTURE, path]) {
+    const chunks = await readByTheBook(folder)
+    assert.deepEqual([...chunks.keys()].toSorted(), STORED.map((bytes) => String(idOf(bytes))).toSorted())
+    for (const [id, bytes] of chunks) assert.equal(idOf(bytes), id)
+  }
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import type { ChunkId } from '#foundation/ids.ts'
 import { blockChecksums } from '#platform/block-checksums.ts'
 import { BLOCK_BYTES } from './blocks.ts'
-import { decodeTrailer, encodeTrailer, payloadBytesOf, trailerBytes } from './chunk-file-format.ts'
+import { BLOCK_CHECKSUMS, decodeTrailer, encodeTrailer, payloadBytesOf, trailerBytes } from './chunk-file-format.ts'
 import {
   PACK_HEADER_BYTES,
   decodePackHeader,
@@ -118,11 +118,12 @@ test('a chunk file tells the size of its payload, and no other size passes for o
 test('what is encoded is decoded again: trailers; with any bit flipped they are refused', () => {
   const payload = sampleBytes(300_000)
   const id = idOf(payload)
-  const trailer = encodeTrailer(id, payload.length, blockChecksums(payload, BLOCK_BYTES))
+  const trailer = encodeTrailer(id, payload.length, blockChecksums(payload, BLOCK_BYTES, BLOCK_CHECKSUMS))
   const fileBytes = payload.length + trailer.length
   const decoded = decodeTrailer(trailer, fileBytes)
   assert.equal(decoded?.id, id)
   assert.equal(decoded?.payloadBytes, payload.length)
+  assert.equal(decoded?.kind, BLOCK_CHECKSUMS)
   assert.equal(decodeTrailer(trailer, fileBytes - 1), undefined)
   assert.equal(decodeTrailer(trailer.subarray(1), fileBytes), undefined)
   for (let bit = 0; bit < trailer.length * 8; bit += 1) {

@@ -14,6 +14,7 @@ export const RECORD_HEADER_BYTES = 64
 export const RECORD_ALIGNMENT = 8
 export const SALT_BYTES = 8
 
+const BLOCK_CHECKSUMS = { blockBytes: BLOCK_BYTES, kind: 'crc32c' } as const
 const PACK_MAGIC = Buffer.from('SHOALPAK', 'latin1')
 const PACK_VERSION = 1
 /** "SHRC" in the file. */
@@ -93,7 +94,7 @@ export function encodeRecordPrefix(
   target.writeUInt32LE(kills?.pack ?? 0, at + 24)
   target.writeUInt32LE(kills?.offset ?? 0, at + 28)
   target.write(record.id, at + 32, 'hex')
-  if (payload !== undefined) writeBlockChecksums(payload, BLOCK_BYTES, { table: target, at: at + RECORD_HEADER_BYTES })
+  if (payload !== undefined) writeBlockChecksums(payload, BLOCK_CHECKSUMS, { table: target, at: at + RECORD_HEADER_BYTES })
   target.writeUInt32LE(crc32c(target.subarray(at, end)), at + 12)
   return end
 }

@@ -44,10 +44,10 @@ test('a new folder is private, has ids of its own, and keeps them', async (conte
   const second = await open(path)
   assert.deepEqual(
     { nodeId: second.nodeId, clusterId: second.clusterId, format: second.format, path: second.path },
-    { nodeId: first.nodeId, clusterId: first.clusterId, format: 4, path },
+    { nodeId: first.nodeId, clusterId: first.clusterId, format: 5, path },
   )
   const format: unknown = JSON.parse(await readFile(join(path, 'format.json'), 'utf8'))
-  assert.deepEqual(format, { format: 4, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
+  assert.deepEqual(format, { format: 5, createdBy: '0.1.0', clusterId: first.clusterId, nodeId: first.nodeId })
   await second.close()
 })
 
@@ -80,8 +80,8 @@ test('a folder in use by another process is refused until that process dies, eve
 test('a newer format is refused, and the message says what to do', async (context) => {
   const path = await newPath(context)
   await (await open(path)).close()
-  await writeFile(join(path, 'format.json'), '{"format":5}')
-  await refused('DATA_FORMAT', /has format 5.*formats up to 4.*newer version/, open(path))
+  await writeFile(join(path, 'format.json'), '{"format":6}')
+  await refused('DATA_FORMAT', /has format 6.*formats up to 5.*newer version/, open(path))
   await writeFile(join(path, 'format.json'), '{"format":1,"clusterId":"x"}')
   await refused('DATA_FORMAT', /damaged/, open(path))
   await writeFile(join(path, 'format.json'), 'nonsense')

@@ -8,7 +8,7 @@ import { isTemporaryName } from './publish.ts'
 import type { Random } from './random.ts'
 
 /** The newest format of a data folder that this version reads and writes: see docs/formats/data-folder.md. */
-export const DATA_FORMAT = 4
+export const DATA_FORMAT = 5
 
 const FORMAT_NAME = 'format.json'
 const LOCK_NAME = 'lock'

@@ -26,14 +26,16 @@ test('checksums of blocks are the same beside the event loop as on it', async ()
   for (const size of [1, 65_536, 600_000, 3_000_001]) {
     const buffer = nodeDigests.allocate(size)
     randomBytes(size).copy(buffer)
-    assert.deepEqual(await nodeDigests.crc32c(buffer, 65_536), blockChecksums(buffer, 65_536))
+    for (const kind of ['crc32', 'crc32c'] as const)
+      assert.deepEqual(await nodeDigests.blockChecksums(buffer, 65_536, kind), blockChecksums(buffer, 65_536, kind))
   }
   // From RFC 3720, appendix B.4: 32 bytes of zeros.
-  assert.equal((await nodeDigests.crc32c(Buffer.alloc(32), 65_536)).readUInt32LE(), 0x8a9136aa)
+  assert.equal((await nodeDigests.blockChecksums(Buffer.alloc(32), 65_536, 'crc32c')).readUInt32LE(), 0x8a9136aa)
+  assert.equal((await nodeDigests.blockChecksums(Buffer.from('123456789'), 65_536, 'crc32')).readUInt32LE(), 0xcbf43926)
 })
 
 test('what a thread answers brings no more memory along than its bytes', async () => {
   const buffer = nodeDigests.allocate(3_000_000)
-  for (const digest of [await nodeDigests.crc32c(buffer, 65_536), await nodeDigests.sha256(buffer)])
+  for (const digest of [await nodeDigests.blockChecksums(buffer, 65_536, 'crc32'), await nodeDigests.sha256(buffer)])
     assert.equal(digest.buffer.byteLength, digest.length)
 })

@@ -7,7 +7,7 @@ import { nodeWorkers } from './node-worker-pool.ts'
 
 /** Below these a result is computed sooner than a thread is woken. */
 const INLINE_SHA256_BYTES = 64 * 1024
-const INLINE_CRC32C_BYTES = 512 * 1024
+const INLINE_CHECKSUM_BYTES = 512 * 1024
 
 /** Digests in worker threads, which share the memory of buffers from `allocate`: WebCrypto's asynchronous digest copies
  *  its input first, on the event loop, and that copy costs a third as much as the digest. */
@@ -23,10 +23,10 @@ export const nodeDigests: Digests = {
     return asBuffer(await nodeWorkers.run({ kind: 'sha256', bytes: shared }))
   },
 
-  async crc32c(bytes, blockBytes) {
-    const shared = bytes.length <= INLINE_CRC32C_BYTES ? undefined : sharedBytes(bytes)
-    if (shared === undefined) return blockChecksums(bytes, blockBytes)
-    return asBuffer(await nodeWorkers.run({ kind: 'crc32c', bytes: shared, blockBytes }))
+  async blockChecksums(bytes, blockBytes, kind) {
+    const shared = bytes.length <= INLINE_CHECKSUM_BYTES ? undefined : sharedBytes(bytes)
+    if (shared === undefined) return blockChecksums(bytes, blockBytes, kind)
+    return asBuffer(await nodeWorkers.run({ kind, bytes: shared, blockBytes }))
   },
 
   md5: () => nodeMd5Threads.open(),
@@ -35,7 +35,7 @@ export const nodeDigests: Digests = {
 /** For a thread that is one of several already: it computes what blocks need by itself. */
 export const threadDigests: Digests = {
   ...nodeDigests,
-  crc32c: (bytes, blockBytes) => Promise.resolve(blockChecksums(bytes, blockBytes)),
+  blockChecksums: (bytes, blockBytes, kind) => Promise.resolve(blockChecksums(bytes, blockBytes, kind)),
 }
 
 function asBuffer(bytes: Uint8Array | undefined): Buffer {

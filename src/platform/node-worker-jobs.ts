@@ -1,3 +1,4 @@
+import type { ChecksumKind } from './block-checksums.ts'
 import type { PublishOptions } from './files.ts'
 
 /** Bytes in memory that threads share: no copy is made of them. */
@@ -10,7 +11,7 @@ export interface SharedBytes {
 /** What a worker thread does. */
 export type Job =
   | { readonly kind: 'sha256'; readonly bytes: SharedBytes }
-  | { readonly kind: 'crc32c'; readonly bytes: SharedBytes; readonly blockBytes: number }
+  | { readonly kind: ChecksumKind; readonly bytes: SharedBytes; readonly blockBytes: number }
   | {
       readonly kind: 'publish'
       readonly path: string

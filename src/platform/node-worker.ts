@@ -22,8 +22,9 @@ async function run(job: Job): Promise<Uint8Array | undefined> {
   switch (job.kind) {
     case 'sha256':
       return hash('sha256', view(job.bytes), 'buffer')
+    case 'crc32':
     case 'crc32c':
-      return unpooled(blockChecksums(view(job.bytes), job.blockBytes))
+      return unpooled(blockChecksums(view(job.bytes), job.blockBytes, job.kind))
     case 'publish':
       await publishThrough(nodeSyncFiles, job.path, job.pieces.map(view), job.options)
       return undefined

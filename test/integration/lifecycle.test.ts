@@ -201,7 +201,7 @@ test('a data folder of a newer format is refused, and stays as it is', async () 
   await writeFile(path, newer)
   const { code, err } = await serve('newer').ended
   assert.equal(code, 1)
-  assert.match(err, /has format 99, and this version of Shoal knows formats up to 4/)
+  assert.match(err, /has format 99, and this version of Shoal knows formats up to 5/)
   assert.equal(await readFile(path, 'utf8'), newer)
   await writeFile(path, format)
   await withNode('newer', 400, async (_node, rest) =>

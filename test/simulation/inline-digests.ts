@@ -6,7 +6,7 @@ import type { Digests } from '#platform/digests.ts'
 export const inlineDigests: Digests = {
   allocate: (sizeBytes) => Buffer.alloc(sizeBytes),
   sha256: async (bytes) => hash('sha256', bytes, 'buffer'),
-  crc32c: async (bytes, blockBytes) => blockChecksums(bytes, blockBytes),
+  blockChecksums: async (bytes, blockBytes, kind) => blockChecksums(bytes, blockBytes, kind),
   md5: () => {
     const md5 = createHash('md5')
     return {
