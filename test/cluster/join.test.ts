@@ -141,8 +141,15 @@ test('any node serves any request, with the keys of the cluster', async () => {
   }
 })
 
-test('what is decided about a node is known to all, and can be taken back', async () => {
+test('what is decided about a node is known to all, and can be taken back; status says who has the volumes', async () => {
   const id = await idOf('third')
+  const home = await idOf('founder')
+  assert.match(await cli.run('status'), new RegExp(`Contents +.* of 1 volume\n(?:.*\n)*Metadata +on one node, ${home}`))
+  const second = new Cli(at('second').node.origin, folder)
+  assert.match(
+    await second.run('status'),
+    new RegExp(`Contents +known to ${home} alone\n(?:.*\n)*Metadata +on one node, ${home}`),
+  )
   assert.match(await cli.run('node', 'drain', id), /is draining/)
   assert.match(await cli.run('node', 'weight', id, '0.5'), /has the weight 0.5/)
   for (const name of ['founder', 'second', 'third']) {

@@ -19,13 +19,13 @@ export const status: Command = {
   },
 }
 
-function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): string[][] {
+function describe({ usage, ...node }: NodeStatus, endpoint: string): string[][] {
+  const { chunks } = node
   const used = chunks.capacityBytes > 0 ? Math.round((1 - chunks.freeBytes / chunks.capacityBytes) * 100) : 0
-  const contents = `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(node.volumes, 'volume')}`
   return [
     ['Node', `${node.nodeId} at ${endpoint}, version ${node.version}`],
     ['State', `${node.state} for ${humanDuration(node.uptimeSeconds * 1000)}`],
-    ['Contents', `${contents}${node.metadata.stale === true ? ', when this node last heard of it' : ''}`],
+    ['Contents', describeContents(node, usage)],
     [
       'Chunks',
       `${plural(chunks.chunks, 'chunk')}, ${humanSize(chunks.liveBytes)} live, ${humanSize(chunks.storedBytes)} on disk`,
@@ -38,8 +38,15 @@ function describe({ chunks, usage, ...node }: NodeStatus, endpoint: string): str
   ]
 }
 
+function describeContents({ nodeId, volumes, metadata }: Omit<NodeStatus, 'usage'>, usage: NodeStatus['usage']): string {
+  const { mode, leader = nodeId, stale = false } = metadata
+  if (mode === 'home' && leader !== nodeId) return `known to ${leader} alone`
+  const known = `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(volumes, 'volume')}`
+  return stale ? `${known}, when this node last heard of it` : known
+}
+
 function describeMetadata({ mode, leader = 'nobody at the moment', position = 0, members = [] }: MetadataStatus): string[] {
-  if (mode === 'home') return ['on one node']
+  if (mode === 'home') return [`on one node, ${leader}`]
   const voters = members.filter(({ role }) => role === 'voter')
   const answering = voters.filter(({ healthy }) => healthy).length
   const managed =
