@@ -45,7 +45,7 @@ export class ReplicatedStore implements KeyValueStore {
   /** Reads the state, and never writes. */
   readonly #local: GroupCommitStore
   readonly #stopped = new AbortController()
-  readonly #resigned = new AbortController()
+  #resigned = new AbortController()
   readonly #running: Promise<unknown>
   readonly #listeners = new Set<() => void>()
   #holding: Promise<void> | undefined
@@ -176,10 +176,15 @@ export class ReplicatedStore implements KeyValueStore {
     return this.#stillLed(term, running)
   }
 
-  /** Leads no more: ends the term, if there is one, with what is under way in the log, and campaigns for no other. It goes on following. */
+  /** Leads no more: ends the term, if there is one, with what is under way in the log, and campaigns for no other until it is told to. It
+   *  goes on following. */
   async resign(): Promise<void> {
     this.#resigned.abort()
     await this.#holding
+  }
+
+  campaignAgain(): void {
+    if (this.#resigned.signal.aborted) this.#resigned = new AbortController()
   }
 
   close(): Promise<void> {
@@ -287,11 +292,11 @@ export class ReplicatedStore implements KeyValueStore {
   /** A term, or none because `signal` was aborted, or this node has resigned. */
   async #elected(signal: AbortSignal): Promise<Leadership | undefined> {
     const { log, candidate } = this.#options
-    const resigned = this.#resigned.signal
     // Whoever can't lead leaves it to others.
-    while (this.#follower.needsSnapshot && !signal.aborted) await this.#pause(RETRY_MS)
+    while ((this.#follower.needsSnapshot || this.#resigned.signal.aborted) && !signal.aborted) await this.#pause(RETRY_MS)
+    const resigned = this.#resigned.signal
     try {
-      if (candidate !== undefined && !resigned.aborted) return await log.lead(candidate, AbortSignal.any([signal, resigned]))
+      if (candidate !== undefined) return await log.lead(candidate, AbortSignal.any([signal, resigned]))
     } catch (error) {
       if (signal.aborted || resigned.aborted) return undefined
       this.#report.warn('This node cannot campaign', { error })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import type { NodeId } from '#foundation/ids.ts'
 import { UnderWay } from '#gateway/http/under-way.ts'
 import type { MemberView } from '#membership/member.ts'
+import { silentLog } from '#observe/log.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { HandOver } from './hand-over.ts'
 import type { HandOverOptions } from './hand-over.ts'
@@ -17,12 +18,22 @@ class World {
   readonly handOver: HandOver
   readonly #listeners = new Set<() => void>()
   #others: readonly Partial<MemberView>[] = []
+  /** What the disk has left, and what the other node tells of its own. */
+  roomBytes = 1_000_000_000
+  otherRoomBytes = 1_000_000_000
+  /** Somebody else leads when this node doesn't. */
+  isLed = true
 
   constructor() {
     const options = {
       metadata: {
-        store: { resign: async () => void this.did.push('resigned') },
-        leadership: { isLeading: true, leave: () => void this.did.push('left') },
+        store: { resign: async () => void this.did.push('resigned'), campaignAgain: () => void this.did.push('campaigns') },
+        leadership: {
+          isLeading: true,
+          leave: () => void this.did.push('left'),
+          leader: () => (this.isLed ? { nodeId: OTHER } : undefined),
+          comeBack: () => void this.did.push('came back'),
+        },
       },
       cluster: {
         id: SELF,
@@ -43,8 +54,20 @@ class World {
     return this.#listeners.size
   }
 
+  watchSpace(signal: AbortSignal): Promise<void> {
+    return this.handOver.watchSpace({ roomBytes: async () => this.roomBytes, log: silentLog, signal })
+  }
+
+  async pass(seconds: number): Promise<void> {
+    for (let second = 0; second < seconds; second += 1) {
+      this.clock.advance(1_000)
+      await settle()
+    }
+  }
+
   see(liveness: MemberView['liveness'], roles: readonly string[] = ['meta']): void {
-    this.#others = [{ id: OTHER, liveness, facts: { roles } as MemberView['facts'] }]
+    const facts = { roles, capacityBytes: 10_000_000_000, usedBytes: 10_000_000_000 - this.otherRoomBytes }
+    this.#others = [{ id: OTHER, liveness, facts: facts as unknown as MemberView['facts'] }]
     for (const listener of this.#listeners) listener()
   }
 }
@@ -83,4 +106,65 @@ test('a node leads on while no other one runs that could, and lets the first one
   await settle()
   assert.deepEqual(world.did, ['left', 'resigned'])
   assert.equal(world.listeners, 0)
+})
+
+test('a node whose disk is full lets another one lead that has room, and may lead again once it has room itself', async () => {
+  const world = new World()
+  const stop = new AbortController()
+  world.see('alive')
+  const watching = world.watchSpace(stop.signal)
+  await world.pass(3)
+  assert.deepEqual(world.did, [])
+  world.roomBytes = 1_000
+  await world.pass(2)
+  assert.deepEqual(world.did, ['left', 'resigned'])
+  world.roomBytes = 10_000_000
+  await world.pass(30)
+  assert.deepEqual(world.did, ['left', 'resigned'])
+  world.roomBytes = 100_000_000
+  await world.pass(2)
+  assert.deepEqual(world.did, ['left', 'resigned', 'campaigns', 'came back'])
+  stop.abort()
+  await watching
+})
+
+test('a node whose disk is full leads on, or again, while no other one has room, or none does', async () => {
+  const world = new World()
+  const stop = new AbortController()
+  world.otherRoomBytes = 1_000
+  world.see('alive')
+  const watching = world.watchSpace(stop.signal)
+  world.roomBytes = -1
+  await world.pass(5)
+  assert.deepEqual(world.did, [])
+  world.otherRoomBytes = 1_000_000_000
+  world.see('alive')
+  await world.pass(2)
+  assert.deepEqual(world.did, ['left', 'resigned'])
+  world.see('dead')
+  await world.pass(2)
+  assert.deepEqual(world.did.splice(0), ['left', 'resigned', 'campaigns', 'came back'])
+  world.see('alive')
+  await world.pass(50)
+  assert.deepEqual(world.did, [])
+  await world.pass(12)
+  assert.deepEqual(world.did.splice(0), ['left', 'resigned'])
+  world.isLed = false
+  await world.pass(6)
+  assert.deepEqual(world.did, ['campaigns', 'came back'])
+  stop.abort()
+  await watching
+})
+
+test('a node whose storage has failed does not lead again, whatever room it has', async () => {
+  const world = new World()
+  world.see('alive')
+  const watching = world.watchSpace(new AbortController().signal)
+  world.roomBytes = -1
+  await world.pass(2)
+  world.handOver.runOnceOthersCan()
+  world.roomBytes = 1_000_000_000
+  await world.pass(3)
+  assert.ok(!world.did.includes('campaigns'))
+  await watching
 })

@@ -45,6 +45,7 @@ export interface Storage {
   /** The chunk store itself, for what the port doesn't have: compaction. */
   readonly disk: DiskChunkStore
   readonly latch: StorageLatch
+  readonly reserve: Pick<SpaceReserve, 'roomBytes'>
   /** Where the metadata is agreed on; with another mode than `home` there is none here before `replaceKeys`. */
   readonly mode: MetadataMode
   /** Puts the metadata of a cluster in the place of what `kv` has been, which is closed first. It is closed with the storage. */
@@ -95,6 +96,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
       chunks: reserve.guardChunks(latch.watchChunks(disk)),
       disk,
       latch,
+      reserve,
       mode,
       signals,
       replaceKeys: (open) =>

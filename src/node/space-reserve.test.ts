@@ -103,12 +103,14 @@ test('what many write at once counts before it is written', async () => {
 })
 
 test('on a disk that others have filled what makes room goes on, and nothing else until there is room again', async () => {
-  const { files, clock, keys, chunks } = await makeDisk()
+  const { files, reserve, clock, keys, chunks } = await makeDisk()
   const bytes = Buffer.from('chunk')
   const id = createHash('sha256').update(bytes).digest('hex') as ChunkId
   await keys.transact(put)
+  assert.ok((await reserve.roomBytes()) > 50 * MIB)
   await fill(files)
   await assert.rejects(keys.transact(put), isFull)
+  assert.ok((await reserve.roomBytes()) < 0)
   assert.equal(await sizeOf(files), 4 * MIB, 'a write that takes room has taken the reserve')
 
   await Promise.all([1, 2, 3].map(() => keys.transact(remove, { frees: true })))
@@ -117,9 +119,11 @@ test('on a disk that others have filled what makes room goes on, and nothing els
   await assert.rejects(keys.transact(put), isFull)
   await assert.rejects(chunks.write(id, bytes), isFull)
   await keys.transact(remove, { frees: true })
+  assert.ok((await reserve.roomBytes()) < 0)
 
   await files.remove('/hog')
   clock.advance(1_000)
+  assert.ok((await reserve.roomBytes()) > 50 * MIB)
   await Promise.all([keys.transact(put), chunks.write(id, bytes)])
   assert.equal(await sizeOf(files), 4 * MIB)
 })

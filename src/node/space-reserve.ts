@@ -82,6 +82,13 @@ export class SpaceReserve {
     return withWrite(store, (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)))
   }
 
+  /** How much more can be written before all that takes room is refused, by what the disk says now; negative where it is. @throws STORAGE_FAILED */
+  async roomBytes(): Promise<number> {
+    if (this.#isGone) await this.#tryToFill()
+    await this.#ask()
+    return this.#isGone ? Math.min(-1, this.#left(0)) : this.#left(0)
+  }
+
   /** `write` is told whether room is short. */
   #guarded<T>(bytes: number, write: (isShort: boolean) => Promise<T>): Promise<T> {
     if (this.#isGone || this.#left(bytes) < PLENTY_BYTES) return this.#guardedClosely(bytes, write)

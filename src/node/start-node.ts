@@ -278,6 +278,12 @@ class Node implements RunningNode {
     this.#compactor.start()
     this.tls?.start()
     this.#readers?.run({ s3: this.#s3Address, base: this.#address })
+    const { storage, ports } = this.#parts
+    void this.#handOver?.watchSpace({
+      roomBytes: () => storage.reserve.roomBytes(),
+      log: ports.log,
+      signal: this.#stopping.signal,
+    })
     this.#state = 'serving'
     this.#parts.ports.log.info('serving', { url: this.url, s3Url: this.s3Url, data: this.dataPath, nodeId: this.nodeId })
   }

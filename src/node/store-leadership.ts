@@ -71,6 +71,12 @@ export class StoreLeadership implements Leadership {
     this.#changed()
   }
 
+  /** After `leave`: the next term counts again. */
+  comeBack(): void {
+    this.#isLeaving = false
+    this.#changed()
+  }
+
   async stop(): Promise<void> {
     this.#stopped.abort()
     this.#stopListening()
