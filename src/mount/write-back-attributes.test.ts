@@ -18,6 +18,24 @@ test('a FIFO or a symbolic link with several names has as many links as names, w
   }
 })
 
+test('a file is listed with as many links as it has names, and as it was written, also where that was changed under another name', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  await bench.others('f', 'x')
+  await bench.cluster.volume.link(['f'], ['g'], caller)
+  await bench.cluster.volume.link(['f'], ['d', 'h'], caller)
+  const { volume } = await bench.mount()
+  const listed = async (): Promise<unknown> => {
+    const { entries } = await volume.list(['d'])
+    return entries.map(({ attributes: { links, sizeBytes } }) => [links, sizeBytes])
+  }
+  assert.deepEqual(await listed(), [[3, 1]])
+  await volume.remove(['g'], { caller })
+  assert.deepEqual(await listed(), [[2, 1]])
+  await volume.writeAt(['f'], { offset: 1, bytes: Buffer.from('y') }, caller)
+  assert.deepEqual(await listed(), [[2, 2]])
+})
+
 test('a directory shows at once when something was made in it, and the time that it was given afterwards', async (t) => {
   const bench = await openBench(t)
   await bench.cluster.volume.makeDirectory(['d'], { caller })

@@ -93,17 +93,22 @@ export class WriteBackReads {
     if (node === 'absent') throw new ShoalError('NOT_FOUND', `There is no directory "/${text}"`)
     const known = cursor === undefined ? this.#listKnown(text, rest.limit) : undefined
     if (known !== undefined) return this.#merged(text, { page: { entries: known, next: undefined }, cursor, settled: [] })
-    const watch = state.watch(text)
-    try {
-      const isNew = node !== 'unknown' && node.base === undefined
-      const after = clusterCursor(cursor)
-      const page = isNew
-        ? { entries: [], next: undefined }
-        : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
-      if (!watch.isTouched) this.#learn(text, page.entries)
-      return this.#merged(text, { page, cursor, settled: watch.settled })
-    } finally {
-      watch.end()
+    const isNew = node !== 'unknown' && node.base === undefined
+    const after = clusterCursor(cursor)
+    for (let isFirst = true; ; isFirst = false) {
+      const watch = state.watch(text)
+      try {
+        const page = isNew
+          ? { entries: [], next: undefined }
+          : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
+        // What the cluster doesn't take now is listed as it is there.
+        const attributes = page.entries.map((entry) => entry.attributes)
+        if (isFirst && (await this.#otherNames(attributes).catch(() => false))) continue
+        if (!watch.isTouched) this.#learn(text, page.entries)
+        return this.#merged(text, { page, cursor, settled: watch.settled })
+      } finally {
+        watch.end()
+      }
     }
   }
 
@@ -182,7 +187,7 @@ export class WriteBackReads {
         continue
       }
       if (opened === undefined) return undefined
-      if (await this.#otherNames(opened.attributes)) continue
+      if (await this.#otherNames([opened.attributes])) continue
       this.#options.known.put(text, opened.attributes)
       return shownFile(opened, { attributes: state.shown(text, opened.attributes) })
     }
@@ -277,7 +282,7 @@ export class WriteBackReads {
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (watch.isTouched && attributes !== undefined) return { kind: 'cluster', attributes }
-        if (attributes !== undefined && (await this.#otherNames(attributes))) continue
+        if (attributes !== undefined && (await this.#otherNames([attributes]))) continue
         if (attributes !== undefined) known.put(text, attributes)
         return attributes === undefined ? undefined : { kind: 'cluster', attributes }
       } catch (error) {
@@ -292,11 +297,13 @@ export class WriteBackReads {
     }
   }
 
-  /** What is pending of a file under another of its names is sent before it is looked at under this one. Whether there was something. */
-  async #otherNames({ inode, links, type }: Attributes): Promise<boolean> {
-    if (type === 'directory' || links < 2) return false
+  /** What is pending of files under others of their names is sent before they are looked at under these. Whether there was something. */
+  async #otherNames(files: readonly Attributes[]): Promise<boolean> {
+    const linked = new Set(files.filter(({ type, links }) => type !== 'directory' && links > 1).map(({ inode }) => inode))
+    if (linked.size === 0) return false
     const { tree, uploader } = this.#options
-    const units = [...tree.units].filter(({ node, replaces }) => node.base?.inode === inode || replaces?.base?.inode === inode)
+    const isLinked = (node: PendingNode | undefined): boolean => node?.base !== undefined && linked.has(node.base.inode)
+    const units = [...tree.units].filter(({ node, replaces }) => isLinked(node) || isLinked(replaces))
     await uploader.settled(units)
     return units.length > 0
   }
