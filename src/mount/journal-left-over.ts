@@ -39,10 +39,21 @@ export function leftOver(segments: readonly SegmentRecords[]): {
     }
     lastInode = Math.max(lastInode, isSettled ? record.inode : record.change.inode)
     if (!isSettled) left.set(record.number, record)
-    else if (record.entry !== undefined) known.set(record.inode, record.entry)
+    for (const { inode, base } of isSettled ? [{ inode: record.inode, base: record.entry }] : basesOf(record.change))
+      if (base !== undefined && isNewer(base, known.get(inode))) known.set(inode, base)
   }
   const pending = Array.from(left.values(), ({ number, change, place }) => {
     return { number, place, change: withKnown(change, known), group: groups.get(number) }
   })
   return { pending, lastNumber, lastInode }
+}
+
+/** What a change says of the inodes that it is about: mostly that is newer than what settled the change before it. */
+function basesOf(change: JournalChange): readonly { readonly inode: InodeId; readonly base?: Attributes }[] {
+  return change.op === 'rename' && change.replaces !== undefined ? [change, change.replaces] : [change]
+}
+
+/** What was settled may have been written down late. */
+function isNewer(base: Attributes, before: Attributes | undefined): boolean {
+  return before?.inode !== base.inode || base.version >= before.version
 }

@@ -114,3 +114,27 @@ test('a directory that others make before the cluster gets it from here stays wh
   await settled(mount)
   assert.deepEqual([(await volume.stat(['d']))?.inode, volume.shownInode(inode)], [shown, shown])
 })
+
+test('what is written over what the cluster has of a file since it was sent is no conflict after a kill', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  for (const path of ['punched', 'others', 'replaced']) await create(mount, path, 'abcdef')
+  await settled(mount)
+  await mount.volume.punch(['punched'], { offset: 4, length: 2 }, caller)
+  await bench.others('others', 'theirs')
+  mount.volume.changedByOthers({ path: ['others'], from: undefined, type: 'file', kind: 'write' })
+  for (const path of ['punched', 'others']) {
+    await mount.volume.stat([path])
+    await mount.volume.writeAt([path], { offset: 0, bytes: Buffer.from('XY') }, caller)
+  }
+  await mount.volume.punch(['replaced'], { offset: 4, length: 2 }, caller)
+  await mount.volume.stat(['replaced'])
+  await create(mount, 'new', 'new')
+  await mount.volume.rename(['new'], ['replaced'], { caller })
+  mount.files.kill()
+  await settled(await bench.mount())
+  assert.deepEqual((await bench.names()).toSorted(), ['others', 'punched', 'replaced'])
+  assert.equal(await bench.stored('punched'), 'XYcd\0\0')
+  assert.equal(await bench.stored('others'), 'XYeirs')
+  assert.equal(await bench.stored('replaced'), 'new')
+})
