@@ -1,9 +1,9 @@
 // What the comparison with peers makes of warp's operations and of /proc; no peer is needed for it.
 
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -159,6 +159,34 @@ test('a peer that is not to be had is left out with the reason, and the command 
       said,
       /nothing to load them with, warp: it isn't there, and go, .*github\.com\/minio\/warp@v1\.6\.1\), isn't either/,
     )
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
+test('a peer that another program administers needs both, and no program that only has the name', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-peers-test-'))
+  const findSites = (): unknown => {
+    const script = `import { findServer } from './tools/peers/programs.ts'
+      console.log(JSON.stringify(findServer({ program: 'minio', administrator: 'mc' }, ${JSON.stringify(folder)})))`
+    const { stdout } = spawnSync(process.execPath, ['--input-type=module', '--eval', script], {
+      env: { HOME: folder, XDG_CACHE_HOME: folder, PATH: folder },
+      encoding: 'utf8',
+    })
+    return JSON.parse(stdout)
+  }
+  const install = (name: string, says: string): string => {
+    const path = join(folder, name)
+    writeFileSync(path, `#!/bin/sh\necho '${says}'\n`, { mode: 0o755 })
+    return path
+  }
+  try {
+    const server = { path: install('minio', 'minio version 1'), version: 'minio version 1' }
+    install('mc', 'GNU Midnight Commander 4.8.33')
+    const { missing } = findSites() as { missing: string }
+    assert.match(missing, /^mc, which administers it: it isn't there, and go, .*github\.com\/minio\/mc@/)
+    const administrator = { path: install('mc', 'mc version 2'), version: 'mc version 2' }
+    assert.deepEqual(findSites(), { server, administrator })
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }

@@ -7,7 +7,7 @@ import { parseArgs } from 'node:util'
 import { CLUSTER_CONTESTANTS } from './peers/cluster-contestants.ts'
 import { type Contestant, CONTESTANTS } from './peers/contestants.ts'
 import { isInOwnNetwork, runInOwnNetwork } from './peers/own-network.ts'
-import { CACHE, findProgram, type Program } from './peers/programs.ts'
+import { CACHE, findProgram, findServer, type Program, type ServerPrograms } from './peers/programs.ts'
 import { type ContestantReport, type Report, toMarkdown } from './peers/report.ts'
 import type { RunResult } from './peers/run-result.ts'
 import { runWarp } from './peers/run-warp.ts'
@@ -61,13 +61,19 @@ const generators = {
 }
 // From in there nothing could be installed.
 if (nodes > 1 && process.getuid?.() === 0 && !isInOwnNetwork()) {
-  for (const { program } of wanted) if (program !== undefined) findProgram(program, bin)
+  for (const contestant of wanted) programsOf(contestant)
   process.exit(runInOwnNetwork())
 }
 const json = `${out.replace(/\.md$/, '')}.json`
 const report = await compare()
 console.log(`${toMarkdown(report, chosen)}\nWritten to ${out} and ${json}`)
 if (report.runs.length === 0 || report.runs.some(({ result }) => 'failed' in result)) process.exitCode = 1
+
+interface Ready {
+  readonly contestant: Contestant
+  readonly programs: ServerPrograms
+  readonly report: ContestantReport
+}
 
 function save(state: Report): void {
   mkdirSync(dirname(out), { recursive: true })
@@ -78,25 +84,25 @@ function save(state: Report): void {
 /** All servers take their turn at one workload before the next: a disk that changes its pace then does so for all of them. */
 async function compare(): Promise<Report> {
   const skipped: { name: string; reason: string }[] = []
-  const ready: { contestant: Contestant; path: string; report: ContestantReport }[] = []
+  const ready: Ready[] = []
   for (const contestant of wanted) {
-    const program = contestant.program === undefined ? shoal() : findProgram(contestant.program, bin)
-    if ('missing' in program) {
-      skipped.push({ name: contestant.name, reason: program.missing })
-      console.error(`${contestant.name} is left out: ${program.missing}`)
+    const programs = programsOf(contestant)
+    if ('missing' in programs) {
+      skipped.push({ name: contestant.name, reason: programs.missing })
+      console.error(`${contestant.name} is left out: ${programs.missing}`)
       continue
     }
     const { name, durability } = contestant
     const chosenDurability = matched ? 'matched' : 'byDefault'
     const row: ContestantReport = {
       name,
-      version: program.version,
+      version: programs.server.version,
       durability: durability[chosenDurability],
       durabilityByDefault: durability.byDefault,
       flushes: durability.flushes[chosenDurability],
       command: '',
     }
-    ready.push({ contestant, path: program.path, report: row })
+    ready.push({ contestant, programs, report: row })
   }
   const runs: Report['runs'][number][] = []
   const state: Report = {
@@ -121,11 +127,12 @@ async function compare(): Promise<Report> {
 }
 
 async function measure(
-  { contestant, path, report: row }: { contestant: Contestant; path: string; report: ContestantReport },
+  { contestant, programs, report: row }: Ready,
   workload: Workload,
 ): Promise<RunResult | { failed: string }> {
+  const paths = { path: programs.server.path, administratorPath: programs.administrator?.path }
   try {
-    const server = await startServer((folder, ports) => contestant.cook({ path, folder, ports, matched }))
+    const server = await startServer((folder, ports) => contestant.cook({ ...paths, folder, ports, matched }))
     row.command = server.command
     try {
       const times = { durationSeconds, warmUpSeconds: warmUpSeconds ?? workload.warmUpSeconds }
@@ -156,8 +163,10 @@ function generator(name: 'warp' | 'wrk', isNeededBy: (workload: Workload) => boo
   return program
 }
 
-function shoal(): Program | { readonly missing: string } {
-  return { path: process.execPath, version: `this checkout, Node ${process.versions.node}` }
+function programsOf({ program, administrator }: Contestant): ServerPrograms | { readonly missing: string } {
+  if (program === undefined)
+    return { server: { path: process.execPath, version: `this checkout, Node ${process.versions.node}` } }
+  return findServer({ program, administrator }, bin)
 }
 
 function machine(): string {
@@ -194,7 +203,7 @@ function help(): string {
     `  --warm-up 0s        before what counts, ${DURATION_SECONDS_MAX}s at most; 10s of wrk unless told`,
     '  --objects 200000    for the listing',
     '  --nodes 1           or 3: a cluster of each, all its nodes on this machine, in which what is acknowledged survives the loss of one',
-    '  --bin DIR           where warp, minio, weed, versitygw and garage are',
+    '  --bin DIR           where warp, minio, mc, weed, versitygw and garage are',
     '  --out FILE          the table; the figures go beside it, as .json',
     '  --peer-defaults     peers as they come, instead of set to flush what they acknowledge',
     '',

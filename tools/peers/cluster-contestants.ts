@@ -1,6 +1,7 @@
 // The same on three nodes, each in processes of its own on this machine: how each keeps what it acknowledges on several of them.
 
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { randomUUID } from 'node:crypto'
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import type { Contestant, CookOptions } from './contestants.ts'
@@ -46,6 +47,19 @@ export const CLUSTER_CONTESTANTS: readonly Contestant[] = [
       flushes: { byDefault: true, matched: true },
     },
     cook: (options) => cookMinio(options, 2),
+  },
+  {
+    name: 'minio-sites',
+    program: 'minio',
+    administrator: 'mc',
+    durability: {
+      byDefault:
+        'three sites with a drive each, replication as it comes: acknowledged when it is at one, the two others get it soon after; files flushed, their names in folders not',
+      matched:
+        'three sites with a drive each, synchronous replication: acknowledged when the two others were sent it and have answered, and also when one of them failed or could not be reached, so three copies while all three run and else fewer; files flushed, their names in folders not; deletions reach the others later',
+      flushes: { byDefault: true, matched: true },
+    },
+    cook: cookMinioSites,
   },
   {
     name: 'seaweedfs',
@@ -125,6 +139,15 @@ function cookShoal({ folder, ports }: CookOptions): Recipe {
   }
 }
 
+const MINIO_ENVIRONMENT = {
+  MINIO_ROOT_USER: ACCESS_KEY,
+  MINIO_ROOT_PASSWORD: SECRET_KEY,
+  MINIO_BROWSER: 'off',
+  MINIO_UPDATE: 'off',
+  // Drives of one disk are refused otherwise.
+  MINIO_CI_CD: '1',
+}
+
 /** In a container it refuses nodes on 127.0.0.0/8: it takes them for others that it can't find yet. */
 function cookMinio({ path, folder, ports }: CookOptions, drives: number): Recipe {
   if (!isInOwnNetwork()) throw new Error('three nodes of it on one machine need a network of their own, so root, unshare and ip')
@@ -138,18 +161,57 @@ function cookMinio({ path, folder, ports }: CookOptions, drives: number): Recipe
       // Of all addresses that the network of its own has.
       NODES.map((at) => `${line(path, 'server', '--quiet', '--address', `:${portOf(at)}`, ...everyDrive)} &`),
     ),
-    environment: {
-      MINIO_ROOT_USER: ACCESS_KEY,
-      MINIO_ROOT_PASSWORD: SECRET_KEY,
-      MINIO_BROWSER: 'off',
-      MINIO_UPDATE: 'off',
-      // Drives of one disk are refused otherwise.
-      MINIO_CI_CD: '1',
-    },
+    environment: MINIO_ENVIRONMENT,
     s3Ports: NODES.map(portOf),
     // Until its nodes have found each other it refuses now and then what it took before.
     prepare: inSteps([() => void administer(['sleep', `${MINIO_SETTLE_SECONDS}`], folder)]),
   }
+}
+
+/** Three deployments of one drive, each of which replicates all of every bucket to the two others. */
+function cookMinioSites({ path, administratorPath = 'mc', folder, ports, matched }: CookOptions): Recipe {
+  if (!isInOwnNetwork()) throw new Error('three sites of it on one machine need a network of their own, so root, unshare and ip')
+  const driveOf = (at: number): string => join(folder, `${at}`)
+  const portOf = (at: number): number => ports[at] ?? 0
+  const aliases = Object.fromEntries(
+    NODES.map((at) => [`MC_HOST_site${at}`, `http://${ACCESS_KEY}:${SECRET_KEY}@${OWN_ADDRESS}:${portOf(at)}`]),
+  )
+  const mc = (args: readonly string[], input = ''): string =>
+    administer([administratorPath, '--json', ...args], folder, { input, environment: aliases })
+  const sitesAsSeenAt = (at: number): readonly MinioSite[] =>
+    (JSON.parse(mc(['admin', 'replicate', 'info', `site${at}`])) as { readonly sites: readonly MinioSite[] }).sites
+  return {
+    ...script(
+      folder,
+      NODES.map((at) => `${line(path, 'server', '--quiet', '--address', `:${portOf(at)}`, driveOf(at))} &`),
+    ),
+    environment: MINIO_ENVIRONMENT,
+    s3Ports: NODES.map(portOf),
+    prepare: inSteps([
+      ...NODES.map((at) => () => void mc(['ready', `site${at}`])),
+      () => void mc(['admin', 'replicate', 'add', ...NODES.map((at) => `site${at}`)]),
+      // Each site has a mode of its own for each other one, which counts for buckets that are made later.
+      ...(matched ? NODES : []).map((at) => () => {
+        const others = (): readonly MinioSite[] => sitesAsSeenAt(at).filter(({ name }) => name !== `site${at}`)
+        for (const { deploymentID } of others())
+          mc(['admin', 'replicate', 'update', `site${at}`, '--deployment-id', deploymentID, '--mode', 'sync'])
+        if (others().some(({ sync }) => sync !== 'enable')) throw new Error(`site ${at} doesn't replicate synchronously`)
+      }),
+      () => void mc(['mb', '--ignore-existing', `site0/${BUCKET}`]),
+      ...(matched ? NODES : []).map((at) => () => {
+        const key = randomUUID()
+        mc(['pipe', `site${at}/${BUCKET}/${key}`], 'ready')
+        const without = NODES.filter((other) => !existsSync(join(driveOf(other), BUCKET, key)))
+        if (without.length > 0) throw new Error(`what site ${at} acknowledged isn't at ${without.join(' and ')}`)
+      }),
+    ]),
+  }
+}
+
+interface MinioSite {
+  readonly name: string
+  readonly deploymentID: string
+  readonly sync: string
 }
 
 function cookSeaweedfs({ path, folder, ports, matched }: CookOptions): Recipe {

@@ -11,6 +11,8 @@ export interface Contestant {
   readonly name: string
   /** The program that is needed; Shoal is this checkout. */
   readonly program: ProgramName | undefined
+  /** A second program that is needed, to administer it. */
+  readonly administrator?: ProgramName
   /** What is on the disk when it acknowledges a write: as it comes, and as it is set here. */
   readonly durability: {
     readonly byDefault: string
@@ -23,6 +25,7 @@ export interface Contestant {
 
 export interface CookOptions {
   readonly path: string
+  readonly administratorPath: string | undefined
   readonly folder: string
   readonly ports: readonly number[]
   /** With its options for flushing, or as it comes. */

@@ -1,11 +1,11 @@
-// The programs that are compared, and the one that loads them: where they come from, and where they are found.
+// The programs that are compared, the one that administers one of them, and those that load them: where they come from, and where they are found.
 
 import { spawnSync } from 'node:child_process'
 import { accessSync, constants, mkdirSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { delimiter, join } from 'node:path'
 
-export type ProgramName = 'warp' | 'wrk' | 'minio' | 'weed' | 'versitygw' | 'garage'
+export type ProgramName = 'warp' | 'wrk' | 'minio' | 'mc' | 'weed' | 'versitygw' | 'garage'
 
 export interface Program {
   readonly path: string
@@ -17,6 +17,8 @@ export interface Program {
 interface Source {
   readonly command: readonly [tool: string, ...args: string[]] | { readonly package: string }
   readonly versionArgs: readonly string[]
+  /** Something that it says of itself, where other programs have its name. */
+  readonly says?: RegExp
 }
 
 const SOURCES: Readonly<Record<ProgramName, Source>> = {
@@ -25,6 +27,12 @@ const SOURCES: Readonly<Record<ProgramName, Source>> = {
   minio: {
     command: ['go', 'install', 'github.com/minio/minio@v0.0.0-20251015172955-9e49d5e7a648'],
     versionArgs: ['--version'],
+  },
+  // MinIO's client; Midnight Commander is called so, too.
+  mc: {
+    command: ['go', 'install', 'github.com/minio/mc@v0.0.0-20250813083541-7394ce0dd2a8'],
+    versionArgs: ['--version'],
+    says: /^mc version/,
   },
   weed: {
     command: ['go', 'install', 'github.com/seaweedfs/seaweedfs/weed@v0.0.0-20260504061534-73fc9e3833cf'],
@@ -47,12 +55,33 @@ export const CACHE = join(process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cac
  *  is told as the reason, in one line. */
 export function findProgram(name: ProgramName, folder: string | undefined): Program | { readonly missing: string } {
   const folders = [...(folder === undefined ? [] : [folder]), join(CACHE, 'bin'), ...(process.env['PATH'] ?? '').split(delimiter)]
-  const found = folders.map((place) => join(place, name)).find(canRun)
+  const { says } = SOURCES[name]
+  const isIt = (path: string): boolean => canRun(path) && (says?.test(versionOf(name, path)) ?? true)
+  const found = folders.map((place) => join(place, name)).find(isIt)
   if (found !== undefined) return { path: found, version: versionOf(name, found) }
   const failure = install(name)
   if (failure !== undefined) return { missing: failure }
   const path = join(CACHE, 'bin', name)
   return canRun(path) ? { path, version: versionOf(name, path) } : { missing: `its installation left no ${path}` }
+}
+
+export interface ServerPrograms {
+  readonly server: Program
+  /** What administers it, where that is another program. */
+  readonly administrator?: Program
+}
+
+/** Both, or the reason why one of them can't be had. */
+export function findServer(
+  { program, administrator }: { readonly program: ProgramName; readonly administrator: ProgramName | undefined },
+  folder: string | undefined,
+): ServerPrograms | { readonly missing: string } {
+  const server = findProgram(program, folder)
+  if ('missing' in server || administrator === undefined) return 'missing' in server ? server : { server }
+  const found = findProgram(administrator, folder)
+  return 'missing' in found
+    ? { missing: `${administrator}, which administers it: ${found.missing}` }
+    : { server, administrator: found }
 }
 
 function install(name: ProgramName): string | undefined {
