@@ -126,3 +126,16 @@ test('a leader that resigns is not followed by another before its promises have 
   assert.ok(performance.now() - promisedMs >= quietMs - 1)
   assert.equal(await leader.leadersEnd(), undefined)
 })
+
+test('a leader that has resigned does not lead again before it is told to', async () => {
+  const { leader, follower } = await leaderAndFollower()
+  await leader.resign()
+  await until(() => follower.isLeading, 'the other one leads')
+  await follower.resign()
+  await delay(LEASE_MS)
+  assert.equal(leader.isLeading, false)
+  leader.campaignAgain()
+  await until(() => leader.isLeading, 'it leads again')
+  await fill(leader, ['a'])
+  assert.deepEqual(await leader.get(bytes('a')), bytes('va'))
+})
