@@ -57,6 +57,22 @@ test('a directory shows at once when something was made in it, and the time that
   assert.equal((await volume.stat(['d']))?.mtimeNs, 7n)
 })
 
+test('a directory shows the time that it was given, however long ago, and a change in it afterwards, however far ahead it lies', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const { volume } = await bench.mount()
+  const mtimeNs = async (): Promise<bigint | undefined> => (await volume.stat(['d']))?.mtimeNs
+  for (const given of [-5n, 2n ** 62n]) {
+    await volume.makeDirectory(['d', 'e'], { caller })
+    await volume.setAttributes(['d'], { mtimeNs: given }, caller)
+    assert.equal(await mtimeNs(), given)
+    await volume.remove(['d', 'e'], { caller })
+    const changed = (await mtimeNs()) ?? 0n
+    assert.ok(changed > 0n && changed < 2n ** 62n, String(changed))
+    await volume.drain()
+  }
+})
+
 test('attributes of many files and directories go to the node together, or one by one where it is older', async (t) => {
   const bench = await openBench(t)
   const { cluster } = bench

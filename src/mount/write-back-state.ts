@@ -213,12 +213,15 @@ export class WriteBackState {
   #withPending(path: string, directory: Attributes): Attributes {
     const change = this.#options.tree.changeOf(path)
     if (change === undefined) return directory
-    const links = Math.max(2, directory.links + change.count.links)
+    const { changedNs, count } = change
+    const nowNs = this.#options.clock.nowNs()
+    // What it was given lies ahead: whatever is changed in it since then takes the place of that.
+    const time = (ns: bigint): bigint => (changedNs === 0n || (ns > changedNs && ns <= nowNs) ? ns : changedNs)
     return {
       ...directory,
-      links,
-      mtimeNs: later(change.changedNs, directory.mtimeNs),
-      ctimeNs: later(change.changedNs, directory.ctimeNs),
+      links: Math.max(2, directory.links + count.links),
+      mtimeNs: time(directory.mtimeNs),
+      ctimeNs: time(directory.ctimeNs),
     }
   }
 
@@ -254,8 +257,4 @@ export class WriteBackState {
 /** Parts of a file are sent while it is being written: until it is closed it may be flushed later than all else. */
 function isBeingSent(unit: PendingUnit | undefined): boolean {
   return unit?.isBegun === true && !unit.isSent && !unit.isClosed
-}
-
-function later(one: bigint, other: bigint): bigint {
-  return one > other ? one : other
 }
