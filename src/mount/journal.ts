@@ -45,8 +45,8 @@ interface Segment {
   readonly file: AppendFile
   /** That its head says. */
   format: Format
-  /** Changes in it that aren't settled. */
-  readonly open: Set<number>
+  /** How many changes in it aren't settled. */
+  open: number
   readers: number
   isRemoved: boolean
   /** Something in it may not survive a power failure. */
@@ -164,10 +164,7 @@ export class Journal {
       const records = this.#unwritten.slice(0, SETTLED_AT_ONCE)
       this.#write(records.map((record) => ({ header: encodeRecord(record) })))
       this.#unwritten.splice(0, records.length)
-      for (const number of records.flatMap((record) => record.numbers)) {
-        this.#segmentOf.get(number)?.open.delete(number)
-        this.#segmentOf.delete(number)
-      }
+      for (const { numbers } of records) for (const number of numbers) this.#wasSettled(number)
     }
     this.#clear()
   }
@@ -242,8 +239,15 @@ export class Journal {
   }
 
   #opened(number: number, segment: Segment): void {
-    segment.open.add(number)
+    segment.open += 1
     this.#segmentOf.set(number, segment)
+  }
+
+  #wasSettled(number: number): void {
+    const segment = this.#segmentOf.get(number)
+    if (segment === undefined) return
+    segment.open -= 1
+    this.#segmentOf.delete(number)
   }
 
   /** `end`: behind the last one of the records. */
@@ -264,7 +268,7 @@ export class Journal {
     return storing('make a segment of the journal', () => {
       const file = files.open(path)
       file.append([headOf(this.#options.volume)])
-      const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
+      const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
       return segment
     })
@@ -272,7 +276,7 @@ export class Journal {
 
   /** Segments go from the front, so that what settles a change stays as long as the change. */
   #clear(): void {
-    for (let first = this.#segments[0]; first !== undefined && first.open.size === 0; first = this.#segments[0]) {
+    for (let first = this.#segments[0]; first !== undefined && first.open === 0; first = this.#segments[0]) {
       const isOnly = this.#segments.length === 1
       if (isOnly && first.file.sizeBytes < KEPT_BYTES) return
       this.#segments.shift()
@@ -294,7 +298,7 @@ export class Journal {
       const path = `${folder}/${name}`
       const file = storing('open the journal', () => files.open(path))
       const id = Number.parseInt(name, 10)
-      const segment: Segment = { id, path, file, format: FORMAT, open: new Set(), readers: 0, isRemoved: false, isDirty: true }
+      const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
       return this.#scan(segment)
     })
