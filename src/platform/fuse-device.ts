@@ -22,6 +22,8 @@ export interface FuseDevice {
   read(buffer: Buffer): number | undefined
   /** Calls when what is under way has gone on as far as it can. */
   soon(call: () => void): void
+  /** Lets others have this thread's processor that wait for it: those who were answered, mostly, and ask for the next thing then. */
+  giveWay(): void
   /** Gives one answer, whole. False if the kernel doesn't wait for it (any more). @throws STORAGE_FAILED */
   write(head: Buffer, data?: Uint8Array): boolean
 

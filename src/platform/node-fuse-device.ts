@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { ShoalError } from '#foundation/errors.ts'
 import { storageError } from './files.ts'
 import type { BackingFile, FuseDevice } from './fuse-device.ts'
-import { ioctl, poll, read, write, writeBoth } from './node-libc.ts'
+import { ioctl, poll, read, write, writeBoth, yieldProcessor } from './node-libc.ts'
 
 const NOTIFICATIONS_MAX = 65_536
 /** What a trip to the other thread carries. */
@@ -61,6 +61,10 @@ export class NodeFuseDevice implements FuseDevice {
 
   soon(call: () => void): void {
     setImmediate(call)
+  }
+
+  giveWay(): void {
+    yieldProcessor()
   }
 
   write(head: Buffer, data?: Uint8Array): boolean {

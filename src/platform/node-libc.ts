@@ -9,6 +9,7 @@ const library = koffi.load(null)
 
 const cRead = library.func('long read(int fd, void *buffer, size_t length)')
 const cWrite = library.func('long write(int fd, const void *bytes, size_t length)')
+const cYield = library.func('int sched_yield()')
 const cIovec = koffi.struct('iovec', { base: 'void *', length: 'size_t' })
 const cWritev = library.func('writev', 'long', ['int', koffi.pointer(cIovec), 'int'])
 const cIoctl = library.func('int ioctl(int fd, ulong request, ...)')
@@ -59,6 +60,11 @@ export function read(fd: number, buffer: Uint8Array): number | string {
 export function write(fd: number, bytes: Uint8Array): number | string {
   const length = cWrite(fd, bytes, bytes.length) as number
   return length < 0 ? errnoName() : length
+}
+
+/** sched_yield(2). */
+export function yieldProcessor(): void {
+  cYield()
 }
 
 /** writev(2) of two pieces: how many bytes, or the name of the error. */

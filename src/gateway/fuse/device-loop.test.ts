@@ -18,6 +18,7 @@ class ArrayDevice implements FuseDevice {
   /** How often it was read from. */
   reads = 0
   onRead = (): void => undefined
+  onWay = (): void => undefined
   #onReadable: (() => void) | undefined
 
   watch(onReadable: () => void): void {
@@ -38,6 +39,9 @@ class ArrayDevice implements FuseDevice {
   }
   soon(call: () => void): void {
     this.later.push(call)
+  }
+  giveWay(): void {
+    this.onWay()
   }
   write(head: Buffer): boolean {
     this.answered.push(head.readBigUInt64LE(8))
@@ -122,6 +126,36 @@ test('who was answered is expected to ask again for a moment, and after some tim
     looked += device.later.length
   }
   assert.ok(looked > 8 && looked < 30, String(looked))
+})
+
+test('who was answered gets the processor on which his next request is looked for, unless others use it up', () => {
+  const { device, clock } = loopWith(() => refusal('ENOENT') as never)
+  device.turn()
+  let ways = 0
+  let takesMs = 0.02
+  device.onWay = () => {
+    ways += 1
+    clock.advance(takesMs)
+    if (takesMs === 0.02 && ways === 2) device.requests.push(lookup(4))
+  }
+  const look = (): number => {
+    ways = 0
+    device.requests.push(lookup(2))
+    device.turn()
+    device.answered.length = 0
+    // It isn't waited for without end where nobody gets the processor.
+    device.onRead = () => void clock.advance(0.005)
+    for (const call of device.later.splice(0)) call()
+    device.onRead = () => undefined
+    return ways
+  }
+  assert.equal(look(), 2)
+  assert.deepEqual(device.answered, [4n])
+  takesMs = 3
+  assert.equal(look(), 1)
+  assert.equal(look(), 0)
+  clock.advance(100)
+  assert.equal(look(), 1)
 })
 
 test('an unmounted device ends the session, a broken one rejects', async () => {

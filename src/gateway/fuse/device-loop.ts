@@ -20,6 +20,10 @@ const EXPIRY_INTERVAL_MS = 1000
  *  wake up: for so long it pays to look again instead of going to sleep. */
 const LINGER_MS = 0.06
 const LOOKS_MAX = 1_000
+/** Who asks for one thing after another computes for less than this in between; others who wait for the processor have it for some
+ *  milliseconds, and again and again. They get what is theirs without it. */
+const GIVEN_MS_MAX = 0.5
+const KEPT_MS = 100
 /** After so many times in vain it is tried now and then only. */
 const LUCK_MAX = 8
 const TRY_EACH = 32
@@ -48,6 +52,8 @@ export class DeviceLoop {
   #turns = 0
   #isTurning = false
   #isExpecting = false
+  /** Until then nobody is given way to. */
+  #keepsUntilMs = -Infinity
   readonly #busy: BusyTimes | undefined
 
   constructor(options: DeviceLoopOptions) {
@@ -140,12 +146,25 @@ export class DeviceLoop {
   #look(): void {
     const { clock } = this.#options
     const untilMs = clock.monotonicMs() + LINGER_MS
-    for (let looks = 0; looks < LOOKS_MAX && clock.monotonicMs() < untilMs && !this.#isStopped; looks += 1) {
-      if (!this.#turn()) continue
-      this.#luck = Math.min(LUCK_MAX, this.#luck + 2)
-      return
+    for (let looks = 0; looks < LOOKS_MAX && !this.#isStopped; looks += 1) {
+      if (this.#turn()) {
+        this.#luck = Math.min(LUCK_MAX, this.#luck + 2)
+        return
+      }
+      const nowMs = clock.monotonicMs()
+      if (nowMs >= untilMs) break
+      this.#giveWay(nowMs)
     }
     this.#luck = Math.max(0, this.#luck - 1)
+  }
+
+  /** Linux may have whoever was answered wait for the processor on which this looks for what he asks next. */
+  #giveWay(nowMs: number): void {
+    if (nowMs < this.#keepsUntilMs) return
+    const { clock, device } = this.#options
+    device.giveWay()
+    const backMs = clock.monotonicMs()
+    if (backMs - nowMs > GIVEN_MS_MAX) this.#keepsUntilMs = backMs + KEPT_MS
   }
 
   async #expireNowAndThen(): Promise<void> {
