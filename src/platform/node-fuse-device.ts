@@ -25,6 +25,8 @@ export class NodeFuseDevice implements FuseDevice {
   readonly #fd: number
   #poll: ReturnType<typeof poll> | undefined
   #notifier: Worker | undefined
+  /** It has loaded what it calls: ended before, it would take the process with it. */
+  #loaded: Promise<unknown> | undefined
   #waiting: Notification[] = []
   #underWay: readonly Notification[] = []
   #isClosed = false
@@ -117,6 +119,8 @@ export class NodeFuseDevice implements FuseDevice {
     this.#isClosed = true
     this.#poll?.stop()
     this.#poll?.close()
+    this.#notifier?.ref()
+    if (this.#loaded !== undefined) await this.#loaded
     // A notification that is held up returns when the mount is dead, and that it is once the descriptor is closed.
     closeSync(this.#fd)
     for (const { reject } of [...this.#underWay, ...this.#waiting]) reject(gone())
@@ -138,7 +142,12 @@ export class NodeFuseDevice implements FuseDevice {
       resourceLimits: RESOURCE_LIMITS,
     })
     worker.unref()
+    this.#loaded = new Promise((resolve) => {
+      worker.once('message', resolve)
+      worker.once('exit', resolve)
+    })
     worker.on('message', (outcomes: readonly string[]) => {
+      if (outcomes.length === 0) return
       const done = this.#underWay
       this.#underWay = []
       done.forEach((notification, index) => settle(notification, outcomes[index] as string))

@@ -1,4 +1,5 @@
-// A worker thread: see `node-fuse-device.ts`. It writes messages that the kernel may hold up.
+// A worker thread: see `node-fuse-device.ts`. It writes messages that the kernel may hold up. Its first message, without outcomes, says that it
+// may be ended.
 import { parentPort, workerData } from 'node:worker_threads'
 import { write } from './node-libc.ts'
 
@@ -11,3 +12,4 @@ parentPort?.on('message', (messages: readonly Uint8Array[]) => {
   })
   parentPort?.postMessage(outcomes)
 })
+parentPort?.postMessage([])
