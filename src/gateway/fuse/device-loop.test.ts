@@ -144,7 +144,7 @@ test('who was answered gets the processor on which his next request is looked fo
     device.turn()
     device.answered.length = 0
     // It isn't waited for without end where nobody gets the processor.
-    device.onRead = () => void clock.advance(0.005)
+    device.onRead = () => clock.advance(0.005)
     for (const call of device.later.splice(0)) call()
     device.onRead = () => undefined
     return ways
