@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { nodeDigests } from './node-digests.ts'
+import { Md5Threads } from './node-md5-threads.ts'
 
 const md5 = (...pieces: Buffer[]): string => createHash('md5').update(Buffer.concat(pieces)).digest('hex')
 
@@ -28,4 +29,14 @@ test('nothing has the digest of nothing, and a stream that is given up harms no 
   given.drop()
   given.drop()
   assert.equal((await nodeDigests.md5().digest()).toString('hex'), md5())
+})
+
+test('a thread that ends for want of streams is given none: one that begins while it does goes to another one', async () => {
+  const threads = new Md5Threads({ idleMs: 20 })
+  assert.equal((await threads.open().digest()).toString('hex'), md5())
+  const next = new Promise<Buffer>((resolve, reject) => {
+    setTimeout(() => void threads.open().digest().then(resolve, reject), 25)
+  })
+  for (const endMs = performance.now() + 60; performance.now() < endMs;);
+  assert.equal((await next).toString('hex'), md5())
 })

@@ -35,11 +35,16 @@ interface Waiter {
 /** Threads that keep the states of MD5 digests: each stream has one thread, which sees its bytes in shared memory. */
 export class Md5Threads {
   readonly #threads: Md5Thread[] = []
+  readonly #idleMs: number
+
+  constructor({ idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
+    this.#idleMs = idleMs
+  }
 
   open(): StreamDigest {
     let thread = this.#leastBusy()
     if (thread === undefined || (thread.streams >= STREAMS_PER_THREAD && this.#threads.length < THREADS_MAX)) {
-      thread = new Md5Thread((ended) => {
+      thread = new Md5Thread(this.#idleMs, (ended) => {
         const at = this.#threads.indexOf(ended)
         if (at >= 0) this.#threads.splice(at, 1)
       })
@@ -62,9 +67,14 @@ class Md5Thread {
   #asked = 0
   #ending: NodeJS.Timeout | undefined
   #opened = 0
+  readonly #idleMs: number
+  readonly #onEnding: (thread: Md5Thread) => void
   streams = 0
 
-  constructor(onEnd: (thread: Md5Thread) => void) {
+  /** @param onEnding it takes no stream any more: it has ended, or is told to and takes a moment to */
+  constructor(idleMs: number, onEnding: (thread: Md5Thread) => void) {
+    this.#idleMs = idleMs
+    this.#onEnding = onEnding
     this.#worker.unref()
     this.#worker.on('message', ({ request, digest }: Md5Answer) => this.#settle(request, (waiter) => waiter.resolve(digest)))
     let failure: Error | undefined
@@ -72,7 +82,7 @@ class Md5Thread {
       failure = error
     })
     this.#worker.on('exit', () => {
-      onEnd(this)
+      onEnding(this)
       const error = failure ?? new Error('A digest thread ended in the middle of its work')
       for (const request of this.#waiting.keys()) this.#settle(request, (waiter) => waiter.reject(error))
     })
@@ -89,7 +99,10 @@ class Md5Thread {
       isOpen = false
       this.streams -= 1
       if (this.streams > 0) return
-      this.#ending = setTimeout(() => void this.#worker.terminate(), IDLE_MS)
+      this.#ending = setTimeout(() => {
+        this.#onEnding(this)
+        void this.#worker.terminate()
+      }, this.#idleMs)
       this.#ending.unref()
     }
     return {

@@ -8,6 +8,8 @@ import type { TestContext } from 'node:test'
 import { systemErrorCode } from './files.ts'
 import { nodeDigests } from './node-digests.ts'
 import { nodeFiles } from './node-files.ts'
+import { sharedBytes } from './node-worker-jobs.ts'
+import { WorkerPool } from './node-worker-pool.ts'
 
 const SIZE = 3_000_000
 
@@ -50,4 +52,17 @@ test('a publication that fails in its thread answers with the code of the system
   await fails('ENOENT', join(root, 'a'), join(root, 'none', 't'))
   await fails('ENOENT', join(root, 'none', 'a'), join(root, 't'))
   assert.deepEqual(await readdir(root), [])
+})
+
+test('a thread that ends for want of work is given none: what comes while it does goes to another one', async () => {
+  const pool = new WorkerPool({ idleMs: 20 })
+  const bytes = sharedBytes(sharedRandom(1_000))
+  assert.ok(bytes !== undefined)
+  const digest = await pool.run({ kind: 'sha256', bytes })
+  // The process was held up, and both times have come: that of the thread, and then that of the next piece of work.
+  const next = new Promise<Uint8Array | undefined>((resolve, reject) => {
+    setTimeout(() => void pool.run({ kind: 'sha256', bytes }).then(resolve, reject), 25)
+  })
+  for (const endMs = performance.now() + 60; performance.now() < endMs;);
+  assert.deepEqual(await next, digest)
 })

@@ -26,8 +26,13 @@ export class WorkerPool {
   readonly #computing: Waiting[] = []
   readonly #publishing: Waiting[] = []
   readonly #idle: WorkerThread[] = []
+  readonly #idleMs: number
   #publishingNow = 0
   #count = 0
+
+  constructor({ idleMs = IDLE_MS }: { readonly idleMs?: number } = {}) {
+    this.#idleMs = idleMs
+  }
 
   /** @throws the system's errors, with their `code` */
   run(job: Job): Promise<Uint8Array | undefined> {
@@ -51,7 +56,7 @@ export class WorkerPool {
   #start(): WorkerThread | undefined {
     if (this.#count >= WORKERS_MAX) return undefined
     this.#count += 1
-    return new WorkerThread({
+    return new WorkerThread(this.#idleMs, {
       onDone: ({ job }) => {
         if (job.kind === 'publish') this.#publishingNow -= 1
       },
@@ -59,19 +64,27 @@ export class WorkerPool {
         this.#idle.push(thread)
         this.#next()
       },
+      onEnding: (thread) => this.#forget(thread),
       onEnd: (thread) => {
         this.#count -= 1
-        const at = this.#idle.indexOf(thread)
-        if (at >= 0) this.#idle.splice(at, 1)
+        this.#forget(thread)
         this.#next()
       },
     })
+  }
+
+  /** It gets no job any more. */
+  #forget(thread: WorkerThread): void {
+    const at = this.#idle.indexOf(thread)
+    if (at >= 0) this.#idle.splice(at, 1)
   }
 }
 
 interface WorkerThreadEvents {
   readonly onDone: (waiting: Waiting) => void
   readonly onIdle: (thread: WorkerThread) => void
+  /** It is told to end, and takes a moment to. */
+  readonly onEnding: (thread: WorkerThread) => void
   readonly onEnd: (thread: WorkerThread) => void
 }
 
@@ -79,10 +92,12 @@ interface WorkerThreadEvents {
 class WorkerThread {
   readonly #worker = new Worker(new URL('./node-worker.ts', import.meta.url), { resourceLimits: RESOURCE_LIMITS })
   readonly #events: WorkerThreadEvents
+  readonly #idleMs: number
   #waiting: Waiting | undefined
   #ending: NodeJS.Timeout | undefined
 
-  constructor(events: WorkerThreadEvents) {
+  constructor(idleMs: number, events: WorkerThreadEvents) {
+    this.#idleMs = idleMs
     this.#events = events
     this.#worker.unref()
     this.#worker.on('message', (answer: Answer) => this.#finish(answer))
@@ -108,7 +123,10 @@ class WorkerThread {
   #finish(answer: Answer): void {
     const waiting = this.#take()
     this.#worker.unref()
-    this.#ending = setTimeout(() => void this.#worker.terminate(), IDLE_MS)
+    this.#ending = setTimeout(() => {
+      this.#events.onEnding(this)
+      void this.#worker.terminate()
+    }, this.#idleMs)
     this.#ending.unref()
     this.#events.onIdle(this)
     if ('failure' in answer) waiting?.reject(Object.assign(new Error(answer.failure.message), { code: answer.failure.code }))
