@@ -226,8 +226,9 @@ async function readRenewed(
     try {
       return await readRange(mounted, { node, signal, ...request })
     } catch (error) {
-      // Somebody else changed the file since it was opened: what it is now is as good.
-      if (!isShoalError(error, 'CONFLICT') || tries === READ_TRIES) throw error
+      // Somebody else changed the file since it was opened: what it is now is as good. Or it lies elsewhere by now.
+      const isOther = isShoalError(error, 'CONFLICT') || isShoalError(error, 'NOT_FOUND')
+      if (!isOther || tries === READ_TRIES) throw error
       mounted.changed(node)
     }
   }

@@ -28,6 +28,28 @@ async function mountedVolume(t: TestContext, shown = (volume: Volume): Mountable
   return { ...files, volume, state }
 }
 
+/** A volume of which each read of a file is checked before. */
+function checkingReads(check: (volume: Volume, path: Path, file: LocalFile) => Promise<void> | void) {
+  return (volume: Volume): MountableVolume => {
+    const openFile = async (path: Path): Promise<LocalFile | undefined> => {
+      const file = await volume.openFile(path)
+      if (file === undefined) return undefined
+      const read: LocalFile['read'] = async function* (range, signal) {
+        await check(volume, path, opened)
+        yield* file.read(range, signal)
+      }
+      const opened: LocalFile = { attributes: file.attributes, bytes: undefined, read, close: () => file.close() }
+      return opened
+    }
+    return new Proxy(volume, {
+      get: (target, name) => {
+        const value: unknown = name === 'openFile' ? openFile : Reflect.get(target, name)
+        return typeof value === 'function' ? (value.bind(target) as unknown) : value
+      },
+    })
+  }
+}
+
 for (const { promise, see } of MOUNT_PROMISES) {
   test(`on a volume: ${promise}`, onKernel, async (t) => {
     const files = await mountedVolume(t)
@@ -113,26 +135,28 @@ END`)
   assert.equal(seen, '0o4777\n0o777\n'.repeat(4))
 })
 
+test('what is open is read on where it lies by then, moved or removed', onKernel, async (t) => {
+  const byPath = checkingReads(async (volume, path, { attributes }) => {
+    if ((await volume.stat(path))?.inode !== attributes.inode) throw new ShoalError('NOT_FOUND', 'There is no such file')
+  })
+  const { sh, volume } = await mountedVolume(t, byPath)
+  await volume.writeFile(['f'], Buffer.alloc(8_000_000, 7), { caller: { principal: 'other' } })
+  const read = await sh(`python3 - <<'END'
+import os
+f = os.open('f', os.O_RDONLY)
+print(len(os.pread(f, 10, 0)))
+os.rename('f', 'g'); print(len(os.pread(f, 10, 3000000)))
+os.unlink('g'); print(len(os.pread(f, 10, 7000000)))
+END`)
+  assert.equal(read, '10\n10\n10\n')
+})
+
 test('a read goes on with what a file is now, however often it changes meanwhile', onKernel, async (t) => {
   let changesLeft = 0
-  const changing = (volume: Volume): MountableVolume => {
-    const openFile = async (path: Path): Promise<LocalFile | undefined> => {
-      const file = await volume.openFile(path)
-      if (file === undefined) return undefined
-      const read: LocalFile['read'] = async function* (range, signal) {
-        changesLeft -= 1
-        if (changesLeft >= 0) throw new ShoalError('CONFLICT', 'It has changed since it was opened')
-        yield* file.read(range, signal)
-      }
-      return { attributes: file.attributes, bytes: undefined, read, close: () => file.close() }
-    }
-    return new Proxy(volume, {
-      get: (target, name) => {
-        const value: unknown = name === 'openFile' ? openFile : Reflect.get(target, name)
-        return typeof value === 'function' ? (value.bind(target) as unknown) : value
-      },
-    }) as MountableVolume
-  }
+  const changing = checkingReads(() => {
+    changesLeft -= 1
+    if (changesLeft >= 0) throw new ShoalError('CONFLICT', 'It has changed since it was opened')
+  })
   const { sh } = await mountedVolume(t, changing)
   await sh('echo text > f')
   changesLeft = 5
