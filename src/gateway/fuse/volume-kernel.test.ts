@@ -117,6 +117,16 @@ END`)
   },
 )
 
+test('attributes of root’s programs are listed to root alone', onKernel, async (t) => {
+  const { sh } = await mountedVolume(t)
+  const seen = await sh(`touch f; python3 - <<'END'
+import os
+for name in 'user.a', 'trusted.b': os.setxattr('f', name, b'')
+print(*sorted(os.listxattr('f'))); os.seteuid(65534); print(*os.listxattr('f'))
+END`)
+  assert.equal(seen, 'trusted.b user.a\nuser.a\n')
+})
+
 test('whoever changes contents takes setuid away, also without writing; root does not', onKernel, async (t) => {
   const { sh } = await mountedVolume(t)
   const seen = await sh(`head -c 9000 /dev/zero > f; chmod 666 f; python3 - <<'END'

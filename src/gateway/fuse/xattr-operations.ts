@@ -12,6 +12,7 @@ const DEFAULT_ACL = 'system.posix_acl_default'
 /** The kernel asks for it before it lets anybody write, and `getcap` takes any other answer than that there is none for an error. */
 const CAPABILITY = 'security.capability'
 const SETGID = 0o2000
+const ROOT = 0
 const NO_NAMES = Buffer.alloc(0)
 
 type XattrOperations = Pick<FuseOperations, 'setxattr' | 'getxattr' | 'listxattr' | 'removexattr'>
@@ -44,12 +45,19 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
       if (mounted.isBare(node)) return refusal('ENODATA')
       return volume.readXattr(table.path(node), name).then((value) => value ?? refusal('ENODATA'))
     },
-    listxattr: (_, { nodeId }) => {
+    // The kernel lets nobody but root read the others.
+    listxattr: (_, { nodeId, uid }) => {
       const node = table.get(nodeId)
       if (mounted.isBare(node)) return NO_NAMES
       return volume
         .listXattrs(table.path(node))
-        .then((names) => Buffer.concat(names.filter(isKept).flatMap((name) => [encodeName(name), Buffer.of(0)])))
+        .then((names) =>
+          Buffer.concat(
+            names
+              .filter((name) => isKept(name) && (uid === ROOT || !name.startsWith('trusted.')))
+              .flatMap((name) => [encodeName(name), Buffer.of(0)]),
+          ),
+        )
     },
     removexattr: async ({ name }, { nodeId }) => {
       if (!isKept(name)) return name === CAPABILITY ? refusal('ENODATA') : notKept(name)
