@@ -47,6 +47,11 @@ export class Administrator {
     this.#drained.add(id)
   }
 
+  /** How often the volume was to get another class. */
+  get classesChosen(): number {
+    return this.#classes
+  }
+
   /** Makes the classes that there will be. */
   async prepare(): Promise<void> {
     const { form } = this.#options
