@@ -157,13 +157,19 @@ test('nodes of which a new leader has heard nothing yet are not taken for dead',
   await world.stop()
 })
 
-test('a chunk has the copies of its own classes, whatever others ask for', async () => {
-  const world = new Nodes(5)
-  const { view } = world.records
+/** A class of one copy beside `default`, in a world of five nodes. */
+function addSingleClass({ records }: Nodes): LayoutPair {
+  const { view } = records
   const record = { ...view.classes.get('default')!, name: 'single', copies: 1 }
   const single = new LayoutPair(computeLayout({ nodes: nodes(5), copies: 1, partitionBits: 6 }))
   const layouts = new Map([...view.layouts, [layoutName(record), single] as const])
-  world.records.view = { ...view, version: 2, classes: new Map([...view.classes, ['single', record]]), layouts }
+  records.view = { ...view, version: 2, classes: new Map([...view.classes, ['single', record]]), layouts }
+  return single
+}
+
+test('a chunk has the copies of its own classes, whatever others ask for', async () => {
+  const world = new Nodes(5)
+  const single = addSingleClass(world)
   const ids: ChunkId[] = []
   for (const classes of [['single'], ['default'], ['default', 'single']]) {
     const bytes = sampleBytes(1_000, classes.join().length)
@@ -183,11 +189,7 @@ test('a chunk has the copies of its own classes, whatever others ask for', async
 
 test('when a volume gets another class what it has is copied within seconds: nobody waits for the next walk of all chunks', async () => {
   const world = new Nodes(5)
-  const { view } = world.records
-  const record = { ...view.classes.get('default')!, name: 'single', copies: 1 }
-  const single = new LayoutPair(computeLayout({ nodes: nodes(5), copies: 1, partitionBits: 6 }))
-  const layouts = new Map([...view.layouts, [layoutName(record), single] as const])
-  world.records.view = { ...view, version: 2, classes: new Map([...view.classes, ['single', record]]), layouts }
+  const single = addSingleClass(world)
   await world.write(99)
   const bytes = sampleBytes(1_000, 1)
   const id = idOf(bytes)
