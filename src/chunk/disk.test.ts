@@ -10,9 +10,10 @@ import { nodeDigests } from '#platform/node-digests.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
+import { digestChunk } from './digest-chunk.ts'
 import { openDiskChunkStore } from './disk.ts'
 import type { ChunkStore } from './store.ts'
-import { suiteOfChunkStore } from './store.suite.ts'
+import { rejectsWith, suiteOfChunkStore } from './store.suite.ts'
 
 suiteOfChunkStore('disk', async (clock) => {
   const path = await mkdtemp(join(tmpdir(), 'shoal-chunks-'))
@@ -32,6 +33,25 @@ suiteOfChunkStore('disk with tiny packs, over files in memory', async (clock) =>
       packBytes: 20_000,
     }),
   }
+})
+
+test('checksums that were told with a chunk are those of its file, small chunks have their own, and what differs from them is found', async () => {
+  const parts = { path: '/chunks', files: new MemoryFiles({ seed: 7 }), clock: new ManualClock(), random: new SeededRandom(1) }
+  const blockChecksums = async (): Promise<never> => assert.fail('The bytes were read once more')
+  const store = await openDiskChunkStore({ ...parts, digests: { ...nodeDigests, blockChecksums } })
+  for (const sizeBytes of [1, 262_144, 262_145, 900_000]) {
+    const bytes = Buffer.alloc(sizeBytes, 3)
+    const { id, checksums } = await digestChunk(nodeDigests, bytes)
+    await store.write(id, bytes, checksums)
+  }
+  await store.close()
+  const again = await openDiskChunkStore({ ...parts, digests: nodeDigests })
+  const ids = (await Array.fromAsync(again.list())).map(({ id }) => id)
+  assert.deepEqual(await Promise.all(ids.map((id) => again.verify(id))), ['intact', 'intact', 'intact', 'intact'])
+  const { id, checksums } = await digestChunk(nodeDigests, Buffer.alloc(300_000, 1))
+  await again.write(id, Buffer.alloc(300_000, 2), checksums)
+  await rejectsWith('CORRUPT', again.read(id))
+  await again.close()
 })
 
 test('chunks that have files of their own are listed after a restart, while they are counted and later', async () => {

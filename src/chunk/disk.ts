@@ -103,7 +103,7 @@ class DiskStore implements DiskChunkStore {
     this.#metrics = parts.metrics
   }
 
-  async write(id: ChunkId, bytes: Uint8Array): Promise<void> {
+  async write(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<void> {
     this.#checkOpen()
     this.#health.check()
     checkSize(id, bytes.length)
@@ -113,7 +113,7 @@ class DiskStore implements DiskChunkStore {
       if (this.#touchPacked(id, touchedAtMs)) return
       this.#health.check()
       if (bytes.length <= MAX_PACKED_BYTES) await this.#packs.write(id, bytes, touchedAtMs)
-      else await this.#writeFile(id, bytes, touchedAtMs)
+      else await this.#writeFile(id, bytes, { touchedAtMs, checksums })
       this.#suspects.delete(id)
     })
   }
@@ -225,10 +225,14 @@ class DiskStore implements DiskChunkStore {
     return { id, sizeBytes: packed.lengthBytes, touchedAtMs: packed.touchedAtMs }
   }
 
-  async #writeFile(id: ChunkId, bytes: Uint8Array, touchedAtMs: number): Promise<void> {
+  async #writeFile(
+    id: ChunkId,
+    bytes: Uint8Array,
+    { touchedAtMs, checksums }: { touchedAtMs: number; checksums: Buffer | undefined },
+  ): Promise<void> {
     const replaces = this.#suspects.has(id)
     if (!replaces && (await this.#chunkFiles.touch(id, touchedAtMs))) return
-    await this.#chunkFiles.write(id, bytes, { touchedAtMs, replaces })
+    await this.#chunkFiles.write(id, bytes, { touchedAtMs, checksums, replaces })
   }
 
   #touchPacked(id: ChunkId, touchedAtMs: number): boolean {

@@ -93,9 +93,13 @@ export class FileStore {
   }
 
   /** Stores the chunk. `replaces` says that there is a file of it, which is damaged. */
-  async write(id: ChunkId, payload: Uint8Array, options: { touchedAtMs: number; replaces: boolean }): Promise<void> {
+  async write(
+    id: ChunkId,
+    payload: Uint8Array,
+    options: { touchedAtMs: number; checksums: Buffer | undefined; replaces: boolean },
+  ): Promise<void> {
     const { digests, health, metrics } = this.#options
-    const checksums = await digests.blockChecksums(payload, BLOCK_BYTES, BLOCK_CHECKSUMS)
+    const checksums = options.checksums ?? (await digests.blockChecksums(payload, BLOCK_BYTES, BLOCK_CHECKSUMS))
     const trailer = encodeTrailer(id, payload.length, checksums)
     try {
       const replaced = options.replaces ? await this.#options.files.facts(this.#pathOf(id)) : undefined

@@ -37,9 +37,10 @@ export interface ChunkUsage {
 export interface ChunkStore {
   /** Stores `bytes` under `id`, which must be their SHA-256 (the caller has just computed it; the store doesn't again).
    *  Durable when the promise resolves. If the chunk is there already nothing is written, but it counts as touched now.
-   *  The store may keep `bytes` until the promise settles: don't reuse the buffer before.
+   *  The store may keep `bytes` until the promise settles: don't reuse the buffer before. `checksums` are those that
+   *  `digestChunk` has told with the id: the bytes aren't read once more for them then.
    *  @throws NO_SPACE (nothing is stored), STORAGE_FAILED (and every later write is refused), INVALID_ARGUMENT */
-  write(id: ChunkId, bytes: Uint8Array): Promise<void>
+  write(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<void>
   /** Bytes of the chunk, the whole of it or `range`, every one verified against the stored checksum before it is
    *  returned. The buffer is the caller's. With `into`, it may be a part of that, if there is room for the range and
    *  READ_MARGIN_BYTES more. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT when the range leaves the chunk */

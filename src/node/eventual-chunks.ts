@@ -50,9 +50,9 @@ export class EventualChunks {
   of(className: string): ClassChunks {
     const { local, classes } = this.#options
     const ofClass: ClassChunks = classes.chunksOf(className)
-    const store = withWrite(local, async (id, bytes) => {
+    const store = withWrite(local, async (id, bytes, checksums) => {
       await this.keep(id)
-      await local.write(id, bytes)
+      await local.write(id, bytes, checksums)
       if (bytes.length > SMALL_BYTES_MAX) this.#offer(id, className)
       else if (this.#options.running().length > 0) this.#small.offer(id, className, bytes)
     })

@@ -114,8 +114,8 @@ export class ClassChunks implements ChunkStore {
     return this.#group
   }
 
-  write(id: ChunkId, bytes: Uint8Array): Promise<void> {
-    return this.#current().write(id, bytes)
+  write(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<void> {
+    return this.#current().write(id, bytes, checksums)
   }
 
   read(id: ChunkId, range?: ByteRange, into?: Buffer): Promise<Buffer> {
@@ -218,8 +218,8 @@ class AllChunks implements ChunkStore {
     this.#options = options
   }
 
-  write(id: ChunkId, bytes: Uint8Array): Promise<void> {
-    return this.#default.write(id, bytes)
+  write(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<void> {
+    return this.#default.write(id, bytes, checksums)
   }
 
   read(id: ChunkId, range?: ByteRange, into?: Buffer): Promise<Buffer> {

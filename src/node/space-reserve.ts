@@ -79,7 +79,7 @@ export class SpaceReserve {
 
   /** The same store, which takes no chunks where room is short. */
   guardChunks(store: ChunkStore): ChunkStore {
-    return withWrite(store, (id, bytes) => this.#guarded(bytes.length, () => store.write(id, bytes)))
+    return withWrite(store, (...chunk) => this.#guarded(chunk[1].length, () => store.write(...chunk)))
   }
 
   /** How much more can be written before all that takes room is refused, by what the disk says now; negative where it is. @throws STORAGE_FAILED */

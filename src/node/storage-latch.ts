@@ -33,8 +33,8 @@ export class StorageLatch {
 
   /** The same store, watched. */
   watchChunks(store: ChunkStore): ChunkStore {
-    return withWrite(store, (id, bytes) =>
-      this.#failure === undefined ? this.#watch(store.write(id, bytes)) : Promise.reject(this.#refusal()),
+    return withWrite(store, (...chunk) =>
+      this.#failure === undefined ? this.#watch(store.write(...chunk)) : Promise.reject(this.#refusal()),
     )
   }
 

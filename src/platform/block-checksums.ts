@@ -1,4 +1,6 @@
+import { createHash } from 'node:crypto'
 import { crc32, crc32c } from '@node-rs/crc32'
+import type { DigestAndChecksums } from './digests.ts'
 
 /** CRC32C, or the CRC-32 of Ethernet and gzip, which is computed in half of the time, by carry-less products (PCLMULQDQ). */
 export type ChecksumKind = 'crc32' | 'crc32c'
@@ -19,6 +21,27 @@ export function blockChecksums(bytes: Uint8Array, blockBytes: number, kind: Chec
   const table = Buffer.allocUnsafe(4 * Math.ceil(bytes.length / blockBytes))
   writeBlockChecksums(bytes, { blockBytes, kind }, { table, at: 0 })
   return table
+}
+
+/** What stays in a core's cache between the two computations. */
+const PASS_BYTES = 256 * 1024
+
+/** The SHA-256, 32 bytes, and behind it the checksum of each block, little-endian. `blockBytes` divides 256 KiB. */
+export function sha256AndChecksums(bytes: Uint8Array, blockBytes: number, kind: ChecksumKind): Buffer {
+  const hash = createHash('sha256')
+  const result = Buffer.allocUnsafe(32 + 4 * Math.ceil(bytes.length / blockBytes))
+  for (let at = 0; at < bytes.length; at += PASS_BYTES) {
+    const part = bytes.subarray(at, at + PASS_BYTES)
+    hash.update(part)
+    writeBlockChecksums(part, { blockBytes, kind }, { table: result, at: 32 + (4 * at) / blockBytes })
+  }
+  hash.digest().copy(result)
+  return result
+}
+
+/** The two parts of what `sha256AndChecksums` answers. */
+export function splitDigest(both: Buffer): DigestAndChecksums {
+  return { sha256: both.subarray(0, 32), checksums: both.subarray(32) }
 }
 
 /** Writes them to `table` from `at` on. */

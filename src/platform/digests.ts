@@ -6,11 +6,18 @@ export interface Digests {
   allocate(sizeBytes: number): Buffer
   /** SHA-256 of `bytes`, which must not change meanwhile. */
   sha256(bytes: Uint8Array): Promise<Buffer>
+  /** Both `sha256` and `blockChecksums` of the same bytes, which are read once for them. */
+  sha256AndChecksums(bytes: Uint8Array, blockBytes: number, kind: ChecksumKind): Promise<DigestAndChecksums>
   /** The checksum of each block of `blockBytes` bytes (the last may be shorter), little-endian, one after another. `bytes` must
    *  not change meanwhile. */
   blockChecksums(bytes: Uint8Array, blockBytes: number, kind: ChecksumKind): Promise<Buffer>
   /** MD5 of what comes piece by piece. */
   md5(): StreamDigest
+}
+
+export interface DigestAndChecksums {
+  readonly sha256: Buffer
+  readonly checksums: Buffer
 }
 
 /** The digest of a stream. Either `digest` or `drop` must be called in the end. */

@@ -34,6 +34,18 @@ test('checksums of blocks are the same beside the event loop as on it', async ()
   assert.equal((await nodeDigests.blockChecksums(Buffer.from('123456789'), 65_536, 'crc32')).readUInt32LE(), 0xcbf43926)
 })
 
+test('the digest and the checksums of one reading are those of two', async () => {
+  for (const size of [1, 65_536, 65_537, 262_144, 600_000, 3_000_001]) {
+    const buffer = nodeDigests.allocate(size)
+    randomBytes(size).copy(buffer)
+    for (const kind of ['crc32', 'crc32c'] as const) {
+      const { sha256, checksums } = await nodeDigests.sha256AndChecksums(buffer, 65_536, kind)
+      assert.deepEqual(sha256, createHash('sha256').update(buffer).digest())
+      assert.deepEqual(checksums, blockChecksums(buffer, 65_536, kind))
+    }
+  }
+})
+
 test('what a thread answers brings no more memory along than its bytes', async () => {
   const buffer = nodeDigests.allocate(3_000_000)
   for (const digest of [await nodeDigests.blockChecksums(buffer, 65_536, 'crc32'), await nodeDigests.sha256(buffer)])

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { blockChecksums } from './block-checksums.ts'
+import { blockChecksums, sha256AndChecksums, splitDigest } from './block-checksums.ts'
 import type { Digests } from './digests.ts'
 import { nodeMd5Threads } from './node-md5-threads.ts'
 import { sharedBytes } from './node-worker-jobs.ts'
@@ -21,6 +21,14 @@ export const nodeDigests: Digests = {
     const shared = bytes.length <= INLINE_SHA256_BYTES ? undefined : sharedBytes(bytes)
     if (shared === undefined) return hash('sha256', bytes, 'buffer')
     return asBuffer(await nodeWorkers.run({ kind: 'sha256', bytes: shared }))
+  },
+
+  async sha256AndChecksums(bytes, blockBytes, kind) {
+    const shared = bytes.length <= INLINE_SHA256_BYTES ? undefined : sharedBytes(bytes)
+    if (shared === undefined) return splitDigest(sha256AndChecksums(bytes, blockBytes, kind))
+    return splitDigest(
+      asBuffer(await nodeWorkers.run({ kind: 'sha256 and checksums', bytes: shared, blockBytes, checksums: kind })),
+    )
   },
 
   async blockChecksums(bytes, blockBytes, kind) {

@@ -11,6 +11,12 @@ export interface SharedBytes {
 /** What a worker thread does. */
 export type Job =
   | { readonly kind: 'sha256'; readonly bytes: SharedBytes }
+  | {
+      readonly kind: 'sha256 and checksums'
+      readonly bytes: SharedBytes
+      readonly blockBytes: number
+      readonly checksums: ChecksumKind
+    }
   | { readonly kind: ChecksumKind; readonly bytes: SharedBytes; readonly blockBytes: number }
   | {
       readonly kind: 'publish'

@@ -2,7 +2,7 @@
 
 import { hash } from 'node:crypto'
 import { parentPort } from 'node:worker_threads'
-import { blockChecksums } from './block-checksums.ts'
+import { blockChecksums, sha256AndChecksums } from './block-checksums.ts'
 import { systemErrorCode } from './files.ts'
 import { nodeSyncFiles } from './node-sync-files.ts'
 import { type Answer, type Job, type SharedBytes, unpooled } from './node-worker-jobs.ts'
@@ -22,6 +22,8 @@ async function run(job: Job): Promise<Uint8Array | undefined> {
   switch (job.kind) {
     case 'sha256':
       return hash('sha256', view(job.bytes), 'buffer')
+    case 'sha256 and checksums':
+      return unpooled(sha256AndChecksums(view(job.bytes), job.blockBytes, job.checksums))
     case 'crc32':
     case 'crc32c':
       return unpooled(blockChecksums(view(job.bytes), job.blockBytes, job.kind))

@@ -1,6 +1,7 @@
 // What the calls about chunks say, described byte by byte in docs/formats/chunk-calls.md. Headers are JSON; keys that nobody knows are
 // passed over, so that a later release may add some.
 
+import { blockCount } from '#chunk/blocks.ts'
 import { MAX_CHUNK_BYTES } from '#chunk/store.ts'
 import type { ByteRange, ChunkInfo, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
@@ -37,18 +38,33 @@ export interface WriteRequest {
   readonly id: ChunkId
   readonly sizeBytes: number
   readonly forward: readonly NodeId[]
+  /** Of each block, as `digestChunk` tells them. */
+  readonly checksums: Buffer | undefined
 }
 
-export function encodeWrite({ id, sizeBytes, forward }: WriteRequest): WireHeader {
-  return forward.length === 0 ? { id, size: sizeBytes } : { id, size: sizeBytes, forward }
+export function encodeWrite({ id, sizeBytes, forward, checksums }: WriteRequest): WireHeader {
+  return {
+    id,
+    size: sizeBytes,
+    ...(forward.length === 0 ? {} : { forward }),
+    ...(checksums === undefined ? {} : { crc32: checksums.toString('base64') }),
+  }
 }
 
 /** Every decoder of a request throws INVALID_ARGUMENT for what makes no sense. */
 export function decodeWrite(header: WireHeader): WriteRequest {
-  const { id, size, forward = [] } = fieldsOf(header)
+  const { id, size, forward = [], crc32 } = fieldsOf(header)
   const isList = Array.isArray(forward) && forward.length <= FORWARDS_MAX && forward.every(isNodeId)
   if (!isInteger(size, 1, MAX_CHUNK_BYTES) || !isList) throw nonsense('a write')
-  return { id: idOf(id), sizeBytes: size, forward: [...new Set(forward as NodeId[])] }
+  const checksums = crc32 === undefined ? undefined : checksumsOf(crc32, size)
+  return { id: idOf(id), sizeBytes: size, forward: [...new Set(forward as NodeId[])], checksums }
+}
+
+/** Of each block of a chunk of this size. */
+function checksumsOf(value: unknown, sizeBytes: number): Buffer {
+  const checksums = Buffer.from(typeof value === 'string' ? value : '', 'base64')
+  if (checksums.length !== 4 * blockCount(sizeBytes)) throw nonsense('a write')
+  return checksums
 }
 
 export interface ReadRequest {

@@ -214,6 +214,8 @@ test('requests that make no sense are refused, and answers that make none are UN
     ['chunk.write', { id, size: 65 * KIB * KIB }],
     ['chunk.write', { id, size: 1, forward: ['nobody'] }],
     ['chunk.write', { id, size: 1, forward: Array.from({ length: 65 }, () => SECOND) }],
+    ['chunk.write', { id, size: 1, crc32: 17 }],
+    ['chunk.write', { id, size: 70_000, crc32: 'AAAAAA==' }],
     ['chunk.write', null],
     ['chunk.read', { id: 'abc' }],
     ['chunk.read', { id, offset: -1, length: 1 }],

@@ -57,7 +57,7 @@ export interface ChunkMethodsOptions {
   readonly store: ChunkStore
   /** Who else is there, to forward to. */
   readonly peers: ChunkPeers
-  readonly digests: Pick<Digests, 'sha256' | 'allocate'>
+  readonly digests: Pick<Digests, 'sha256' | 'blockChecksums' | 'allocate'>
   readonly clock: Clock
   /** Its own unless given. */
   readonly memory?: ChunkRoom | undefined
@@ -93,6 +93,12 @@ export function chunkMethods(options: ChunkMethodsOptions): WireMethods {
   }
 }
 
+interface ArrivingWrite {
+  readonly call: IncomingCall
+  readonly claim: Claim
+  readonly request: WriteRequest
+}
+
 class ChunkCalls {
   readonly holder: Holder
   readonly #options: ChunkMethodsOptions
@@ -123,12 +129,13 @@ class ChunkCalls {
     const claim = await (isLeaf ? this.#toStore : this.#toForward).take(request.sizeBytes, call.signal)
     const arriving = new ArrivingChunk(request.id, this.#memory.take(request.sizeBytes))
     void arriving.fill(call.body)
-    return isLeaf ? this.#store(arriving, call, claim) : this.#storeAndForward(arriving, { call, claim, request })
+    return isLeaf ? this.#store(arriving, { call, claim, request }) : this.#storeAndForward(arriving, { call, claim, request })
   }
 
-  async #store(arriving: ArrivingChunk, { signal }: IncomingCall, claim: Claim): Promise<WireAnswer> {
+  async #store(arriving: ArrivingChunk, { call: { signal }, claim, request }: ArrivingWrite): Promise<WireAnswer> {
+    const { checksums } = request
     try {
-      for await (const { error } of this.holder.write(arriving.id, arriving, { forward: [], signal })) {
+      for await (const { error } of this.holder.write(arriving.id, arriving, { forward: [], checksums, signal })) {
         if (error !== undefined) throw error
       }
       this.#memory.giveBack(await arriving.whole())
@@ -138,10 +145,7 @@ class ChunkCalls {
     }
   }
 
-  #storeAndForward(
-    arriving: ArrivingChunk,
-    { call, claim, request }: { call: IncomingCall; claim: Claim; request: WriteRequest },
-  ): WireAnswer {
+  #storeAndForward(arriving: ArrivingChunk, { call, claim, request }: ArrivingWrite): WireAnswer {
     const { self } = this.#options.peers
     const stop = new AbortController()
     // `AbortSignal.any` takes as long as all the rest of a small write.
@@ -149,7 +153,8 @@ class ChunkCalls {
     if (call.signal.aborted) stop.abort(call.signal.reason)
     const forward = request.forward.filter((node) => node !== self)
     const lines = new OutcomeLines()
-    const written = this.holder.write(arriving.id, arriving, { forward, signal: stop.signal })
+    const { checksums } = request
+    const written = this.holder.write(arriving.id, arriving, { forward, checksums, signal: stop.signal })
     const outcomes = this.#watchLag(this.#reusing(arriving, written), { claim, stop })
     void lines.fill(outcomes).then(() => claim.release())
     return { body: lines }

@@ -5,6 +5,7 @@ import type { ByteRange, ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.
 import { ShoalError } from '#foundation/errors.ts'
 import type { ErrorCode } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
+import { blockChecksums } from '#platform/block-checksums.ts'
 import type { Digests } from '#platform/digests.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { Holder } from './holder.ts'
@@ -19,9 +20,10 @@ import type {
   RemoteWriteOptions,
 } from './peers.ts'
 
-export const TEST_DIGESTS: Pick<Digests, 'sha256' | 'allocate'> = {
+export const TEST_DIGESTS: Pick<Digests, 'sha256' | 'blockChecksums' | 'allocate'> = {
   allocate: (sizeBytes) => Buffer.alloc(sizeBytes),
   sha256: async (bytes) => createHash('sha256').update(bytes).digest(),
+  blockChecksums: async (bytes, blockBytes, kind) => blockChecksums(bytes, blockBytes, kind),
 }
 
 /** A store in memory whose chunks can be damaged. As on the disk, a write of a damaged chunk stores it anew. */

@@ -1,3 +1,4 @@
+import { matchChecksums } from '#chunk/digest-chunk.ts'
 import type { ChunkInfo, ChunkStore, ChunkUsage } from '#chunk/store.ts'
 import { ShoalError, isShoalError } from '#foundation/errors.ts'
 import type { ErrorCode } from '#foundation/errors.ts'
@@ -23,8 +24,8 @@ const UNREADABLE: ReadonlySet<ErrorCode> = new Set(['CHUNK_MISSING', 'CORRUPT'])
 export interface HolderOptions {
   readonly store: ChunkStore
   readonly peers: ChunkPeers
-  readonly digests: Pick<Digests, 'sha256'>
-  /** The bytes of a write come from the memory that their id was computed of. Unless they do, they are checked against it. */
+  readonly digests: Pick<Digests, 'sha256' | 'blockChecksums'>
+  /** The bytes of a write come from the memory that their id was computed of. Unless they do, they are checked. */
   readonly areWritesTrusted?: boolean
 }
 
@@ -32,7 +33,7 @@ export interface HolderOptions {
 export class Holder implements RemoteChunks {
   readonly #store: ChunkStore
   readonly #peers: ChunkPeers
-  readonly #digests: Pick<Digests, 'sha256'>
+  readonly #digests: HolderOptions['digests']
   readonly #areWritesTrusted: boolean
 
   constructor({ store, peers, digests, areWritesTrusted = false }: HolderOptions) {
@@ -42,10 +43,10 @@ export class Holder implements RemoteChunks {
     this.#areWritesTrusted = areWritesTrusted
   }
 
-  async *write(id: ChunkId, bytes: ChunkBytes, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
+  async *write(id: ChunkId, bytes: ChunkBytes, { forward, checksums, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
     const open = new Map<NodeId, Promise<CopyOutcome>>()
-    for (const node of forward) open.set(node, this.#forward(node, { id, bytes, signal }))
-    open.set(this.#peers.self, this.#keep(id, bytes))
+    for (const node of forward) open.set(node, this.#forward(node, { id, bytes, checksums, signal }))
+    open.set(this.#peers.self, this.#keep(id, bytes, checksums))
     while (open.size > 0) {
       const outcome = await Promise.race(open.values())
       open.delete(outcome.node)
@@ -95,30 +96,34 @@ export class Holder implements RemoteChunks {
     return this.#store.usage()
   }
 
-  async #keep(id: ChunkId, arriving: ChunkBytes): Promise<CopyOutcome> {
+  async #keep(id: ChunkId, arriving: ChunkBytes, checksums: Buffer | undefined): Promise<CopyOutcome> {
     const node = this.#peers.self
     try {
       const bytes = arriving instanceof ArrivingChunk ? await arriving.whole() : arriving
-      if (!this.#areWritesTrusted && !(await isIntact(this.#digests, id, bytes))) {
+      if (!this.#areWritesTrusted && !(await this.#isAsSent(id, bytes, checksums))) {
         return { node, error: new ShoalError('CORRUPT', `Chunk ${id} arrived with other bytes than it was sent with`) }
       }
-      await this.#store.write(id, bytes)
+      await this.#store.write(id, bytes, checksums)
       return { node, error: undefined }
     } catch (error) {
       return { node, error: asShoalError(error) }
     }
   }
 
+  #isAsSent(id: ChunkId, bytes: Uint8Array, checksums: Buffer | undefined): Promise<boolean> {
+    return checksums === undefined ? isIntact(this.#digests, id, bytes) : matchChecksums(this.#digests, bytes, checksums)
+  }
+
   async #forward(
     node: NodeId,
-    { id, bytes, signal }: { id: ChunkId; bytes: ChunkBytes; signal: AbortSignal },
+    { id, bytes, ...options }: { id: ChunkId; bytes: ChunkBytes } & Omit<RemoteWriteOptions, 'forward'>,
   ): Promise<CopyOutcome> {
     try {
-      for await (const outcome of this.#peers.store(node).write(id, bytes, { forward: [], signal })) return outcome
+      for await (const outcome of this.#peers.store(node).write(id, bytes, { ...options, forward: [] })) return outcome
       throw new ShoalError('UNAVAILABLE', `Node ${node} didn't say what became of chunk ${id}`)
     } catch (error) {
       // Why it was given up says more than that it was.
-      return { node, error: asShoalError(isShoalError(signal.reason) ? signal.reason : error) }
+      return { node, error: asShoalError(isShoalError(options.signal.reason) ? options.signal.reason : error) }
     }
   }
 }

@@ -16,6 +16,8 @@ export interface CopyOutcome {
 export interface RemoteWriteOptions {
   /** Who else gets the chunk. The node sends it on while it receives it (cut-through), to all of them at once. */
   readonly forward: readonly NodeId[]
+  /** Those that `digestChunk` told with the id: who receives the bytes compares these then, and not the SHA-256. */
+  readonly checksums?: Buffer | undefined
   readonly signal: AbortSignal
 }
 
@@ -23,8 +25,9 @@ export interface RemoteWriteOptions {
  *  its signal is aborted; a call that was given up may still take effect. */
 export interface RemoteChunks {
   /** Stores the chunk at the node and at those of `forward`. Tells what became of each copy, as soon as it is known, and
-   *  ends when it has told of all. A node that receives bytes over a wire checks that `id` is their SHA-256. The node
-   *  may read `bytes` until the iteration ends. @throws UNAVAILABLE: nothing is known about the copies not told of */
+   *  ends when it has told of all. A node that receives bytes over a wire compares them with
+   *  `checksums`; if there are none it checks that `id` is their SHA-256. The node may read `bytes` until the iteration ends.
+   *  @throws UNAVAILABLE: nothing is known about the copies not told of */
   write(id: ChunkId, bytes: ChunkBytes, options: RemoteWriteOptions): AsyncIterable<CopyOutcome>
   /** As `ChunkStore.read`. @throws CHUNK_MISSING, CORRUPT, INVALID_ARGUMENT */
   read(id: ChunkId, options: RemoteReadOptions): Promise<Buffer>

@@ -88,13 +88,13 @@ export class ReplicatedChunkStore implements ChunkStore {
     this.#metrics = options.metrics ?? replicationMetrics(undefined)
   }
 
-  async write(id: ChunkId, bytes: Uint8Array): Promise<void> {
-    await this.writeCopies(id, bytes)
+  async write(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<void> {
+    await this.writeCopies(id, bytes, checksums)
   }
 
   /** As `write`, and tells what has become of the copies by the time of the acknowledgement.
    *  @throws UNAVAILABLE when fewer copies are durable than the class asks for: what was stored is garbage then */
-  async writeCopies(id: ChunkId, bytes: Uint8Array): Promise<ChunkCopies> {
+  async writeCopies(id: ChunkId, bytes: Uint8Array, checksums?: Buffer): Promise<ChunkCopies> {
     this.#checkOpen()
     checkSize(id, bytes.length)
     const { peers, layouts, policy } = this.#options
@@ -117,6 +117,7 @@ export class ReplicatedChunkStore implements ChunkStore {
     const write = new ReplicatedWrite({
       id,
       bytes: kept ?? bytes,
+      checksums,
       targets,
       needed,
       peers,

@@ -18,6 +18,8 @@ export interface WriteLimits {
 export interface ReplicatedWriteOptions {
   readonly id: ChunkId
   readonly bytes: Uint8Array
+  /** As in `ChunkStore.write`. */
+  readonly checksums: Buffer | undefined
   readonly targets: CopyTargets
   /** How many copies must be durable. */
   readonly needed: number
@@ -112,11 +114,11 @@ export class ReplicatedWrite {
   }
 
   async #run(node: NodeId, forward: readonly NodeId[]): Promise<void> {
-    const { id, bytes, peers } = this.#options
+    const { id, bytes, checksums, peers } = this.#options
     const untold = new Set([node, ...forward])
     let broken: ShoalError | undefined
     try {
-      for await (const outcome of peers.store(node).write(id, bytes, { forward, signal: this.#stop.signal })) {
+      for await (const outcome of peers.store(node).write(id, bytes, { forward, checksums, signal: this.#stop.signal })) {
         if (!untold.delete(outcome.node)) continue
         if (outcome.error === undefined) this.#succeeded(outcome.node)
         else this.#failed(outcome.node, outcome.error)

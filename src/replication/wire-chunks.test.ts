@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
+import { digestChunk } from '#chunk/digest-chunk.ts'
 import { openMemoryChunkStore } from '#chunk/memory.ts'
 import { idOf, rejectsWith, sampleBytes } from '#chunk/store.suite.ts'
 import type { ChunkStore } from '#chunk/store.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import { nodeDigests } from '#platform/node-digests.ts'
 import { callDeadlineMs } from './chunk-calls.ts'
 import { ArrivingChunk } from './arriving-chunk.ts'
 import type { CopyOutcome, RemoteChunks } from './peers.ts'
@@ -85,6 +87,26 @@ test('each copy of a forwarded chunk is told of, and is byte for byte what was s
     assert.deepEqual([...outcomes.values()], [undefined, undefined, undefined])
     for (const { store } of [primary, second, third]) assert.ok((await store.read(id)).equals(bytes))
   }
+})
+
+test('with the checksums of its blocks a chunk is compared with these by every receiver, and stored nowhere if one differs', async () => {
+  const { bytes } = chunk(2 * MIB + 5, 12)
+  const { id, checksums } = await digestChunk(nodeDigests, bytes)
+  const send = (sent: Uint8Array, node: WireNode, forward: readonly NodeId[]): Promise<CopyOutcome[]> =>
+    Array.fromAsync(remote(node).write(id, sent, { forward, checksums, signal: never }))
+  const damaged = Buffer.from(bytes)
+  damaged[MIB + 3] = (damaged[MIB + 3] ?? 0) ^ 4
+  const outcomes = [...(await send(damaged, primary, [second.id, third.id])), ...(await send(damaged, third, []))]
+  assert.deepEqual(
+    outcomes.map(({ error }) => error?.code),
+    ['CORRUPT', 'CORRUPT', 'CORRUPT', 'CORRUPT'],
+  )
+  assert.equal(await copiesOf(id), 0)
+  assert.deepEqual(
+    (await send(bytes, primary, [second.id, third.id])).map(({ error }) => error),
+    [undefined, undefined, undefined],
+  )
+  for (const { store } of [primary, second, third]) assert.ok((await store.read(id)).equals(bytes))
 })
 
 test('bytes that are not those of the id are stored nowhere: every receiver looks for itself', async () => {

@@ -51,7 +51,7 @@ export interface WireChunkPeersOptions {
   readonly takesChunks?: (node: NodeId) => boolean
   /** Those of the layouts unless given. */
   readonly members?: () => readonly NodeId[]
-  readonly digests: Pick<Digests, 'sha256' | 'allocate'>
+  readonly digests: Pick<Digests, 'sha256' | 'blockChecksums' | 'allocate'>
 }
 
 /** After these the copy may be there or not. */
@@ -103,10 +103,10 @@ class WireChunks implements RemoteChunks {
     this.#options = options
   }
 
-  async *write(id: ChunkId, bytes: ChunkBytes, { forward, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
+  async *write(id: ChunkId, bytes: ChunkBytes, { forward, checksums, signal }: RemoteWriteOptions): AsyncIterable<CopyOutcome> {
     const isArriving = bytes instanceof ArrivingChunk
     const sizeBytes = isArriving ? bytes.sizeBytes : bytes.length
-    const header = encodeWrite({ id, sizeBytes, forward })
+    const header = encodeWrite({ id, sizeBytes, forward, checksums })
     const call = this.#call('chunk.write', { header, body: isArriving ? bytes.pieces() : [bytes], signal, sizeBytes })
     // A node that forwards nothing has nothing to tell but that it is done, or why not.
     if (forward.length === 0) yield await this.#outcomeOf(call)

@@ -2,6 +2,7 @@
 // durable before anything refers to them.
 
 import { createHash, hash, type Hash } from 'node:crypto'
+import { type ChunkDigest, digestChunk } from '#chunk/digest-chunk.ts'
 import type { ChunkStore } from '#chunk/store.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { type Extent, MAX_INLINE_BYTES } from '#metadata/record.ts'
@@ -255,11 +256,15 @@ export class ContentWriter {
   }
 
   async #store(bytes: Buffer): Promise<ChunkId> {
-    const chunk = (await this.#stores.digests.sha256(bytes)).toString('hex') as ChunkId
-    this.#stores.pins.pin(chunk)
-    this.#pinned.push(chunk)
-    await this.#stores.chunks.write(chunk, bytes)
-    return chunk
+    const digest = await digestChunk(this.#stores.digests, bytes)
+    await this.#storeAs(digest, bytes)
+    return digest.id
+  }
+
+  async #storeAs({ id, checksums }: ChunkDigest, bytes: Buffer): Promise<void> {
+    this.#stores.pins.pin(id)
+    this.#pinned.push(id)
+    await this.#stores.chunks.write(id, bytes, checksums)
   }
 
   async #finish(): Promise<Written> {
@@ -296,7 +301,8 @@ export class ContentWriter {
     const only = pieces[0]
     const bytes =
       pieces.length === 1 && only !== undefined ? Buffer.from(only.buffer, only.byteOffset, only.length) : Buffer.concat(pieces)
-    const sha256 = await this.#stores.digests.sha256(bytes)
+    const digest = await digestChunk(this.#stores.digests, bytes)
+    const sha256 = Buffer.from(digest.id, 'hex')
     const md5 = this.#wantsMd5 ? hash('md5', bytes, 'buffer') : undefined
     checkDigests(this.#options.expected, { sha256, md5 })
     const written = { sizeBytes: bytes.length, sha256, md5, handedOverBytes: 0 }
@@ -304,7 +310,10 @@ export class ContentWriter {
     const isInline = allowInline && key === undefined && bytes.length <= MAX_INLINE_BYTES
     if (bytes.length === 0 || isInline) return { ...written, inline: bytes, extents: [] }
     const extent = { offset: 0, length: bytes.length, chunkOffset: this.#head }
-    if (key === undefined) return { ...written, inline: undefined, extents: [{ ...extent, chunk: await this.#store(bytes) }] }
+    if (key === undefined) {
+      await this.#storeAs(digest, bytes)
+      return { ...written, inline: undefined, extents: [{ ...extent, chunk: digest.id }] }
+    }
     const buffer = Buffer.alloc(bytes.length + SEAL_BYTES)
     bytes.copy(buffer, NONCE_BYTES)
     const chunk = await this.#store(sealChunk(buffer, bytes.length, key))

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import { INLINE_BYTES_MAX, type Content, EXTENTS_MAX, type EntryValue, type Extent } from '#eventual/entry.ts'
 import { decodeManifest, encodeManifest, MANIFEST_EXTENTS_MAX } from '#eventual/manifest.ts'
 import type { EventualPolicy } from '#eventual/volume-definition.ts'
+import { digestChunk } from '#chunk/digest-chunk.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import type { Clock } from '#platform/clock.ts'
@@ -148,10 +149,10 @@ export class EventualContents {
     const { digests, chunks } = this.#stores
     const listed: Extent[] = []
     for (const piece of encodeManifest(extents, this.#policy.chunkSizeBytes)) {
-      const chunk = (await digests.sha256(piece)).toString('hex') as ChunkId
-      pin(chunk)
-      await chunks.write(chunk, piece)
-      listed.push({ chunk, lengthBytes: piece.length })
+      const { id, checksums } = await digestChunk(digests, piece)
+      pin(id)
+      await chunks.write(id, piece, checksums)
+      listed.push({ chunk: id, lengthBytes: piece.length })
     }
     return { kind: 'manifest', extents: listed }
   }
