@@ -92,12 +92,13 @@ export class PendingEntries {
     if (linksOf(unit) === 0) return
     unit.countedIn = this.#folder(unit.path).count
     unit.countedIn.links += linksOf(unit)
+    unit.countedIn.units += 1
   }
 
   /** A directory is removed: what is still pending in it doesn't show in the next one of its name. */
   removed(directory: string): void {
     const folder = this.#folders.get(directory)
-    if (folder !== undefined) folder.count = { links: 0 }
+    if (folder !== undefined) folder.count = { links: 0, units: 0 }
   }
 
   /** The times of a directory were set: what was changed in it before doesn't show in them any more. */
@@ -109,7 +110,7 @@ export class PendingEntries {
   #folder(path: string): Folder {
     const there = this.#above(path)
     if (there !== undefined) return there
-    const folder: Folder = { entries: new Map(), units: new Set(), changedNs: 0n, count: { links: 0 } }
+    const folder: Folder = { entries: new Map(), units: new Set(), changedNs: 0n, count: { links: 0, units: 0 } }
     this.#folders.set(parentOf(path), folder)
     return folder
   }
@@ -126,7 +127,9 @@ export class PendingEntries {
 
 /** The cluster has what a unit makes or removes, or won't get it. */
 export function discount(unit: PendingUnit): void {
-  if (unit.countedIn !== undefined) unit.countedIn.links -= linksOf(unit)
+  if (unit.countedIn === undefined) return
+  unit.countedIn.links -= linksOf(unit)
+  unit.countedIn.units -= 1
 }
 
 function linksOf({ kind, node }: PendingUnit): -1 | 0 | 1 {

@@ -38,6 +38,8 @@ export interface PendingNode {
 /** How many links more a directory has than in the cluster. */
 export interface LinkCount {
   links: number
+  /** Of which these many units make or remove one each. */
+  units: number
 }
 
 export type UnitKind = 'file' | 'mkdir' | 'symlink' | 'attributes' | 'remove' | 'rename'

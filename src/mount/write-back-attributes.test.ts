@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { nodeClock } from '#platform/node-clock.ts'
 import { caller, openBench } from './write-back-fixture.suite.ts'
 
 test('a FIFO or a symbolic link with several names has as many links as names, whichever of them is taken away', async (t) => {
@@ -34,6 +35,38 @@ test('a file is listed with as many links as it has names, and as it was written
   assert.deepEqual(await listed(), [[2, 1]])
   await volume.writeAt(['f'], { offset: 1, bytes: Buffer.from('y') }, caller)
   assert.deepEqual(await listed(), [[2, 2]])
+})
+
+test('a directory has a link of each directory in it while these are sent, asked for or listed, and after that', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const { volume } = await bench.mount()
+  // What is made or removed is there before its answer comes.
+  let answer = Promise.withResolvers<void>()
+  let asked = Promise.withResolvers<void>()
+  bench.cluster.onStored = () => {
+    asked.resolve()
+    return answer.promise
+  }
+  const links = async (): Promise<unknown> => {
+    const [stat, list] = await Promise.all([volume.stat(['d']), volume.list([])])
+    return [stat?.links, list.entries[0]?.attributes.links]
+  }
+  for (const [act, expected] of [
+    ['makeDirectory', [3, 3]],
+    ['remove', [2, 2]],
+  ] as const) {
+    ;[answer, asked] = [Promise.withResolvers(), Promise.withResolvers()]
+    await volume[act](['d', 'e'], { caller })
+    const drained = volume.drain()
+    await asked.promise
+    const asking = links()
+    await nodeClock.sleep(20)
+    answer.resolve()
+    assert.deepEqual(await asking, expected)
+    await drained
+    assert.deepEqual(await links(), expected)
+  }
 })
 
 test('a directory shows at once when something was made in it, and the time that it was given afterwards', async (t) => {

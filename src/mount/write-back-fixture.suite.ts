@@ -47,6 +47,8 @@ export class FailingCluster {
   commits = 0
   /** Has its turn before a part is taken. */
   onTake: () => Promise<void> = async () => undefined
+  /** The same before a batch is answered, when it is done. */
+  onStored: () => Promise<void> = async () => undefined
 
   constructor(volume: Volume) {
     this.volume = volume
@@ -92,9 +94,11 @@ export class FailingCluster {
     }
     return {
       storeSmall: (uploads) =>
-        this.ask(() => {
+        this.ask(async () => {
           if (uploads.some((upload) => this.cannotRead(upload))) throw new ShoalError('INVALID_ARGUMENT', 'Nobody can read that')
-          return Promise.all(uploads.map(one))
+          const results = await Promise.all(uploads.map(one))
+          await this.onStored()
+          return results
         }),
       storeFile: (path, source, options) =>
         this.ask(async () => {

@@ -50,7 +50,7 @@ export interface Found {
 
 type Stored =
   | { readonly kind: 'node'; readonly node: PendingNode }
-  | { readonly kind: 'cluster'; readonly attributes: Attributes }
+  | { readonly kind: 'cluster'; readonly attributes: Attributes; readonly shown: Attributes }
 
 /** Reads of a volume that is written back: what is pending over what the cluster has. */
 export class WriteBackReads {
@@ -80,9 +80,7 @@ export class WriteBackReads {
     const text = formatPath(path)
     const there = await this.#stored(path)
     if (there === undefined) return undefined
-    return there.kind === 'node'
-      ? this.#options.state.shownNode(text, there.node)
-      : this.#options.state.shown(text, there.attributes)
+    return there.kind === 'node' ? this.#options.state.shownNode(text, there.node) : there.shown
   }
 
   async list(...[path, options = {}]: Arguments<'list'>): Answer<'list'> {
@@ -97,6 +95,7 @@ export class WriteBackReads {
     const after = clusterCursor(cursor)
     for (let isFirst = true; ; isFirst = false) {
       const watch = state.watch(text)
+      const mark = state.links.mark()
       try {
         const page = isNew
           ? { entries: [], next: undefined }
@@ -104,8 +103,9 @@ export class WriteBackReads {
         // What the cluster doesn't take now is listed as it is there.
         const attributes = page.entries.map((entry) => entry.attributes)
         if (isFirst && (await this.#otherNames(attributes).catch(() => false))) continue
-        if (!watch.isTouched) this.#learn(text, page.entries)
-        return this.#merged(text, { page, cursor, settled: watch.settled })
+        const entries = await state.links.certain(text, page.entries, { mark, ask: (at) => this.#storedAt(at) })
+        if (!watch.isTouched) this.#learn(text, entries)
+        return this.#merged(text, { page: { ...page, entries }, cursor, settled: watch.settled })
       } finally {
         watch.end()
       }
@@ -251,7 +251,7 @@ export class WriteBackReads {
     const there = await this.#stored(path)
     if (there === undefined) return undefined
     if (there.kind === 'node') return { shown: this.#options.state.shownNode(text, there.node), base: {} }
-    return { shown: this.#options.state.shown(text, there.attributes), base: { base: there.attributes } }
+    return { shown: there.shown, base: { base: there.attributes } }
   }
 
   /** What is known to be at a path without asking. */
@@ -266,7 +266,7 @@ export class WriteBackReads {
 
   /** What the cluster has at a path, unless something is pending there by the time that it answers. */
   async #stored(path: Path): Promise<Stored | undefined> {
-    const { tree, state, known, volume, clock, isTold } = this.#options
+    const { tree, state, known, volume, clock, isTold, uploader } = this.#options
     const text = formatPath(path)
     for (;;) {
       const node = tree.find(text)
@@ -274,27 +274,42 @@ export class WriteBackReads {
       if (node !== 'unknown') return { kind: 'node', node }
       const remembered = known.get(text)
       const mayRemember = isTold() || clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
-      if (mayRemember && remembered !== undefined) return { kind: 'cluster', attributes: remembered }
+      if (mayRemember && remembered !== undefined) return this.#inCluster(text, remembered)
       if (mayRemember && known.isAbsent(text)) return undefined
       const watch = state.watch(text)
+      const mark = state.links.mark()
       try {
         const attributes = await volume.stat(path)
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
-        if (watch.isTouched && attributes !== undefined) return { kind: 'cluster', attributes }
-        if (attributes !== undefined && (await this.#otherNames([attributes]))) continue
-        if (attributes !== undefined) known.put(text, attributes)
-        return attributes === undefined ? undefined : { kind: 'cluster', attributes }
+        if (attributes === undefined) return undefined
+        if (await this.#otherNames([attributes])) continue
+        if (attributes.type === 'directory' && state.links.isDoubtful(text, mark)) {
+          await uploader.settled(state.links.beingSent(text)).catch(() => undefined)
+          continue
+        }
+        if (!watch.isTouched) known.put(text, attributes)
+        return this.#inCluster(text, attributes)
       } catch (error) {
         if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
         this.#unreachableMs = clock.monotonicMs()
         const last = known.get(text)
         if (last === undefined) throw error
-        return { kind: 'cluster', attributes: last }
+        return this.#inCluster(text, last)
       } finally {
         watch.end()
       }
     }
+  }
+
+  async #storedAt(text: string): Promise<Attributes | undefined> {
+    const there = await this.#stored(parsePath(text))
+    return there?.kind === 'cluster' ? there.attributes : undefined
+  }
+
+  /** What is pending in a directory is added at once: a moment later it may be counted otherwise. */
+  #inCluster(text: string, attributes: Attributes): Stored {
+    return { kind: 'cluster', attributes, shown: this.#options.state.shown(text, attributes) }
   }
 
   /** What is pending of files under others of their names is sent before they are looked at under these. Whether there was something. */

@@ -5,6 +5,7 @@ import { ChangeMarks } from '#gateway/fuse/change-marks.ts'
 import { formatPath } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
+import { FolderLinks } from './folder-links.ts'
 import type { Journal } from './journal.ts'
 import type { JournalChange } from './journal-record.ts'
 import type { KnownNames } from './known-names.ts'
@@ -49,6 +50,7 @@ export interface WriteBackStateOptions {
 /** What changes and reads of a mount that writes back share: the journal and what it stands for, numbers of inodes, who waits for
  *  room, and questions that are under way. */
 export class WriteBackState {
+  readonly links: FolderLinks
   readonly #options: WriteBackStateOptions
   readonly #watches = new Map<string, Set<Watch>>()
   readonly #foreign = new ChangeMarks<string>()
@@ -61,6 +63,7 @@ export class WriteBackState {
 
   constructor(options: WriteBackStateOptions) {
     this.#options = options
+    this.links = new FolderLinks(options.tree)
   }
 
   /** Whether the journal has no room for `bytes` more. */
@@ -146,6 +149,7 @@ export class WriteBackState {
     if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
     journal.settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
     if (isShared === true) known.shared(unit.path)
+    this.links.done(unit)
     for (const entry of entries) {
       this.touch(entry.path, entry)
       // A listing may have told what the cluster had there still.
