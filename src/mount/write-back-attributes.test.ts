@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { DEFAULT_ACL, encodeAcl } from '#metadata/posix-acl.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { caller, openBench } from './write-back-fixture.suite.ts'
 
@@ -67,6 +68,28 @@ test('a directory has a link of each directory in it while these are sent, asked
     await drained
     assert.deepEqual(await links(), expected)
   }
+})
+
+test('what was made in a directory before it was given a default access control list has none', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const { volume } = await bench.mount()
+  const entries = { owner: 7, user: 5, group: 5, mask: 5, other: 0 } as const
+  const list = encodeAcl(
+    Object.entries(entries).map(([tag, permissions]) => ({
+      tag: tag as 'user',
+      permissions,
+      id: tag === 'user' ? 7 : 0xffff_ffff,
+    })),
+  )
+  await volume.makeDirectory(['d', 'before'], { caller })
+  await volume.writeXattr(['d'], { name: DEFAULT_ACL, value: list }, caller)
+  await volume.makeDirectory(['d', 'after'], { caller })
+  await volume.drain()
+  const stored = bench.cluster.volume
+  assert.deepEqual(await stored.listXattrs(['d', 'before']), [])
+  assert.equal((await stored.stat(['d', 'before']))?.mode, 0o755)
+  assert.deepEqual(await stored.listXattrs(['d', 'after']), ['system.posix_acl_access', 'system.posix_acl_default'])
 })
 
 test('a directory shows at once when something was made in it, and the time that it was given afterwards', async (t) => {

@@ -301,7 +301,8 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async writeXattr(...[path, xattr, caller]: Arguments<'writeXattr'>): Promise<void> {
-    await this.#itself(path)
+    // What was made in a directory before gets no list that it hands down from then on.
+    await this.sync(path)
     await this.#through([path], () => this.#options.volume.writeXattr(path, xattr, caller))
   }
 
