@@ -114,7 +114,8 @@ export function truncateRange(
   return place(t, located, { start: sizeBytes, end: Math.max(record.sizeBytes, sizeBytes), sizeBytes, spilled, reserved })
 }
 
-/** Makes a range a hole, as far as the file reaches, for which nothing is set aside. Inline bytes become zeros. */
+/** Makes a range a hole, as far as the file reaches, for which nothing is set aside. Inline bytes become zeros. Behind the end there is
+ *  nothing to do, but that it was asked for shows in the file's times, as on other file systems. */
 export function punchRange(
   t: VolumeTransaction,
   located: Located,
@@ -122,7 +123,7 @@ export function punchRange(
 ): RangeWriteResult {
   const { record } = located
   const end = Math.min(offset + length, record.sizeBytes)
-  if (end <= offset) return { done: located }
+  if (end <= offset) return { done: storeTouched(t, located, record) }
   const reserved = releasing(record.reserved, { start: offset, end })
   if (record.form === 'inline')
     return { done: replaceInline(t, located, Buffer.from(readInline(t, record)).fill(0, offset, end), reserved) }
@@ -135,7 +136,8 @@ export interface ReservedRange {
   readonly keepsSize: boolean
 }
 
-/** Sets a range aside, which may be beyond the end: it counts as occupied. Without `keepsSize` the file reaches to its end at least. */
+/** Sets a range aside, which may be beyond the end: it counts as occupied. Without `keepsSize` the file reaches to its end at least.
+ *  The file's times change in any case. */
 export function reserveRange(
   t: VolumeTransaction,
   located: Located,
@@ -145,12 +147,17 @@ export function reserveRange(
   const span = { start: offset, end: offset + length }
   const isLonger = !keepsSize && span.end > record.sizeBytes
   const room = roomWith(t, record, span)
-  if (!isLonger) return { done: room === undefined ? located : storeRecord(t, located, { ...record, ...room, ctimeNs: t.nowNs }) }
+  if (!isLonger) return { done: storeTouched(t, located, { ...record, ...room }) }
   const longer = truncateRange(t, located, { sizeBytes: span.end, spilled })
   // Of inline bytes a chunk has to be made first.
   if (!('done' in longer) || room === undefined) return longer
   const after = roomWith(t, longer.done.record, span)
   return { done: after === undefined ? longer.done : storeRecord(t, longer.done, { ...longer.done.record, ...after }) }
+}
+
+/** The contents are what they were, and their time isn't. */
+function storeTouched(t: VolumeTransaction, located: Located, record: InodeRecord): Located {
+  return storeRecord(t, located, { ...record, mtimeNs: t.nowNs, ctimeNs: t.nowNs })
 }
 
 /** Too many ranges, and ranges of too many extents, are left as they are. */

@@ -17,7 +17,7 @@ type SpaceOperations = Pick<FuseOperations, 'fallocate' | 'lseek'>
 /** Where files are empty, and how they get so. What is set aside counts as occupied, but no room is held for it: it is a hole until it is
  *  written, and writing to it may fail for lack of room. */
 export function spaceOperations(mounted: MountedVolume): Required<SpaceOperations> {
-  const { volume, table, caller: by } = mounted
+  const { volume, table, caller: by, clock } = mounted
   const setAside = async (node: MountedNode, range: ReservedRange): Promise<void> => {
     const { sizeBytes } = await mounted.stat(node)
     const end = range.keepsSize ? 0 : range.offset + range.length
@@ -25,6 +25,7 @@ export function spaceOperations(mounted: MountedVolume): Required<SpaceOperation
       const attributes = await volume.reserve(table.path(node), range, by)
       if (end > sizeBytes) mounted.cut(node, attributes)
     } else if (end > sizeBytes) mounted.cut(node, await volume.truncate(table.path(node), end, by))
+    else await volume.setAttributes(table.path(node), { mtimeNs: clock.nowNs() }, by)
   }
   return {
     fallocate: async ({ offset, lengthBytes, mode }, { nodeId, uid }) => {

@@ -145,6 +145,26 @@ END`)
   assert.equal(seen, '0o4777\n0o777\n'.repeat(4))
 })
 
+test('fallocate changes the time of the contents and of the file, whatever it finds to do', onKernel, async (t) => {
+  const { sh } = await mountedVolume(t)
+  const seen = await sh(
+    inPython(`
+import ctypes, time
+libc = ctypes.CDLL(None)
+f = os.open('f', os.O_RDWR | os.O_CREAT)
+os.write(f, bytes(9000))
+for mode in 0, 1, 3, 16, 17:
+    for offset in 0, 20000:
+        for again in range(2):
+            before = os.fstat(f)
+            time.sleep(.002)
+            assert libc.fallocate(f, mode, ctypes.c_long(offset), ctypes.c_long(4096)) == 0
+            after = os.fstat(f)
+            if after.st_mtime_ns <= before.st_mtime_ns or after.st_ctime_ns <= before.st_ctime_ns: print(mode, offset, again)`),
+  )
+  assert.equal(seen, '')
+})
+
 test('what is open is read on where it lies by then, moved or removed', onKernel, async (t) => {
   const byPath = checkingReads(async (volume, path, { attributes }) => {
     if ((await volume.stat(path))?.inode !== attributes.inode) throw new ShoalError('NOT_FOUND', 'There is no such file')
