@@ -112,12 +112,12 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
     },
     getattr,
     statx: getattr,
-    setattr: (request, { nodeId }) => {
+    setattr: (request, { nodeId, uid }) => {
       const node = table.get(nodeId)
       const mark = mounted.coherence.mark()
-      const changesNow = ({ mode }: Attributes) => changesOf(request, { mode, nowNs: () => mounted.clock.nowNs() })
+      const changesNow = (there: Attributes) => changesOf(request, { there, uid, nowNs: () => mounted.clock.nowNs() })
       const now = request.sizeBytes === undefined ? setAttributesNow(mounted, node, changesNow) : undefined
-      return now === undefined ? changeAttributes(mounted, node, request) : mounted.attributes(node, mark, now)
+      return now === undefined ? changeAttributes(mounted, node, { request, uid }) : mounted.attributes(node, mark, now)
     },
     readlink: (_, { nodeId }) => volume.readSymlink(table.path(table.get(nodeId))),
     symlink: ({ name, target }, caller) => {
@@ -169,7 +169,11 @@ export function nameOperations(mounted: MountedVolume): Required<NameOperations>
 }
 
 /** Where something has to be waited for. */
-async function changeAttributes(mounted: MountedVolume, node: MountedNode, request: SetattrRequest): Promise<AttributesReply> {
+async function changeAttributes(
+  mounted: MountedVolume,
+  node: MountedNode,
+  { request, uid }: { readonly request: SetattrRequest; readonly uid: number },
+): Promise<AttributesReply> {
   const { volume, table, caller: by } = mounted
   // Times that are set stay only if what was written before is stored before.
   if (!mounted.isClean(node)) await mounted.flush(node)
@@ -185,7 +189,7 @@ async function changeAttributes(mounted: MountedVolume, node: MountedNode, reque
       attributes = await mounted.stat(node)
     }
   }
-  const changes = changesOf(request, { mode: attributes.mode, nowNs: () => mounted.clock.nowNs() })
+  const changes = changesOf(request, { there: attributes, uid, nowNs: () => mounted.clock.nowNs() })
   if (Object.keys(changes).length > 0) attributes = await volume.setAttributes(path, changes, by)
   return mounted.attributes(node, mark, attributes)
 }
@@ -283,12 +287,15 @@ async function keepHidden(
 
 function changesOf(
   request: SetattrRequest,
-  { mode, nowNs }: { readonly mode: number; readonly nowNs: () => bigint },
+  { there, uid, nowNs }: { readonly there: Attributes; readonly uid: number; readonly nowNs: () => bigint },
 ): AttributeChanges {
+  const { mode } = there
   const time = (asked: SetattrRequest['atime']): bigint | undefined =>
     asked === undefined ? undefined : asked === 'now' ? nowNs() : toNs(asked)
   const [atimeNs, mtimeNs] = [time(request.atime), time(request.mtime)]
-  const kept = request.killPrivileges ? mode & ~privilegesIn(mode) : mode
+  const isKilling = request.killPrivileges || (request.changesNothing && (uid === ROOT || uid === there.uid))
+  const killed = isKilling && there.type !== 'directory' ? privilegesIn(mode) : 0
+  const kept = mode & ~killed
   const changed = request.mode === undefined ? kept : request.mode & PERMISSIONS
   return {
     ...(changed === mode && request.mode === undefined ? {} : { mode: changed }),

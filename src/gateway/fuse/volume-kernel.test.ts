@@ -145,6 +145,23 @@ END`)
   assert.equal(seen, '0o4777\n0o777\n'.repeat(4))
 })
 
+test('chown to nobody takes setuid and setgid away, if who asks may change the file', onKernel, async (t) => {
+  const { sh } = await mountedVolume(t)
+  const seen = await sh(
+    inPython(`
+for name, mode in ('f', 0o6755), ('plain', 0o644), ('d', 0o2755):
+    os.mkdir(name) if name == 'd' else os.close(os.open(name, os.O_CREAT))
+    os.chown(name, 65534, 65534)
+    for user in 1000, 65534, 0:
+        os.chmod(name, mode)
+        os.seteuid(user)
+        os.chown(name, -1, -1)
+        os.seteuid(0)
+        print(oct(os.stat(name).st_mode & 0o7777), end=' ')`),
+  )
+  assert.equal(seen, '0o6755 0o755 0o755 0o644 0o644 0o644 0o2755 0o2755 0o2755 ')
+})
+
 test('fallocate changes the time of the contents and of the file, whatever it finds to do', onKernel, async (t) => {
   const { sh } = await mountedVolume(t)
   const seen = await sh(

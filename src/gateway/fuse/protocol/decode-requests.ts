@@ -85,6 +85,7 @@ export function decodeSetattr(body: Body): requests.SetattrRequest {
     uid: has(SETATTR_VALID.UID) ? body.readUInt32LE(116) : undefined,
     gid: has(SETATTR_VALID.GID) ? body.readUInt32LE(120) : undefined,
     killPrivileges: has(SETATTR_VALID.KILL_SUIDGID),
+    changesNothing: (valid & ~(SETATTR_VALID.FH | SETATTR_VALID.LOCKOWNER | SETATTR_VALID.CTIME)) === 0,
   }
 }
 

@@ -37,6 +37,9 @@ export interface SetattrRequest {
   readonly ctime: FuseTime | undefined
   /** Setuid and setgid bits go (HANDLE_KILLPRIV_V2). */
   readonly killPrivileges: boolean
+  /** chown(2) without an owner and without a group, which nevertheless takes setuid and setgid away. The kernel says no more of it, and
+   *  lets through who may not; it asks the same before it allocates or copies for who may write. */
+  readonly changesNothing: boolean
 }
 
 export interface SymlinkRequest extends NamedRequest {
