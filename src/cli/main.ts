@@ -22,6 +22,8 @@ export async function main(argv: readonly string[], io: Io = process): Promise<n
   const awake = setInterval(() => undefined, 1_000_000)
   const onError = (error: NodeJS.ErrnoException) => leaveWithReader(error, io)
   io.stdout.on('error', onError)
+  // A log on a full disk ends nobody who serves; nor does a terminal that is closed.
+  io.stderr.on('error', () => undefined)
   const wantsJson = argv.includes('--json')
   try {
     return await dispatch(argv, io)

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdirSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, test } from 'node:test'
@@ -37,11 +37,15 @@ interface Greeting {
 const environment = () => ({ PATH: process.env['PATH'] ?? '', HOME: root, SHOAL_DATA: join(root, 'data') })
 
 async function start(...args: string[]): Promise<Greeting> {
-  node = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--log-level', 'error', '--json', ...args], {
+  return startLogging({ level: 'error', to: 'inherit' }, ...args)
+}
+
+async function startLogging({ level, to }: { level: string; to: 'inherit' | number }, ...args: string[]): Promise<Greeting> {
+  node = spawn(process.execPath, [MAIN, 'serve', '--port', '0', '--log-level', level, '--json', ...args], {
     env: environment(),
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', to],
   })
-  const [line] = (await once(node.stdout!, 'data')) as [Buffer]
+  const [line] = (await once(node.stdout!, 'data', { signal: AbortSignal.timeout(STOP_WITHIN_MS) })) as [Buffer]
   return JSON.parse(line.toString()) as Greeting
 }
 
@@ -102,4 +106,19 @@ test('a tree goes in, out, and in again past a restart; the stopped node is in o
   assert.equal(shoal(again.url, 'fsck', '--data', join(root, 'data')).code, EXIT.failure, 'in use')
   await stop()
   assert.equal(shoal(again.url, 'fsck', '--data', join(root, 'data'), '--verify').code, EXIT.ok)
+})
+
+test('a node serves although its log is on a full disk, and commands end as ever where nothing can be said', async (t) => {
+  const full = openSync('/dev/full', 'w')
+  t.after(() => closeSync(full))
+  const { url } = await startLogging({ level: 'debug', to: full })
+  assert.equal(shoal(url, 'volume', 'create', 'docs').code, EXIT.ok)
+  assert.equal(
+    spawnSync(process.execPath, [MAIN, 'ls', 'none:'], {
+      env: { ...environment(), SHOAL_ENDPOINT: url },
+      stdio: ['ignore', 'ignore', full],
+    }).status,
+    EXIT.notFound,
+  )
+  assert.equal(await stop(), EXIT.ok)
 })

@@ -33,8 +33,12 @@ export async function startInBackground(flag: string, logFile: string): Promise<
     const ready = new Promise<true>((resolve) => line.once('data', () => resolve(true)))
     const outcome = await Promise.race([ready, ended.promise])
     if (outcome !== true) {
-      const text = readFileSync(logFile).subarray(logStart)
-      return { isReady: false, exitCode: outcome, log: text.subarray(-LOG_BYTES_MAX).toString() }
+      const text = readFileSync(logFile).subarray(logStart).subarray(-LOG_BYTES_MAX).toString()
+      return {
+        isReady: false,
+        exitCode: outcome,
+        log: text === '' ? `It ended without a word in ${logFile}. Is that disk full?\n` : text,
+      }
     }
     line.destroy()
     child.unref()
