@@ -109,6 +109,11 @@ export class DataCache {
     })
   }
 
+  /** Gives up a part, so that others have its room on the disk. Whether there was something. */
+  giveWay(): boolean {
+    return this.#large.giveWay() || this.#small.giveWay()
+  }
+
   /** Resolves when what was fetched before is on the disk, as far as it is kept. */
   async written(): Promise<void> {
     await Promise.all([...this.#writes.values()].map(({ done }) => done))

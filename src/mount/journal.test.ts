@@ -105,7 +105,7 @@ test('what is appended after the first files of the journal are gone is not take
   journal.sending([first.numbers])
   journal.settle(first.numbers, first.inode, { inode: 7 } as never)
   await Promise.resolve()
-  assert.deepEqual(readdirSync(folder).toSorted(), ['00000002.journal', 'lock'])
+  assert.deepEqual(readdirSync(folder).toSorted(), ['00000002.journal', 'lock', 'reserve'])
   journal.close()
   ;({ journal } = Journal.open(options, 2 ** 52))
   const second = append(journal, 'second')

@@ -7,6 +7,7 @@ import type { JournalPlace } from './content-layer.ts'
 import { type Framed, framesOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
 import { leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
 import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
+import { JournalRoom, type JournalRoomOptions } from './journal-room.ts'
 import {
   decodeRecord,
   encodeRecord,
@@ -25,7 +26,7 @@ const KEPT_BYTES = 256 * 1024
 /** So that they fit into what a file takes in one piece. */
 const SETTLED_AT_ONCE = 64
 
-export interface JournalOptions {
+export interface JournalOptions extends Pick<JournalRoomOptions, 'makeRoom'> {
   readonly files: AppendFiles
   /** Absolute. */
   readonly folder: string
@@ -66,6 +67,7 @@ interface Scanned extends SegmentRecords {
 export class Journal {
   readonly #options: JournalOptions
   readonly #lock: AppendFile
+  readonly #room: JournalRoom
   readonly #segments: Segment[] = []
   readonly #segmentOf = new Map<number, Segment>()
   readonly #unwritten: JournalSettled[] = []
@@ -80,6 +82,7 @@ export class Journal {
   private constructor(options: JournalOptions, { lock, firstInode }: { readonly lock: AppendFile; readonly firstInode: number }) {
     this.#options = options
     this.#lock = lock
+    this.#room = new JournalRoom({ ...options, path: `${options.folder}/reserve` })
     this.#lastInode = firstInode
   }
 
@@ -137,7 +140,7 @@ export class Journal {
     { mayWait = false }: { readonly mayWait?: boolean } = {},
   ): { readonly number: number; readonly place: JournalPlace } {
     const number = this.#lastNumber + 1
-    const { segment, end } = this.#write([{ header: encodeRecord({ number, change }), bytes }], mayWait)
+    const { segment, end } = this.#write([{ header: encodeRecord({ number, change }), bytes }], { mayWait })
     this.#lastNumber = number
     this.#opened(number, segment)
     return { number, place: { segment: segment.id, position: end - bytes.length } }
@@ -162,7 +165,8 @@ export class Journal {
   #writeSettled(): void {
     while (this.#unwritten.length > 0) {
       const records = this.#unwritten.slice(0, SETTLED_AT_ONCE)
-      this.#write(records.map((record) => ({ header: encodeRecord(record) })))
+      const framed = records.map((record) => ({ header: encodeRecord(record) }))
+      this.#write(framed, { isOfReserve: true })
       this.#unwritten.splice(0, records.length)
       for (const { numbers } of records) for (const number of numbers) this.#wasSettled(number)
     }
@@ -172,7 +176,7 @@ export class Journal {
   /** These changes are sent from now on, those of each list in one step. @throws NO_SPACE, STORAGE_FAILED */
   sending(groups: readonly (readonly number[])[]): void {
     const record: JournalSent = { op: 'sent', groups }
-    this.#write([{ header: encodeRecord(record) }])
+    this.#write([{ header: encodeRecord(record) }], { isOfReserve: true })
   }
 
   /** The file that a place lies in, as long as something in it is pending. */
@@ -198,6 +202,7 @@ export class Journal {
 
   async #sync(): Promise<void> {
     this.#writeSettled()
+    this.#room.refill()
     this.#isUrgent = false
     const dirty = this.#segments.filter(({ isDirty }) => isDirty)
     const last = this.#segments.at(-1)
@@ -235,6 +240,7 @@ export class Journal {
   /** Once. */
   close(): void {
     for (const segment of this.#segments) if (segment.readers === 0) segment.file.close()
+    this.#room.close()
     this.#lock.close()
   }
 
@@ -251,9 +257,17 @@ export class Journal {
   }
 
   /** `end`: behind the last one of the records. */
-  #write(records: readonly Framed[], mayWait = false): { segment: Segment; end: number } {
-    const segment = this.#last()
-    storing('write to the journal', () => segment.file.append(framesOf(records)))
+  #write(
+    records: readonly Framed[],
+    { mayWait = false, isOfReserve = false }: { readonly mayWait?: boolean; readonly isOfReserve?: boolean } = {},
+  ): { segment: Segment; end: number } {
+    const write = (): Segment => {
+      const segment = this.#last()
+      segment.file.append(framesOf(records))
+      return segment
+    }
+    const doing = 'write to the journal'
+    const segment = isOfReserve ? this.#room.writeOfReserve(doing, write) : this.#room.write(doing, write)
     segment.isDirty = true
     if (!mayWait) this.hurry()
     return { segment, end: segment.file.sizeBytes }
@@ -265,13 +279,16 @@ export class Journal {
     const { files, folder } = this.#options
     const id = (last?.id ?? 0) + 1
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
-    return storing('make a segment of the journal', () => {
-      const file = files.open(path)
+    const file = files.open(path)
+    try {
       file.append([headOf(this.#options.volume)])
-      const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
-      this.#segments.push(segment)
-      return segment
-    })
+    } catch (error) {
+      file.close()
+      throw error
+    }
+    const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
+    this.#segments.push(segment)
+    return segment
   }
 
   /** Segments go from the front, so that what settles a change stays as long as the change. */

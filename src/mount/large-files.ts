@@ -129,12 +129,25 @@ export class LargeFiles {
   }
 
   drop(file: string): void {
+    this.#drop(file)
+  }
+
+  /** Drops the one that was used least recently: there is room when that returns. Whether there was one. */
+  giveWay(): boolean {
+    const [oldest] = this.#files.keys()
+    if (oldest === undefined) return false
+    this.#drop(oldest, { isWanted: true })
+    return true
+  }
+
+  /** `isWanted`: its room, now. */
+  #drop(file: string, { isWanted = false }: { readonly isWanted?: boolean } = {}): void {
     const large = this.#files.get(file)
     if (large === undefined) return
     this.#files.delete(file)
     large.isGone = true
     for (const index of large.sums.keys()) this.#sizeBytes -= lengthOf(large, index)
-    this.#close(large)
+    this.#close(large, { isWanted })
     this.#remove(file)
     this.#remove(file + SUMS)
   }
@@ -220,13 +233,13 @@ export class LargeFiles {
     return large.open
   }
 
-  #close(large: Large): void {
+  #close(large: Large, { isWanted = false }: { readonly isWanted?: boolean } = {}): void {
     if (large.writes > 0) return
     this.#open.delete(large)
     const { open } = large
     large.open = undefined
     open?.sums.close()
-    if (large.isGone) open?.data.drop()
+    if (large.isGone && !isWanted) open?.data.drop()
     else open?.data.close()
   }
 

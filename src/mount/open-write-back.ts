@@ -5,7 +5,7 @@ import type { Log } from '#observe/log.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Caller } from '#volume/volume.ts'
-import { Journal } from './journal.ts'
+import { Journal, type JournalOptions } from './journal.ts'
 import type { HandedParts } from './handed-parts.ts'
 import { KnownNames } from './known-names.ts'
 import { PendingTree } from './pending-tree.ts'
@@ -44,7 +44,8 @@ export interface WriteBackSettings {
   readonly host: string
 }
 
-export interface OpenWriteBackOptions extends WriteBackSettings, Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onSettled'> {
+export interface OpenWriteBackOptions
+  extends WriteBackSettings, Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onSettled'>, Pick<JournalOptions, 'makeRoom'> {
   readonly remote: MountableVolume & Pick<RemoteVolume, 'openKnown'>
   readonly uploads: Uploads
   /** For a node of this machine. */
@@ -124,11 +125,11 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
 }
 
 async function openJournal(options: OpenWriteBackOptions): Promise<ReturnType<typeof Journal.open>> {
-  const { files, folder, identity, clock } = options
+  const { files, folder, identity, makeRoom, clock } = options
   const untilMs = clock.monotonicMs() + LOCK_WAIT_MS
   for (;;) {
     try {
-      return Journal.open({ files, folder, volume: identity }, FIRST_INODE)
+      return Journal.open({ files, folder, volume: identity, makeRoom }, FIRST_INODE)
     } catch (error) {
       if (!isShoalError(error, 'DATA_IN_USE') || clock.monotonicMs() > untilMs) throw error
       await clock.sleep(LOCK_TRY_MS)
@@ -145,6 +146,8 @@ class Keeper {
   #told = ''
   /** When it was begun last to flush the journal. */
   #flushedMs = 0
+  /** That is in the log. */
+  #isFailing = false
 
   constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
     this.#options = options
@@ -188,9 +191,10 @@ class Keeper {
     void this.#try(() => this.#sync())
   }
 
-  #sync(): Promise<void> {
+  async #sync(): Promise<void> {
     this.#flushedMs = this.#options.clock.monotonicMs()
-    return this.#parts.journal.sync()
+    await this.#parts.journal.sync()
+    this.#isFailing = false
   }
 
   /** What may wait is flushed when that has been long enough: a file that takes less is at the node before its bytes are written here. */
@@ -222,7 +226,8 @@ class Keeper {
     try {
       await act()
     } catch (error) {
-      this.#options.log.error('The journal of the mount could not be kept', { error })
+      if (!this.#isFailing) this.#options.log.error('The journal of the mount could not be kept: it is tried again', { error })
+      this.#isFailing = true
     }
   }
 

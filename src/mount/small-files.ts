@@ -179,15 +179,26 @@ export class SmallFiles {
   #evict(): void {
     for (const pack of this.#packs) {
       if (this.#sizeBytes <= this.#options.bytesMax && this.#places.size <= FILES_MAX) return
-      this.#packs.delete(pack)
-      if (this.#last === pack) this.#last = undefined
-      for (const name of pack.names) if (this.#places.get(name)?.pack === pack) this.#places.delete(name)
-      this.#sizeBytes -= pack.file.sizeBytes
-      this.#trying(() => {
-        pack.file.close()
-        this.#options.files.remove(pack.path)
-      })
+      this.#drop(pack)
     }
+  }
+
+  /** Drops what was used least recently. Whether there was something. */
+  giveWay(): boolean {
+    const [oldest] = this.#packs
+    if (oldest !== undefined) this.#drop(oldest)
+    return oldest !== undefined
+  }
+
+  #drop(pack: Pack): void {
+    this.#packs.delete(pack)
+    if (this.#last === pack) this.#last = undefined
+    for (const name of pack.names) if (this.#places.get(name)?.pack === pack) this.#places.delete(name)
+    this.#sizeBytes -= pack.file.sizeBytes
+    this.#trying(() => {
+      pack.file.close()
+      this.#options.files.remove(pack.path)
+    })
   }
 
   /** A disk that is full or broken costs speed, and nothing else. */

@@ -196,6 +196,7 @@ async function openBack(
     onLost: (inode) => mounted()?.lost(inode),
     onSettled: (inode, attributes) => mounted()?.settled(inode, attributes),
     onStored: (files) => cache?.keep(files),
+    makeRoom: () => cache?.giveWay() === true,
   })
 }
 
