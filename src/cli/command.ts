@@ -1,4 +1,5 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
+import type { TransportOptions } from '#client/transport.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { Io } from './io.ts'
@@ -60,7 +61,7 @@ export interface Invocation {
   /** Leaves the handling of signals to the command. */
   readonly releaseSignals: () => void
   /** A client for the node that options, environment or profile name. Closed when the command ends. */
-  connect(limits?: { readonly connections?: number }): ShoalClient
+  connect(limits?: Pick<TransportOptions, 'connections' | 'silenceTimeoutMs' | 'triesMsMax'>): ShoalClient
 }
 
 export const COMMON_OPTIONS: readonly Option[] = [

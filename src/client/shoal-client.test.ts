@@ -93,6 +93,14 @@ describe('a client', () => {
     assert.equal(server.requests.length, 3)
   })
 
+  it('begins no further try of a call that has taken too long', async () => {
+    server.fault = () => ({ status: 503, code: 'BUSY' })
+    const impatient = connect({ triesMsMax: 1 })
+    await assert.rejects(impatient.status(), (error) => isShoalError(error, 'BUSY'))
+    await impatient.close()
+    assert.ok(server.requests.length <= 2, `${server.requests.length} tries`)
+  })
+
   it('repeats no refusal that would come again', async () => {
     server.fault = () => ({ status: 403, code: 'FORBIDDEN' })
     await assert.rejects(client.status(), (error) => isShoalError(error, 'FORBIDDEN'))

@@ -24,6 +24,8 @@ export interface TransportOptions {
   readonly silenceTimeoutMs?: number
   /** How often a call is sent at most; 5 by default. */
   readonly tries?: number
+  /** Of a call that has taken so long no further try is begun; as many as may be by default. */
+  readonly triesMsMax?: number
 }
 
 export type CallBody = Uint8Array | string | (() => AsyncIterable<Uint8Array>)
@@ -122,7 +124,8 @@ export class Transport {
   }
 
   async #try<T>(call: Call, once: (headers: Record<string, string>) => Promise<T>): Promise<T> {
-    const tries = this.#options.tries ?? DEFAULT_TRIES
+    const { tries = DEFAULT_TRIES, triesMsMax = Infinity, clock } = this.#options
+    const untilMs = clock.monotonicMs() + triesMsMax
     const named = this.#nameOf(call)
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -133,8 +136,8 @@ export class Transport {
         const error = call.signal?.aborted ? cancelled(cause) : connectionError(cause, this.endpoint)
         // The deletion went through, only its answer was lost.
         if (attempt > 1 && call.method === 'DELETE' && error.code === 'NOT_FOUND') return gone() as T
-        if (attempt >= tries || !this.#mayRepeat(call, error)) throw error
-        await this.#options.clock.sleep(this.#delayMs(attempt), call.signal)
+        if (attempt >= tries || clock.monotonicMs() >= untilMs || !this.#mayRepeat(call, error)) throw error
+        await clock.sleep(this.#delayMs(attempt), call.signal)
       }
     }
   }

@@ -26,6 +26,8 @@ const other = { caller: { principal: 'other' } }
 export class FailingCluster {
   readonly volume: Volume
   isReachable = true
+  /** What is asked is never answered. */
+  isSilent = false
   /** What is asked is done, and its answer lost. */
   losesAnswers = false
   /** So many answers still come. */
@@ -56,6 +58,7 @@ export class FailingCluster {
 
   async ask<T>(call: () => Promise<T>): Promise<T> {
     this.requests += 1
+    if (this.isSilent) return new Promise(() => undefined)
     if (!this.isReachable) throw new ShoalError('UNAVAILABLE', 'Nobody there')
     const answer = await call()
     this.losesAnswersAfter -= 1
@@ -239,6 +242,7 @@ export interface Bench {
       readonly identity?: string
       readonly hears?: () => Promise<boolean>
       readonly isSure?: () => boolean
+      readonly isTold?: () => boolean
     },
   ): Promise<Mount>
   /** What the cluster has at a path, as text; of directories and absent files words for them. */

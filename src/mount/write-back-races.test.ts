@@ -138,3 +138,24 @@ test('what is written over what the cluster has of a file since it was sent is n
   assert.equal(await bench.stored('others'), 'XYeirs')
   assert.equal(await bench.stored('replaced'), 'new')
 })
+
+test('what was looked at before is shown while the node is silent and nothing is told, and nothing else is made up', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'old contents')
+  await bench.others('unseen', 'x')
+  // A minute is over soon.
+  const clock = Object.create(nodeClock, {
+    sleep: { value: (delayMs: number, signal?: AbortSignal) => nodeClock.sleep(delayMs / 100, signal) },
+  }) as typeof nodeClock
+  let isTold = true
+  const { volume } = await bench.mount({ clock, isTold: () => isTold, asksOnOpen: true })
+  await volume.stat(['old'])
+  bench.cluster.isSilent = true
+  const opening = volume.openFile(['old'])
+  const early = await Promise.race([opening, nodeClock.sleep(200)])
+  assert.equal(early, undefined, 'as long as changes are told the node is there')
+  isTold = false
+  assert.equal((await opening)?.attributes.sizeBytes, 12)
+  assert.equal((await volume.stat(['old']))?.sizeBytes, 12)
+  assert.equal(await Promise.race([volume.stat(['unseen']), nodeClock.sleep(200, undefined).then(() => 'waits')]), 'waits')
+})

@@ -17,6 +17,8 @@ import type { Watch, WriteBackState } from './write-back-state.ts'
 const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
 /** For so long a cluster that could not be reached isn't asked for what is remembered. */
 const UNREACHABLE_MS = 3_000
+/** How long a node that isn't heard any more is waited for where it was known before what it would say. */
+const PATIENCE_MS = 5_000
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
@@ -229,13 +231,28 @@ export class WriteBackReads {
     const isAway = clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
     if (isAway && last?.type === 'file') return openKnown(path, last)
     try {
-      return await volume.openFile(path)
+      return await this.#asked(volume.openFile(path), last)
     } catch (error) {
       if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
       this.#unreachableMs = clock.monotonicMs()
       if (last?.type !== 'file') throw error
       return openKnown(path, last)
     }
+  }
+
+  /** What is known isn't waited for for long while the node says nothing. @throws TIMEOUT */
+  async #asked<T>(asking: Promise<T>, known: Attributes | undefined): Promise<T> {
+    if (known === undefined) return asking
+    asking.catch(() => undefined)
+    const { clock, isTold } = this.#options
+    const answered = new AbortController()
+    const silent = (async (): Promise<never> => {
+      do await clock.sleep(PATIENCE_MS, answered.signal)
+      while (isTold())
+      throw new ShoalError('TIMEOUT', 'The node says nothing')
+    })()
+    silent.catch(() => undefined)
+    return Promise.race([asking, silent]).finally(() => answered.abort())
   }
 
   async readSymlink(path: Path): Promise<Buffer> {
@@ -279,7 +296,7 @@ export class WriteBackReads {
       const watch = state.watch(text)
       const mark = state.links.mark()
       try {
-        const attributes = await volume.stat(path)
+        const attributes = await this.#asked(volume.stat(path), remembered)
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (attributes === undefined) return undefined

@@ -24,6 +24,8 @@ export interface FuseDevice {
   soon(call: () => void): void
   /** Lets others have this thread's processor that wait for it: those who were answered, mostly, and ask for the next thing then. */
   giveWay(): void
+  /** Whether the thread that has asked is being killed, by a signal that it doesn't handle. */
+  isEnding(pid: number): boolean
   /** Gives one answer, whole. False if the kernel doesn't wait for it (any more). @throws STORAGE_FAILED */
   write(head: Buffer, data?: Uint8Array): boolean
 

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync, writeSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { Worker } from 'node:worker_threads'
 import { ShoalError } from '#foundation/errors.ts'
 import { storageError } from './files.ts'
@@ -13,6 +13,10 @@ const RESOURCE_LIMITS = { maxYoungGenerationSizeMb: 1, maxOldGenerationSizeMb: 3
 /** `_IOW(229, 1, struct fuse_backing_map)` and `_IOW(229, 2, uint32_t)` of <linux/fuse.h>. */
 const BACKING_OPEN = 0x4010_e501
 const BACKING_CLOSE = 0x4004_e502
+
+/** Signals that end nobody who doesn't handle them (signal(7)): CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG and WINCH, in a set as proc_pid_status(5)
+ *  has it. */
+const HARMLESS = [17n, 18n, 19n, 20n, 21n, 22n, 23n, 28n].reduce((set, signal) => set | (1n << (signal - 1n)), 0n)
 
 interface Notification {
   readonly message: Buffer
@@ -67,6 +71,17 @@ export class NodeFuseDevice implements FuseDevice {
 
   giveWay(): void {
     yieldProcessor()
+  }
+
+  isEnding(pid: number): boolean {
+    try {
+      const status = readFileSync(`/proc/${pid}/status`, 'latin1')
+      const set = (name: string): bigint => BigInt(`0x${new RegExp(`^${name}:\\s*([0-9a-f]+)$`, 'm').exec(status)?.[1] ?? '0'}`)
+      return ((set('SigPnd') | set('ShdPnd')) & ~(set('SigCgt') | set('SigIgn') | set('SigBlk') | HARMLESS)) !== 0n
+    } catch {
+      // Of another namespace of processes.
+      return false
+    }
   }
 
   write(head: Buffer, data?: Uint8Array): boolean {

@@ -21,6 +21,8 @@ const CACHE_BYTES = 4 * 1024 ** 3
 const JOURNAL_BYTES = 1024 ** 3
 /** Two segments. */
 const JOURNAL_BYTES_MIN = 64 * 1024 ** 2
+/** A node that is cut off says nothing: programs that ask the mount wait for it. Its feed is taken for lost as soon. */
+const PATIENCE = { silenceTimeoutMs: 30_000, triesMsMax: 20_000 }
 const VOLUME = /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/
 
 export const mount: Command = {
@@ -140,7 +142,7 @@ export const mount: Command = {
     ])
     keepHeapSmall()
     const mounted = await startVolumeMount({
-      client: connect(),
+      client: connect(PATIENCE),
       volume,
       directory,
       allowOther: options.has('allow-other'),

@@ -40,6 +40,10 @@ class ArrayDevice implements FuseDevice {
   soon(call: () => void): void {
     this.later.push(call)
   }
+  isEnding(): boolean {
+    return false
+  }
+
   giveWay(): void {
     this.onWay()
   }
@@ -73,6 +77,7 @@ function loopWith(lookup: () => Promise<never>) {
     clock,
     log: silentLog,
     requestMsMax: 1000,
+    isEnding: () => false,
   })
   const loop: DeviceLoop = new DeviceLoop({ device, session, clock, log: silentLog })
   device.requests.push(initMessage())

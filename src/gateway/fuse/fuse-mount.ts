@@ -62,7 +62,8 @@ export class FuseMount {
     this.#options = options
     this.#device = device
     const sink = { reply: (head: Buffer, data?: Uint8Array) => this.#reply(head, data) }
-    this.#session = new FuseSession({ operations, sink, wishes, clock, log, requestMsMax: REQUEST_MS_MAX })
+    const isEnding = (pid: number): boolean => device.isEnding(pid)
+    this.#session = new FuseSession({ operations, sink, wishes, clock, log, requestMsMax: REQUEST_MS_MAX, isEnding })
     this.#loop = new DeviceLoop({ device, session: this.#session, clock, log, keepAwake })
     this.#ended = this.#loop.ended.finally(() => device.close())
     this.#loop.start()

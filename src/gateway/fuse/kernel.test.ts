@@ -102,6 +102,23 @@ test('a slow answer holds nobody else up, and is given up when who asked for it 
   assert.equal(signal, 'SIGKILL')
 })
 
+test('who waits for an answer that does not come can be killed, by any signal that he does not handle', onKernel, async (t) => {
+  const operations = new MemoryOperations(nodeClock)
+  const { directory, sh } = await mounted(t, operations)
+  await sh('echo content > f')
+  const asked = Promise.withResolvers<void>()
+  operations.slowXattr = () => new Promise(() => asked.resolve())
+  const handled = 'import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *_: None); os.getxattr(sys.argv[1], "user.slow")'
+  const reader = spawn('python3', ['-c', handled, `${directory}/f`])
+  await asked.promise
+  reader.kill('SIGUSR1')
+  await nodeClock.sleep(1_500)
+  assert.equal(reader.exitCode ?? reader.signalCode, null)
+  reader.kill('SIGTERM')
+  const [, signal] = (await once(reader, 'close')) as [number | null, string | null]
+  assert.equal(signal, 'SIGTERM')
+})
+
 test('who waits for a lock gets it when it is free, or stops waiting when told to', onKernel, async (t) => {
   const { sh } = await mounted(t, new MemoryOperations(nodeClock))
   const printed = await sh(`

@@ -40,6 +40,10 @@ export class PendingRequest implements Caller {
     return this.#controller.signal
   }
 
+  get isAborted(): boolean {
+    return this.#isAborted
+  }
+
   abort(): void {
     this.#isAborted = true
     this.#controller?.abort()

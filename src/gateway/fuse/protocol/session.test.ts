@@ -37,6 +37,7 @@ class Kernel {
   readonly errors: string[] = []
   readonly warnings: unknown[] = []
   nowMs = 0
+  isEnding = false
   /** Whether answers are still waited for. */
   isWaiting = true
   readonly session: FuseSession
@@ -76,6 +77,7 @@ class Kernel {
       clock: { monotonicMs: () => this.nowMs },
       log,
       requestMsMax: 1000,
+      isEnding: () => this.isEnding,
     })
   }
 
@@ -289,6 +291,20 @@ test('what takes too long is answered ETIMEDOUT once, and undone when it comes a
   assert.equal(kernel.replies.length, 2)
   assert.deepEqual(kernel.forgotten, [{ nodeId: 9, lookups: 1 }])
   assert.deepEqual(kernel.released, [77])
+})
+
+test('who is being killed gets an answer although his request has none, and nobody else', async () => {
+  const kernel = Kernel.begun({ lookup: () => new Promise<never>(() => undefined) })
+  kernel.lookup(2n)
+  kernel.lookup(4n)
+  kernel.interrupt(2n)
+  kernel.session.expire()
+  assert.deepEqual(kernel.errnos(), [])
+  kernel.isEnding = true
+  kernel.session.expire()
+  kernel.session.expire()
+  assert.deepEqual(kernel.errnos(), [4])
+  assert.equal(kernel.session.pending, 1)
 })
 
 test('an entry or a file whose answer the kernel no longer wants is given back', () => {

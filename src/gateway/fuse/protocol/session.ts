@@ -39,6 +39,8 @@ export interface SessionOptions {
   readonly log: Log
   /** What isn't answered by then is answered ETIMEDOUT; a program that waits for an answer can't even be killed. */
   readonly requestMsMax: number
+  /** Whether a thread is being killed: it hears no answer, and can't end without one. */
+  readonly isEnding: (pid: number) => boolean
 }
 
 export type SessionState = 'new' | 'running' | 'ended'
@@ -105,13 +107,16 @@ export class FuseSession {
     }
   }
 
-  /** Answers what has waited for too long. */
+  /** Answers what has waited for too long, and those who are being killed. */
   expire(): void {
-    const nowMs = this.#options.clock.monotonicMs()
+    const { clock, isEnding, log } = this.#options
+    const nowMs = clock.monotonicMs()
     for (const request of this.#pending.all()) {
-      if (request.deadlineMs > nowMs || !this.#pending.take(request)) continue
-      this.#options.log.warn('A request was given up: it took too long', describe(request.header))
-      this.#refuse(request.header, ERRNO.ETIMEDOUT)
+      const isLate = request.deadlineMs <= nowMs
+      if (!isLate && !(request.isAborted && isEnding(request.pid))) continue
+      if (!this.#pending.take(request)) continue
+      if (isLate) log.warn('A request was given up: it took too long', describe(request.header))
+      this.#refuse(request.header, isLate ? ERRNO.ETIMEDOUT : ERRNO.EINTR)
       request.abort()
     }
   }
