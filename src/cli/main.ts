@@ -1,4 +1,5 @@
 import process from 'node:process'
+import type { ClientOptions } from '#client/shoal-client.ts'
 import { closest } from '#config/closest.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { nodeClock } from '#platform/node-clock.ts'
@@ -111,18 +112,19 @@ async function prepareConnection(
 ): Promise<Pick<Invocation, 'connect'>> {
   // Checking a stopped node needs no connection, and `--data` names the folder to check.
   if (entry.name === 'fsck' && values.has('data')) return { connect: notConnected }
-  const [{ resolveConnection }, { ShoalClient }] = await Promise.all([
+  const [{ resolveConnection }, { ShoalClient }, { LeaderNotice }] = await Promise.all([
     import('./connection.ts'),
     import('#client/shoal-client.ts'),
+    import('./leader-notice.ts'),
   ])
   const connection = await resolveConnection(values, io.env)
-  return {
-    connect(limits = {}) {
-      const client = new ShoalClient({ ...connection, ...limits, clock: nodeClock, random: nodeRandom })
-      opened.push(client)
-      return client
-    },
+  const open = (settings: Partial<ClientOptions>) => {
+    const client = new ShoalClient({ ...connection, ...settings, clock: nodeClock, random: nodeRandom })
+    opened.push(client)
+    return client
   }
+  const notice = values.has('json') ? undefined : new LeaderNotice(io, () => open({ tries: 1 }).cluster)
+  return { connect: (limits = {}) => open({ ...limits, onWait: notice && (() => void notice.look()) }) }
 }
 
 function notConnected(): never {

@@ -19,11 +19,11 @@ import {
 } from './fake-volume.suite.ts'
 import { FakeTracker } from './fake-tracker.suite.ts'
 import { cutResponse, decodeSegment, json, readAll } from './fake-wire.suite.ts'
-import type { EntryType } from './wire.ts'
+import type { EntryType, RemoteNode } from './wire.ts'
 
 /** What a fault does to one request; `undefined` lets it through. */
 export type Fault =
-  | { readonly code: ErrorCode; readonly status: number; readonly isAmbiguous?: boolean }
+  | { readonly code: ErrorCode; readonly status: number; readonly isAmbiguous?: boolean; readonly isLeaderless?: boolean }
   | { readonly cutAfterBytes: number }
   | 'drop'
   | 'hang'
@@ -42,6 +42,7 @@ export class FakeServer {
   readonly requests: string[] = []
   readonly headers: IncomingHttpHeaders[] = []
   readonly tracker = new FakeTracker()
+  nodes: readonly Partial<RemoteNode>[] = []
   /** Asked for each request. */
   fault: (request: IncomingMessage) => Fault = () => undefined
   /** What becomes of the bytes of a file on their way out. */
@@ -127,6 +128,7 @@ export class FakeServer {
         status,
         code,
         ...(typeof fault === 'object' && 'isAmbiguous' in fault ? { ambiguous: fault.isAmbiguous } : {}),
+        ...(typeof fault === 'object' && 'isLeaderless' in fault ? { leaderless: fault.isLeaderless } : {}),
         detail: (error as Error).message,
         requestId: '1',
       })
@@ -142,6 +144,7 @@ export class FakeServer {
     const query = new URLSearchParams(search)
     const [head, name, kind, ...rest] = target.split('/')
     if (head === 'status') return json(response, 200, status(this.volumes))
+    if (head === 'nodes') return json(response, 200, { nodes: this.nodes })
     if (head === 'tracker') return this.tracker.answer(request, response, name)
     if (head === 'fsck') return this.#fsck(request, response)
     if (head !== 'volumes') throw new Problem(404, 'NOT_FOUND', `There is no ${target}`)

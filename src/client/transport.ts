@@ -26,6 +26,8 @@ export interface TransportOptions {
   readonly tries?: number
   /** Of a call that has taken so long no further try is begun; as many as may be by default. */
   readonly triesMsMax?: number
+  /** Told every two seconds while a call has no answer. */
+  readonly onWait?: (() => void) | undefined
 }
 
 export type CallBody = Uint8Array | string | (() => AsyncIterable<Uint8Array>)
@@ -76,6 +78,7 @@ const MAX_ANSWER_BYTES = 256 * 1024 * 1024
 const DEFAULT_TRIES = 5
 const FIRST_DELAY_MS = 100
 const DELAY_FACTOR = 3
+const WAIT_MS = 2_000
 const NO_HEADERS: Record<string, string> = {}
 const IDEMPOTENT = new Set(['GET', 'HEAD', 'PUT', 'DELETE'])
 
@@ -124,6 +127,25 @@ export class Transport {
   }
 
   async #try<T>(call: Call, once: (headers: Record<string, string>) => Promise<T>): Promise<T> {
+    if (this.#options.onWait === undefined) return this.#tryAgain(call, once)
+    const answered = new AbortController()
+    void this.#tellOfWait(this.#options.onWait, answered.signal)
+    try {
+      return await this.#tryAgain(call, once)
+    } finally {
+      answered.abort()
+    }
+  }
+
+  async #tellOfWait(onWait: () => void, answered: AbortSignal): Promise<void> {
+    for (;;) {
+      await this.#options.clock.sleep(WAIT_MS, answered).catch(() => {})
+      if (answered.aborted) return
+      onWait()
+    }
+  }
+
+  async #tryAgain<T>(call: Call, once: (headers: Record<string, string>) => Promise<T>): Promise<T> {
     const { tries = DEFAULT_TRIES, triesMsMax = Infinity, clock } = this.#options
     const untilMs = clock.monotonicMs() + triesMsMax
     const named = this.#nameOf(call)

@@ -52,6 +52,9 @@ export const ERROR_CODES = {
 
 export type ErrorCode = keyof typeof ERROR_CODES
 
+/** Of UNAVAILABLE: nobody leads the metadata, so it isn't for want of this node or that one. */
+export const LEADERLESS = { leaderless: true } as const satisfies ErrorDetails
+
 /** Facts a program can use without reading the message; values are JSON. */
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | undefined>>
 

@@ -1,4 +1,4 @@
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { isShoalError, LEADERLESS, ShoalError } from '#foundation/errors.ts'
 import { type Log, silentLog } from '#observe/log.ts'
 import type { Leader, Leadership } from '#sharedlog/log.ts'
 import { toInterval } from './arguments.ts'
@@ -244,7 +244,7 @@ export class ReplicatedStore implements KeyValueStore {
     const { candidate } = this.#options
     const leader = this.#leader
     if (leader === undefined || leader.id === candidate?.id) {
-      return new ShoalError('UNAVAILABLE', 'No node leads the metadata at the moment: try again shortly')
+      return new ShoalError('UNAVAILABLE', 'No node leads the metadata at the moment: try again shortly', { details: LEADERLESS })
     }
     return new ShoalError('UNAVAILABLE', `The metadata is led by node "${leader.id}" at ${leader.address}`, {
       details: { leader: leader.id, address: leader.address },

@@ -50,8 +50,12 @@ export class TestDoor implements Door {
   }
 
   fail(exchange: Exchange, error: ShoalError): void {
-    const { ambiguous } = error.details
-    const headers = ['X-Code', error.code, ...(ambiguous === undefined ? [] : ['X-Ambiguous', String(ambiguous)])]
+    const { ambiguous, leaderless } = error.details
+    const headers = [
+      ...['X-Code', error.code],
+      ...(ambiguous === undefined ? [] : ['X-Ambiguous', String(ambiguous)]),
+      ...(leaderless === undefined ? [] : ['X-Leaderless', String(leaderless)]),
+    ]
     exchange.send(error.code === 'UNAVAILABLE' ? 503 : 400, headers, error.message)
   }
 }

@@ -1,4 +1,4 @@
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { isShoalError, LEADERLESS, ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import { NOTHING_BEGUN } from '#wire/methods.ts'
@@ -242,7 +242,7 @@ export class ForwardingDoor implements Door {
       const where = forwarding.decide(going.exchange)
       if (where !== undefined) return where
       const leftMs = going.untilMs - clock.monotonicMs()
-      if (leftMs <= 0 || this.#waiting.size >= WAITING_MAX) throw nobodyServes(going)
+      if (leftMs <= 0 || this.#waiting.size >= WAITING_MAX) throw nobodyLeads(going)
       await this.#change(going.exchange, leftMs)
     }
   }
@@ -296,6 +296,12 @@ class NotRemembered extends ShoalError {
 function nobodyServes({ exchange, mayBeDone }: Going): ShoalError {
   if (mayBeDone) return lost(exchange)
   return unavailable('No node serves this request at the moment; nothing was done: send it again in a while')
+}
+
+function nobodyLeads({ exchange, mayBeDone }: Going): ShoalError {
+  if (mayBeDone) return lost(exchange)
+  const message = 'No node leads the metadata at the moment; nothing was done: send it again in a while'
+  return new ShoalError('UNAVAILABLE', message, { details: LEADERLESS })
 }
 
 function lost(exchange: Exchange): ShoalError {

@@ -366,7 +366,7 @@ describe('while nobody leads', () => {
     await delay(20)
     assert.equal(pacific.finished.length, 0)
     clock.advance(1)
-    assert.match(await asking, /^HTTP\/1\.1 503 .*X-Code: UNAVAILABLE/s)
+    assert.match(await asking, /^HTTP\/1\.1 503 .*X-Code: UNAVAILABLE.*X-Leaderless: true.*No node leads the metadata/s)
   })
 
   test('no more than 1,000 wait', async () => {
