@@ -50,10 +50,10 @@ describe('the command line', () => {
       url?.endsWith('/nodes') ? undefined : { code: 'UNAVAILABLE', status: 503, isLeaderless: true }
     const { code, err } = await cli.run('ls', 'docs:/')
     assert.equal(code, EXIT.failure)
-    assert.match(err, /^No node leads the metadata: waiting…\nshoal: .* shoal node list .*docs\/operations\/etcd\.md.*\n$/)
+    assert.match(err, /^No node leads the metadata: waiting.*\nshoal: .* shoal node list .*docs\/operations\/etcd\.md.*\n$/)
     cli.server.nodes = [{ id: 'a0', host: '10.0.0.1', home: true, state: 'dead' }]
     const [away, quiet] = await Promise.all([cli.run('stat', 'docs:/a'), cli.run('stat', '--json', 'docs:/a')])
-    assert.match(away.err, /^Node a0 at 10\.0\.0\.1, which leads the metadata, is dead: waiting…\nshoal: /)
+    assert.match(away.err, /^Node a0 at 10\.0\.0\.1, which leads the metadata, is dead: waiting.*\nshoal: /)
     assert.equal((JSON.parse(quiet.err) as { error: { leaderless: boolean } }).error.leaderless, true)
   })
 

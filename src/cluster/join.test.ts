@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, test } from 'node:test'
+import { createServer as createSecureServer } from 'node:tls'
 import type { NodeId } from '#foundation/ids.ts'
 import { silentLog } from '#observe/log.ts'
 import { MemoryFiles } from '#platform/memory-files.ts'
@@ -58,6 +62,25 @@ describe('with TLS', () => {
     await assert.rejects(join(world, misled), { code: 'UNAUTHENTICATED', message: /its authority has another fingerprint/ })
     const joined = await join(world, encodeJoinToken({ ...token, addresses: [impostor.address, founder.address] }))
     assert.equal(joined.identity.name.clusterId, founder.identity.name.clusterId)
+  })
+
+  test('who takes another port for that of nodes is told so, and where the token was made', async (context) => {
+    const world = realWorld()
+    const founder = await found(context, world)
+    const { certificate: cert, key } = founder.identity.keys.pair!
+    // As doors for clients without encryption, and as an etcd of the same cluster.
+    for (const server of [createServer(), createSecureServer({ cert, key })]) {
+      server.listen(0, '127.0.0.1')
+      await once(server, 'listening')
+      context.after(() => server.close())
+      const address = { host: '127.0.0.1', port: (server.address() as AddressInfo).port }
+      await assert.rejects(join(world, await founder.issue(), undefined, { addresses: [address] }), {
+        code: 'UNAVAILABLE',
+        message: new RegExp(
+          `^127\\.0\\.0\\.1:${address.port} is not the port for nodes .* made at 127\\.0\\.0\\.1:${founder.address.port}$`,
+        ),
+      })
+    }
   })
 })
 

@@ -149,6 +149,7 @@ async function findAuthority(token: JoinToken, address: SocketAddress, ports: Jo
   try {
     shown = await ports.presentedCertificates(address, late.signal)
   } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code?.startsWith('ERR_SSL_') === true) throw noNodePort(address, token, { cause })
     throw new ShoalError(
       'UNAVAILABLE',
       `Cannot reach a node at ${address.host}:${address.port} to join: ${(cause as Error).message}`,
@@ -158,8 +159,27 @@ async function findAuthority(token: JoinToken, address: SocketAddress, ports: Jo
     done.abort()
   }
   const authority = shown.find((certificate) => fingerprintOf(certificate) === token.fingerprint)
-  if (authority === undefined) throw foreign(address)
+  if (authority === undefined) throw isOfNode(shown) ? foreign(address) : noNodePort(address, token)
   return new X509Certificate(authority).toString()
+}
+
+/** As every node of any cluster shows it: its name, and behind it its authority. Doors for clients show other names, and the ports of etcd no
+ *  authority. */
+function isOfNode([own, authority]: readonly Buffer[]): boolean {
+  return own !== undefined && authority !== undefined && /\bURI:shoal:\/\//.test(new X509Certificate(own).subjectAltName ?? '')
+}
+
+function noNodePort(
+  { host, port }: SocketAddress,
+  { addresses }: JoinToken,
+  options: { readonly cause?: unknown } = {},
+): ShoalError {
+  const made = addresses.map((address) => `${address.host}:${address.port}`).join(', ')
+  return new ShoalError(
+    'UNAVAILABLE',
+    `${host}:${port} is not the port for nodes of a Shoal node. That is the base port + 2 (7402 unless --port says otherwise), as "shoal node list" shows it; the token was made at ${made}`,
+    options,
+  )
 }
 
 function foreign({ host, port }: SocketAddress): ShoalError {
