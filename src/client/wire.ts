@@ -107,6 +107,8 @@ export interface RemoteNode {
   readonly zone: string
   /** How much of the chunks it is to get, in comparison with others of its capacity; 1 is usual. */
   readonly weight: number
+  /** How far its clock is ahead of that of the node that answers; `null` where that wasn't measured yet, a release of before doesn't say. */
+  readonly clockAheadMs?: number | null
   readonly capacityBytes: number
   readonly usedBytes: number
   readonly version: string
@@ -209,6 +211,8 @@ export interface NodeStatus {
   readonly eventual?: EventualStatus
   readonly uploads: number
   readonly changes: { readonly cursor: string }
+  /** Those that differ from the clock of the node that answers by more than half a second; a release of before doesn't say. */
+  readonly clocks?: readonly { readonly nodeId: string; readonly aheadMs: number }[]
 }
 
 /** What a task of the tracker may use; no limit where none is given. `share`: the part of the time. */

@@ -109,6 +109,7 @@ export class NodeClusterAdmin implements ClusterAdmin {
       roles: [...roles],
       zone,
       weight: setting.weight,
+      clockAheadMs: id === this.#cluster.id ? 0 : (this.#cluster.clocks.aheadMs(id) ?? null),
       capacityBytes,
       usedBytes,
       version,

@@ -6,7 +6,9 @@ import { joinCluster } from '#cluster/join.ts'
 import { TokenList } from '#cluster/token-list.ts'
 import { isShoalError } from '#foundation/errors.ts'
 import { silentLog } from '#observe/log.ts'
+import type { Log, LogFields } from '#observe/log.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
+import type { Clock } from '#platform/clock.ts'
 import { openDataFolder } from '#platform/data-folder.ts'
 import { ManualClock } from '#platform/manual-clock.ts'
 import { MemoryDatagrams } from '#platform/memory-datagrams.ts'
@@ -40,10 +42,11 @@ class World implements AsyncDisposable {
 
   /** Makes the node on `host`, which joins with a token if there is one, and doesn't listen yet. */
   async open(host: string, token?: string): Promise<Started> {
-    const { clock } = this
+    const clock = this.#clockOf(host)
     const files = this.files.get(host) ?? new MemoryFiles()
     this.files.set(host, files)
-    const ports = { files, clock, random: nodeRandom, log: silentLog }
+    const log = { ...silentLog, warn: (message: string, fields?: LogFields) => void this.warnings.push({ message, ...fields }) }
+    const ports = { files, clock, random: nodeRandom, log }
     const folder = await openDataFolder('/data', { files, random: nodeRandom, version: '0.1.0' })
     const identity = token === undefined ? await ClusterIdentity.open(folder, ports) : await this.#join(folder, token, ports)
     await folder.close()
@@ -69,11 +72,25 @@ class World implements AsyncDisposable {
   }
 
   readonly free = new Map<string, number>()
+  /** What the clocks of machines show beyond what they should. */
+  readonly aheadMs = new Map<string, number>()
+  readonly warnings: LogFields[] = []
+
+  #clockOf(host: string): Clock {
+    const { clock } = this
+    const nowMs = () => clock.nowMs() + (this.aheadMs.get(host) ?? 0)
+    return {
+      nowMs,
+      nowNs: () => BigInt(nowMs()) * 1_000_000n,
+      monotonicMs: () => clock.monotonicMs(),
+      sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+    }
+  }
 
   async #join(
     folder: Awaited<ReturnType<typeof openDataFolder>>,
     token: string,
-    ports: { files: MemoryFiles; clock: ManualClock; random: typeof nodeRandom; log: typeof silentLog },
+    ports: { files: MemoryFiles; clock: Clock; random: typeof nodeRandom; log: Log },
   ): Promise<ClusterIdentity> {
     const keepBootstrap = (bytes: Buffer) =>
       publishKnownNodes(
@@ -205,6 +222,25 @@ test('the room on the disk is told when it has changed by more than a thousandth
   assert.equal(seen(), 0)
   world.free.set('b', USAGE.freeBytes - 2_000)
   await world.until(() => seen() === 2_000)
+})
+
+test('clocks that differ are told of, at both nodes, once in an hour', async () => {
+  await using world = new World()
+  world.aheadMs.set('b', 400)
+  const { home, other } = await pair(world)
+  const warned = () => world.warnings.filter(({ aheadMs }) => aheadMs !== undefined)
+  await world.until(() => home.node.clocks.aheadMs(other.node.id) !== undefined)
+  assert.deepEqual([home.node.clocks.differences(), warned()], [[], []], 'as far as clocks do')
+  world.aheadMs.set('b', 3_000)
+  await world.until(() => warned().length === 2)
+  const [seen] = home.node.clocks.differences()
+  assert.ok(seen?.nodeId === other.node.id && seen.aheadMs > 2_500 && seen.aheadMs <= 3_000, String(seen?.aheadMs))
+  const [back] = other.node.clocks.differences()
+  assert.ok(back?.nodeId === home.node.id && back.aheadMs < -2_500 && back.aheadMs >= -3_000, String(back?.aheadMs))
+  await home.node.clocks.compare()
+  assert.equal(warned().length, 2)
+  world.aheadMs.set('b', 0)
+  await world.until(() => home.node.clocks.differences().length === 0)
 })
 
 test('a certificate is replaced in time, and used from then on', async () => {

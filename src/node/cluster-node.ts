@@ -17,6 +17,7 @@ import { PROTOCOL_VERSIONS } from '#wire/hello.ts'
 import type { WireMethods } from '#wire/methods.ts'
 import { WirePeers } from '#wire/peers.ts'
 import { WireMetrics } from '#wire/wire-metrics.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { GossipKeyring } from './gossip-keys.ts'
 import type { KnownNodes } from './known-nodes.ts'
 import { HomeLeadership } from './leadership.ts'
@@ -57,6 +58,7 @@ export interface ClusterNodeOptions {
 const HOUR_MS = 3_600_000
 const RENEWAL_MS = 12 * HOUR_MS
 const SPACE_MS = 30_000
+const CLOCKS_MS = 30_000
 /** News of the space is told when it has changed by so much of the whole: each piece of news goes to every node. */
 const SPACE_STEP = 0.001
 /** Others may be down at the same time, after a power cut say: the node starts without them, and goes on looking. */
@@ -70,6 +72,7 @@ export class ClusterNode {
   readonly peers: WirePeers
   readonly desk: JoinDesk
   readonly gossipKeys: GossipKeyring
+  readonly clocks: ClockWatch
   readonly #options: ClusterNodeOptions
   readonly #home: HomeLeadership
   readonly #wireMetrics: WireMetrics
@@ -99,6 +102,7 @@ export class ClusterNode {
       log,
       useKeys: (keys) => this.#port?.membership.useKeys(keys),
     })
+    this.clocks = new ClockWatch({ self: nodeId, members: () => this.members(), peers: this.peers, clock, random, log })
     this.desk = new JoinDesk({
       identity,
       tokens,
@@ -177,7 +181,7 @@ export class ClusterNode {
       identity,
       listen: { host: config.host, port },
       factsAt: (address) => this.#factsAt(address),
-      methods: { ...methods, ...this.desk.methods, ...this.gossipKeys.methods },
+      methods: { ...methods, ...this.desk.methods, ...this.gossipKeys.methods, ...this.clocks.methods },
       removed: known.removed,
       peers: this.peers,
       listeners: this.#options.links,
@@ -189,6 +193,7 @@ export class ClusterNode {
     this.#port.membership.onChange((change) => this.#hear(change))
     this.#tasks.push(this.#every(RENEWAL_MS, () => this.#renew()))
     this.#tasks.push(this.#every(SPACE_MS, () => this.#tellSpace()))
+    this.#tasks.push(this.#every(CLOCKS_MS, () => this.clocks.compare()))
     if (seeds.length > 0) await Promise.race([this.#join(seeds), clock.sleep(FIRST_CONTACT_MS, this.#stopping.signal)])
     this.#expelled.signal.throwIfAborted()
   }

@@ -10,7 +10,7 @@ import { describeNode } from './node-status.ts'
 
 const NODE = { version: '1.0.0', nodeId: 'one', clusterId: 'cluster', startedNs: 0n }
 const METADATA: StatusDocument['metadata'] = { mode: 'managed', position: 7, members: [] }
-const NOW = { state: 'serving' as const, uptimeMs: 1_000, metadata: METADATA, eventual: undefined }
+const NOW = { state: 'serving' as const, uptimeMs: 1_000, metadata: METADATA, eventual: undefined, clocks: [] }
 
 test('while nobody can say what is the newest a node tells what it has seen, and that it is no more than that', async () => {
   const clock = new ManualClock()

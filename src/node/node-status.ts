@@ -25,6 +25,7 @@ export async function describeNode(
     readonly uptimeMs: number
     readonly metadata: MetadataStatus
     readonly eventual: StatusDocument['eventual']
+    readonly clocks: StatusDocument['clocks']
   },
   volumes: Pick<StrongVolumes, 'status'>,
   copy: Pick<KeyValueReader, 'read'> | undefined,
@@ -50,6 +51,7 @@ export async function describeNode(
     garbage: status.garbage,
     uploads: status.uploads,
     changes: { cursor: status.cursor },
+    clocks: now.clocks,
     metadata: isStale ? { ...now.metadata, stale: true } : now.metadata,
     eventual: now.eventual,
   }

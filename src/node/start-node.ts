@@ -382,6 +382,7 @@ class Node implements RunningNode {
             uptimeMs: clock.monotonicMs() - this.#startedMs,
             metadata,
             eventual: await this.#parts.eventual.status(),
+            clocks: [...cluster.clocks.differences()],
           }
           return describeNode(identity, now, this.volumes, this.#parts.metadata?.store.stale)
         },

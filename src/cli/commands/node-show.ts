@@ -2,7 +2,7 @@ import type { RemoteNode } from '#client/wire.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
 import { findNode } from '../find-node.ts'
-import { nodeState } from '../node-state.ts'
+import { clockDifference, nodeState } from '../node-state.ts'
 import { columns } from '../output.ts'
 import { humanSize, shortTime } from '../units.ts'
 
@@ -29,8 +29,15 @@ function describe(node: RemoteNode): string[][] {
     ['Roles', node.roles.join(', ')],
     ['Zone', node.zone],
     ['Weight', String(node.weight)],
+    ['Clock', describeClock(node)],
     ['Space', `${humanSize(node.usedBytes)} of ${humanSize(node.capacityBytes)} used`],
     ['Version', node.version],
     ['Leads', node.home ? 'yes' : 'no'],
   ]
+}
+
+function describeClock({ self, clockAheadMs }: RemoteNode): string {
+  if (self) return 'of the node that answers'
+  if (typeof clockAheadMs !== 'number') return 'not compared yet'
+  return clockAheadMs === 0 ? 'shows the same time' : clockDifference(clockAheadMs)
 }

@@ -1,6 +1,7 @@
 import type { EventualStatus, MetadataStatus, NodeStatus } from '#client/wire.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { clockDifference } from '../node-state.ts'
 import { columns } from '../output.ts'
 import { humanDuration, humanSize, plural } from '../units.ts'
 
@@ -34,6 +35,7 @@ function describe({ usage, ...node }: NodeStatus, endpoint: string): string[][] 
     ['Garbage', `${plural(node.garbage.chunks, 'chunk')}${node.garbage.hasMore ? ' and more' : ''}`],
     ['Uploads', `${plural(node.uploads, 'session')} open`],
     ['Metadata', ...describeMetadata(node.metadata)],
+    ...(node.clocks === undefined || node.clocks.length === 0 ? [] : [['Clocks', describeClocks(node.clocks)]]),
     ...(node.eventual === undefined || node.eventual.volumes === 0 ? [] : [['Eventual', describeEventual(node.eventual)]]),
   ]
 }
@@ -53,6 +55,11 @@ function describeMetadata({ mode, leader = 'nobody at the moment', position = 0,
     voters.length === 0 ? 'etcd does not answer' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
   const etcd = mode === 'external' ? 'an etcd of yours' : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
+}
+
+function describeClocks(clocks: NonNullable<NodeStatus['clocks']>): string {
+  const differing = clocks.map(({ nodeId, aheadMs }) => `${nodeId} is ${clockDifference(aheadMs)}`)
+  return `${differing.join(', ')}: is NTP at work on all of them?`
 }
 
 function describeEventual(status: EventualStatus): string {

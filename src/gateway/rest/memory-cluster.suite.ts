@@ -18,6 +18,7 @@ const HOME: NodeDocument = {
   roles: ['store', 'meta', 'gateway'],
   zone: 'default',
   weight: 1,
+  clockAheadMs: 0,
   capacityBytes: 1_000,
   usedBytes: 10,
   version: '0',

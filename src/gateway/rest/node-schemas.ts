@@ -21,6 +21,10 @@ export const NodeSchema = z.object({
   weight: z
     .number()
     .meta({ description: 'How much of the chunks it is to get, in comparison with others of its capacity; 1 is usual' }),
+  clockAheadMs: z.int().nullable().meta({
+    description:
+      'How far its clock is ahead of that of the node that answers, or behind if below 0; null where that was not measured yet',
+  }),
   capacityBytes: z.int(),
   usedBytes: z.int(),
   version: z.string(),

@@ -146,6 +146,7 @@ export async function startTestServer(
       metadata: { mode: 'home' },
       uploads: 0,
       changes: { cursor: '0' },
+      clocks: [],
     }),
     fsck: fsckLines,
   }

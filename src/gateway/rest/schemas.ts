@@ -308,6 +308,9 @@ export const StatusSchema = z.object({
   garbage: z.object({ chunks: z.int(), hasMore: z.boolean() }),
   uploads: z.int(),
   changes: z.object({ cursor: z.string() }),
+  clocks: z
+    .array(z.object({ nodeId: z.string(), aheadMs: z.int() }))
+    .meta({ description: 'Nodes whose clocks differ from that of this one by more than half a second' }),
   metadata: z.object({
     mode: z.enum(['home', 'managed', 'external']),
     leader: z.string().optional(),
