@@ -145,13 +145,28 @@ test('a bit flipped anywhere in a chunk file gives CORRUPT that names chunk, fil
       return true
     })
     assert.equal(await store.verify(id), 'corrupt')
+    assert.equal((await store.locate(id))?.isDamaged, true)
     if (position === 0)
       assert.ok((await store.read(id, { offset: 65_536, length: 1_000 })).equals(bytes.subarray(65_536, 66_536)))
     await put(store, bytes)
     assert.ok((await store.read(id)).equals(bytes), 'written again it is whole')
+    assert.equal((await store.locate(id))?.isDamaged, undefined)
     assert.equal((await store.usage()).chunks, 1)
     await store.close()
   }
+})
+
+test('a chunk file that is cut short while it is open is corrupt, and written anew', async () => {
+  const bytes = sampleBytes(300_000)
+  const files = new MemoryFiles({ seed: 1 })
+  const store = await open(files)
+  const id = await put(store, bytes)
+  await store.read(id)
+  await shorten(files, `/c/chunks/${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`, 100_000)
+  assert.equal(await store.verify(id), 'corrupt')
+  await put(store, bytes)
+  assert.equal(await store.verify(id), 'intact')
+  await store.close()
 })
 
 test('a chunk file cut short is corrupt, never shorter', async () => {

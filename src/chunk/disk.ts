@@ -163,8 +163,9 @@ class DiskStore implements DiskChunkStore {
     } catch (error) {
       if (isShoalError(error, 'CHUNK_MISSING')) return 'missing'
       // A truncated file seems to be shorter or longer than its trailer says, and so the range may leave the chunk.
-      if (isShoalError(error, 'CORRUPT') || isShoalError(error, 'INVALID_ARGUMENT')) return 'corrupt'
-      throw error
+      if (isShoalError(error, 'INVALID_ARGUMENT')) this.#suspect(id)
+      else if (!isShoalError(error, 'CORRUPT')) throw error
+      return 'corrupt'
     }
     if (hash.digest('hex') === id) return 'intact'
     this.#suspect(id)
@@ -221,8 +222,11 @@ class DiskStore implements DiskChunkStore {
 
   async #find(id: ChunkId): Promise<ChunkInfo | undefined> {
     const packed = this.#packs.find(id)
-    if (packed === undefined) return this.#chunkFiles.find(id)
-    return { id, sizeBytes: packed.lengthBytes, touchedAtMs: packed.touchedAtMs }
+    const found =
+      packed === undefined
+        ? await this.#chunkFiles.find(id)
+        : { id, sizeBytes: packed.lengthBytes, touchedAtMs: packed.touchedAtMs }
+    return found !== undefined && this.#suspects.has(id) ? { ...found, isDamaged: true } : found
   }
 
   async #writeFile(

@@ -11,6 +11,8 @@ export interface ChunkInfo {
   readonly sizeBytes: number
   /** When `write` last stored or met this chunk, milliseconds since 1970. */
   readonly touchedAtMs: number
+  /** Whether a read has found it damaged since the store was opened. That it isn't doesn't say that it is intact. */
+  readonly isDamaged?: boolean
 }
 
 export interface ByteRange {

@@ -146,9 +146,11 @@ export class ClassChunks implements ChunkStore {
   async copies(id: ChunkId): Promise<ChunkCopies> {
     const { self, local, records } = this.#options
     if (this.#current() === this.#group?.store) return this.#group.store.copies(id)
-    const durable = new Set((await local.locate(id)) === undefined ? [] : [self])
+    const found = await local.locate(id)
+    const here = new Set(found === undefined ? [] : [self])
+    const [durable, damaged] = found?.isDamaged === true ? [new Set<NodeId>(), here] : [here, new Set<NodeId>()]
     const { copies } = classOf(records.view, this.#name)
-    return describeCopies({ holders: [self], durable, arriving: new Set(), copies })
+    return describeCopies({ holders: [self], durable, arriving: new Set(), damaged, copies })
   }
 
   async close(): Promise<void> {

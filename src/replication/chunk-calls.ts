@@ -166,14 +166,15 @@ export function decodeList(header: WireHeader): ListRequest {
   return { from: from === undefined ? undefined : idOf(from), limit }
 }
 
-export function encodeInfo({ id, sizeBytes, touchedAtMs }: ChunkInfo): JsonValue {
-  return [id, sizeBytes, touchedAtMs]
+export function encodeInfo({ id, sizeBytes, touchedAtMs, isDamaged = false }: ChunkInfo): JsonValue {
+  return isDamaged ? [id, sizeBytes, touchedAtMs, 'damaged'] : [id, sizeBytes, touchedAtMs]
 }
 
 export function decodeInfo(value: unknown): ChunkInfo {
-  const [id, sizeBytes, touchedAtMs] = Array.isArray(value) ? (value as unknown[]) : []
+  const [id, sizeBytes, touchedAtMs, health] = Array.isArray(value) ? (value as unknown[]) : []
   if (!isNumber(sizeBytes) || !isNumber(touchedAtMs)) throw nonsense('what is said of a chunk')
-  return { id: idOf(id), sizeBytes, touchedAtMs }
+  const info = { id: idOf(id), sizeBytes, touchedAtMs }
+  return health === 'damaged' ? { ...info, isDamaged: true } : info
 }
 
 /** One line for each chunk. */

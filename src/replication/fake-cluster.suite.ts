@@ -46,8 +46,9 @@ class DamageableStore implements ChunkStore {
     return this.#inner.read(id, range)
   }
 
-  locate(id: ChunkId): Promise<ChunkInfo | undefined> {
-    return this.#inner.locate(id)
+  async locate(id: ChunkId): Promise<ChunkInfo | undefined> {
+    const info = await this.#inner.locate(id)
+    return info !== undefined && this.damaged.has(id) ? { ...info, isDamaged: true } : info
   }
 
   forget(id: ChunkId, options?: { untouchedSinceMs?: number }): Promise<boolean> {

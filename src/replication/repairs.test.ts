@@ -60,11 +60,12 @@ test('whatever is offered, a queue holds no more than it may, and gives in order
 
 test('a chunk goes from uploading over need-replication and replication-out to stored, its copies over replication-in', () => {
   const [a, b, c, d] = [1, 2, 3, 4].map(nodeId) as [NodeId, NodeId, NodeId, NodeId]
-  const states = (durable: NodeId[], arriving: NodeId[]): unknown[] => {
+  const states = (durable: NodeId[], arriving: NodeId[], damaged: NodeId[] = []): unknown[] => {
     const { state, copies } = describeCopies({
       holders: [a, b, c],
       durable: new Set(durable),
       arriving: new Set(arriving),
+      damaged: new Set(damaged),
       copies: 3,
     })
     return [state, ...copies.map((copy) => `${copy.node.slice(-1)} ${copy.state}`)]
@@ -74,5 +75,8 @@ test('a chunk goes from uploading over need-replication and replication-out to s
   assert.deepEqual(states([a], []), ['need-replication', '1 stored'])
   assert.deepEqual(states([a], [b]), ['replication-out', '1 stored', '2 replication-in'])
   assert.deepEqual(states([a, b, d], []), ['need-replication', '1 stored', '2 stored', '4 stored'])
+  assert.deepEqual(states([a, b], [], [c]), ['need-replication', '1 stored', '2 stored', '3 corrupt'])
+  assert.deepEqual(states([], [], [a, b, d]), ['corrupt', '1 corrupt', '2 corrupt', '4 corrupt'])
+  assert.deepEqual(states([], [c], [a]), ['uploading', '1 corrupt', '3 replication-in'])
   assert.deepEqual(states([a, b, c, d], []), ['stored', '1 stored', '2 stored', '3 stored', '4 to-delete'])
 })

@@ -169,6 +169,8 @@ test('a chunk whose copies are all corrupt is corrupt', async () => {
   for (const node of holders) node.store.damaged.add(id)
   await rejectsWith('CORRUPT', fixture.cluster.settle(fixture.store.read(id)))
   assert.equal(await fixture.cluster.settle(fixture.store.verify(id)), 'corrupt')
+  const { state, copies } = await fixture.cluster.settle(fixture.store.copies(id))
+  assert.deepEqual([state, ...copies.map((copy) => copy.state)], ['corrupt', 'corrupt', 'corrupt', 'corrupt'])
 })
 
 test('a check of a chunk tells the repair queue which one has a bad copy', async () => {

@@ -14,7 +14,7 @@ import { ChunkMemory } from './chunk-memory.ts'
 import type { ChunkRoom } from './chunk-memory.ts'
 import { CopySearch } from './copy-search.ts'
 import { describeCopies } from './copy-states.ts'
-import type { ChunkCopies } from './copy-states.ts'
+import type { ChunkCopies, KnownCopies } from './copy-states.ts'
 import { CopyTargets, STAND_INS_MAX, settledHolders } from './copy-targets.ts'
 import { limitedCall } from './limited-call.ts'
 import { mergedList } from './merged-list.ts'
@@ -129,7 +129,7 @@ export class ReplicatedChunkStore implements ChunkStore {
       write.start()
       await write.acknowledged
       this.#goOnBehind(write, { id, pair, targets, kept, sizeBytes: bytes.length })
-      return this.#describe(id, pair, { durable: write.durable, arriving: write.pending })
+      return this.#describe(id, pair, { durable: write.durable, arriving: write.pending, damaged: new Set() })
     } finally {
       if (!mayOutlive) await write.leftHere
     }
@@ -180,9 +180,11 @@ export class ReplicatedChunkStore implements ChunkStore {
     const pair = this.#options.layouts()
     const nodes = new Set([...pair.readers(id), ...pair.next.candidates(id).slice(0, STAND_INS_MAX)])
     const answers = await this.#search.locateAt(id, [...nodes])
-    const durable = answers.filter((answer) => answer.error === undefined && answer.value !== undefined).map(({ node }) => node)
+    const found = answers.flatMap((answer) => (answer.error !== undefined || answer.value === undefined ? [] : [answer]))
+    const nodesWhere = (isDamaged: boolean) =>
+      new Set(found.filter(({ value }) => (value?.isDamaged ?? false) === isDamaged).map(({ node }) => node))
     const arriving = [...(this.#writes.get(id) ?? [])].flatMap((write) => [...write.pending])
-    return this.#describe(id, pair, { durable: new Set(durable), arriving: new Set(arriving) })
+    return this.#describe(id, pair, { durable: nodesWhere(false), damaged: nodesWhere(true), arriving: new Set(arriving) })
   }
 
   async forget(id: ChunkId, options: { untouchedSinceMs?: number } = {}): Promise<boolean> {
@@ -329,12 +331,12 @@ export class ReplicatedChunkStore implements ChunkStore {
   #describe(
     id: ChunkId,
     pair: LayoutPair,
-    { durable, arriving }: { durable: ReadonlySet<NodeId>; arriving: ReadonlySet<NodeId> },
+    { durable, arriving, damaged }: Pick<KnownCopies, 'durable' | 'arriving' | 'damaged'>,
   ): ChunkCopies {
     const { peers, policy } = this.#options
     // Who is being sent a copy in place of a holder shall have it.
     const holders = settledHolders(id, { pair, peers, durable: new Set([...durable, ...arriving]) })
-    return describeCopies({ holders, durable, arriving, copies: policy.copies })
+    return describeCopies({ holders, durable, arriving, damaged, copies: policy.copies })
   }
 
   #checkOpen(): void {

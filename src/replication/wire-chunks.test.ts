@@ -9,7 +9,7 @@ import { ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeDigests } from '#platform/node-digests.ts'
-import { callDeadlineMs } from './chunk-calls.ts'
+import { callDeadlineMs, decodeInfo, encodeInfo } from './chunk-calls.ts'
 import { ArrivingChunk } from './arriving-chunk.ts'
 import type { CopyOutcome, RemoteChunks } from './peers.ts'
 import { WireCluster } from './wire-cluster.suite.ts'
@@ -217,4 +217,10 @@ test('a node that nobody knows is UNAVAILABLE, and one that was removed is sent 
   assert.equal((await write(id, bytes, [third.id])).get(third.id)?.code, 'UNAVAILABLE')
   await rejectsWith('FORBIDDEN', third.peers.store(primary.id).locate(id, never))
   assert.equal(await third.store.locate(id), undefined)
+})
+
+test('what a node says of a chunk arrives, also that it is damaged', () => {
+  const info = { id: idOf(sampleBytes(1)), sizeBytes: 1, touchedAtMs: 17 }
+  assert.deepEqual(decodeInfo(encodeInfo(info)), info)
+  assert.deepEqual(decodeInfo(encodeInfo({ ...info, isDamaged: true })), { ...info, isDamaged: true })
 })

@@ -46,7 +46,7 @@ export async function locateContents(stores: LocationStores, volume: VolumeHandl
   for (const { offset, length, chunk } of found.extents) {
     if (offset > at) extents.push(hole(at, offset))
     const { state = 'missing', copies } = await placesOf(stores, chunk)
-    const holding = copies.filter((copy) => copy.state !== 'replication-in').map(({ node }) => node)
+    const holding = copies.filter((copy) => copy.state !== 'replication-in' && copy.state !== 'corrupt').map(({ node }) => node)
     extents.push({ offset, length, chunk, kind: 'chunk', nodes: holding, copies, state })
     at = offset + length
   }
@@ -56,8 +56,10 @@ export async function locateContents(stores: LocationStores, volume: VolumeHandl
 
 async function placesOf({ chunks, nodeId }: LocationStores, chunk: ChunkId): Promise<ChunkPlaces> {
   if (chunks.copies !== undefined) return chunks.copies(chunk)
-  if ((await chunks.locate(chunk)) === undefined) return { state: undefined, copies: [] }
-  return { state: 'stored', copies: [{ node: nodeId, state: 'stored' }] }
+  const found = await chunks.locate(chunk)
+  if (found === undefined) return { state: undefined, copies: [] }
+  const state = found.isDamaged === true ? 'corrupt' : 'stored'
+  return { state, copies: [{ node: nodeId, state }] }
 }
 
 function hole(start: number, end: number): ChunkLocation {

@@ -123,6 +123,7 @@ export type CopyState =
   | 'replication-in'
   | 'stored'
   | 'to-delete'
+  | 'corrupt'
   | 'missing'
 
 export interface ChunkLocation {

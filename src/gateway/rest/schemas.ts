@@ -133,6 +133,7 @@ const CopyStateSchema = z.enum([
   'replication-in',
   'stored',
   'to-delete',
+  'corrupt',
   'missing',
 ])
 
