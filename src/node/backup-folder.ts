@@ -1,8 +1,12 @@
 import { join } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
-import type { Files } from '#platform/files.ts'
+import type { Files, OpenFile } from '#platform/files.ts'
+import { LOCK_NAME, lockFolder } from '#platform/folder-lock.ts'
 
 const SUFFIX = '.backup'
+const PART = 'metadata.part'
+/** What a folder may have in which the first backup is to be made: what one leaves that was cut short, and what mkfs does. */
+const NEGLIGIBLE_NAMES = new Set(['chunks', LOCK_NAME, 'lost+found'])
 
 /** A folder with backups: `STAMP.backup` is one moment, `chunks/ab/ab…` the chunks of all of them, each once. */
 export class BackupFolder {
@@ -14,8 +18,38 @@ export class BackupFolder {
     this.#files = files
   }
 
-  /** Makes what is missing of it: readable by nobody else, since it has the keys of the cluster. */
-  async prepare(): Promise<void> {
+  /** Where a moment grows until all is there that it needs. */
+  get partPath(): string {
+    return join(this.path, PART)
+  }
+
+  /** Makes what is missing of it: readable by nobody else, since it has the keys of the cluster. Two backups at a time would end each other's
+   *  moments, so it is locked until what is returned is closed. @throws CONFLICT if it is somebody else's, DATA_IN_USE */
+  async prepare(): Promise<OpenFile> {
+    await this.#refuseForeign()
+    await this.#files.makeFolder(this.path, 0o700)
+    const lock = await lockFolder(this.#files, this.path, 'backup folder')
+    try {
+      await this.#makeFolders()
+    } catch (error) {
+      await lock.close()
+      throw error
+    }
+    return lock
+  }
+
+  async #refuseForeign(): Promise<void> {
+    const names = (await this.#files.list(this.path)) ?? []
+    if (names.some((name) => name === PART || name.endsWith(SUFFIX))) return
+    const foreign = names.find((name) => !NEGLIGIBLE_NAMES.has(name))
+    if (foreign === undefined) return
+    throw new ShoalError(
+      'CONFLICT',
+      `"${this.path}" has no backups, but holds "${foreign}": name an empty folder, a new one, or one that "shoal backup" has made`,
+    )
+  }
+
+  async #makeFolders(): Promise<void> {
     await this.#files.makeFolder(join(this.path, 'chunks'), 0o700)
     for (let first = 0; first < 256; first += 1)
       await this.#files.createFolder(join(this.path, 'chunks', first.toString(16).padStart(2, '0')), 0o700)

@@ -1,9 +1,8 @@
 import { hash } from 'node:crypto'
-import { join } from 'node:path'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { ChunkId } from '#foundation/ids.ts'
 import { storageError } from '#platform/files.ts'
-import type { Files } from '#platform/files.ts'
+import type { Files, OpenFile } from '#platform/files.ts'
 import { nodeFiles } from '#platform/node-files.ts'
 import { usedChunk } from '#volume/used-chunk.ts'
 import { BackupFolder } from './backup-folder.ts'
@@ -37,16 +36,16 @@ export interface TakenBackup {
 
 /** Copies the metadata of one moment and all chunks that it refers to, as far as the folder doesn't have them. It can be cut off at any
  *  time, and goes on with what is there. When it resolves, everything is durable, and was compared with its digest.
- *  @throws CHUNK_MISSING if a chunk is lost, CORRUPT, DIGEST_MISMATCH, NO_SPACE, STORAGE_FAILED, and what the source throws */
+ *  @throws CONFLICT if the folder is somebody else's, DATA_IN_USE while another backup is made there, CHUNK_MISSING if a chunk is lost, CORRUPT, DIGEST_MISMATCH, NO_SPACE, STORAGE_FAILED, and what the source throws */
 export async function takeBackup({ folder, source, signal, files = nodeFiles }: TakeBackupOptions): Promise<TakenBackup> {
   const place = new BackupFolder(folder, files)
-  const part = join(folder, 'metadata.part')
   const copied = { chunks: 0, bytes: 0 }
+  let lock: OpenFile | undefined
   try {
-    await place.prepare()
+    lock = await place.prepare()
     for (let round = 1; ; round += 1) {
-      await keep(files, part, await source.metadata(signal))
-      const backup = await openBackup(files, part)
+      await keep(files, place.partPath, await source.metadata(signal))
+      const backup = await openBackup(files, place.partPath)
       const copy = new ChunkCopy({ place, source, signal, files })
       await copy.all(backup)
       copied.chunks += copy.copiedChunks
@@ -54,7 +53,7 @@ export async function takeBackup({ folder, source, signal, files = nodeFiles }: 
       const [lost] = copy.missing
       if (lost === undefined) {
         const moment = `${backup.header.taken.slice(0, 19).replaceAll(':', '-')}Z`
-        await files.rename(part, place.momentPath(moment))
+        await files.rename(place.partPath, place.momentPath(moment))
         await files.syncFolder(folder)
         return { moment, chunks: copy.chunks, copiedChunks: copied.chunks, copiedBytes: copied.bytes }
       }
@@ -66,6 +65,8 @@ export async function takeBackup({ folder, source, signal, files = nodeFiles }: 
     }
   } catch (cause) {
     throw storageError(cause, `keep the backup in "${folder}"`)
+  } finally {
+    await lock?.close()
   }
 }
 

@@ -1,9 +1,9 @@
-import { hostname } from 'node:os'
 import { join, resolve } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import { storageError, systemErrorCode } from './files.ts'
-import type { Files, OpenFile } from './files.ts'
+import { storageError } from './files.ts'
+import type { Files } from './files.ts'
+import { LOCK_NAME, lockFolder } from './folder-lock.ts'
 import { isTemporaryName } from './publish.ts'
 import type { Random } from './random.ts'
 
@@ -11,7 +11,6 @@ import type { Random } from './random.ts'
 export const DATA_FORMAT = 5
 
 const FORMAT_NAME = 'format.json'
-const LOCK_NAME = 'lock'
 /** What may lie in a folder that still counts as empty: a lock from a start that was cut short, what mkfs leaves, and the
  *  configuration that an operator put there before the first start. */
 const NEGLIGIBLE_NAMES = new Set([LOCK_NAME, 'lost+found', 'shoal.yaml'])
@@ -51,7 +50,7 @@ export async function openDataFolder(path: string, options: DataFolderOptions): 
   try {
     await refuseForeignFolder(files, root)
     await files.makeFolder(root, 0o700)
-    const lock = await takeLock(files, root)
+    const lock = await lockFolder(files, root, 'data folder')
     try {
       await removeLeftovers(files, root)
       const { format, nodeId, clusterId } = (await readFormat(files, root)) ?? (await makeFormat(root, options))
@@ -91,40 +90,6 @@ async function refuseForeignFolder(files: Files, root: string): Promise<void> {
   throw new ShoalError(
     'DATA_FORMAT',
     `"${root}" is not a data folder of Shoal: it has no "${FORMAT_NAME}", but holds "${foreign}". Name an empty folder or a new one`,
-  )
-}
-
-async function takeLock(files: Files, root: string): Promise<OpenFile> {
-  const path = join(root, LOCK_NAME)
-  const lock = await openOrCreate(files, path)
-  try {
-    if (!lock.tryLock()) throw await inUse(files, root)
-    await lock.truncate(0)
-    await lock.write([Buffer.from(`${JSON.stringify({ pid: process.pid, host: hostname() })}\n`)], 0)
-    return lock
-  } catch (error) {
-    await lock.close()
-    throw error
-  }
-}
-
-async function openOrCreate(files: Files, path: string): Promise<OpenFile> {
-  try {
-    return await files.open(path, 'create', 0o600)
-  } catch (error) {
-    if (systemErrorCode(error) !== 'EEXIST') throw error
-    return files.open(path, 'update')
-  }
-}
-
-async function inUse(files: Files, root: string): Promise<ShoalError> {
-  const holder = parseObject(await files.read(join(root, LOCK_NAME)))
-  const { pid, host } = holder ?? {}
-  const who = typeof pid === 'number' ? `process ${pid}${typeof host === 'string' ? ` on "${host}"` : ''}` : 'another process'
-  return new ShoalError(
-    'DATA_IN_USE',
-    `The data folder "${root}" is in use by ${who}. Stop that one first, or name another folder`,
-    { details: { path: root, ...(typeof pid === 'number' ? { pid } : {}) } },
   )
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -111,6 +111,34 @@ test('a backup that breaks off goes on with what it has, and is none before it i
   assert.equal(had, 1)
   const { chunks, copiedChunks } = await back('broken')
   assert.equal(copiedChunks, chunks - had)
+})
+
+test('a folder with other files is no place for a backup; one with backups is, whatever else is there', async () => {
+  await mkdir(join(folder, 'home'))
+  await writeFile(join(folder, 'home', 'thesis.txt'), 'mine')
+  await assert.rejects(back('home'), (error) => isShoalError(error, 'CONFLICT') && error.message.includes('thesis.txt'))
+  assert.deepEqual(await readdir(join(folder, 'home')), ['thesis.txt'])
+  await assert.rejects(back('data'), (error) => isShoalError(error, 'CONFLICT'), 'as a data folder, which has chunks too')
+  await writeFile(join(folder, 'broken', 'notes.txt'), 'mine')
+  await back('broken')
+})
+
+test('two backups into one folder are not made at a time', async () => {
+  const [begun, goOn] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
+  const slow = {
+    metadata: async () => {
+      begun.resolve()
+      await goOn.promise
+      return client.backup.metadata()
+    },
+    chunk: (id: string) => client.backup.chunk(id),
+  }
+  const first = back('shared', slow)
+  await begun.promise
+  await assert.rejects(back('shared'), (error) => isShoalError(error, 'DATA_IN_USE'))
+  goOn.resolve()
+  await first
+  await back('shared')
 })
 
 test('what is collected while it is copied makes for a later moment; what is lost is told', async () => {

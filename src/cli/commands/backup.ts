@@ -7,6 +7,7 @@ export const backup: Command = {
   usage: ['DIR'],
   description: [
     'Copies the metadata of one moment and all chunks that it refers to, from whichever nodes have them, while the cluster goes on. What the folder has already from earlier backups is not copied again; after an interruption the same command goes on.',
+    'The folder is made, or is empty, or has backups: one with other files is refused. Two backups into one folder are made one after the other.',
     'The folder holds the keys of the cluster too: keep it as secret as a data folder.',
   ],
   options: [],
