@@ -18,7 +18,7 @@ const RESERVE = '/reserve'
 /** What each transaction of the store below takes of the medium. */
 const TRANSACTION_BYTES = 4096
 
-/** A disk of 64 MiB with a reserve of 4, and a store on it that needs room for every transaction. */
+/** A disk of 64 MiB with a reserve of 4 and as much for metadata, and a store on it that needs room for every transaction. */
 async function makeDisk() {
   const files = new MemoryFiles({ capacityBytes: 64 * MIB })
   const clock = new ManualClock()
@@ -80,10 +80,12 @@ test('what takes room is refused before the disk is full, and what makes room is
   const chunk = Buffer.alloc(MIB)
   const id = createHash('sha256').update(chunk).digest('hex') as ChunkId
   const hog = await files.open('/hog', 'create')
-  await hog.write([Buffer.alloc(60 * MIB - 4 * MIB - MIB - MIB / 2)], 0)
+  await hog.write([Buffer.alloc(60 * MIB - 8 * MIB - MIB - MIB / 2)], 0)
   await chunks.write(id, chunk)
-  await hog.write([Buffer.alloc(MIB)], 60 * MIB - 4 * MIB - MIB - MIB / 2)
+  await hog.write([Buffer.alloc(MIB)], 60 * MIB - 8 * MIB - MIB - MIB / 2)
   await assert.rejects(chunks.write(id, chunk), isFull)
+  await keys.transact(put)
+  await hog.write([Buffer.alloc(4 * MIB)], 60 * MIB - 8 * MIB - MIB / 2)
   await keys.transact(put)
   await hog.write([Buffer.alloc(MIB / 2)], 60 * MIB - 4 * MIB - MIB / 2)
   await assert.rejects(keys.transact(put), isFull)
@@ -98,7 +100,7 @@ test('what many write at once counts before it is written', async () => {
   const chunk = Buffer.alloc(8 * MIB)
   const id = createHash('sha256').update(chunk).digest('hex') as ChunkId
   const writes = await Promise.allSettled(Array.from({ length: 20 }, () => chunks.write(id, chunk)))
-  assert.equal(writes.filter(({ status }) => status === 'fulfilled').length, Math.floor((60 - 4) / 8))
+  assert.equal(writes.filter(({ status }) => status === 'fulfilled').length, Math.floor((60 - 8) / 8))
   assert.equal((await files.space()).freeBytes, 60 * MIB, 'the chunks are not on this disk')
 })
 

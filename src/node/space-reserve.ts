@@ -12,7 +12,9 @@ import { withTransact, withWrite } from './wrapped-stores.ts'
 /** Room for removing things on a disk that is full: LMDB writes the pages of a change anew before it can use the old ones
  *  again, and the largest steps of removing and collecting change a few MiB of them. */
 const RESERVE_BYTES = 16 * 1024 * 1024
-/** A small disk gives less. */
+/** What chunks leave to metadata: a node whose disk they have filled, those of others that are away among them, goes on taking changes, and may lead. */
+const METADATA_BYTES = 64 * 1024 * 1024
+/** A small disk gives less of either. */
 const SHARE_OF_DISK = 16
 const BLOCK_BYTES = 1024 * 1024
 /** What a transaction takes for each change in it, roughly: a few pages of LMDB's. */
@@ -30,10 +32,16 @@ export interface SpaceReserveOptions {
   readonly log: Log
 }
 
+/** What is to be written, and what has to be left besides the reserve. */
+interface Room {
+  readonly bytes: number
+  readonly leavesBytes: number
+}
+
 /** Keeps a disk from becoming so full that it can't be emptied: to remove a file is a write, too.
  *
  *  - What takes room is refused with NO_SPACE while less than the reserve is free, so that nobody finds the disk full in
- *    the middle of a commit.
+ *    the middle of a commit; chunks are sooner.
  *  - Others may fill the disk all the same. Therefore a file of dead weight holds as much room again, which is let go when
  *    something that makes room (removing, collecting garbage) would find none to work in. From then on only that is
  *    possible, until there is room for the file again. */
@@ -41,6 +49,7 @@ export class SpaceReserve {
   readonly #path: string
   readonly #options: SpaceReserveOptions
   #sizeBytes = RESERVE_BYTES
+  #metadataBytes = METADATA_BYTES
   #isGone = true
   #free = { bytes: 0, askedAtMs: Number.NEGATIVE_INFINITY }
   /** Admitted since the disk was asked, and of that what hasn't been written yet. */
@@ -59,7 +68,9 @@ export class SpaceReserve {
   static async open(path: string, options: SpaceReserveOptions): Promise<SpaceReserve> {
     const reserve = new SpaceReserve(path, options)
     const { capacityBytes } = await options.files.space(dirname(path))
-    reserve.#sizeBytes = Math.min(RESERVE_BYTES, Math.floor(capacityBytes / SHARE_OF_DISK))
+    const share = Math.floor(capacityBytes / SHARE_OF_DISK)
+    reserve.#sizeBytes = Math.min(RESERVE_BYTES, share)
+    reserve.#metadataBytes = Math.min(METADATA_BYTES, share)
     await reserve.#fill()
     await reserve.#ask()
     if (reserve.#isGone) options.log.warn('the disk is full: until there is room, only removing is possible', { path })
@@ -71,18 +82,20 @@ export class SpaceReserve {
     return withTransact(store, (fn, options) =>
       options?.frees === true
         ? this.#transactFreeing(store, fn, options)
-        : this.#guarded(TRANSACTION_BYTES * (options?.changes ?? 1), (isShort) =>
+        : this.#guarded({ bytes: TRANSACTION_BYTES * (options?.changes ?? 1), leavesBytes: 0 }, (isShort) =>
             store.transact(fn, isShort ? { ...options, direct: true } : options),
           ),
     )
   }
 
-  /** The same store, which takes no chunks where room is short. */
+  /** The same store, which takes no chunks where room is short, and leaves some to metadata. */
   guardChunks(store: ChunkStore): ChunkStore {
-    return withWrite(store, (...chunk) => this.#guarded(chunk[1].length, () => store.write(...chunk)))
+    return withWrite(store, (...chunk) =>
+      this.#guarded({ bytes: chunk[1].length, leavesBytes: this.#metadataBytes }, () => store.write(...chunk)),
+    )
   }
 
-  /** How much more can be written before all that takes room is refused, by what the disk says now; negative where it is. @throws STORAGE_FAILED */
+  /** How much more metadata can be written before all that takes room is refused, by what the disk says now; negative where it is. @throws STORAGE_FAILED */
   async roomBytes(): Promise<number> {
     if (this.#isGone) await this.#tryToFill()
     await this.#ask()
@@ -90,8 +103,8 @@ export class SpaceReserve {
   }
 
   /** `write` is told whether room is short. */
-  #guarded<T>(bytes: number, write: (isShort: boolean) => Promise<T>): Promise<T> {
-    if (this.#isGone || this.#left(bytes) < PLENTY_BYTES) return this.#guardedClosely(bytes, write)
+  #guarded<T>({ bytes, leavesBytes }: Room, write: (isShort: boolean) => Promise<T>): Promise<T> {
+    if (this.#isGone || this.#left(bytes) < PLENTY_BYTES) return this.#guardedClosely({ bytes, leavesBytes }, write)
     this.#admittedBytes += bytes
     if (this.#options.clock.monotonicMs() - this.#free.askedAtMs > BELIEVED_MS) {
       // Where there is plenty nobody waits for the answer; one that fails is asked for again.
@@ -100,11 +113,16 @@ export class SpaceReserve {
     return write(false)
   }
 
-  async #guardedClosely<T>(bytes: number, write: (isShort: boolean) => Promise<T>): Promise<T> {
+  async #guardedClosely<T>({ bytes, leavesBytes }: Room, write: (isShort: boolean) => Promise<T>): Promise<T> {
     if (this.#isGone) await this.#tryToFill()
     if (!this.#isGone) await this.#ask()
     if (this.#isGone || this.#left(bytes) < 0)
       throw new ShoalError('NO_SPACE', 'The disk is full: until there is more room on it, only removing is possible')
+    if (this.#left(bytes) < leavesBytes)
+      throw new ShoalError(
+        'NO_SPACE',
+        'The disk is full: until there is more room on it, it takes no contents, only what is small',
+      )
     this.#admittedBytes += bytes
     this.#pendingBytes += bytes
     try {
