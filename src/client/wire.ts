@@ -305,6 +305,8 @@ export interface MetadataStatus {
   readonly position?: number
   /** Nobody can say what is the newest: what is told of volumes is as the node saw it last. */
   readonly stale?: boolean
+  /** Why etcd does not answer the node. */
+  readonly problem?: string
   /** Of the managed etcd, by the ids of their nodes; an empty name is one that hasn't run yet. */
   readonly members?: readonly {
     readonly name: string

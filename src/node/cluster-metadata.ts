@@ -17,6 +17,7 @@ import type { Random } from '#platform/random.ts'
 import type { EtcdOptions } from '#sharedlog/etcd-client.ts'
 import { EtcdLog } from '#sharedlog/etcd.ts'
 import type { WireMethods } from '#wire/methods.ts'
+import { EtcdHealth } from './etcd-health.ts'
 import type { Leader } from './leadership.ts'
 import { ManagedEtcd } from './managed-etcd.ts'
 import type { MetaNode } from './managed-etcd.ts'
@@ -62,6 +63,8 @@ export interface ClusterMetadataStatus {
   /** The process on this node, of a managed etcd; and its members, as far as they answer. */
   readonly etcd: EtcdState | undefined
   readonly members: readonly ObservedMember[]
+  /** Why etcd doesn't answer. */
+  readonly problem: string | undefined
 }
 
 /** This node's copy of a cluster's metadata, and its part in agreeing on it. */
@@ -73,6 +76,7 @@ export class ClusterMetadata {
   readonly mode: ClusterMetadataOptions['mode']['kind']
   readonly #log: EtcdLog
   readonly #etcd: ManagedEtcd | undefined
+  readonly #health: EtcdHealth
 
   /** Opens what is in the data folder; metadata that a single node has there becomes the cluster's if this node founds its log.
    *  Nothing waits for a leader. @throws UNAVAILABLE if etcd is to run here and can't; NO_SPACE, STORAGE_FAILED, DATA_FORMAT */
@@ -81,7 +85,8 @@ export class ClusterMetadata {
     const path = join(dataPath, 'meta')
     await drainLmdbJournal(path, { files })
     const base = await openLmdbBase(path)
-    const log = new LateLog()
+    const health = new EtcdHealth(options)
+    const log = new LateLog(health)
     let etcd: ManagedEtcd | undefined
     try {
       etcd = mode.kind === 'managed' ? await startEtcd(options, mode, log) : undefined
@@ -99,7 +104,7 @@ export class ClusterMetadata {
     const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, snapshots, askLeader, ...kept })
     const leadership = new StoreLeadership({ store, nodeId, clock, log: report })
     log.isLeading = () => leadership.isLeading
-    return new ClusterMetadata({ mode: mode.kind, store, leadership, log: log.value, etcd })
+    return new ClusterMetadata({ mode: mode.kind, store, leadership, log: log.value, etcd, health })
   }
 
   private constructor(parts: {
@@ -108,20 +113,23 @@ export class ClusterMetadata {
     readonly leadership: StoreLeadership
     readonly log: EtcdLog
     readonly etcd: ManagedEtcd | undefined
+    readonly health: EtcdHealth
   }) {
-    const { mode, store, leadership, log, etcd } = parts
+    const { mode, store, leadership, log, etcd, health } = parts
     this.store = store
     this.leadership = leadership
     this.methods = { ...snapshotMethods(store), ...leadersEndMethods(store) }
     this.mode = mode
     this.#log = log
     this.#etcd = etcd
+    this.#health = health
   }
 
   async status(): Promise<ClusterMetadataStatus> {
     const members = (await this.#etcd?.observe().catch(() => [])) ?? []
     const { leadership, store } = this
-    return { mode: this.mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members }
+    const { problem } = this.#health
+    return { mode: this.mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members, problem }
   }
 
   /** Lets another node lead, then ends etcd here. Repeating it is harmless. */
@@ -136,8 +144,13 @@ export class ClusterMetadata {
 /** The log comes after etcd, whose members are known some time after it was started. */
 class LateLog {
   isLeading = (): boolean => false
+  readonly #health: EtcdHealth
   #log: EtcdLog | undefined
   #endpoints: readonly string[] | undefined
+
+  constructor(health: EtcdHealth) {
+    this.#health = health
+  }
 
   get value(): EtcdLog {
     assert(this.#log !== undefined, 'The log is connected to before it is used')
@@ -145,11 +158,12 @@ class LateLog {
   }
 
   connect({ clock, identity, external }: ClusterMetadataOptions, etcd: ManagedEtcd | undefined): void {
+    const health = this.#health
     const prefix = `shoal/${identity.name.clusterId}/system/`
     this.#log =
       etcd === undefined
-        ? new EtcdLog({ endpoints: [], ...external, prefix, clock })
-        : new EtcdLog({ endpoints: this.#endpoints ?? etcd.endpoints, tls: () => etcd.keys, prefix, clock })
+        ? new EtcdLog({ endpoints: [], ...external, prefix, clock, health })
+        : new EtcdLog({ endpoints: this.#endpoints ?? etcd.endpoints, tls: () => etcd.keys, prefix, clock, health })
   }
 
   useLeading(endpoint: string | undefined): void {

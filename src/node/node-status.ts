@@ -74,8 +74,9 @@ export async function describeMetadata(
   const leader = leadership.leader()?.nodeId
   const known = leader === undefined ? {} : { leader }
   if (metadata === undefined) return { mode: 'home', ...known }
-  const { mode, position, members } = await metadata.status()
-  if (mode === 'external') return { mode, position, ...known }
+  const { mode, position, members, problem } = await metadata.status()
+  const wrong = problem === undefined ? {} : { problem }
+  if (mode === 'external') return { mode, position, ...wrong, ...known }
   const described = members.map(({ name, role, isHealthy, isLeader }) => ({ name, role, healthy: isHealthy, leader: isLeader }))
-  return { mode, position, members: described, ...known }
+  return { mode, position, members: described, ...wrong, ...known }
 }

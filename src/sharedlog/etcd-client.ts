@@ -22,6 +22,8 @@ export interface EtcdOptions {
   readonly user?: { readonly name: string; readonly password: string }
   /** Longest wait for the answer to an append, 3 s by default. What only looks, and what leases need, waits a third of it. */
   readonly callTimeoutMs?: number
+  /** Hears of each call whether it was answered. */
+  readonly health?: { answered(): void; failed(error: ShoalError): void } | undefined
 }
 
 /** A member whose leader has gone keeps silent about what it passed on to it; asked anew after a second, it may have another. */
@@ -185,10 +187,17 @@ export class EtcdClient {
     member: GrpcConnection,
   ): AsyncGenerator<Buffer, void, undefined> {
     const silence = silenceMs === undefined ? {} : { silenceMs }
+    const { health } = this.#options
     try {
-      yield* member.call({ method: `etcdserverpb.${method}`, message, signal, token, ...silence })
-    } catch (error) {
-      throw error instanceof GrpcRefusal ? this.#refused(error, member) : this.#failed(error, member)
+      for await (const answer of member.call({ method: `etcdserverpb.${method}`, message, signal, token, ...silence })) {
+        health?.answered()
+        yield answer
+      }
+    } catch (cause) {
+      const error = cause instanceof GrpcRefusal ? this.#refused(cause, member) : this.#failed(cause, member)
+      // What this side has called off says nothing.
+      if (!signal.aborted || (signal.reason as Error).name === 'TimeoutError') health?.failed(error)
+      throw error
     }
   }
 

@@ -43,6 +43,8 @@ export class GrpcConnection {
   #session: ClientHttp2Session | undefined
   /** That one, and those whose last calls are still under way. */
   readonly #sessions = new Set<ClientHttp2Session>()
+  /** What ended the last connection that gave no answer: its calls only say that it has ended. */
+  #broke: Error | undefined
   #isClosed = false
 
   constructor(endpoint: string, tls: EtcdTls | (() => EtcdTls)) {
@@ -69,12 +71,15 @@ export class GrpcConnection {
       })
     }
     try {
-      yield* messagesIn(stream)
+      for await (const answer of messagesIn(stream)) {
+        this.#broke = undefined
+        yield answer
+      }
     } catch (error) {
       if (isSilent) return
       // Nobody may be at the other end any more: whoever comes next gets a new connection.
       if ((signal.reason as Error | undefined)?.name === 'TimeoutError') this.#retire()
-      throw error
+      throw signal.aborted ? error : (this.#broke ?? error)
     } finally {
       stream.close(constants.NGHTTP2_CANCEL)
     }
@@ -119,7 +124,10 @@ export class GrpcConnection {
       if (!session.destroyed) session.setLocalWindowSize(4 * WINDOW_BYTES)
     })
     // Its calls fail with it; the next one connects anew.
-    session.on('error', forget)
+    session.on('error', (error: Error) => {
+      this.#broke = error
+      forget()
+    })
     session.on('goaway', forget)
     session.on('close', () => {
       forget()

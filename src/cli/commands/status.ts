@@ -47,13 +47,15 @@ function describeContents({ nodeId, volumes, metadata }: Omit<NodeStatus, 'usage
   return stale ? `${known}, when this node last heard of it` : known
 }
 
-function describeMetadata({ mode, leader = 'nobody at the moment', position = 0, members = [] }: MetadataStatus): string[] {
+function describeMetadata(metadata: MetadataStatus): string[] {
+  const { mode, leader = 'nobody at the moment', position = 0, members = [], problem } = metadata
   if (mode === 'home') return [`on one node, ${leader}`]
   const voters = members.filter(({ role }) => role === 'voter')
   const answering = voters.filter(({ healthy }) => healthy).length
   const managed =
     voters.length === 0 ? 'etcd does not answer' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
-  const etcd = mode === 'external' ? 'an etcd of yours' : managed
+  const own = problem === undefined ? 'an etcd of yours' : `an etcd of yours, which does not answer: ${problem}`
+  const etcd = mode === 'external' ? own : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
 }
 

@@ -320,6 +320,7 @@ export const StatusSchema = z.object({
       description:
         'Nobody can say what is the newest: volumes, usage, garbage, uploads and changes are as the node saw them last',
     }),
+    problem: z.string().optional().meta({ description: 'Why etcd does not answer this node' }),
     members: z
       .array(z.object({ name: z.string(), role: z.enum(['voter', 'learner']), healthy: z.boolean(), leader: z.boolean() }))
       .optional(),
