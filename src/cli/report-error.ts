@@ -50,7 +50,7 @@ function hintFor(code: string, details: Readonly<Record<string, unknown>>): stri
   if (details['connection'] === true) return 'Is --endpoint (or SHOAL_ENDPOINT) right, and the node up?'
   if (details['status'] === undefined) return undefined
   if (details['leaderless'] === true)
-    return 'shoal status and shoal node list tell which nodes are away: start those. If most of those that vote are gone for good, see docs/operations/etcd.md, "When the majority is lost".'
+    return 'shoal status tells whether etcd answers, shoal node list which nodes are away: start those. If most of those that vote are gone for good, see docs/operations/etcd.md, "When the majority is lost".'
   if (code === 'UNAUTHENTICATED') return 'Check SHOAL_ACCESS_KEY and SHOAL_SECRET_KEY, or the profile.'
   if (code === 'VOLUME_NOT_FOUND') return 'shoal volume list shows those that exist, shoal volume create NAME makes one.'
   if (code === 'DIRECTORY_NOT_EMPTY') return 'To remove a directory with all that is in it, use rm -r.'

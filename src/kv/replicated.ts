@@ -50,6 +50,7 @@ export class ReplicatedStore implements KeyValueStore {
   readonly #listeners = new Set<() => void>()
   #holding: Promise<void> | undefined
   #isElected = false
+  #campaignFault = ''
   #term: Term | undefined
   #leader: Leader | undefined
   #failure: ShoalError | undefined
@@ -270,6 +271,7 @@ export class ReplicatedStore implements KeyValueStore {
       let hasLed = true
       // Nobody else has a word about the log from now on.
       this.#isElected = leadership !== undefined
+      if (this.#isElected) this.#campaignFault = ''
       this.#holding = leadership === undefined ? undefined : this.#hold(leadership, upToDate).then((has) => void (hasLed = has))
       await this.#holding
       this.#isElected = false
@@ -299,7 +301,9 @@ export class ReplicatedStore implements KeyValueStore {
       if (candidate !== undefined) return await log.lead(candidate, AbortSignal.any([signal, resigned]))
     } catch (error) {
       if (signal.aborted || resigned.aborted) return undefined
-      this.#report.warn('This node cannot campaign', { error })
+      const reason = (error as Error).message
+      if (reason !== this.#campaignFault) this.#report.warn('This node cannot campaign', { error })
+      this.#campaignFault = reason
       await this.#pause(SLOW_RETRY_MS)
       return undefined
     }

@@ -54,7 +54,7 @@ function describeMetadata(metadata: MetadataStatus): string[] {
   const answering = voters.filter(({ healthy }) => healthy).length
   const managed =
     voters.length === 0 ? 'etcd does not answer' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
-  const own = problem === undefined ? 'an etcd of yours' : `an etcd of yours, which does not answer: ${problem}`
+  const own = problem === undefined ? 'an etcd of yours' : `an etcd of yours, which does not do what it is asked: ${problem}`
   const etcd = mode === 'external' ? own : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
 }
