@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { isShoalError, LEADERLESS, ShoalError } from '#foundation/errors.ts'
 import type { ErrorDetails } from '#foundation/errors.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
 import type { MemoryLogCall, MemoryLogClient } from '#sharedlog/memory.ts'
@@ -85,7 +85,7 @@ const contents = async (store: ReplicatedStore): Promise<string[]> => show(await
 test('a follower refuses transactions, and names the leader and its address', async () => {
   const cluster = new Cluster()
   const { store } = await cluster.open('alone', { candidate: undefined })
-  assert.deepEqual(await failure(store.transact(() => {})), { code: 'UNAVAILABLE', details: {} })
+  assert.deepEqual(await failure(store.transact(() => {})), { code: 'UNAVAILABLE', details: LEADERLESS })
   await cluster.openLeader('a')
   await until(async () => (await failure(store.transact(() => {}))).details['leader'] === 'a', 'it knows')
   assert.deepEqual(await failure(store.transact(() => {})), { code: 'UNAVAILABLE', details: { leader: 'a', address: 'a:7402' } })
