@@ -89,7 +89,7 @@ export class ClusterNode {
     const { nodeId } = identity.name
     const at = known.find(known.home)
     const leader = at === undefined ? undefined : { nodeId: at.id, host: at.host, nodePort: at.port }
-    this.#home = new HomeLeadership({ self: nodeId, home: known.home, known: leader })
+    this.#home = new HomeLeadership({ self: nodeId, home: known.home, known: leader, isRemoved: (id) => known.removed.has(id) })
     this.leadership = options.leadership ?? this.#home
     this.#wireMetrics = new WireMetrics(options.metrics)
     const name = { ...identity.name, software }
@@ -131,8 +131,7 @@ export class ClusterNode {
 
   /** Whether that node was removed: nobody leads any more then, for good. */
   get isHomeGone(): boolean {
-    const { home, removed } = this.#options.known
-    return this.isHomeOfAll(home) && removed.has(home)
+    return this.leadership.isGone === true
   }
 
   /** Where others reach this node. @throws UNAVAILABLE before `listen` */

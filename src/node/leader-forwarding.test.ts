@@ -26,6 +26,16 @@ test('the home serves everything; another node sends on what it does not answer 
   assert.equal(elsewhere.decide(asked('/dav/docs')), target, 'connections are kept')
 })
 
+test('once the home was removed as lost there is nobody to wait for', () => {
+  const removed = new Set<NodeId>()
+  const known = { nodeId: HOME, host: '10.0.0.1', nodePort: 7402 }
+  const left = forwarding(new HomeLeadership({ self: OTHER, home: HOME, known, isRemoved: (id) => removed.has(id) }))
+  assert.ok(typeof left.decide(asked('/api/v1/volumes')) === 'object')
+  removed.add(HOME)
+  assert.throws(() => left.decide(asked('/api/v1/volumes')), { code: 'UNSUPPORTED', message: /lost with the node/ })
+  assert.equal(left.decide(asked('/healthz')), 'here')
+})
+
 test('until the home is heard of nobody serves; once it has moved, requests go to where it is now', () => {
   const leadership = new HomeLeadership({ self: OTHER, home: HOME })
   const elsewhere = forwarding(leadership)

@@ -1,3 +1,4 @@
+import { ShoalError } from '#foundation/errors.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { ForwardOverWire } from '#gateway/http/forward-over-wire.ts'
 import type { ForwardTarget } from '#gateway/http/forward-target.ts'
@@ -21,9 +22,15 @@ export class LeaderForwarding implements Forwarding {
     this.#options = options
   }
 
+  /** @throws UNSUPPORTED where there is nobody to send it to, for good */
   decide(exchange: Exchange): 'here' | ForwardTarget | undefined {
     const { leadership, isServedHere } = this.#options
     if (leadership.isLeading || isServedHere(exchange)) return 'here'
+    if (leadership.isGone === true)
+      throw new ShoalError(
+        'UNSUPPORTED',
+        'The strong volumes of this cluster, with its keys and classes, were lost with the node that had them, which was removed: eventual volumes are left',
+      )
     const leader = leadership.leader()
     return leader === undefined ? undefined : this.#targetAt(leader)
   }

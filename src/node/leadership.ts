@@ -11,6 +11,8 @@ export interface Leader {
 /** Which node answers for the strong volumes: this one, or another to which requests are passed on. */
 export interface Leadership {
   readonly isLeading: boolean
+  /** Nobody leads any more, and nobody will: the strong volumes were lost with their home. */
+  readonly isGone?: boolean
   /** `undefined` while nobody is known to lead. That it runs is not promised. */
   leader(): Leader | undefined
   /** Calls `listener` after each change of `isLeading` or `leader()`. @returns what ends that */
@@ -22,16 +24,28 @@ export class HomeLeadership implements Leadership {
   readonly #self: NodeId
   readonly #home: NodeId
   readonly #listeners = new Set<() => void>()
+  readonly #isRemoved: (node: NodeId) => boolean
   #leader: Leader | undefined
 
-  constructor({ self, home, known }: { readonly self: NodeId; readonly home: NodeId; readonly known?: Leader | undefined }) {
+  constructor(parts: {
+    readonly self: NodeId
+    readonly home: NodeId
+    readonly known?: Leader | undefined
+    readonly isRemoved?: (node: NodeId) => boolean
+  }) {
+    const { self, home, known, isRemoved = () => false } = parts
     this.#self = self
     this.#home = home
     this.#leader = known
+    this.#isRemoved = isRemoved
   }
 
   get isLeading(): boolean {
     return this.#self === this.#home
+  }
+
+  get isGone(): boolean {
+    return this.#isRemoved(this.#home)
   }
 
   get home(): NodeId {

@@ -71,7 +71,7 @@ export async function describeMetadata(
   metadata: Pick<ClusterMetadata, 'status'> | undefined,
   leadership: Leadership,
 ): Promise<MetadataStatus> {
-  const leader = leadership.leader()?.nodeId
+  const leader = leadership.isGone === true ? undefined : leadership.leader()?.nodeId
   const known = leader === undefined ? {} : { leader }
   if (metadata === undefined) return { mode: 'home', ...known }
   const { mode, position, members, problem } = await metadata.status()

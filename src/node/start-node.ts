@@ -369,7 +369,7 @@ class Node implements RunningNode {
       tls: this.#parts.tls?.material,
       servedHere: this.#servedHere,
       follower: followerOf(this.#parts),
-      volumes: new AllVolumes(this.volumes, this.#eventual.volumes, () => cluster.leadership.isLeading),
+      volumes: new AllVolumes(this.volumes, this.#eventual.volumes, () => cluster.leadership.isLeading || cluster.isHomeGone),
       strong: this.volumes,
       eventual: this.#eventual.volumes,
       node: {

@@ -42,13 +42,20 @@ function describe({ usage, ...node }: NodeStatus, endpoint: string): string[][] 
 
 function describeContents({ nodeId, volumes, metadata }: Omit<NodeStatus, 'usage'>, usage: NodeStatus['usage']): string {
   const { mode, leader = nodeId, stale = false } = metadata
+  if (isWithoutStrong(metadata)) return 'eventual volumes alone'
   if (mode === 'home' && leader !== nodeId) return `known to ${leader} alone`
   const known = `${humanSize(usage.bytes)} in ${plural(usage.files, 'entry', 'entries')} of ${plural(volumes, 'volume')}`
   return stale ? `${known}, when this node last heard of it` : known
 }
 
+/** Their home was removed from the cluster. */
+function isWithoutStrong({ mode, leader }: MetadataStatus): boolean {
+  return mode === 'home' && leader === undefined
+}
+
 function describeMetadata(metadata: MetadataStatus): string[] {
   const { mode, leader = 'nobody at the moment', position = 0, members = [], problem } = metadata
+  if (isWithoutStrong(metadata)) return ['lost with the node that had it, which was removed']
   if (mode === 'home') return [`on one node, ${leader}`]
   const voters = members.filter(({ role }) => role === 'voter')
   const answering = voters.filter(({ healthy }) => healthy).length

@@ -17,7 +17,7 @@ import type { UnderWay } from './under-way.ts'
 
 /** Who serves requests. */
 export interface Forwarding {
-  /** `here`; or where to; or `undefined` while nobody knows. Cheap: it is asked for each request, and must not read its body. */
+  /** `here`; or where to; or `undefined` while nobody knows. Cheap: it is asked for each request, and must not read its body. What it throws is the answer. */
   decide(exchange: Exchange): 'here' | ForwardTarget | undefined
   /** Has the listener called after each change of what `decide` says. */
   onChange(listener: () => void): void
