@@ -32,7 +32,7 @@ interface Taken {
   readonly nodes: readonly NodeId[]
 }
 
-/** Gives chunks the copies that they lack. Walks go level by level: through all chunks for those of one copy, then for those of two, and
+/** Gives chunks the copies that they lack, also those that others stand in for. Walks go level by level: through all chunks for those of one copy, then for those of two, and
  *  so on; others are taken along while nothing more urgent waits. What reads have reported comes before what walks have found of as many
  *  copies, and a copy that was reported is read whole. */
 export class RepairTask implements TaskKind {
@@ -94,11 +94,13 @@ export class RepairTask implements TaskKind {
       const asked = new Map(
         batch.answered.map((node) => [node, nodes.includes(node) ? ('intact' as const) : ('missing' as const)]),
       )
-      const { living, lacking, isShort } = assessCopies({ wanted, found: asked })
-      if (!isShort || lacking.length === 0) continue
+      const { living, lacking, surplus, isShort } = assessCopies({ wanted, found: asked })
+      // What was written while a holder was away has its copies, one of them where another one stood in: in that zone or this, too.
+      const isElsewhere = surplus.length > 0
+      if (lacking.length === 0 || !(isShort || isElsewhere)) continue
       if (step.state.isDryRun) {
         plans.push({ id, classes, sizeBytes, sources: living, copyTo: lacking, replaceAt: [], verifyAt: [], removeFrom: [] })
-      } else if (living.length <= step.state.level || this.waiting < IDLE_BELOW) {
+      } else if (Math.min(living.length, lastLevel(step.view)) <= step.state.level || this.waiting < IDLE_BELOW) {
         this.#found.offer({ chunk: id, copies: living.length })
         this.#holders.set(id, living)
       }
@@ -111,7 +113,7 @@ export class RepairTask implements TaskKind {
   }
 
   async end({ state, view }: Step): Promise<WalkEnd> {
-    return state.isDryRun || state.level + 1 >= view.copiesMax ? {} : { level: state.level + 1 }
+    return state.isDryRun || state.level >= lastLevel(view) ? {} : { level: state.level + 1 }
   }
 
   #take(): Taken | undefined {
@@ -140,4 +142,9 @@ export class RepairTask implements TaskKind {
     )
     return plans.filter((plan) => plan !== undefined)
   }
+}
+
+/** Whoever lacks a copy has one less than the class asks for at most, or all of them, and one elsewhere. */
+function lastLevel({ copiesMax }: ClusterView): number {
+  return Math.max(1, copiesMax - 1)
 }

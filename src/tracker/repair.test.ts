@@ -149,6 +149,25 @@ test('what is written while a node is readonly lies elsewhere, and goes to it on
   await world.stop()
 })
 
+test('what is written while a node is away goes to it when it is back, and what stood in for it goes', async () => {
+  const world = await startWorld({ nodes: 6, zones: 2, classes: { default: 2 }, timing: { rebalanceEveryMs: 1_000_000_000 } })
+  const [first] = world.list as [WorldNode]
+  const before = Array.from({ length: 60 }, () => world.write())
+  await world.pass(10_000)
+  world.crash(first, 1_000)
+  await world.until(() => first.state === 'dead')
+  // More of them than are taken along while more urgent repairs are looked for.
+  const meanwhile = Array.from({ length: 400 }, () => world.write())
+  await world.pass(30_000)
+  world.restore(first)
+  const holders = (id: ChunkId) => world.layouts.get('default')?.next.holders(id) ?? []
+  await world.until(() =>
+    [...before, ...meanwhile].every((id) => world.intact(id).toSorted().join() === [...holders(id)].toSorted().join()),
+  )
+  assert.deepEqual(world.violations, [])
+  await world.stop()
+})
+
 test('readonly nodes keep what they have and get nothing', async () => {
   const world = await startWorld({ nodes: 5 })
   const [first, second] = world.list as [WorldNode, WorldNode]
