@@ -62,5 +62,6 @@ test('what could climb out of a volume is refused', () => {
 
 test('a local path where a remote one is needed is explained', () => {
   assert.throws(() => parseRemote('a/b'), /docs:\/path/)
+  assert.throws(() => parseRemote('ev:/a'), /"ev" can't name a volume: 3 to 63/)
   assert.equal(formatRemote(parseRemote('docs:/a/b')), 'docs:/a/b')
 })

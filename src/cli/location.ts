@@ -40,6 +40,9 @@ export function parseLocation(text: string): Location {
 export function parseRemote(text: string): RemoteLocation {
   const location = parseLocation(text)
   if (location.kind === 'remote') return location
+  const [, named] = /^([^/:]+):($|\/)/.exec(text) ?? []
+  if (named !== undefined)
+    throw usageError(`"${named}" can't name a volume: 3 to 63 of a-z, 0-9, "-" and ".", first and last a letter or digit`)
   throw usageError(`"${text}" is not in a volume: write it like docs:/path`)
 }
 

@@ -3,7 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable, Writable } from 'node:stream'
 import { after, before, test } from 'node:test'
+import { main } from '#cli/main.ts'
 import { ShoalClient } from '#client/shoal-client.ts'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { fsckOffline } from '#node/offline.ts'
@@ -121,6 +123,24 @@ test('a folder with other files is no place for a backup; one with backups is, w
   await assert.rejects(back('data'), (error) => isShoalError(error, 'CONFLICT'), 'as a data folder, which has chunks too')
   await writeFile(join(folder, 'broken', 'notes.txt'), 'mine')
   await back('broken')
+})
+
+test('the command names the volumes that a backup does not have', async () => {
+  await client.createVolume('shared', { consistency: 'eventual' })
+  const keys = ['--endpoint', node.url, '--access-key', ACCESS_KEY, '--secret-key', SECRET_KEY]
+  const run = async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
+    const said = { out: '', err: '' }
+    const into = (name: 'out' | 'err') =>
+      new Writable({ write: (bytes, _encoding, done) => ((said[name] += String(bytes)), done()) })
+    const io = { stdin: Readable.from([]), stdout: into('out'), stderr: into('err'), env: {} }
+    return { code: await main([...args, ...keys], io), ...said }
+  }
+  const { code, out, err } = await run('backup', join(folder, 'commanded'))
+  assert.deepEqual([code, err], [0, 'Eventual volumes are not in it: copy shared:/ with shoal cp\n'])
+  assert.match(out, /^Backup .*Z: \d+ chunks/)
+  const json = await run('backup', join(folder, 'commanded'), '--json')
+  assert.deepEqual([(JSON.parse(json.out) as { leftOut: string[] }).leftOut, json.err], [['shared'], ''])
+  await client.deleteVolume('shared', { force: true })
 })
 
 test('two backups into one folder are not made at a time', async () => {
