@@ -8,7 +8,7 @@ import { BLOCK_BYTES, firstDifference } from './blocks.ts'
 import { MAX_TRAILER_BYTES, decodeTrailer, payloadBytesOf } from './chunk-file-format.ts'
 import type { ChunkTrailer } from './chunk-file-format.ts'
 import { OpenFiles } from './open-files.ts'
-import { corrupt } from './pack-reader.ts'
+import { corrupt, isUnreadable, unreadable } from './pack-reader.ts'
 import type { ByteRange } from './store.ts'
 
 const MAX_OPEN_CHUNKS = 128
@@ -40,6 +40,7 @@ export class ChunkFileReader {
       return await this.#open.use(path, (chunk) => this.#readFrom(chunk, id, { range, into }))
     } catch (cause) {
       if (systemErrorCode(cause) === 'ENOENT') return undefined
+      if (isUnreadable(cause)) throw unreadable(id, path, range?.offset ?? 0, cause)
       throw storageError(cause, `read chunk ${id} from "${path}"`)
     }
   }

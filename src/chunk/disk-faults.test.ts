@@ -67,6 +67,23 @@ for (const size of SIZES) {
     })
   }
 
+  test(`a chunk of ${size} bytes that the disk can't read is damaged like any other, and written anew`, async () => {
+    let isBad = false
+    const store = await open(
+      faultyFiles(new MemoryFiles({ seed: 2 }), (asked) => (isBad && asked === 'read' ? 'io-error' : undefined)),
+    )
+    const id = await put(store, sampleBytes(size, 1))
+    isBad = true
+    await rejectsWith('CORRUPT', store.read(id))
+    assert.equal(await store.verify(id), 'corrupt')
+    assert.equal((await store.locate(id))?.isDamaged, true)
+    isBad = false
+    await put(store, sampleBytes(size, 1))
+    assert.equal((await store.locate(id))?.isDamaged, undefined)
+    assert.equal(await store.verify(id), 'intact')
+    await store.close()
+  })
+
   for (const fault of ['no-space', 'short-no-space'] as const) {
     test(`${fault} on a write (chunk of ${size} bytes): nothing is stored, and the store goes on when there is room again`, async () => {
       const files = new MemoryFiles({ seed: 2 })

@@ -89,10 +89,12 @@ class DiskStore implements DiskChunkStore {
   readonly #health: StorageHealth
   readonly #turns: IdTurns
   readonly #metrics: DiskMetrics
+  readonly #log: Log
   readonly #suspects = new Set<ChunkId>()
   #closed: Promise<void> | undefined
 
-  constructor({ path, files, clock }: DiskChunkStoreOptions, parts: Parts) {
+  constructor({ path, files, clock, log = silentLog }: DiskChunkStoreOptions, parts: Parts) {
+    this.#log = log
     this.#path = path
     this.#files = files
     this.#clock = clock
@@ -126,7 +128,7 @@ class DiskStore implements DiskChunkStore {
       this.#metrics.readBytes.add(bytes.length)
       return bytes
     } catch (error) {
-      if (isShoalError(error, 'CORRUPT')) this.#suspect(id)
+      if (isShoalError(error, 'CORRUPT')) this.#suspect(id, error.message)
       throw error
     }
   }
@@ -163,12 +165,12 @@ class DiskStore implements DiskChunkStore {
     } catch (error) {
       if (isShoalError(error, 'CHUNK_MISSING')) return 'missing'
       // A truncated file seems to be shorter or longer than its trailer says, and so the range may leave the chunk.
-      if (isShoalError(error, 'INVALID_ARGUMENT')) this.#suspect(id)
+      if (isShoalError(error, 'INVALID_ARGUMENT')) this.#suspect(id, error.message)
       else if (!isShoalError(error, 'CORRUPT')) throw error
       return 'corrupt'
     }
     if (hash.digest('hex') === id) return 'intact'
-    this.#suspect(id)
+    this.#suspect(id, 'its SHA-256 is another one')
     return 'corrupt'
   }
 
@@ -245,9 +247,11 @@ class DiskStore implements DiskChunkStore {
     return true
   }
 
-  #suspect(id: ChunkId): void {
+  #suspect(id: ChunkId, reason: string): void {
     this.#metrics.corruptReads.add(1)
-    if (this.#suspects.size < MAX_SUSPECTS) this.#suspects.add(id)
+    if (this.#suspects.has(id) || this.#suspects.size >= MAX_SUSPECTS) return
+    this.#suspects.add(id)
+    this.#log.warn('a chunk on this disk is damaged', { chunk: id, reason })
   }
 
   #checkOpen(): void {

@@ -57,6 +57,7 @@ export class PackReader {
       if (got < record.length) return corrupt(id, path, place.offset + got, 'the pack ends too early')
     } catch (cause) {
       if (systemErrorCode(cause) === 'ENOENT') return corrupt(id, path, place.offset, 'the pack is missing')
+      if (isUnreadable(cause)) return unreadable(id, path, place.offset, cause)
       return storageError(cause, `read chunk ${id} from "${path}"`)
     }
     const header = decodeRecordHeader(record, 0, { salt, offset: place.offset })
@@ -94,6 +95,18 @@ async function openPack(files: Files, path: string): Promise<OpenPack> {
     await file.close()
     throw error
   }
+}
+
+/** What systems say of a block that the medium doesn't give back, or that the file system finds damaged. */
+const UNREADABLE: ReadonlySet<string | undefined> = new Set(['EIO', 'EUCLEAN', 'EBADMSG'])
+
+/** Whether the copy is as good as gone: written anew it lies elsewhere. */
+export function isUnreadable(cause: unknown): boolean {
+  return UNREADABLE.has(systemErrorCode(cause))
+}
+
+export function unreadable(id: ChunkId, path: string, offset: number, cause: unknown): ShoalError {
+  return corrupt(id, path, offset, `the disk can't read it (${systemErrorCode(cause)})`)
 }
 
 export function corrupt(id: ChunkId, path: string, offset: number, reason: string): ShoalError {
