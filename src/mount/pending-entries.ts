@@ -95,6 +95,15 @@ export class PendingEntries {
     unit.countedIn.units += 1
   }
 
+  /** The cluster has what a unit makes or removes: what is pending of the directory itself has that link from then on. */
+  counted(unit: PendingUnit): void {
+    discount(unit)
+    const folder = parentOf(unit.path)
+    const node = this.get(folder)?.node
+    if (node === undefined || unit.countedIn === undefined || unit.countedIn !== this.#folders.get(folder)?.count) return
+    node.attributes = { ...node.attributes, links: node.attributes.links + linksOf(unit) }
+  }
+
   /** A directory is removed: what is still pending in it doesn't show in the next one of its name. */
   removed(directory: string): void {
     const folder = this.#folders.get(directory)
@@ -125,7 +134,7 @@ export class PendingEntries {
   }
 }
 
-/** The cluster has what a unit makes or removes, or won't get it. */
+/** What a unit makes or removes isn't pending any more. */
 export function discount(unit: PendingUnit): void {
   if (unit.countedIn === undefined) return
   unit.countedIn.links -= linksOf(unit)

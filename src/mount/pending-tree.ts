@@ -146,7 +146,7 @@ export class PendingTree {
     if (unit.kind !== 'remove' && entry !== undefined) node.base = entry
     if (unit.isMaking) node.storedAt = unit.path
     if (unit.kind === 'rename') node.storedAt = unit.to as string
-    discount(unit)
+    this.#entries.counted(unit)
     if (unit.layer !== undefined) assert(node.layers.shift() === unit.layer, 'Layers are sent in their order')
     return this.#drop(unit)
   }

@@ -70,6 +70,24 @@ test('a directory has a link of each directory in it while these are sent, asked
   }
 })
 
+test('a directory that is given times has a link of what was made in it, also once the cluster has that and not the times', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  const { volume } = await bench.mount()
+  const last = Promise.withResolvers<void>()
+  bench.cluster.onStored = async () => {
+    if ((await bench.cluster.volume.stat(['d']))?.mtimeNs === 7n) await last.promise
+  }
+  await volume.makeDirectory(['d', 'e'], { caller })
+  await volume.setAttributes(['d'], { mtimeNs: 7n }, caller)
+  const drained = volume.drain()
+  while ((await bench.cluster.volume.stat(['d']))?.mtimeNs !== 7n) await nodeClock.sleep(1)
+  assert.equal((await volume.stat(['d']))?.links, 3)
+  last.resolve()
+  await drained
+  assert.equal((await volume.stat(['d']))?.links, 3)
+})
+
 test('what was made in a directory before it was given a default access control list has none', async (t) => {
   const bench = await openBench(t)
   await bench.cluster.volume.makeDirectory(['d'], { caller })
