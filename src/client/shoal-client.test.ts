@@ -14,7 +14,7 @@ let server: FakeServer
 let client: ShoalClient
 
 function connect(
-  options: { endpoint?: string; secretKey?: string; silenceTimeoutMs?: number; connections?: number } = {},
+  options: { endpoint?: string; secretKey?: string; silenceTimeoutMs?: number; connections?: number; triesMsMax?: number } = {},
 ): ShoalClient {
   return new ShoalClient({
     endpoint: server.endpoint,
