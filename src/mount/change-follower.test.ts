@@ -36,7 +36,7 @@ function follow(feeds: Feed[], { apply = async () => undefined, isEventual = fal
   const clock = new ManualClock()
   const heard = new HeardChanges(clock)
   const coherence = new Coherence()
-  const seen = { applied: [] as string[], cursors: [] as (string | undefined)[], drops: 0 }
+  const seen = { applied: [] as string[], cursors: [] as (string | undefined)[], drops: 0, kept: 0, forgot: 0 }
   const follower = new ChangeFollower({
     client: {
       status: async () => ({ changes: { cursor: '100' } }) as never,
@@ -60,7 +60,12 @@ function follow(feeds: Feed[], { apply = async () => undefined, isEventual = fal
         await apply(one)
         seen.applied.push(one.cursor)
       },
-      dropAll: async () => {
+      forgetKnown: () => {
+        assert.equal(coherence.isTold, false, 'before it is trusted again')
+        seen.forgot += 1
+      },
+      dropAll: async ({ keepsKnown = false } = {}) => {
+        if (keepsKnown) seen.kept += 1
         seen.drops += 1
       },
       get judged() {
@@ -104,7 +109,7 @@ test('a feed that is back soon goes on where it was, and nothing is dropped', as
   assert.equal(coherence.isTold, true)
   clock.advance(60_000)
   await turns()
-  assert.deepEqual(seen, { applied: ['101', '102'], cursors: ['100', '102'], drops: 0 })
+  assert.deepEqual(seen, { applied: ['101', '102'], cursors: ['100', '102'], drops: 0, kept: 0, forgot: 0 })
   follower.stop()
 })
 
@@ -114,10 +119,11 @@ test('while a feed stays lost, what the kernel has is dropped once, and it goes 
     await turns()
     clock.advance(100)
   }
-  assert.equal(seen.drops, 1)
+  assert.deepEqual([seen.drops, seen.kept, seen.forgot], [1, 1, 0])
   assert.equal(coherence.isTold, false)
   clock.advance(10_000)
   await turns()
+  assert.equal(seen.forgot, 1)
   assert.equal(coherence.isTold, true)
   assert.equal(seen.cursors.at(-1), '102')
   assert.equal(seen.drops, 1)

@@ -32,7 +32,7 @@ export interface ChangeFollowerOptions {
   /** Its cursors are its own, not those of all volumes. */
   readonly isEventual?: boolean
   readonly coherence: Coherence
-  readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll'> & Partial<Pick<RemoteChanges, 'judged'>>
+  readonly changes: Pick<RemoteChanges, 'apply' | 'dropAll' | 'forgetKnown'> & Partial<Pick<RemoteChanges, 'judged'>>
   /** Is told what the feed says of questions. */
   readonly heard?: HeardChanges
   readonly clock: Clock
@@ -49,6 +49,8 @@ export class ChangeFollower {
   #broken = new AbortController()
   #cursor: string | undefined
   #mustDrop = false
+  /** What is remembered is old, and good for as long as nobody can be asked. */
+  #isOld = false
   /** Until then the feed isn't asked. */
   #plainUntilMs = -Infinity
   #dropping: AbortController | undefined
@@ -95,6 +97,8 @@ export class ChangeFollower {
     const feed = this.#open(() => {
       onTold()
       this.#dropping?.abort()
+      if (this.#isOld) this.#options.changes.forgetKnown()
+      this.#isOld = false
       this.#options.coherence.isTold = true
     })
     // What changes meanwhile is told afterwards.
@@ -195,15 +199,18 @@ export class ChangeFollower {
     const dropping = new AbortController()
     this.#dropping = dropping
     this.#options.clock.sleep(GRACE_MS, dropping.signal).then(
-      () => this.#drop(),
+      () => {
+        this.#isOld = true
+        return this.#drop({ keepsKnown: true })
+      },
       () => undefined,
     )
   }
 
   /** Whether the kernel has dropped everything. */
-  async #drop(): Promise<boolean> {
+  async #drop(how: { readonly keepsKnown?: boolean } = {}): Promise<boolean> {
     try {
-      await this.#options.changes.dropAll()
+      await this.#options.changes.dropAll(how)
       this.#mustDrop = false
       return true
     } catch (error) {

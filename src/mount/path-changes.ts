@@ -27,7 +27,7 @@ export interface PathChangesOptions {
 
 /** What is told of an eventual volume, told to the kernel of this machine: that something is new or other at a path, or that nothing is there any more.
  *  A directory above it may have come with it without a word. */
-export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll'> {
+export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll' | 'forgetKnown'> {
   readonly #options: PathChangesOptions
   readonly #all: RemoteChanges
   /** The change before has been judged. */
@@ -43,6 +43,10 @@ export class PathChanges implements Pick<RemoteChanges, 'apply' | 'dropAll'> {
     const judging = this.#judged.then(() => this.#judge(change))
     this.#judged = judging.catch(() => undefined)
     await this.#all.tell(await judging)
+  }
+
+  forgetKnown(): void {
+    this.#all.forgetKnown()
   }
 
   dropAll(): Promise<void> {

@@ -157,5 +157,9 @@ test('what was looked at before is shown while the node is silent and nothing is
   isTold = false
   assert.equal((await opening)?.attributes.sizeBytes, 12)
   assert.equal((await volume.stat(['old']))?.sizeBytes, 12)
+  // Whoever writes asks first.
+  volume.doubt(['old'])
+  await volume.writeAt(['old'], { offset: 0, bytes: Buffer.from('new') }, caller)
+  assert.equal((await volume.openFile(['old']))?.attributes.sizeBytes, 12)
   assert.equal(await Promise.race([volume.stat(['unseen']), nodeClock.sleep(200, undefined).then(() => 'waits')]), 'waits')
 })

@@ -58,9 +58,10 @@ export class WriteBackVolume implements MountableVolume {
 
   /** A program here may know of what others have changed before it is told: whoever opens a file asks for it, each once. */
   doubt(path?: Path): void {
-    const { known, state } = this.#options
+    const { known, state, isTold } = this.#options
     if (path === undefined) return known.doubt()
-    known.forget(formatPath(path))
+    // Nothing that is remembered is trusted then; it is shown where nobody can be asked.
+    if (isTold()) known.forget(formatPath(path))
     state.touch(formatPath(path))
   }
 

@@ -55,10 +55,16 @@ export class RemoteChanges {
     return this.#judging === 0 ? undefined : this.#judged
   }
 
-  /** Forgets, and lets the kernel forget, whatever may have changed without a word. */
-  async dropAll(): Promise<void> {
-    const { coherence, table, back } = this.#mounted
-    back?.lostTrack()
+  /** Forgets what a volume that writes back remembers, which may have changed without a word. */
+  forgetKnown(): void {
+    this.#mounted.back?.lostTrack()
+  }
+
+  /** Forgets, and lets the kernel forget, whatever may have changed without a word. `keepsKnown`: what is remembered is shown while the cluster
+   *  can't be asked, and forgotten before it is trusted again. */
+  async dropAll({ keepsKnown = false }: { readonly keepsKnown?: boolean } = {}): Promise<void> {
+    const { coherence, table } = this.#mounted
+    if (!keepsKnown) this.forgetKnown()
     coherence.changedAll()
     if (coherence.dropsNames) await this.tell([{ kind: 'epoch' }])
     for (const node of table.all()) {
