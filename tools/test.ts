@@ -16,6 +16,7 @@ const DEBIAN_PACKAGES: readonly { readonly name: string; readonly program: strin
   { name: 'awscli', program: 'aws' },
   { name: 'cadaver', program: 'cadaver' },
   { name: 'davfs2', program: '/usr/sbin/mount.davfs' },
+  { name: 'e2fsprogs', program: '/usr/sbin/mkfs.ext4' },
   { name: 'etcd-client', program: 'etcdctl' },
   { name: 'etcd-server', program: 'etcd' },
   { name: 'fuse3', program: 'fusermount3' },
