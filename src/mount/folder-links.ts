@@ -37,12 +37,10 @@ export class FolderLinks {
     { mark, ask }: { readonly mark: number; readonly ask: (path: string) => Promise<Attributes | undefined> },
   ): Promise<readonly Entry[]> {
     const pathOf = ({ path }: Entry): string => (folder === '' ? '' : `${folder}/`) + path.at(-1)
-    const isDirectory = ({ attributes }: Entry): boolean => attributes.type === 'directory'
-    let counted = entries.map((entry) => ({
-      entry,
-      isDoubtful: (): boolean => isDirectory(entry) && this.isDoubtful(pathOf(entry), mark),
-    }))
-    while (counted.some(({ isDoubtful }) => isDoubtful()))
+    const isDoubtful = (entry: Entry): boolean => entry.attributes.type === 'directory' && this.isDoubtful(pathOf(entry), mark)
+    if (!entries.some(isDoubtful)) return entries
+    let counted = entries.map((entry) => ({ entry, isDoubtful: () => isDoubtful(entry) }))
+    while (counted.some((one) => one.isDoubtful()))
       counted = await Promise.all(
         counted.map(async (one) => {
           if (!one.isDoubtful()) return one
