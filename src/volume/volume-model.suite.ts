@@ -163,6 +163,7 @@ export class VolumeModel {
     const node = this.file(path)
     const end = Math.min(offset + length, node.bytes.length)
     if (end > offset) this.#change(node, Buffer.from(node.bytes).fill(0, offset, end))
+    else Object.assign(node, { mtimeNs: this.nowNs, ctimeNs: this.nowNs })
     return node
   }
 

@@ -55,6 +55,24 @@ const CASES: readonly (KernelMessage & { readonly decoder: (body: Buffer) => unk
       uid: 1000,
       gid: undefined,
       killPrivileges: true,
+      changesNothing: false,
+    },
+  },
+  {
+    opcode: 'SETATTR',
+    fixedEnd: 128,
+    fields: [
+      [40, 4, 64 | 1024],
+      [48, 8, 9],
+      [88, 8, 3],
+    ],
+    decoder: decode.decodeSetattr,
+    says: {
+      handle: 9,
+      ...{ sizeBytes: undefined, atime: undefined, mtime: undefined, mode: undefined, uid: undefined, gid: undefined },
+      ctime: { seconds: 3, nanoseconds: 0 },
+      killPrivileges: false,
+      changesNothing: true,
     },
   },
   {
