@@ -69,6 +69,12 @@ const map = (weight: number, more: (a: Arguments) => readonly Argument[] = () =>
   draw: (calls) => calls.withMap((name) => [name, ...more(calls.a)]),
 })
 
+const nameless = (a: Arguments): readonly Argument[] => [
+  a.pick(['.', 'd', 'e', 'd/e', 'a']),
+  O_TMPFILE | constants.O_RDWR | a.pick([0, 0, constants.O_EXCL]),
+  a.fileMode() | 0o600,
+]
+
 /** By what `call-program.py` calls them; what stands behind a colon tells apart how their arguments are drawn. */
 const KINDS: Readonly<Record<string, Kind>> = {
   open: opening(12, (a) => [a.path(), a.openFlags(), a.chance(0.5) ? a.fileMode() : 0o666]),
@@ -78,11 +84,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     0o666,
   ]),
   'open:directory': opening(2, (a) => [a.path(), constants.O_RDONLY | constants.O_DIRECTORY, 0]),
-  'open:nameless': opening(2, (a) => [
-    a.pick(['.', 'd', 'e', 'd/e', 'a']),
-    O_TMPFILE | constants.O_RDWR | a.pick([0, 0, constants.O_EXCL]),
-    a.fileMode() | 0o600,
-  ]),
+  'open:nameless': {
+    weight: 2,
+    about: [0, 1],
+    draw: (calls) => (calls.makesNameless ? calls.withFree((free) => [free, ...nameless(calls.a)]) : undefined),
+  },
   dup: { weight: 1, about: [0, 1], draw: (calls) => calls.withSlot((at) => calls.withFree((free) => [at, free])) },
   close: { weight: 10, about: [], draw: (calls) => calls.withAnySlot((at) => [at]) },
   read: slot(3, (a) => [a.sizeBytes()]),
@@ -154,7 +160,15 @@ const KINDS: Readonly<Record<string, Kind>> = {
   futimes: slot(2, (a) => [a.times()]),
   setx: path(3, (a) => [a.attribute(), a.attributeValue(), a.pick([0, 0, 0, 1, 2])]),
   fsetx: slot(1, (a) => [a.attribute(), a.attributeValue(), 0]),
-  setacl: path(3, (a) => [a.pick([ACCESS_LIST, ACCESS_LIST, DEFAULT_LIST]), ...a.list()]),
+  setacl: {
+    weight: 3,
+    about: [0],
+    draw: ({ a, makesNameless }) => [
+      a.path(),
+      a.pick([ACCESS_LIST, ACCESS_LIST, makesNameless ? ACCESS_LIST : DEFAULT_LIST]),
+      ...a.list(),
+    ],
+  },
   getx: path(2, (a) => [a.pick([a.attribute(), a.attribute(), ACCESS_LIST, DEFAULT_LIST])]),
   fgetx: slot(1, (a) => [a.pick([a.attribute(), ACCESS_LIST])]),
   delx: path(1.5, (a) => [a.pick([a.attribute(), a.attribute(), ACCESS_LIST, DEFAULT_LIST])]),
@@ -185,6 +199,8 @@ export interface GeneratorOptions {
 /** Draws calls one after the other; hears what came of each, so that it goes on with what is open. */
 export class CallGenerator {
   readonly a: Arguments
+  /** Files without a name get no default list in a mount: a seed has the ones or the others. */
+  readonly makesNameless: boolean
   readonly #options: GeneratorOptions
   readonly #slots = new Set<number>()
   readonly #direct = new Set<number>()
@@ -193,6 +209,7 @@ export class CallGenerator {
 
   constructor(options: GeneratorOptions) {
     this.#options = options
+    this.makesNameless = options.seed % 2 === 0
     this.a = new Arguments(new SeededRandom(options.seed))
   }
 
