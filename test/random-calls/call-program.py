@@ -242,7 +242,11 @@ def tree():
     """All that there is, as it can be compared."""
     out, first = {}, {}
     def visit(path):
-        st = os.lstat(path)
+        try: st = os.lstat(path)
+        except OSError as error:
+            # It is listed.
+            out[path] = {'error': errno.errorcode[error.errno]}
+            return
         entry = shown(st)
         if not stat.S_ISDIR(st.st_mode): entry['same as'] = first.setdefault((st.st_dev, st.st_ino), path)
         try: entry['xattrs'] = {name: digest(os.getxattr(path, name, follow_symlinks=False)) for name in sorted(os.listxattr(path, follow_symlinks=False))}
