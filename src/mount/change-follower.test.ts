@@ -64,8 +64,8 @@ function follow(feeds: Feed[], { apply = async () => undefined, isEventual = fal
         assert.equal(coherence.isTold, false, 'before it is trusted again')
         seen.forgot += 1
       },
-      dropAll: async ({ keepsKnown = false } = {}) => {
-        if (keepsKnown) seen.kept += 1
+      dropAll: async (how) => {
+        if (how?.keepsKnown === true) seen.kept += 1
         seen.drops += 1
       },
       get judged() {

@@ -10,6 +10,7 @@ import { clusterCursor, mergePage, type PageMerge } from './merged-listing.ts'
 import { PendingFile } from './pending-file.ts'
 import { parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
+import { shownFile } from './shown-file.ts'
 import type { Uploader } from './uploader.ts'
 import type { Watch, WriteBackState } from './write-back-state.ts'
 
@@ -388,28 +389,4 @@ export class WriteBackReads {
 /** As one string: what is put together otherwise is kept in its pieces as well. */
 function pathIn(folder: string, name: string): string {
   return folder === '' ? name : [folder, name].join('/')
-}
-
-/** A file of the cluster as the mount shows it. `onRefused` hears that it isn't there as it was. */
-function shownFile(
-  file: LocalFile,
-  { attributes, onRefused }: { readonly attributes: Attributes; readonly onRefused?: () => void },
-): LocalFile {
-  const read = async function* (...args: Parameters<LocalFile['read']>): AsyncGenerator<Buffer, void, undefined> {
-    try {
-      yield* file.read(...args)
-    } catch (error) {
-      if (isShoalError(error, 'CONFLICT') || isShoalError(error, 'NOT_FOUND')) onRefused?.()
-      throw error
-    }
-  }
-  return {
-    attributes,
-    get bytes() {
-      return file.bytes
-    },
-    read,
-    close: () => file.close(),
-    local: file.local,
-  }
 }
