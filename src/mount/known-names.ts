@@ -20,12 +20,19 @@ export class KnownNames {
   readonly #xattrs = new Map<string, boolean>()
   /** Directories of which all names are known, since this mount has made them. */
   readonly #whole = new Map<string, Set<string>>()
+  /** Directories as they were before something in them was changed: for when nobody can be asked. The oldest first. */
+  readonly #before = new Map<string, Attributes>()
   #names = 0
   #round = 0
 
   get(path: string): Attributes | undefined {
     const slot = this.#entries.get(path)
     return slot === undefined ? undefined : this.#attributes.get(slot)
+  }
+
+  /** The same, or what a directory was last heard to be before it was changed. */
+  last(path: string): Attributes | undefined {
+    return this.get(path) ?? this.#before.get(path)
   }
 
   /** The same, of what was heard since the last `doubt`. */
@@ -71,8 +78,18 @@ export class KnownNames {
   forget(path: string): void {
     const slot = this.#entries.get(path)
     if (slot === undefined) return
+    const attributes = this.#attributes.get(slot)
+    if (attributes.type === 'directory') this.#noteBefore(path, attributes)
     this.#entries.delete(path)
     this.#attributes.free(slot)
+  }
+
+  #noteBefore(path: string, attributes: Attributes): void {
+    this.#before.delete(path)
+    this.#before.set(path, attributes)
+    if (this.#before.size <= FOLDERS_MAX) return
+    const [oldest] = this.#before.keys()
+    this.#before.delete(oldest as string)
   }
 
   /** An inode has got a further name: what is changed by way of that isn't told of this one. */
@@ -102,6 +119,7 @@ export class KnownNames {
   /** This mount has removed it. */
   removed(path: string): void {
     this.forget(path)
+    this.#before.delete(path)
     if (this.#whole.get(parentOf(path))?.delete(nameOf(path)) === true) this.#names -= 1
     this.#dropWhole(path)
   }
@@ -115,6 +133,7 @@ export class KnownNames {
   /** Others have made, moved or removed something there. */
   changed(path: string): void {
     this.rewritten(path)
+    this.#before.delete(path)
     this.#dropWhole(parentOf(path))
     this.#dropWhole(path)
   }
@@ -129,6 +148,7 @@ export class KnownNames {
     this.#oldest = this.#entries.keys()
     this.#attributes.clear()
     this.#xattrs.clear()
+    this.#before.clear()
     this.#whole.clear()
     this.#names = 0
   }

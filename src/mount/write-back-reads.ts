@@ -290,14 +290,14 @@ export class WriteBackReads {
       const node = tree.find(text)
       if (node === 'absent') return undefined
       if (node !== 'unknown') return { kind: 'node', node }
-      const remembered = known.get(text)
       const mayRemember = isTold() || clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
+      const remembered = isTold() ? known.get(text) : known.last(text)
       if (mayRemember && remembered !== undefined) return this.#inCluster(text, remembered)
       if (mayRemember && known.isAbsent(text)) return undefined
       const watch = state.watch(text)
       const mark = state.links.mark()
       try {
-        const attributes = await this.#asked(volume.stat(path), remembered)
+        const attributes = await this.#asked(volume.stat(path), known.last(text))
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (attributes === undefined) return undefined
@@ -311,7 +311,7 @@ export class WriteBackReads {
       } catch (error) {
         if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
         this.#unreachableMs = clock.monotonicMs()
-        const last = known.get(text)
+        const last = known.last(text)
         if (last === undefined) throw error
         return this.#inCluster(text, last)
       } finally {

@@ -145,6 +145,29 @@ test('a mount that loses its node finds what has changed meanwhile when the node
 })
 
 test(
+  'while its node is away a mount shows what was looked at, and takes changes of it, which others see when it is back',
+  onKernel,
+  async (t) => {
+    const port = await freePort()
+    const data = join(folder, 'third')
+    let third = await startNodeProcess({ data, port })
+    const { sh } = await mountVolume(t, 'away', { endpoint: third.origin })
+    await sh('mkdir d; echo one > d/f; sleep 1.5')
+    const there = connect(third.origin)
+    await there.writeSmallFile('away', 'd/g', Buffer.from('two\n'))
+    assert.equal(await sh('cat d/f d/g'), 'one\ntwo\n')
+    await third.kill()
+    // By then the kernel has dropped what it knew.
+    await nodeClock.sleep(4_000)
+    assert.equal(await sh('cat d/f d/g; echo more >> d/g; cat d/g'), 'one\ntwo\ntwo\nmore\n')
+    third = await startNodeProcess({ data, port })
+    t.after(() => third.stop())
+    t.after(() => there.close())
+    while ((await there.getEntry('away', 'd/g')).size < 9) await nodeClock.sleep(50)
+  },
+)
+
+test(
   'what close has answered is on the node when the mount is killed, and a new mount takes the place of the dead one',
   onKernel,
   async (t) => {
