@@ -15,6 +15,8 @@ const BIN = join(MODULES, '.bin')
 const INSTALL_LOCK = join(ROOT, '.install-lock')
 // Several minutes: a slow line fetches about 150 MB.
 const INSTALL_WAIT_MS_MAX = 600_000
+/** Where the system looks for programs without a PATH: mount(8) leaves none to what it runs for users. */
+const SYSTEM_PATH = '/usr/local/bin:/usr/bin:/bin'
 
 /** The package that carries the pinned Node for a platform; package.json has them as optional dependencies, so that the
  *  lock file pins their digests and none needs an install script. */
@@ -161,7 +163,7 @@ function pinnedVersion() {
 
 /** PATH without this checkout's programs: npm must run with the machine's own Node, since it may replace ours. */
 function pathWithoutModules() {
-  const folders = (process.env.PATH ?? '').split(delimiter)
+  const folders = (process.env.PATH || SYSTEM_PATH).split(delimiter)
   return folders.filter((folder) => !folder.startsWith(MODULES)).join(delimiter)
 }
 

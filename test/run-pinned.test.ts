@@ -18,7 +18,8 @@ const MAIN = `
     process.on('SIGTERM', () => process.exit(5))
     setInterval(() => {}, 1000)
     console.log('ready')
-  } else if (what === 'die') process.kill(process.pid, 'SIGKILL')
+  } else if (what === 'path') console.log(process.env.PATH)
+  else if (what === 'die') process.kill(process.pid, 'SIGKILL')
   else console.log(JSON.stringify([process.version, process.argv.slice(2), process.env.UV_THREADPOOL_SIZE]))
   process.exitCode = 3
 `
@@ -50,6 +51,12 @@ test("under the machine's Node the pinned one runs, with the arguments, and its 
   const { ended, output } = start(makeCheckout(t, { installed: true }), ['a', 'b c', ''])
   assert.deepEqual(await ended, [3, null], output.stderr)
   assert.deepEqual(JSON.parse(output.stdout), [process.version, ['a', 'b c', ''], '8'])
+})
+
+test("where there is no PATH the system's programs are found all the same", { skip }, async (t) => {
+  const { ended, output } = start(makeCheckout(t, { installed: true }), ['path'], { PATH: '' })
+  await ended
+  assert.match(output.stdout, /:\/usr\/local\/bin:\/usr\/bin:\/bin\n$/)
 })
 
 test('a signal reaches the pinned Node, which decides how to end', { skip }, async (t) => {

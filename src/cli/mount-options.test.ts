@@ -8,12 +8,12 @@ test('options of mount(8) become those of shoal mount, and what says when to mou
     '/mnt',
     '-s',
     '-o',
-    'ro,_netdev,x-systemd.automount,endpoint=http://h:1/?a=b',
+    'ro,noexec,_netdev,x-systemd.automount,endpoint=http://h:1/?a=b',
     '-oallow_other',
     '-n',
     '--json',
   ]
-  const spread = ['docs', '/mnt', '--read-only', '--endpoint=http://h:1/?a=b', '--allow-other', '--json']
+  const spread = ['docs', '/mnt', '--read-only', '--no-exec', '--endpoint=http://h:1/?a=b', '--allow-other', '--json']
   assert.deepEqual(spreadMountOptions(args), spread)
   assert.deepEqual(spreadMountOptions(['--options=noxattr,', '--', '-o', 'x']), ['--no-xattrs', '--', '-o', 'x'])
 })

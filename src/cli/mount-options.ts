@@ -2,12 +2,13 @@ import { usageError } from './usage-error.ts'
 
 /** What mount(8) passes on and a mount has no use for: when and by whom it is mounted, and what holds for it anyway. */
 const IGNORED = new Set(
-  '_netdev,auto,noauto,defaults,nofail,user,nouser,users,owner,group,rw,dev,nodev,suid,nosuid,exec,noexec,async,atime,noatime,relatime,norelatime,diratime,nodiratime'.split(
+  '_netdev,auto,noauto,defaults,nofail,user,nouser,users,owner,group,rw,dev,nodev,suid,nosuid,exec,async,atime,noatime,relatime,norelatime,diratime,nodiratime'.split(
     ',',
   ),
 )
 const SWITCHES: Readonly<Record<string, string>> = {
   ro: 'read-only',
+  noexec: 'no-exec',
   allow_other: 'allow-other',
   noxattr: 'no-xattrs',
   soft: 'soft',

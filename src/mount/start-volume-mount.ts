@@ -33,6 +33,7 @@ export interface VolumeMountOptions {
   readonly directory: string
   readonly allowOther: boolean
   readonly readOnly: boolean
+  readonly noExec?: boolean
   /** Without them the kernel asks for none: the first answer to such a question holds for all. */
   readonly keepsXattrs: boolean
   /** Changes are made when they are in a journal on this machine; without it, when the cluster has them. */

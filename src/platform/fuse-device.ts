@@ -55,6 +55,8 @@ export interface MountOptions {
   /** The kernel checks modes, owners and groups by the attributes it is given. */
   readonly defaultPermissions: boolean
   readonly readOnly: boolean
+  /** No program is run from there. */
+  readonly noExec?: boolean
   /** How far the kernel is to read ahead of who reads in order, if it lets itself be told; else 128 KiB. */
   readonly readAheadBytes: number
 }

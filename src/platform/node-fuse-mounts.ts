@@ -9,10 +9,11 @@ import { findMount, type MountRow, parseMountTable } from './mount-table.ts'
 import { NodeFuseDevice } from './node-fuse-device.ts'
 import { mount, receiveDescriptor, setNonBlocking, socketPair, umount } from './node-libc.ts'
 
-/** mount(2): MS_RDONLY, MS_NOSUID, MS_NODEV. */
+/** mount(2): MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC. */
 const READ_ONLY = 1
 const NO_SUID = 2
 const NO_DEVICES = 4
+const NO_PROGRAMS = 8
 /** umount2(2): MNT_DETACH. */
 const DETACH = 2
 const HELPER_LINES_BYTES_MAX = 4096
@@ -88,7 +89,7 @@ async function mountAsRoot(options: MountOptions, device: string): Promise<numbe
       source: options.source,
       target: options.directory,
       type: `fuse.${options.subtype}`,
-      flags: NO_SUID | NO_DEVICES | (options.readOnly ? READ_ONLY : 0),
+      flags: NO_SUID | NO_DEVICES | (options.readOnly ? READ_ONLY : 0) | (options.noExec === true ? NO_PROGRAMS : 0),
       data: [`fd=${fd}`, 'rootmode=40000', 'user_id=0', 'group_id=0', ...permissions(options)].join(','),
     })
     return fd
@@ -171,13 +172,14 @@ function unmountError(directory: string, cause: unknown): ShoalError {
 }
 
 async function mountAsUser(options: MountOptions): Promise<number> {
-  const { source, subtype, readOnly, directory } = options
+  const { source, subtype, readOnly, noExec, directory } = options
   const settings = [
     `fsname=${source.replaceAll(/[\\,]/g, (character) => `\\${character}`)}`,
     `subtype=${subtype}`,
     'nosuid',
     'nodev',
     ...(readOnly ? ['ro'] : []),
+    ...(noExec === true ? ['noexec'] : []),
     ...permissions(options),
   ]
   const [ours, theirs] = socketPair()

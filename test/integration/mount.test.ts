@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmdirSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmdirSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -181,6 +181,22 @@ test(
     assert.equal(await sh('cat f20'), '20\n')
     again.kill('SIGINT')
     assert.equal(await exitCode(again), 0)
+  },
+)
+
+test(
+  'a mount runs no programs where that is not wanted, is found by a link, and shows nobody with which key it was mounted',
+  onKernel,
+  async (t) => {
+    const { sh, child } = await mountVolume(t, 'closed', { flags: ['-o', `noexec,secret-key=${SECRET_KEY}`] })
+    assert.equal(await sh('cp /bin/true t; chmod 755 t; ./t 2> /dev/null || echo refused'), 'refused\n')
+    assert.doesNotMatch(readFileSync(`/proc/${child.pid}/cmdline`, 'latin1'), new RegExp(SECRET_KEY))
+    const link = join(folder, 'link')
+    const directory = mkdtempSync(join(tmpdir(), 'shoal-mount-'))
+    symlinkSync(directory, link)
+    assert.equal(await exitCode(shoal(['mount', 'closed', link, '--log-file', join(folder, 'link.log')])), 0)
+    assert.equal(await exitCode(shoal(['unmount', link])), 0)
+    rmdirSync(directory)
   },
 )
 

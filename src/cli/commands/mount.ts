@@ -9,6 +9,7 @@ import type { VolumeMount } from '#mount/start-volume-mount.ts'
 import type { Log } from '#observe/log.ts'
 import type { Command, Invocation } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { realDirectory } from '../real-directory.ts'
 import { spreadMountOptions } from '../mount-options.ts'
 import { mountStateFile } from '../mount-state-file.ts'
 import type { Output } from '../output.ts'
@@ -31,7 +32,7 @@ export const mount: Command = {
     'Ends when the directory is there; a process in the background serves it until it is unmounted ("shoal unmount DIR", or umount). With --foreground this one does, until it is interrupted. Interrupted while programs still use it, it takes the directory away at once and serves those programs until they are done; a second interrupt ends it.',
     'Written back: changes are made when they are in a journal on this machine, and sent in the background; fsync answers when the cluster has them. What a mount that was killed has not sent, the next one does. With --write-mode through, close answers when the cluster has the bytes. Changes that others make show as soon as the node tells of them, some milliseconds later, and when a file is opened at the latest. Locks of strong volumes hold across machines; those of a mount that is killed are gone when the directory is mounted again, or half a minute later. Needs Linux with /dev/fuse, and for users other than root the program fusermount3.',
     'An eventual volume is mounted at any node, also one that is cut off. What is written to a file is stored as one version when it is closed or synced, over the version that was read; nothing is written back, and locks hold among the programs of this machine. Renaming a directory is not one step for others. Hard links, special files and files without a name are refused.',
-    'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "docs /mnt/docs shoal _netdev,profile=home 0 0".',
+    'In /etc/fstab the type is shoal, if mount.shoal of this package is in /sbin: "shoal:docs /mnt/docs shoal _netdev,profile=home 0 0".',
   ],
   options: [
     {
@@ -39,6 +40,7 @@ export const mount: Command = {
       description: 'let other users in as well, as modes and owners say; root alone may, or whom /etc/fuse.conf lets',
     },
     { name: 'read-only', description: 'refuse all changes' },
+    { name: 'no-exec', description: 'let no program be run from there' },
     {
       name: 'no-xattrs',
       description: 'refuse extended attributes and access control lists: programs that ask for those of each file hear so once',
@@ -98,7 +100,7 @@ export const mount: Command = {
       short: 'o',
       value: 'LIST',
       description:
-        'options as mount(8) has them: ro, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, no-ask-on-open, no-keep-awake, cache-size=',
+        'options as mount(8) has them: ro, noexec, allow_other, noxattr, endpoint=, access-key=, secret-key=, ca-file=, profile=, data=, log-file=, lock-lease=, write-mode=, journal=, journal-size=, soft, no-ask-on-open, no-keep-awake, cache-size=',
     },
   ],
   connects: true,
@@ -113,10 +115,12 @@ export const mount: Command = {
     const [name, folder] = operands as readonly [string, string]
     const volume = name.replace(/^shoal:/, '').replace(/:\/?$/, '')
     if (!VOLUME.test(volume)) throw usageError(`"${name}" is no volume's name: write it like docs`)
-    const directory = resolve(folder)
+    const directory = await realDirectory(folder)
     const facts = { volume, directory }
     const leaseMs = leaseOf(options.text('lock-lease'))
     if (!options.has('foreground')) return mountInBackground(invocation, facts)
+    // Whoever lists processes sees what they were called with, secret keys too.
+    process.title = `shoal mount ${volume} ${directory}`
     // The C library is for this command alone.
     const writeBack = writeBackSettings(invocation, directory)
     const cacheBytes = options.sizeBytes('cache-size') ?? CACHE_BYTES
@@ -147,6 +151,7 @@ export const mount: Command = {
       directory,
       allowOther: options.has('allow-other'),
       readOnly: options.has('read-only'),
+      noExec: options.has('no-exec'),
       keepsXattrs: !options.has('no-xattrs'),
       cache: cacheBytes === 0 ? undefined : { files: nodeAppendFiles, folder: cacheFolder, bytesMax: cacheBytes },
       writeBack: writeBack === undefined ? undefined : { ...writeBack, files: nodeAppendFiles },

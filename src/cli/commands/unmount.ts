@@ -1,7 +1,7 @@
-import { resolve } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { realDirectory } from '../real-directory.ts'
 
 export const unmount: Command = {
   usage: ['DIR...'],
@@ -19,7 +19,7 @@ export const unmount: Command = {
     const { NodeFuseMounts } = await import('#platform/node-fuse-mounts.ts')
     const mounts = new NodeFuseMounts()
     for (const operand of operands) {
-      const directory = resolve(operand)
+      const directory = await realDirectory(operand)
       const there = await mounts.inspect(directory)
       if (there.state === 'free' || there.type !== 'fuse.shoal')
         throw new ShoalError('NOT_FOUND', `No volume is mounted at "${directory}"`)
