@@ -292,7 +292,9 @@ export class Uploader {
       log.warn('The cluster does not take what is pending: it is tried again', { path: unit.path, error })
     if (isShoalError(error)) this.#lastError = error
     tree.retry(unit, clock.monotonicMs() + Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(10, count - 1)))
-    for (const { reject } of this.#take(unit)) reject(error)
+    if (this.#waiters.size === 0) return
+    // What waits for it isn't sent either.
+    for (const one of withWaiting(unit)) for (const { reject } of this.#take(one)) reject(error)
   }
 
   #take(unit: PendingUnit): readonly Waiter[] {
@@ -319,6 +321,14 @@ function isFinal(error: unknown): boolean {
 function isAboutWhatWasSaid(error: unknown): boolean {
   const codes = ['INVALID_ARGUMENT', 'INVALID_PATH', 'NAME_TOO_LONG', 'TOO_LARGE', 'INTERNAL'] as const
   return codes.some((code) => isShoalError(error, code))
+}
+
+/** It and all that is sent after it only. */
+function withWaiting(unit: PendingUnit): ReadonlySet<PendingUnit> {
+  const found = new Set([unit])
+  // A set that grows while it is gone through shows what was added, too.
+  for (const one of found) for (const next of one.before) found.add(next)
+  return found
 }
 
 function partsOf(path: string): Path {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { ShoalError } from '#foundation/errors.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
 
@@ -162,4 +163,28 @@ test('what was looked at before is shown while the node is silent and nothing is
   await volume.writeAt(['old'], { offset: 0, bytes: Buffer.from('new') }, caller)
   assert.equal((await volume.openFile(['old']))?.attributes.sizeBytes, 12)
   assert.equal(await Promise.race([volume.stat(['unseen']), nodeClock.sleep(200, undefined).then(() => 'waits')]), 'waits')
+})
+
+test('who waits for what builds on something that the cluster does not take is told so', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await create(mount, 'f', 'x')
+  await settled(mount)
+  const ask = bench.cluster.ask.bind(bench.cluster)
+  bench.cluster.ask = async () => {
+    throw new ShoalError('QUOTA_EXCEEDED', 'Too much')
+  }
+  const append = (offset: number) => volume.writeAt(['f'], { offset, bytes: Buffer.from('more') }, caller)
+  for (const offset of [1, 5, 9]) {
+    await append(offset)
+    const synced = volume.sync(['f']).then(
+      () => 'stored',
+      (error: { code: string }) => error.code,
+    )
+    assert.equal(await Promise.race([synced, nodeClock.sleep(5_000)]), 'QUOTA_EXCEEDED')
+  }
+  bench.cluster.ask = ask
+  await settled(mount)
+  assert.equal(await bench.stored('f'), 'xmoremoremore')
 })
