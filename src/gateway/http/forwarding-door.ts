@@ -295,7 +295,9 @@ class NotRemembered extends ShoalError {
 
 function nobodyServes({ exchange, mayBeDone }: Going): ShoalError {
   if (mayBeDone) return lost(exchange)
-  return unavailable('No node serves this request at the moment; nothing was done: send it again in a while')
+  return unavailable(
+    "The node that serves this request can't be reached from this one at the moment; nothing was done: send it again in a while, or to another node",
+  )
 }
 
 function nobodyLeads({ exchange, mayBeDone }: Going): ShoalError {
