@@ -1,6 +1,6 @@
 import type { NodeId } from '#foundation/ids.ts'
 import type { MemberView } from '#membership/member.ts'
-import type { Log } from '#observe/log.ts'
+import type { Log, LogFields } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
 import type { WireMethods } from '#wire/methods.ts'
@@ -79,8 +79,10 @@ export class ClockWatch {
     try {
       const { header } = await peers.call({ nodeId: id, host, port }, TIME_METHOD, { deadlineMs: ANSWER_MS })
       nowMs = (header as { readonly nowMs?: unknown } | null)?.nowMs
-    } catch {
+    } catch (error) {
       // It is of a release that isn't asked for its time, or can't be reached: others see to that.
+      if (isAboutTime(error))
+        this.#warn(id, 'a certificate is not valid by the clock of one of two nodes', { host, reason: (error as Error).message })
       return
     }
     if (typeof nowMs !== 'number') return
@@ -93,14 +95,27 @@ export class ClockWatch {
   }
 
   #tell({ nodeId, aheadMs }: ClockDifference, host: string): void {
-    const { clock, log } = this.#options
-    const warnedMs = this.#warnedMs.get(nodeId)
+    const { log } = this.#options
     if (Math.abs(aheadMs) <= CLOCK_TOLERANCE_MS) {
       if (this.#warnedMs.delete(nodeId)) log.info('the clocks of two nodes show the same time again', { nodeId, host })
       return
     }
+    this.#warn(nodeId, 'the clock of another node shows another time: is NTP at work on both?', { host, aheadMs })
+  }
+
+  #warn(nodeId: NodeId, message: string, fields: LogFields): void {
+    const { clock, log } = this.#options
+    const warnedMs = this.#warnedMs.get(nodeId)
     if (warnedMs !== undefined && clock.monotonicMs() - warnedMs < WARN_EVERY_MS) return
     this.#warnedMs.set(nodeId, clock.monotonicMs())
-    log.warn('the clock of another node shows another time: is NTP at work on both?', { nodeId, host, aheadMs })
+    log.warn(message, { nodeId, ...fields })
   }
+}
+
+/** Of who is days off no time is to be had: one takes the certificate of the other for one that isn't valid. */
+function isAboutTime(error: unknown): boolean {
+  const { message, cause } = error as Error
+  return /by the clock of|certificate (is not yet valid|has expired)/.test(
+    `${message} ${cause instanceof Error ? cause.message : ''}`,
+  )
 }

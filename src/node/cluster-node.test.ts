@@ -4,7 +4,9 @@ import { setImmediate } from 'node:timers/promises'
 import { ClusterIdentity } from '#cluster/identity.ts'
 import { joinCluster } from '#cluster/join.ts'
 import { TokenList } from '#cluster/token-list.ts'
-import { isShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import type { MemberView } from '#membership/member.ts'
 import { silentLog } from '#observe/log.ts'
 import type { Log, LogFields } from '#observe/log.ts'
 import { PromMetrics } from '#observe/prom-metrics.ts'
@@ -17,6 +19,7 @@ import { MemoryNetwork } from '#platform/memory-sockets.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { SeededRandom } from '#platform/seeded-random.ts'
 import type { SocketKeys } from '#platform/sockets.ts'
+import { ClockWatch } from './clock-watch.ts'
 import { ClusterNode } from './cluster-node.ts'
 import { KnownNodes, publishKnownNodes } from './known-nodes.ts'
 
@@ -241,6 +244,26 @@ test('clocks that differ are told of, at both nodes, once in an hour', async () 
   assert.equal(warned().length, 2)
   world.aheadMs.set('b', 0)
   await world.until(() => home.node.clocks.differences().length === 0)
+})
+
+test('of a node that is days off, whose certificates are not valid by its clock, is told without its time', async () => {
+  const told: LogFields[] = []
+  const refusal = new ShoalError(
+    'UNAUTHENTICATED',
+    'Refused: the certificate of the first is not valid yet by the clock of the second',
+  )
+  const member = { id: 'ee'.repeat(16) as NodeId, liveness: 'alive', facts: { host: 'e', nodePort: 1 } } as MemberView
+  const watch = new ClockWatch({
+    self: 'aa'.repeat(16) as NodeId,
+    members: () => [member],
+    peers: { call: async () => Promise.reject(refusal) },
+    clock: new ManualClock(),
+    random: nodeRandom,
+    log: { ...silentLog, warn: (message: string, fields?: LogFields) => void told.push({ message, ...fields }) },
+  })
+  await watch.compare()
+  await watch.compare()
+  assert.deepEqual([told.length, told[0]?.['reason'], watch.differences()], [1, refusal.message, []])
 })
 
 test('a certificate is replaced in time, and used from then on', async () => {

@@ -19,8 +19,16 @@ export function negotiate(own: Hello, peer: Hello): number {
   )
 }
 
+/** What OpenSSL says of a certificate when one of two clocks is wrong. */
+const CLOCK_VERDICTS: Readonly<Record<string, string>> = {
+  CERT_NOT_YET_VALID: 'is not valid yet',
+  CERT_HAS_EXPIRED: 'has run out',
+}
+
 /** Whether whoever says `peer` may be believed. @throws UNAUTHENTICATED, with what doesn't fit */
 export function checkPeer(own: Hello, peer: Hello, proof: PeerProof): void {
+  const byClock = proof.kind === 'refused' ? CLOCK_VERDICTS[proof.why] : undefined
+  if (byClock !== undefined) throw refusal(own, peer, `the certificate of the first ${byClock} by the clock of the second`)
   if (proof.kind === 'refused') {
     throw refusal(
       own,

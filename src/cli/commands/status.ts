@@ -60,7 +60,9 @@ function describeMetadata(metadata: MetadataStatus): string[] {
   const voters = members.filter(({ role }) => role === 'voter')
   const answering = voters.filter(({ healthy }) => healthy).length
   const managed =
-    voters.length === 0 ? 'etcd does not answer' : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
+    voters.length === 0
+      ? `etcd does not answer${problem === undefined ? '' : `: ${problem}`}`
+      : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
   const own = problem === undefined ? 'an etcd of yours' : `an etcd of yours, which does not do what it is asked: ${problem}`
   const etcd = mode === 'external' ? own : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]
