@@ -189,7 +189,10 @@ class Calls:
         every = entries_from(fd)
         at = int(len(every) * fraction)
         os.lseek(fd, every[at][1], os.SEEK_SET)
-        return [names(name for name, _ in every), entries_from(fd, 2048) == every[at + 1:]]
+        rest = entries_from(fd, 2048)
+        # Where one is then is beyond what can be read on some disks.
+        os.lseek(fd, 0, os.SEEK_SET)
+        return [names(name for name, _ in every), rest == every[at + 1:]]
     def mkdir(path, mode): return os.mkdir(path, mode)
     def rmdir(path): return os.rmdir(path)
     def unlink(path): return os.unlink(path)
@@ -242,11 +245,14 @@ def tree():
     """All that there is, as it can be compared."""
     out, first = {}, {}
     def visit(path):
-        try: st = os.lstat(path)
-        except OSError as error:
-            # It is listed.
-            out[path] = {'error': errno.errorcode[error.errno]}
-            return
+        # What is listed is there.
+        try: st = visited(path)
+        except OSError as error: out[path] = {'error': errno.errorcode[error.errno]}
+        else:
+            if stat.S_ISDIR(st.st_mode):
+                for name in sorted(os.listdir(path)): visit(f'{path}/{name}')
+    def visited(path):
+        st = os.lstat(path)
         entry = shown(st)
         if not stat.S_ISDIR(st.st_mode): entry['same as'] = first.setdefault((st.st_dev, st.st_ino), path)
         try: entry['xattrs'] = {name: digest(os.getxattr(path, name, follow_symlinks=False)) for name in sorted(os.listxattr(path, follow_symlinks=False))}
@@ -257,8 +263,7 @@ def tree():
             entry['content'] = digest(content)
         if stat.S_ISLNK(st.st_mode): entry['target'] = os.readlink(path)
         out[path] = entry
-        if stat.S_ISDIR(st.st_mode):
-            for name in sorted(os.listdir(path)): visit(f'{path}/{name}')
+        return st
     visit('.')
     return out
 
