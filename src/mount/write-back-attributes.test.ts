@@ -88,6 +88,14 @@ test('a directory that is given times has a link of what was made in it, also on
   assert.equal((await volume.stat(['d']))?.links, 3)
 })
 
+test('a symbolic link that was renamed is read under its new name before the cluster has that', async (t) => {
+  const bench = await openBench(t)
+  await bench.cluster.volume.makeSymlink(['old'], Buffer.from('to'), { caller })
+  const { volume } = await bench.mount()
+  await volume.rename(['old'], ['new'], { caller, mode: 'replace' })
+  assert.equal((await volume.readSymlink(['new'])).toString(), 'to')
+})
+
 test('what was made in a directory before it was given a default access control list has none', async (t) => {
   const bench = await openBench(t)
   await bench.cluster.volume.makeDirectory(['d'], { caller })

@@ -8,7 +8,7 @@ import type { Journal } from './journal.ts'
 import type { KnownNames } from './known-names.ts'
 import { clusterCursor, mergePage, type PageMerge } from './merged-listing.ts'
 import { PendingFile } from './pending-file.ts'
-import { parentOf, type PendingNode } from './pending-unit.ts'
+import { last, parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
 import { shownFile } from './shown-file.ts'
 import type { Uploader } from './uploader.ts'
@@ -257,9 +257,13 @@ export class WriteBackReads {
   }
 
   async readSymlink(path: Path): Promise<Buffer> {
-    const node = this.#options.tree.find(formatPath(path))
+    const { tree, uploader, volume } = this.#options
+    const text = formatPath(path)
+    const node = tree.find(text)
     if (typeof node !== 'string' && node.target !== undefined) return node.target
-    return this.#options.volume.readSymlink(path)
+    // It may have another name in the cluster still.
+    if (typeof node !== 'string') await uploader.settled(last(tree, text))
+    return volume.readSymlink(path)
   }
 
   async found(path: Path): Promise<Found | undefined> {
