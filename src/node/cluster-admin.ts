@@ -43,8 +43,9 @@ export class NodeClusterAdmin implements ClusterAdmin {
     if (id === this.#cluster.id)
       throw new ShoalError('NOT_PERMITTED', `Node ${id} can't be removed: the volumes are served from it`)
     if (!this.#cluster.knows(id as NodeId)) throw noSuchNode(id)
+    // Decided first, where whoever leads next finds it: that may be the node itself, which hears last that it was removed.
+    await this.#chunks.settings.remove(id as NodeId)
     await this.#cluster.remove(id as NodeId)
-    await this.#chunks.settings.forget(id as NodeId)
   }
 
   /** Nobody leads any more then, and nobody has strong volumes: the operator has said that these are lost. */

@@ -121,6 +121,19 @@ test('a leader that has just begun doesn’t take nodes out that it hasn’t hea
   assert.equal(world.holds('3/1', 2), false)
 })
 
+test('a node that leads before it has heard that it was removed finds no place for itself', async () => {
+  const members = [1, 2, 3, 4].map((number) => member(number))
+  const world = await keeperOf(members)
+  await world.keeper.look()
+  await world.settings.set(idOf(4), { state: 'draining' })
+  await world.keeper.look()
+  await world.settings.remove(idOf(4))
+  // It takes itself for a member, as before.
+  const unaware = new LayoutKeeper({ ...world, members: () => members, isRemoved: () => false, log: silentLog })
+  await unaware.look()
+  assert.equal(world.holds('3/1', 4), false)
+})
+
 test('nodes get what was decided about them, and no node is better than none', async () => {
   const members = [1, 2, 3, 4].map((number) => member(number))
   const world = await keeperOf(members)

@@ -1,7 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
 import type { SystemRecords } from './system-records.ts'
-import { DEFAULT_NODE_SETTING, NODE_POSTURES } from './system-view.ts'
+import { DEFAULT_NODE_SETTING, NODE_POSTURES, REMOVED_NODE_SETTING } from './system-view.ts'
 import type { NodeSetting, SystemEdit, SystemView } from './system-view.ts'
 
 /** A layout can hold the shares of these beside each other: `computeLayout`. */
@@ -33,9 +33,9 @@ export class NodeSettings {
     await this.#records.change((view) => drainedNode(view, id))
   }
 
-  /** Forgets what was decided about a node that is no member any more. */
-  async forget(id: NodeId): Promise<void> {
-    await this.#records.change((view) => (view.nodes.has(id) ? { nodes: new Map([[id, undefined]]) } : undefined))
+  /** From now on nobody gives the node a place, whatever it says of itself. @throws NO_SPACE, UNAVAILABLE */
+  async remove(id: NodeId): Promise<void> {
+    await this.#records.change(() => ({ nodes: new Map([[id, REMOVED_NODE_SETTING]]) }))
   }
 }
 

@@ -88,7 +88,7 @@ test('a class that makes no sense, is there already or not there is refused, and
   )
 })
 
-test('what is decided about a node keeps what was not spoken of, and is forgotten with it', async () => {
+test('what is decided about a node keeps what was not spoken of, and that it was removed is decided for good', async () => {
   const settings = new NodeSettings(await SystemRecords.open(openMemoryStore()))
   assert.deepEqual(await settings.set(A, { weight: 2.5 }), { state: 'active', weight: 2.5 })
   assert.deepEqual(await settings.set(A, { state: 'readonly' }), { state: 'readonly', weight: 2.5 })
@@ -96,9 +96,9 @@ test('what is decided about a node keeps what was not spoken of, and is forgotte
     await assert.rejects(settings.set(A, change), refused('INVALID_ARGUMENT'))
   }
   assert.equal(settings.get().size, 1)
-  await settings.forget(A)
-  await settings.forget(B)
-  assert.equal(settings.get().size, 0)
+  await settings.remove(A)
+  await settings.remove(B)
+  for (const id of [A, B]) assert.deepEqual(settings.get().get(id), { state: 'draining', weight: 0, isDrained: true })
 })
 
 test('a draining node is drained once nothing is needed of it and no layout has it, until something else is decided', async () => {

@@ -18,6 +18,9 @@ export interface NodeSetting {
 /** Of a node that nobody has decided anything about. */
 export const DEFAULT_NODE_SETTING: NodeSetting = { state: 'active', weight: 1 }
 
+/** Of a node that was removed. It is kept: the node may lead by then, or come to lead, before it hears of that, and would find itself a place. */
+export const REMOVED_NODE_SETTING: NodeSetting = { state: 'draining', weight: 0, isDrained: true }
+
 /** A class as it is kept. */
 export interface ClassRecord extends ClassPolicy {
   /** `copies` becomes the number of nodes with chunks as nodes join, up to this, and never less again; `undefined` once somebody
