@@ -21,6 +21,7 @@ export class NodeProcesses implements Processes {
   readonly architecture = GO_ARCHITECTURES[process.arch] ?? process.arch
   readonly #wanted: Leash | undefined
   #setpriv: Promise<string | undefined> | undefined
+  #chrt: Promise<string | undefined> | undefined
 
   /** Takes the kernel's leash where there is one, unless told. */
   constructor({ leash }: { readonly leash?: Leash } = {}) {
@@ -38,7 +39,10 @@ export class NodeProcesses implements Processes {
 
   async start({ program, args, environment, onErrorLine }: ChildOptions): Promise<Child> {
     const setpriv = await (this.#setpriv ??= this.#findSetpriv())
-    const line = setpriv === undefined ? [program, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', program, ...args]
+    // Whatever is said of this process (`waitForTurns`), its children are scheduled as usual. Who has no setpriv has no chrt either.
+    const chrt = setpriv === undefined ? undefined : await (this.#chrt ??= this.#findChrt())
+    const usually = chrt === undefined ? [] : [chrt, '-o', '0']
+    const line = setpriv === undefined ? [program, ...args] : [setpriv, '--pdeathsig', 'KILL', '--', ...usually, program, ...args]
     const [command, ...rest] = line as [string, ...string[]]
     const child = spawn(command, rest, { cwd: '/', env: environment, detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
     try {
@@ -80,11 +84,20 @@ export class NodeProcesses implements Processes {
 
   async #findSetpriv(): Promise<string | undefined> {
     if (this.#wanted === 'watchdog') return undefined
-    const path = await this.find('setpriv')
-    if (path === undefined) return undefined
     // Others than util-linux's don't know the flag.
+    return this.#findAble('setpriv', ['--pdeathsig', 'KILL', '--'])
+  }
+
+  #findChrt(): Promise<string | undefined> {
+    return this.#findAble('chrt', ['-o', '0'])
+  }
+
+  /** A program that starts others, if it is there and does so. */
+  async #findAble(name: string, args: readonly string[]): Promise<string | undefined> {
+    const path = await this.find(name)
+    if (path === undefined) return undefined
     return new Promise((answer) => {
-      execFile(path, ['--pdeathsig', 'KILL', '--', '/bin/sh', '-c', ':'], (error) => answer(error === null ? path : undefined))
+      execFile(path, [...args, '/bin/sh', '-c', ':'], (error) => answer(error === null ? path : undefined))
     })
   }
 }

@@ -37,13 +37,15 @@ export const serve: Command = {
     for (const warning of warnings) output.note(`shoal: ${warning}`)
     const log = await openLog(invocation, config)
     // The stores are heavy: nothing but this command waits for them.
-    const [{ startNode }, { stopOnSignals }, { reloadOnHangup }, { markSeldom }] = await Promise.all([
+    const [{ startNode }, { stopOnSignals }, { reloadOnHangup }, { markSeldom }, { waitForTurns }] = await Promise.all([
       import('#node/start-node.ts'),
       import('#node/stop-on-signals.ts'),
       import('#node/reload-on-hangup.ts'),
       import('#platform/node-heap.ts'),
+      import('#platform/node-scheduling.ts'),
     ])
     markSeldom()
+    await waitForTurns()
     const node = await startNode(config, { log, version: shoalVersion() })
     reloadOnHangup(node)
     await greet(invocation, node, config)
