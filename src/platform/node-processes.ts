@@ -5,6 +5,7 @@ import { constants } from 'node:fs'
 import { access, readFile, stat } from 'node:fs/promises'
 import { isAbsolute, join, resolve } from 'node:path'
 import type { Readable } from 'node:stream'
+import { promisify } from 'node:util'
 import { ShoalError } from '#foundation/errors.ts'
 import { cutLines } from './cut-lines.ts'
 import type { Child, ChildOptions, EndSignal, ProcessEnd, ProcessFacts, Processes } from './processes.ts'
@@ -100,6 +101,16 @@ export class NodeProcesses implements Processes {
       execFile(path, [...args, '/bin/sh', '-c', ':'], (error) => answer(error === null ? path : undefined))
     })
   }
+}
+
+/** From now on no thread of this process takes the processor from another one just because it is woken up: it waits until that one waits, or its
+ *  turn is over (SCHED_BATCH of sched(7)). Its share of the processors stays what it was. More requests are there together then, and fewer caches
+ *  are lost between them; where processors have nothing to do nothing changes. Threads that it starts later are so too; children of `NodeProcesses` are not.
+ *
+ *  By chrt(1) of util-linux; without it, and on other systems than Linux, nothing happens. */
+export async function waitForTurns(): Promise<void> {
+  if (process.platform !== 'linux') return
+  await promisify(execFile)('chrt', ['--all-tasks', '--batch', '--pid', '0', String(process.pid)]).catch(() => undefined)
 }
 
 async function isProgram(path: string): Promise<boolean> {

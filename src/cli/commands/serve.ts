@@ -42,7 +42,7 @@ export const serve: Command = {
       import('#node/stop-on-signals.ts'),
       import('#node/reload-on-hangup.ts'),
       import('#platform/node-heap.ts'),
-      import('#platform/node-scheduling.ts'),
+      import('#platform/node-processes.ts'),
     ])
     markSeldom()
     await waitForTurns()

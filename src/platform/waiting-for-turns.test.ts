@@ -3,8 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
-import { NodeProcesses } from './node-processes.ts'
-import { waitForTurns } from './node-scheduling.ts'
+import { NodeProcesses, waitForTurns } from './node-processes.ts'
 
 /** From proc_pid_stat(5), field 41: 0 is SCHED_OTHER, 3 SCHED_BATCH. */
 function policyOf(task: string): number {
