@@ -6,6 +6,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { mountStateFile } from '#cli/mount-state-file.ts'
 import { connect, MountedNode } from '../test/support/mounted-node.ts'
 import { freePort, startNodeProcess } from '../test/support/node-process.ts'
 
@@ -73,7 +74,7 @@ function measure(name: string, root: string, sent: () => string | undefined): vo
 
 /** The state is told once a second. */
 function measureMount(mode: string, { directory }: MountedNode): void {
-  const status = join(folder, 'shoal', `mount${directory.replaceAll('/', '-')}.status`)
+  const status = mountStateFile(directory, '.status', { XDG_STATE_HOME: folder })
   const script = `sleep 1; until grep -q '"pending":0' "$0"; do sleep 0.05; done`
   measure(mode, directory, () => (mode === 'back' ? run('sh', ['-c', script, status]).toFixed(1) : undefined))
 }

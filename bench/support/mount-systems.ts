@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { accessSync, constants, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { mountStateFile } from '#cli/mount-state-file.ts'
 import { connect, MountedNode } from '../../test/support/mounted-node.ts'
 import { freePort, startNodeProcess } from '../../test/support/node-process.ts'
 
@@ -60,7 +61,7 @@ async function startShoal({ folder }: Place): Promise<System> {
   await mounted.mount()
   // Until changes are told, the kernel asks again after a second.
   await delay(1_500)
-  const status = join(data, 'shoal', `mount${mounted.directory.replaceAll('/', '-')}.status`)
+  const status = mountStateFile(mounted.directory, '.status', { XDG_STATE_HOME: data })
   return {
     name: 'shoal',
     directory: mounted.directory,
