@@ -35,6 +35,11 @@ export class LogFollower {
     return this.#needsSnapshot
   }
 
+  /** Whether nobody should be led by this copy: it lacks a part of the log, or can't be kept on the disk any more. */
+  get isUnfit(): boolean {
+    return this.#needsSnapshot || this.#options.state.failure !== undefined
+  }
+
   /** Follows until `signal` is aborted. @throws what no further try can mend */
   async follow(signal: AbortSignal): Promise<void> {
     const { clock, report } = this.#options

@@ -1,3 +1,4 @@
+import type { ShoalError } from '#foundation/errors.ts'
 import type { Log } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import type { Random } from '#platform/random.ts'
@@ -24,4 +25,7 @@ export interface ReplicatedStoreOptions extends GroupCommitOptions {
    *  @throws anything if there is no such word within a second or so */
   readonly askLeader?: ((leader: Leader) => Promise<LogEnd>) | undefined
   readonly keep?: TrimLimits
+  /** Told when the base has failed, for good: what the log says is kept in memory from then on, as far as that goes, and this node should let
+   *  another one lead. */
+  readonly onFailure?: ((error: ShoalError) => void) | undefined
 }

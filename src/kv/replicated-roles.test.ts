@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { isShoalError, LEADERLESS, ShoalError } from '#foundation/errors.ts'
+import { isShoalError, LEADERLESS } from '#foundation/errors.ts'
 import type { ErrorDetails } from '#foundation/errors.ts'
 import { MemoryLog } from '#sharedlog/memory.ts'
 import type { MemoryLogCall, MemoryLogClient } from '#sharedlog/memory.ts'
@@ -310,53 +310,6 @@ test('a log that has lost its end is not gone on with', async () => {
   await first.store.close()
   const { store } = await new Cluster().open('a', { disk })
   await until(async () => (await failure(store.transact(() => {}))).code === 'DATA_IN_USE', 'it is refused')
-})
-
-test('a full disk refuses changes before they are in the log, and they go on when there is room', async () => {
-  const cluster = new Cluster()
-  const disk = new MemoryDisk()
-  let isFull = false
-  const base = new MemoryBase(disk, () => {
-    if (isFull) throw new ShoalError('NO_SPACE', 'full')
-  })
-  const { store } = await cluster.openLeader('a', { base, disk })
-  isFull = true
-  await fill(store, ['a'])
-  await until(
-    () =>
-      fill(store, ['b']).then(
-        () => false,
-        (error: unknown) => isShoalError(error, 'NO_SPACE'),
-      ),
-    'it is full',
-  )
-  const { last } = cluster.log.bounds
-  await assert.rejects(fill(store, ['c']), hasCode('NO_SPACE'))
-  assert.equal(cluster.log.bounds.last, last)
-  assert.deepEqual(await store.get(bytes('a')), bytes('va'))
-  isFull = false
-  await fill(store, ['d'])
-  assert.deepEqual(await contents(store), ['a=va', 'b=vb', 'd=vd'])
-})
-
-test('a disk that fails ends the term, and the node takes no more', async () => {
-  const cluster = new Cluster()
-  const disk = new MemoryDisk()
-  const base = new MemoryBase(disk, () => {
-    throw new Error('EIO')
-  })
-  const [{ store }, next] = [await cluster.openLeader('a', { base, disk }), await cluster.open('b')]
-  await fill(store, ['a'])
-  await until(
-    () =>
-      fill(store, ['b']).then(
-        () => false,
-        (error: unknown) => isShoalError(error, 'STORAGE_FAILED'),
-      ),
-    'it is refused',
-  )
-  await until(() => next.store.isLeading, 'the other one leads')
-  assert.deepEqual(await next.store.get(bytes('a')), bytes('va'))
 })
 
 test('who listens is told when this copy begins to lead, when it no longer does, and who leads then', async () => {

@@ -29,6 +29,7 @@ const EVERYTHING: Interval = { start: Buffer.alloc(0), end: undefined, reverse: 
 export class ReplicatedState implements CommitBase {
   readonly #base: CommitBase
   readonly #clock: Clock
+  readonly #onFailure: ((error: ShoalError) => void) | undefined
   readonly #closed = new AbortController()
   #stateId: Buffer | undefined
   #isInstalling: boolean
@@ -48,9 +49,11 @@ export class ReplicatedState implements CommitBase {
   #decoded = new DecodedRows()
   readonly #watches: { readonly prefix: string; readonly tell: () => void }[] = []
 
-  constructor(base: CommitBase, clock: Clock) {
+  /** @param onFailure told when the base has failed, for good */
+  constructor(base: CommitBase, clock: Clock, onFailure?: (error: ShoalError) => void) {
     this.#base = base
     this.#clock = clock
+    this.#onFailure = onFailure
     const found = base.get(REPLICA_ROW_KEY)
     const row = found === undefined ? undefined : decodeReplicaRow(found)
     this.#stateId = row?.stateId
@@ -155,9 +158,10 @@ export class ReplicatedState implements CommitBase {
     while (this.#position < index && !this.#closed.signal.aborted) await this.#progress.promise
   }
 
-  /** Resolves when there is room for more. @throws NO_SPACE: it can be tried again; STORAGE_FAILED: no more */
+  /** Resolves when there is room for more: what the log has is kept in memory for a while once the base has failed, until another node leads.
+   *  @throws NO_SPACE: it can be tried again; STORAGE_FAILED: no more */
   async room(): Promise<void> {
-    if (this.#refusal === undefined && this.#pending.bytes < PENDING_BYTES_MAX) return
+    if (!isShoalError(this.#refusal, 'NO_SPACE') && this.#pending.bytes < PENDING_BYTES_MAX) return
     if (isShoalError(this.#refusal, 'NO_SPACE')) this.#apply()
     await this.#work
     if (this.#refusal !== undefined) throw this.#refusal
@@ -260,6 +264,7 @@ export class ReplicatedState implements CommitBase {
             'The metadata could not be written, so this node takes no more of it: check the disk, then restart it',
             { cause },
           )
+      if (this.failure !== undefined) this.#onFailure?.(this.failure)
     }
   }
 

@@ -57,10 +57,10 @@ export class ReplicatedStore implements KeyValueStore {
   #closing: Promise<void> | undefined
 
   constructor(options: ReplicatedStoreOptions) {
-    const { base, log, clock, report = silentLog, snapshots, keep } = options
+    const { base, log, clock, report = silentLog, snapshots, keep, onFailure } = options
     this.#options = options
     this.#report = report
-    this.#state = new ReplicatedState(base, clock)
+    this.#state = new ReplicatedState(base, clock, onFailure)
     this.#trimmer = new LogTrimmer({ log, keep, report })
     this.#tail = new TailConfirmation({ log, state: this.#state, clock, askLeader: () => this.#askLeader() })
     this.#local = new GroupCommitStore(this.#state)
@@ -279,7 +279,6 @@ export class ReplicatedStore implements KeyValueStore {
       if (!hasLed) await this.#pause(SLOW_RETRY_MS)
       enough.abort()
       await following
-      if (this.#state.failure !== undefined) this.#fail(this.#state.failure)
     }
   }
 
@@ -295,7 +294,7 @@ export class ReplicatedStore implements KeyValueStore {
   async #elected(signal: AbortSignal): Promise<Leadership | undefined> {
     const { log, candidate } = this.#options
     // Whoever can't lead leaves it to others.
-    while ((this.#follower.needsSnapshot || this.#resigned.signal.aborted) && !signal.aborted) await this.#pause(RETRY_MS)
+    while ((this.#follower.isUnfit || this.#resigned.signal.aborted) && !signal.aborted) await this.#pause(RETRY_MS)
     const resigned = this.#resigned.signal
     try {
       if (candidate !== undefined) return await log.lead(candidate, AbortSignal.any([signal, resigned]))

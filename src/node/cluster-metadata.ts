@@ -45,6 +45,8 @@ export interface ClusterMetadataOptions {
   readonly snapshots: SnapshotSource
   /** As of a `ReplicatedStore`. */
   readonly askLeader?: ReplicatedStoreOptions['askLeader']
+  /** As of a `ReplicatedStore`. */
+  readonly onFailure?: ReplicatedStoreOptions['onFailure']
   readonly limits?: VoterLimits
   readonly roundMs?: number
   readonly keep?: TrimLimits
@@ -97,11 +99,12 @@ export class ClusterMetadata {
       throw error
     }
     const { clock, random, identity, host, nodePort, mayLead, keep, log: report } = options
-    const { snapshots, askLeader } = options
+    const { snapshots, askLeader, onFailure } = options
     const { nodeId } = identity.name
     const candidate = mayLead ? { id: nodeId, address: formatAddress({ host, port: nodePort }) } : undefined
     const kept = keep === undefined ? {} : { keep }
-    const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, snapshots, askLeader, ...kept })
+    const asked = { snapshots, askLeader, onFailure }
+    const store = new ReplicatedStore({ base, log: log.value, clock, random, candidate, report, ...asked, ...kept })
     const leadership = new StoreLeadership({ store, nodeId, clock, log: report })
     log.isLeading = () => leadership.isLeading
     return new ClusterMetadata({ mode: mode.kind, store, leadership, log: log.value, etcd, health })

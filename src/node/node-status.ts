@@ -57,12 +57,13 @@ export async function describeNode(
   }
 }
 
-/** Nobody needs to know how a node is doing more than when the metadata can't be agreed on: then it tells what it has seen of it. */
+/** Nobody needs to know how a node is doing more than when the metadata can't be agreed on, or can't be kept here: then it tells what it has
+ *  seen of it. */
 async function statusOf(volumes: Pick<StrongVolumes, 'status'>, copy: Pick<KeyValueReader, 'read'> | undefined) {
   try {
     return { ...(await volumes.status()), isStale: false }
   } catch (error) {
-    if (copy === undefined || !isShoalError(error, 'UNAVAILABLE')) throw error
+    if (copy === undefined || !(isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'STORAGE_FAILED'))) throw error
     return { ...(await volumes.status(copy)), isStale: true }
   }
 }

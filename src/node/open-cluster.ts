@@ -34,7 +34,7 @@ export interface OpenClusterOptions {
   readonly config: Config
   readonly folder: DataFolder
   /** What the folder holds. */
-  readonly stores: Pick<Storage, 'kv' | 'eventualKv' | 'chunks' | 'mode' | 'replaceKeys'>
+  readonly stores: Pick<Storage, 'kv' | 'eventualKv' | 'chunks' | 'mode' | 'replaceKeys' | 'latch'>
   /** The root key that the node is started with, if it isn't the one in the folder. */
   readonly rootKey: Credentials | undefined
   /** The version of Shoal. */

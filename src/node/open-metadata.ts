@@ -21,7 +21,7 @@ import type { Storage } from './open-storage.ts'
 export interface OpenMetadataOptions {
   readonly config: Config
   readonly dataPath: string
-  readonly storage: Pick<Storage, 'replaceKeys'>
+  readonly storage: Pick<Storage, 'replaceKeys' | 'latch'>
   readonly identity: ClusterIdentity
   /** Whether the strong volumes live on this node, as long as they live on one. */
   readonly isHome: boolean
@@ -106,6 +106,7 @@ async function open(
         .map(metaNodeOf),
     snapshots,
     askLeader: (leader) => askLeadersEnd(wire, leader),
+    onFailure: (error) => options.storage.latch.fail(error),
     processes: new NodeProcesses(),
   })
   return opened.metadata

@@ -89,9 +89,10 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
     })
     opened.push(disk)
     const latch = new StorageLatch(log)
+    let isOfCluster = false
     return {
       folder,
-      kv: reserve.guardKeys(latch.watchKeys(slot)),
+      kv: reserve.guardKeys(latch.watchKeys(slot, () => isOfCluster)),
       eventualKv: reserve.guardKeys(latch.watchKeys(eventualKv)),
       chunks: reserve.guardChunks(latch.watchChunks(disk)),
       disk,
@@ -103,6 +104,7 @@ export async function openStorage(dataPath: string, ports: StoragePorts): Promis
         slot.replace(async () => {
           const keys = await open()
           opened.push(keys)
+          isOfCluster = true
           return keys.store
         }),
       close,
