@@ -4,9 +4,9 @@ import { ShoalError } from '#foundation/errors.ts'
 export const NODE_ROLES = ['store', 'meta', 'gateway'] as const
 export type NodeRole = (typeof NODE_ROLES)[number]
 
-/** What an operator has decided about a node, in the order of their numbers on the wire: `joining` until it is a member of
- *  the cluster's layout, `readonly` takes no new data, `draining` gives its data away. */
-export const NODE_MODES = ['active', 'joining', 'readonly', 'draining'] as const
+/** Whether a node takes new data, in the order of their numbers on the wire: with `storage-failed` it does not until it is started again. No
+ *  node says the others of itself; what operators have decided is in the cluster's records. */
+export const NODE_MODES = ['active', 'joining', 'storage-failed', 'draining'] as const
 export type NodeMode = (typeof NODE_MODES)[number]
 
 /** What a node says of itself. Only the node changes them, so they need no merging: the newest incarnation counts. */

@@ -1,9 +1,9 @@
 import type { NodeId } from '#foundation/ids.ts'
-import type { NodeFacts } from './facts.ts'
+import type { NodeFacts, NodeMode } from './facts.ts'
 import type { Liveness } from './update.ts'
 
-/** How a node stands, in one word: what is known of its process, and of one that runs what was decided about it. */
-export type NodeState = Exclude<Liveness, 'alive'> | 'alive' | 'joining' | 'readonly' | 'draining'
+/** How a node stands, in one word: what is known of its process, and of one that runs what it says of itself. */
+export type NodeState = Liveness | Exclude<NodeMode, 'active'>
 
 /** What this node knows of a node. Values, not views: they don't change any more. */
 export interface MemberView {

@@ -204,7 +204,7 @@ function chunkPeers({ storage, cluster, digests = nodeDigests }: ChunkClusterOpt
     addressOf,
     store: storage.chunks,
     isHealthy: (id) => find(id)?.liveness === 'alive',
-    takesChunks: (id) => records.view.nodes.get(id)?.state !== 'readonly',
+    takesChunks: (id) => records.view.nodes.get(id)?.state !== 'readonly' && find(id)?.facts.mode !== 'storage-failed',
     members: () => {
       const stores = cluster.members().filter(({ facts }) => facts.roles.includes('store'))
       const all = new Set([...stores.map(({ id }) => id), ...records.view.nodes.keys()])

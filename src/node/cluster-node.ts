@@ -202,6 +202,11 @@ export class ClusterNode {
     this.#membership.updateFacts(ports)
   }
 
+  /** Tells others that the disk here keeps nothing more, until the node is started again. */
+  announceStorageFailure(): void {
+    this.#port?.membership.updateFacts({ mode: 'storage-failed' })
+  }
+
   /** Takes the id of a node away for good. Kept when the promise resolves; the others hear of it within a second or so.
    *  @throws TOO_LARGE, NO_SPACE, STORAGE_FAILED */
   async remove(id: NodeId): Promise<void> {

@@ -65,8 +65,8 @@ class World {
     }
   }
 
-  see(liveness: MemberView['liveness'], roles: readonly string[] = ['meta']): void {
-    const facts = { roles, capacityBytes: 10_000_000_000, usedBytes: 10_000_000_000 - this.otherRoomBytes }
+  see(liveness: MemberView['liveness'], roles: readonly string[] = ['meta'], mode = 'active'): void {
+    const facts = { roles, mode, capacityBytes: 10_000_000_000, usedBytes: 10_000_000_000 - this.otherRoomBytes }
     this.#others = [{ id: OTHER, liveness, facts: facts as unknown as MemberView['facts'] }]
     for (const listener of this.#listeners) listener()
   }
@@ -99,6 +99,7 @@ test('a node leads on while no other one runs that could, and lets the first one
   await world.handOver.run()
   world.see('alive', ['store'])
   world.see('suspect')
+  world.see('alive', ['meta'], 'storage-failed')
   await settle()
   assert.deepEqual(world.did, [])
   world.see('alive')

@@ -110,7 +110,9 @@ export class HandOver {
 
   #canOther(roomBytes = 0): boolean {
     const { cluster } = this.#options
-    const others = cluster.members().filter(({ id, liveness }) => id !== cluster.id && liveness === 'alive')
+    const others = cluster
+      .members()
+      .filter(({ id, liveness, facts }) => id !== cluster.id && liveness === 'alive' && facts.mode !== 'storage-failed')
     return others.some(
       ({ facts }) => facts.roles.includes('meta') && (roomBytes === 0 || facts.capacityBytes - facts.usedBytes >= roomBytes),
     )

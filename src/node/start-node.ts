@@ -252,8 +252,6 @@ class Node implements RunningNode {
     metadata?.leadership.prepare(async () => this.volumes.forgetOpened())
     metadata?.leadership.prepare(() => chunks.prepare())
     metadata?.leadership.start()
-    // Whoever takes no writes must not keep others from taking them.
-    this.#parts.storage.latch.onFailure(() => this.#handOver?.runOnceOthersCan())
     try {
       const answers = {
         ...forwardMethods({ base: this.#servers.base, s3: this.#servers.s3 }, { underWay: this.#forwarded }),
@@ -263,6 +261,11 @@ class Node implements RunningNode {
         ...this.#parts.eventual.methods,
       }
       await cluster.listen(answers)
+      this.#parts.storage.latch.onFailure(() => {
+        cluster.announceStorageFailure()
+        // Whoever takes no writes must not keep others from taking them.
+        this.#handOver?.runOnceOthersCan()
+      })
       await chunks.start()
       await this.#eventual.start()
       await this.#openDoors()

@@ -18,7 +18,7 @@ export function trackerMembers(
   for (const { id, liveness, facts } of cluster.members()) {
     if (!facts.roles.includes('store')) continue
     const posture = (view.nodes.get(id) ?? DEFAULT_NODE_SETTING).state
-    const state = stateOf({ liveness, isPlaced: placed.has(id), posture })
+    const state = stateOf({ liveness, isPlaced: placed.has(id), posture, hasFailed: facts.mode === 'storage-failed' })
     found.set(id, { id, state, freeBytes: facts.capacityBytes - facts.usedBytes })
   }
   return [...found.values()].filter(({ id }) => !cluster.removed.has(id))
@@ -28,9 +28,12 @@ function stateOf(node: {
   readonly liveness: MemberView['liveness']
   readonly isPlaced: boolean
   readonly posture: 'active' | 'readonly' | 'draining'
+  readonly hasFailed: boolean
 }): MemberState {
   if (node.liveness === 'suspect') return 'silent'
   if (node.liveness === 'left') return node.isPlaced ? 'silent' : 'dead'
   if (node.liveness !== 'alive') return 'dead'
-  return node.posture === 'active' ? 'alive' : node.posture
+  if (node.posture !== 'active') return node.posture
+  // It may be able to read what it has, and keeps nothing more.
+  return node.hasFailed ? 'readonly' : 'alive'
 }

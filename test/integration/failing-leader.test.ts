@@ -1,10 +1,11 @@
-// Two nodes in the test's own process that agree on their metadata by an etcd. The one that leads has a disk that fails.
+// Nodes in the test's own process that agree on their metadata by an etcd. The one that leads has a disk that fails.
 
 import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { loadConfig } from '#config/load-config.ts'
 import { startNode } from '#node/start-node.ts'
@@ -35,7 +36,10 @@ async function until(isSo: () => Promise<boolean>, what: string): Promise<void> 
     assert.ok(Date.now() < endMs, `not within ${WITHIN_MS} ms: ${what}`)
 }
 
-test('a leader whose disk fails lets another node lead, and changes go on through either', async (t) => {
+/** Two nodes beside one whose flushes of chunks can be made to fail, which leads. */
+async function startThree(
+  t: TestContext,
+): Promise<{ readonly nodes: readonly [RunningNode, RunningNode, RunningNode]; readonly breakDisk: () => void }> {
   const folder = await mkdtemp(join(tmpdir(), 'shoal-failing-leader-'))
   const etcd = await startEtcdProcess()
   const running: RunningNode[] = []
@@ -67,24 +71,47 @@ test('a leader whose disk fails lets another node lead, and changes go on throug
   )
   const leader = await start('one', {}, breaking)
   await until(async () => (await call(leader, 'PUT', '/api/v1/volumes/docs', '{}')).status < 300, 'there is a volume')
-  const { token } = JSON.parse((await call(leader, 'POST', '/api/v1/cluster/tokens', '{}')).content) as { token: string }
-  const other = await start('two', { token })
-  const file = (name: string): string => `/api/v1/volumes/docs/files/${name}`
-  await until(async () => (await call(other, 'PUT', file('before'), LARGE)).status < 300, 'both nodes serve')
+  const tokens = await call(leader, 'POST', '/api/v1/cluster/tokens', '{"uses":2}')
+  const { token } = JSON.parse(tokens.content) as { token: string }
+  const others = [await start('two', { token, zone: 'two' }), await start('three', { token, zone: 'three' })] as const
+  for (const node of others)
+    await until(async () => (await call(node, 'PUT', file('before'), LARGE)).status < 300, 'each of the nodes serves')
+  await until(async () => (await copiesOf(leader, 'before')) === 3, 'each of the nodes has a copy')
+  return { nodes: [leader, ...others], breakDisk: () => (isBroken = true) }
+}
+
+const file = (name: string): string => `/api/v1/volumes/docs/files/${name}`
+
+test('a leader whose disk fails under a write acknowledges it, since others have it, and lets another node lead; the cluster tells of it', async (t) => {
+  const { nodes, breakDisk } = await startThree(t)
+  const [leader, other] = nodes
   assert.equal(await homeOf(other), leader.nodeId)
 
-  isBroken = true
-  await until(async () => {
-    await call(leader, 'PUT', file('during'), `${LARGE}!`)
-    return (await call(leader, 'GET', '/readyz')).status === 503
-  }, 'the disk has failed')
-  await until(async () => (await homeOf(other)) === other.nodeId, 'the other one leads')
-  for (const [at, node] of running.entries()) {
-    // Small enough to be metadata alone: a chunk would need both disks.
-    await until(async () => (await call(node, 'PUT', file(`after-${at}`), 'small')).status < 300, 'changes go on')
+  breakDisk()
+  const during = await call(leader, 'PUT', file('during'), `${LARGE}!`)
+  assert.equal(during.status, 201, during.content)
+  assert.deepEqual(await call(leader, 'GET', '/readyz'), { status: 503, content: '{"state":"storage-failed"}' })
+  await until(async () => (await homeOf(other)) !== leader.nodeId, 'another one leads')
+  for (const node of nodes) await until(async () => (await stateOf(node, leader)) === 'storage-failed', 'each node says so of it')
+  for (const [at, node] of nodes.entries()) {
+    await until(async () => (await call(node, 'PUT', file(`after-${at}`), `${LARGE}${at}`)).status < 300, 'changes go on')
     assert.equal((await call(node, 'GET', file('before'))).content, LARGE)
+    assert.equal((await call(node, 'GET', file('during'))).content, `${LARGE}!`)
   }
 })
+
+/** How many nodes have the chunk of a file. */
+async function copiesOf(node: RunningNode, name: string): Promise<number> {
+  const { content } = await call(node, 'GET', `${file(name)}?locations`)
+  const { extents } = JSON.parse(content) as { extents: { nodes: string[] }[] }
+  return extents[0]?.nodes.length ?? 0
+}
+
+/** What `node` says of `about`. */
+async function stateOf(node: RunningNode, about: RunningNode): Promise<string | undefined> {
+  const { content } = await call(node, 'GET', `/api/v1/nodes/${about.nodeId}`)
+  return (JSON.parse(content) as { state?: string }).state
+}
 
 /** Who leads, by what a node knows. */
 async function homeOf(node: RunningNode): Promise<string | undefined> {

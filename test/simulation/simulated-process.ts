@@ -129,9 +129,9 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
   await files.makeFolder(DATA_FOLDER)
   const folder = { path: DATA_FOLDER, nodeId: id, clusterId: CLUSTER_ID }
   const disk = await openDiskChunkStore({ path: CHUNK_FOLDER, files, digests: inlineDigests, clock, random })
-  const metadata = openMetadata(options, () => cluster)
-  const { kv, leadership } = metadata
   const latch = new StorageLatch(report)
+  const metadata = openMetadata(options, latch, () => cluster)
+  const { kv, leadership } = metadata
   const watched = world.copies.watchStore(options.host, disk)
   const store: ChunkStore = latch.watchChunks(defects.store?.(watched) ?? watched)
   const cluster: ClusterNode = new ClusterNode({
@@ -154,9 +154,10 @@ export async function startProcess(options: ProcessOptions): Promise<Life> {
   })
   const servedHere = new UnderWay()
   const handOver = new HandOver({ metadata: { store: kv, leadership }, cluster, servedHere, clock, graceMs: GRACE_MS })
+  latch.onFailure(() => cluster.announceStorageFailure())
   if (defects.isStubborn !== true) latch.onFailure(() => handOver.runOnceOthersCan())
   const { limits, layouts } = TIMING
-  const keys = latch.watchKeys(withDefects(kv, defects))
+  const keys = latch.watchKeys(withDefects(kv, defects), () => true)
   const chunks = new ChunkCluster({
     ...shared,
     digests: inlineDigests,
@@ -227,7 +228,11 @@ export function abandonProcess({ kv, leadership, cluster, chunks, volumes, led }
   for (const end of ending) end.catch(() => {})
 }
 
-function openMetadata({ id, host, world, disks, ports, random }: ProcessOptions, cluster: () => ClusterNode): Metadata {
+function openMetadata(
+  { id, host, world, disks, ports, random }: ProcessOptions,
+  latch: StorageLatch,
+  cluster: () => ClusterNode,
+): Metadata {
   const { clock } = ports
   const { log: report, defects } = world
   const log = world.openLog(host, ports)
@@ -240,6 +245,7 @@ function openMetadata({ id, host, world, disks, ports, random }: ProcessOptions,
     report,
     candidate: { id, address: formatAddress({ host, port: CLIENT_PORT + 2 }) },
     keep: { entries: 200, bytes: 10_000_000 },
+    onFailure: (error) => latch.fail(error),
     askLeader: async (leader) => {
       const { end, quietMs } = await askLeadersEnd(cluster().peers, leader)
       return { end, quietMs: defects.isTooTrusting === true ? quietMs * TOO_TRUSTING : quietMs }

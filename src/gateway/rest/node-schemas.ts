@@ -4,7 +4,9 @@ import { z } from 'zod'
 
 export const NodeSchema = z.object({
   id: z.string(),
-  state: z.enum(['joining', 'alive', 'suspect', 'dead', 'left', 'draining', 'drained', 'readonly']),
+  state: z
+    .enum(['joining', 'alive', 'storage-failed', 'suspect', 'dead', 'left', 'draining', 'drained', 'readonly'])
+    .meta({ description: 'storage-failed: it runs, and keeps nothing more until its disk is in order and it is started again' }),
   drained: z.number().nullable().meta({
     description:
       'Of one that is draining: the part of its chunks that is known to be elsewhere, 0 to 1; null where that is not known',
