@@ -218,6 +218,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/backup.ts')).backup,
   },
   {
+    name: 'backup verify',
+    summary: 'read a backup folder, and check all that is in it',
+    load: async () => (await import('./commands/backup-verify.ts')).backupVerify,
+  },
+  {
     name: 'restore',
     summary: 'make the data folder of a new cluster from a backup',
     load: async () => (await import('./commands/restore.ts')).restore,

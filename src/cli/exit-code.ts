@@ -25,7 +25,7 @@ export const EXIT_CODES: readonly { readonly code: ExitCode; readonly meaning: s
   { code: EXIT.notFound, meaning: 'the volume, file or directory does not exist' },
   { code: EXIT.refused, meaning: 'the node refused: unknown keys, or no permission' },
   { code: EXIT.connection, meaning: 'the node could not be reached, or the connection broke for good' },
-  { code: EXIT.problemsFound, meaning: 'fsck found problems (also where it has repaired them)' },
+  { code: EXIT.problemsFound, meaning: 'fsck found problems (also where it has repaired them), or backup verify did' },
   { code: EXIT.interrupted, meaning: 'interrupted by the user' },
 ]
 

@@ -5,6 +5,9 @@ import { LOCK_NAME, lockFolder } from '#platform/folder-lock.ts'
 
 const SUFFIX = '.backup'
 const PART = 'metadata.part'
+const CHUNK_NAME = /^[0-9a-f]{64}$/
+/** Of the names of chunks: the folders that they are in. */
+const FIRST_DIGITS = Array.from({ length: 256 }, (_, first) => first.toString(16).padStart(2, '0'))
 /** What a folder may have in which the first backup is to be made: what one leaves that was cut short, and what mkfs does. */
 const NEGLIGIBLE_NAMES = new Set(['chunks', LOCK_NAME, 'lost+found'])
 
@@ -51,8 +54,7 @@ export class BackupFolder {
 
   async #makeFolders(): Promise<void> {
     await this.#files.makeFolder(join(this.path, 'chunks'), 0o700)
-    for (let first = 0; first < 256; first += 1)
-      await this.#files.createFolder(join(this.path, 'chunks', first.toString(16).padStart(2, '0')), 0o700)
+    for (const first of FIRST_DIGITS) await this.#files.createFolder(join(this.path, 'chunks', first), 0o700)
     await this.#files.syncFolder(join(this.path, 'chunks'))
   }
 
@@ -64,14 +66,27 @@ export class BackupFolder {
     return join(this.path, `${stamp}${SUFFIX}`)
   }
 
+  /** All of them, the oldest first: one at least. @throws NOT_FOUND */
+  async moments(): Promise<[string, ...string[]]> {
+    const names = (await this.#files.list(this.path)) ?? []
+    const [first, ...others] = names
+      .filter((name) => name.endsWith(SUFFIX))
+      .map((name) => name.slice(0, -SUFFIX.length))
+      .toSorted()
+    if (first === undefined) throw new ShoalError('NOT_FOUND', `There is no backup in "${this.path}": "shoal backup" makes one`)
+    return [first, ...others]
+  }
+
   /** The last one. @throws NOT_FOUND */
   async newest(): Promise<string> {
-    const names = (await this.#files.list(this.path)) ?? []
-    const [last] = names
-      .filter((name) => name.endsWith(SUFFIX))
-      .toSorted()
-      .slice(-1)
-    if (last === undefined) throw new ShoalError('NOT_FOUND', `There is no backup in "${this.path}": "shoal backup" makes one`)
-    return last.slice(0, -SUFFIX.length)
+    return (await this.moments()).at(-1) as string
+  }
+
+  /** The ids of all chunks that are there, in ascending order. */
+  async *chunks(): AsyncGenerator<string, void, undefined> {
+    for (const first of FIRST_DIGITS) {
+      const names = (await this.#files.list(join(this.path, 'chunks', first))) ?? []
+      yield* names.filter((name) => CHUNK_NAME.test(name) && name.startsWith(first)).toSorted()
+    }
   }
 }

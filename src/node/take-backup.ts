@@ -112,7 +112,8 @@ class ChunkCopy {
           const id = usedChunk(row)
           if (id === undefined) continue
           this.chunks += 1
-          if ((await files.facts(place.chunkPath(id))) === undefined) await this.#start(id)
+          // No chunk is empty: a file system may have lost the bytes of one with its power.
+          if (((await files.facts(place.chunkPath(id)))?.sizeBytes ?? 0) === 0) await this.#start(id)
         }
       }
     } finally {

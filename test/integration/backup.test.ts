@@ -125,20 +125,21 @@ test('a folder with other files is no place for a backup; one with backups is, w
   await back('broken')
 })
 
+async function run(...args: string[]): Promise<{ code: number; out: string; err: string }> {
+  const said = { out: '', err: '' }
+  const into = (name: 'out' | 'err') =>
+    new Writable({ write: (bytes, _encoding, done) => ((said[name] += String(bytes)), done()) })
+  const io = { stdin: Readable.from([]), stdout: into('out'), stderr: into('err'), env: {} }
+  return { code: await main(args, io), ...said }
+}
+
 test('the command names the volumes that a backup does not have', async () => {
   await client.createVolume('shared', { consistency: 'eventual' })
   const keys = ['--endpoint', node.url, '--access-key', ACCESS_KEY, '--secret-key', SECRET_KEY]
-  const run = async (...args: string[]): Promise<{ code: number; out: string; err: string }> => {
-    const said = { out: '', err: '' }
-    const into = (name: 'out' | 'err') =>
-      new Writable({ write: (bytes, _encoding, done) => ((said[name] += String(bytes)), done()) })
-    const io = { stdin: Readable.from([]), stdout: into('out'), stderr: into('err'), env: {} }
-    return { code: await main([...args, ...keys], io), ...said }
-  }
-  const { code, out, err } = await run('backup', join(folder, 'commanded'))
+  const { code, out, err } = await run('backup', join(folder, 'commanded'), ...keys)
   assert.deepEqual([code, err], [0, 'Eventual volumes are not in it: copy shared:/ with shoal cp\n'])
   assert.match(out, /^Backup .*Z: \d+ chunks/)
-  const json = await run('backup', join(folder, 'commanded'), '--json')
+  const json = await run('backup', join(folder, 'commanded'), '--json', ...keys)
   assert.deepEqual([(JSON.parse(json.out) as { leftOut: string[] }).leftOut, json.err], [['shared'], ''])
   await client.deleteVolume('shared', { force: true })
 })
@@ -210,4 +211,50 @@ test('what was damaged on the way or where it lay is never restored', async () =
   await back('damaged')
   // The one before it was cut off, and goes on.
   assert.ok(await isClean((await restore('damaged', moment)).dataPath))
+})
+
+test('a backup is verified without a node: what is damaged or missing is named, and which moments it spoils', async () => {
+  const first = await back('verified')
+  await client.writeSmallFile('docs', 'later', randomBytes(500_000))
+  await nodeClock.sleep(1_000)
+  const second = await back('verified')
+  const place = join(folder, 'verified')
+  const verify = async (): Promise<{ code: number; lines: string[] }> => {
+    const { code, out } = await run('backup', 'verify', place)
+    return { code, lines: out.trimEnd().split('\n') }
+  }
+  const whole = (moment: TakenBackup) => `${moment.moment}: ${moment.chunks} chunks, whole`
+  assert.deepEqual(await verify(), { code: 0, lines: [whole(first), whole(second), 'Everything is in order'] })
+
+  const sizes = await Promise.all((await chunkFilesOf('verified')).map(async (path) => ({ path, size: (await stat(path)).size })))
+  const later = sizes.find(({ size }) => size === 500_000)?.path as string
+  const bytes = await readFile(later)
+  await writeFile(later, Buffer.from(bytes).fill(1, 100, 101))
+  const spoilt = `${second.moment}: 1 of ${second.chunks} chunks missing or damaged`
+  const damaged = `${later}: damaged: its name is not its SHA-256`
+  assert.deepEqual(await verify(), { code: 6, lines: [damaged, whole(first), spoilt, '1 problem found'] })
+  await rm(later)
+  const missing = `${later}: missing: ${second.moment} needs it`
+  assert.deepEqual(await verify(), { code: 6, lines: [missing, whole(first), spoilt, '1 problem found'] })
+  const json = await run('backup', 'verify', place, '--json')
+  assert.deepEqual(JSON.parse(json.out.trimEnd().split('\n').at(-1) as string), { kind: 'result', clean: false, findings: 1 })
+
+  // What is empty is seen by the next backup too.
+  await writeFile(later, '')
+  await nodeClock.sleep(1_000)
+  const third = await back('verified')
+  assert.equal(third.copiedChunks, 1)
+  assert.deepEqual(await readFile(later), bytes)
+  const path = join(place, `${first.moment}.backup`)
+  const moment = await readFile(path)
+  await writeFile(path, moment.subarray(0, moment.length - 1))
+  const cut = [
+    `${path}: damaged: it is not what was written`,
+    `${first.moment}: damaged`,
+    whole(second),
+    whole(third),
+    '1 problem found',
+  ]
+  assert.deepEqual(await verify(), { code: 6, lines: cut })
+  assert.equal((await run('backup', 'verify', join(folder, 'nowhere'))).code, 3)
 })

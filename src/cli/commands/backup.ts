@@ -9,7 +9,7 @@ export const backup: Command = {
     'Copies the metadata of one moment and all chunks that it refers to, from whichever nodes have them, while the cluster goes on. What the folder has already from earlier backups is not copied again; after an interruption the same command goes on.',
     'The folder is made, or is empty, or has backups: one with other files is refused. Two backups into one folder are made one after the other.',
     'Eventual volumes are not in it: they are named, and are to be copied with shoal cp.',
-    'The folder holds the keys of the cluster too: keep it as secret as a data folder.',
+    'The folder holds the keys of the cluster too: keep it as secret as a data folder. Into one that is called "verify": ./verify.',
   ],
   options: [],
   connects: true,
