@@ -14,11 +14,14 @@ import { decodeRequest, decodeWindow, encodeAnswer, encodeError, encodeWindow } 
 import type { Hello, Request } from './messages.ts'
 import { NOTHING_BEGUN } from './methods.ts'
 import type { IncomingCall, WireAnswer, WireMethods, WirePeer } from './methods.ts'
+import type { RareWarnings } from './rare-warnings.ts'
 
 export interface ServerConnectionOptions extends LinkOptions {
   readonly methods: WireMethods
   readonly pool: CreditPool
   readonly log: Log
+  /** Those of the server, which are about what comes over and over. */
+  readonly warnings: RareWarnings
   /** Why the node may not connect, if so. */
   refusalOf(node: NodeId): ShoalError | undefined
   /** Whether the server takes one more call; if so, `ended` follows. */
@@ -113,7 +116,7 @@ export class ServerConnection {
   }
 
   #greet(hello: Hello): void {
-    const { hello: own, socket, log } = this.#options
+    const { hello: own, socket, warnings } = this.#options
     try {
       checkPeer(own, hello, socket.proof)
       const refusal = this.#options.refusalOf(hello.nodeId)
@@ -125,7 +128,7 @@ export class ServerConnection {
       this.#peer = { nodeId: hello.nodeId, protocol, isProven, remoteAddress: socket.remoteAddress }
       if (!isProven) void this.#limitStranger()
     } catch (error) {
-      log.warn('refused a node', { why: (error as Error).message, address: socket.remoteAddress })
+      warnings.warn('refused a node', { why: (error as Error).message, address: socket.remoteAddress })
       throw error
     }
   }

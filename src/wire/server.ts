@@ -1,6 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
 import type { NodeId } from '#foundation/ids.ts'
-import type { Log } from '#observe/log.ts'
+import type { Log, LogFields } from '#observe/log.ts'
 import type { Clock } from '#platform/clock.ts'
 import { systemErrorCode } from '#platform/files.ts'
 import type { Listener, Listeners, Socket, SocketAddress } from '#platform/sockets.ts'
@@ -10,6 +10,7 @@ import { DEFAULT_LIMITS } from './limits.ts'
 import type { WireLimits } from './limits.ts'
 import type { Hello } from './messages.ts'
 import type { WireMethods } from './methods.ts'
+import { RareWarnings } from './rare-warnings.ts'
 import { ServerConnection } from './server-connection.ts'
 import type { WireMetrics } from './wire-metrics.ts'
 
@@ -33,6 +34,7 @@ export class WireServer {
   readonly #options: WireServerOptions
   readonly #limits: WireLimits
   readonly #pool: CreditPool
+  readonly #warnings: RareWarnings
   readonly #connections = new Set<ServerConnection>()
   #listener: Listener | undefined
   #callsUnderWay = 0
@@ -42,6 +44,7 @@ export class WireServer {
   private constructor(options: WireServerOptions) {
     this.#options = options
     this.#limits = { ...DEFAULT_LIMITS, ...options.limits }
+    this.#warnings = new RareWarnings(options)
     this.#pool = new CreditPool(this.#limits.windowPoolBytes)
   }
 
@@ -49,13 +52,15 @@ export class WireServer {
   static async listen(address: SocketAddress, options: WireServerOptions): Promise<WireServer> {
     const { metrics } = options
     const server = new WireServer(metrics === undefined ? options : { ...options, methods: metrics.methods(options.methods) })
+    const warnings = server.#warnings
+    const quiet = { warn: (message: string, fields: LogFields) => options.log.debug(message, fields) }
     const listeners = metrics?.listeners(options.listeners) ?? options.listeners
     server.#listener = await listeners.listen(address, {
       connectionsMax: server.#limits.connectionsMax,
       accepted: (socket) => server.#accept(socket),
       // Whoever looks at the certificate before it joins hangs up then, as does what only tries the port.
       failed: (cause, remoteAddress) =>
-        options.log[systemErrorCode(cause) === 'ECONNRESET' ? 'debug' : 'warn']('a connection of another node failed', {
+        (systemErrorCode(cause) === 'ECONNRESET' ? quiet : warnings).warn('a connection of another node failed', {
           why: cause.message,
           address: remoteAddress,
         }),
@@ -97,6 +102,7 @@ export class WireServer {
       socket,
       clock,
       log,
+      warnings: this.#warnings,
       methods,
       limits: this.#limits,
       pool: this.#pool,
