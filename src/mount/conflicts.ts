@@ -80,6 +80,18 @@ export class Conflicts {
     }
   }
 
+  /** Whether the cluster has nothing of a unit that it refuses, or what it has is what the unit builds on from now on. */
+  async isUndone(unit: PendingUnit): Promise<boolean> {
+    const { node } = unit
+    const there = await this.#options.volume.stat(parsePath(node.movedTo ?? unit.path))
+    if (there === undefined || node.base === undefined) {
+      if (there === node.base) return true
+    } else if (entityTag(there) === entityTag(node.base)) return true
+    if (there === undefined || unit.kind !== 'file' || !(await this.#isBegun(unit, there))) return false
+    node.base = there
+    return true
+  }
+
   /** Nothing of it can be kept. */
   #given(unit: PendingUnit, cause: unknown, message: string): Settlement {
     this.#count += 1

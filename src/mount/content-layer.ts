@@ -110,6 +110,14 @@ export class ContentLayer {
     this.#sizeBytes = sizeBytes
   }
 
+  /** Takes in what was changed over it. */
+  add(above: ContentLayer): void {
+    if (above.#shownBytes < this.#sizeBytes) this.truncate(above.#shownBytes)
+    for (const run of above.#runs) this.write(run)
+    if (above.#sizeBytes !== this.#sizeBytes) this.truncate(above.#sizeBytes)
+    this.#keepsRoom &&= above.#keepsRoom
+  }
+
   /** What `[offset, end)` shows, in order: the parts that come from below as `below`. */
   pieces({ offset, end }: Span, below: (span: Span) => readonly ContentPiece[]): ContentPiece[] {
     const stop = Math.min(end, this.#sizeBytes)

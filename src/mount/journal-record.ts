@@ -33,6 +33,8 @@ export type JournalChange =
       readonly replaces?: { readonly inode: InodeId; readonly base?: Attributes }
     })
 
+export type Change<Op extends JournalChange['op']> = Extract<JournalChange, { readonly op: Op }>
+
 /** The cluster has changes, by their numbers; `entry` is what it has of `inode` from then on. */
 export interface JournalSettled {
   readonly op: 'settled'

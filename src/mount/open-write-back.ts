@@ -90,7 +90,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
     log.warn('The end of the journal can’t be read and was never flushed: it is cut off', { path, bytes })
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
-  const tree = new PendingTree((unit) => uploader.withdrawn(unit))
+  const tree = new PendingTree((unit, into) => uploader.withdrawn(unit, into))
   const known = new KnownNames()
   const state = new WriteBackState({ ...options, journal, tree, known, onFull: () => uploader.hasten() })
   const readJournal: ReadJournal = (place, length, target) => journal.read(place, length, target)
@@ -104,6 +104,7 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
     },
     onBegun: () => keeper.begun(),
     onDone: (unit, entries, settlement) => state.done(unit, entries, settlement),
+    onNeedless: (unit, numbers) => state.needless(unit, numbers),
   })
   for (const { number, change, place, group } of pending) {
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place, group })

@@ -96,6 +96,8 @@ class Mount {
   readonly #taken = new Map<PendingUnit, readonly number[]>()
   readonly #settled = new Set<number>()
   readonly #bases = new Map<number, Attributes>()
+  /** What was sent together. */
+  readonly #groups = new Map<number, number>()
   #lastNumber = 0
   #lastInode = 1_000_000
   #nowMs = 0
@@ -114,9 +116,10 @@ class Mount {
     this.#apply(record, position)
   }
 
-  #apply(record: { readonly number: number; readonly change: JournalChange }, position: number): void {
+  #apply(record: { readonly number: number; readonly change: JournalChange }, position: number, isRead = false): void {
     this.#nowMs += 7
-    const facts = { number: record.number, atMs: this.#nowMs, place: { segment: 1, position } }
+    const group = isRead ? this.#groups.get(record.number) : undefined
+    const facts = { number: record.number, atMs: this.#nowMs, place: { segment: 1, position }, group }
     for (const number of this.tree.apply(record.change, facts)) this.#settled.add(number)
   }
 
@@ -136,7 +139,10 @@ class Mount {
   take(limit: number): PendingUnit[] {
     this.#nowMs += 10
     const units = this.tree.take(this.#nowMs, { atLeast: 1, atMost: limit })
-    for (const unit of units) this.#taken.set(unit, [...unit.numbers])
+    for (const unit of units) {
+      this.#taken.set(unit, [...unit.numbers])
+      for (const number of unit.numbers) this.#groups.set(number, unit.numbers[0] as number)
+    }
     return units
   }
 
@@ -148,12 +154,17 @@ class Mount {
     if (entry !== undefined) this.#bases.set(unit.node.inode, entry)
   }
 
+  /** There is no room for it. */
+  refuse(unit: PendingUnit): void {
+    for (const number of this.tree.refused(unit, this.#nowMs + 15)) this.#settled.add(number)
+  }
+
   /** The process dies, and another one reads the journal. */
   restart(): void {
     this.tree = new PendingTree()
     for (const { number, change, position } of this.#records) {
       if (this.#settled.has(number)) continue
-      this.#apply({ number, change: withBases(change, this.#bases) }, position)
+      this.#apply({ number, change: withBases(change, this.#bases) }, position, true)
     }
   }
 
@@ -208,6 +219,7 @@ const step = fc.oneof(
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('rename' as const), path, to: path }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('take' as const), limit: fc.integer({ min: 1, max: 3 }) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('finish' as const), which: fc.nat(5) }) },
+  { weight: 4, arbitrary: fc.record({ kind: fc.constant('refuse' as const), which: fc.nat(5) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('restart' as const) }) },
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
@@ -221,6 +233,12 @@ function run(mount: Mount, one: Step, underWay: PendingUnit[]): void {
   if (one.kind === 'finish') {
     const [unit] = underWay.splice(one.which % Math.max(1, underWay.length), 1)
     if (unit !== undefined) mount.send(unit)
+    return
+  }
+  if (one.kind === 'refuse') {
+    const at = underWay.findIndex((unit, index) => index >= one.which % 2 && (unit.isMaking || unit.layer !== undefined))
+    const [unit] = at < 0 ? [] : underWay.splice(at, 1)
+    if (unit !== undefined) mount.refuse(unit)
     return
   }
   if (one.kind === 'restart') {

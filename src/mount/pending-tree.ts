@@ -1,24 +1,14 @@
-import { ShoalError } from '#foundation/errors.ts'
 import { assert } from '#foundation/assert.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
-import { type ContentLayer, type JournalPlace, layerOver, sizesWithLayers } from './content-layer.ts'
-import type { JournalChange } from './journal-record.ts'
+import { type ContentLayer, layerOver, sizesWithLayers } from './content-layer.ts'
+import type { Change, JournalChange } from './journal-record.ts'
 import { discount, type FolderChange, PendingEntries } from './pending-entries.ts'
 import { ReadyUnits } from './ready-units.ts'
-import { isAs, isOpen, joined, parentOf, waitFor } from './pending-unit.ts'
-import type { PendingEntry, PendingNode, PendingUnit, UnitKind } from './pending-unit.ts'
-
-export interface ChangeFacts {
-  readonly number: number
-  readonly atMs: number
-  /** Of a write. */
-  readonly place?: JournalPlace
-  /** What was under way together when an earlier mount ended. */
-  readonly group?: number | undefined
-}
-
-type Change<Op extends JournalChange['op']> = Extract<JournalChange, { readonly op: Op }>
+import { adoptedNode, madeNode } from './pending-node.ts'
+import { changedAt, isAs, isOpen, joined, type MadeUnit, newUnit, parentOf, pathsOf, waitFor } from './pending-unit.ts'
+import type { ChangeFacts, PendingEntry, PendingNode, PendingUnit, UnitKind } from './pending-unit.ts'
+import { RefusedUnits } from './refused-units.ts'
 
 /** What the cluster hasn't got yet of what this mount has changed: what lies where, and in which units it is sent. Pure: it is
  *  made anew out of the journal. */
@@ -26,11 +16,19 @@ export class PendingTree {
   readonly #entries = new PendingEntries()
   readonly #ready = new ReadyUnits()
   readonly #units = new Set<PendingUnit>()
-  readonly #onWithdrawn: (unit: PendingUnit) => void
+  /** The first unit of what was under way together when an earlier mount ended. */
+  readonly #groups = new Map<number, PendingUnit>()
+  readonly #refused = new RefusedUnits({
+    entries: this.#entries,
+    forget: (unit, into) => this.#forget(unit, into),
+    readied: (unit) => this.#readied(unit),
+    left: (path) => this.#left(path),
+  })
+  readonly #onWithdrawn: (unit: PendingUnit, into: PendingUnit | undefined) => void
   #lastId = 0
 
-  /** `onWithdrawn` hears of units that aren't sent, since what they made or wrote is removed again. */
-  constructor(onWithdrawn: (unit: PendingUnit) => void = () => undefined) {
+  /** `onWithdrawn` hears of units that aren't sent, since what they made or wrote is removed again, or goes with another one. */
+  constructor(onWithdrawn: (unit: PendingUnit, into: PendingUnit | undefined) => void = () => undefined) {
     this.#onWithdrawn = onWithdrawn
   }
 
@@ -99,6 +97,25 @@ export class PendingTree {
   /** Takes a change in. Numbers of changes that need nothing done any more: what was made and removed again.
    *  @throws CORRUPT for a change to a file of which nothing is known */
   apply(change: JournalChange, facts: ChangeFacts): readonly number[] {
+    const needless = this.#applied(change, facts)
+    const last = this.#entries.last(change.op === 'rename' ? change.to : change.path)
+    if (last === undefined) return needless
+    // What was sent together has become one before.
+    const first = new Set([last.node.refused, last.replaces?.refused, this.#groups.get(facts.group ?? -1)])
+    if (change.op === 'remove') first.add(this.#unsent(last, facts))
+    return [
+      ...needless,
+      ...[...first].flatMap((unit) => (unit === undefined || unit === last ? [] : this.#refused.simplify(unit))),
+    ]
+  }
+
+  /** What is removed, if nothing of it has been sent. */
+  #unsent(removal: PendingUnit, { group }: ChangeFacts): PendingUnit | undefined {
+    const first = this.#entries.get(removal.path)?.units.find(({ node }) => node === removal.node)
+    return first === undefined || first.isSent || first.kind === 'rename' || first.group !== group ? undefined : first
+  }
+
+  #applied(change: JournalChange, facts: ChangeFacts): readonly number[] {
     switch (change.op) {
       case 'create':
       case 'mkdir':
@@ -122,7 +139,9 @@ export class PendingTree {
 
   /** Units to be sent now; theirs is the caller's `done` or `retry`. */
   take(...wanted: Parameters<ReadyUnits['take']>): PendingUnit[] {
-    return this.#ready.take(...wanted)
+    const taken = this.#ready.take(...wanted)
+    for (const { node } of taken) node.refused = undefined
+    return taken
   }
 
   /** When the next unit is to be sent, if nothing is done until then. */
@@ -158,27 +177,22 @@ export class PendingTree {
     this.#ready.add(unit)
   }
 
+  /** The cluster has refused it, and has nothing of it but what its node says: it is tried again from `atMs` on, with what is done to the
+   *  same file until then. Numbers of changes that need nothing done any more. */
+  refused(unit: PendingUnit, atMs: number): readonly number[] {
+    this.retry(unit, atMs)
+    unit.node.refused = unit
+    const needless = this.#refused.simplify(unit)
+    if (this.#units.has(unit)) this.#refused.loosenBehind(unit)
+    return needless
+  }
+
   #make(change: Change<'create' | 'mkdir' | 'symlink'>, facts: ChangeFacts): void {
     const { path, mode, uid, gid, timeNs } = change
-    const target = change.target === undefined ? undefined : Buffer.from(change.target, 'base64')
-    const type = change.op === 'create' ? 'file' : change.op === 'mkdir' ? 'directory' : 'symlink'
-    const node: PendingNode = {
-      inode: change.inode,
-      attributes: {
-        inode: change.inode,
-        ...{ type, mode, uid, gid, rdev: 0, version: 1, sha256: undefined, hasXattrs: false },
-        links: type === 'directory' ? 2 : 1,
-        sizeBytes: target?.length ?? 0,
-        ...{ atimeNs: timeNs, mtimeNs: timeNs, ctimeNs: timeNs, btimeNs: timeNs },
-      },
-      base: undefined,
-      layers: [],
-      target,
-      ...{ path, storedAt: path, pending: 0, movedTo: undefined },
-    }
+    const node = madeNode(change)
     const unit = this.#unit(change.op === 'create' ? 'file' : change.op, { node, path, facts, isMaking: true })
     unit.changes = { mode, uid, gid, mtimeNs: timeNs }
-    if (type === 'file') this.#layerOf(unit)
+    if (change.op === 'create') this.#layerOf(unit)
     this.#entries.place(path, node, unit)
     this.#entries.changed(path, timeNs)
     this.#entries.count(unit)
@@ -233,6 +247,7 @@ export class PendingTree {
     const inside = node.attributes.type === 'directory' ? this.#entries.unitsIn(path) : []
     const unit = this.#unit('remove', { node, path, facts, after: inside })
     if (isReplaced) unit.numbers.unshift(...last.numbers)
+    this.#refused.loosen(unit, change.timeNs)
     this.#entries.place(path, undefined, unit)
     this.#entries.count(unit)
     if (node.attributes.type === 'directory') this.#entries.removed(path)
@@ -243,7 +258,7 @@ export class PendingTree {
     const { path, to, replaces } = change
     const node = this.#nodeOf(change)
     const there = this.#entries.get(to)?.node
-    const replaced = there ?? (replaces === undefined ? undefined : this.#adopt({ ...replaces, path: to }))
+    const replaced = there ?? (replaces === undefined ? undefined : adoptedNode({ ...replaces, path: to }))
     const last = this.#entries.last(path)
     if (last !== undefined && replaced === undefined && this.#mayMove(last, { node, to, facts })) {
       this.#withdraw(last, path)
@@ -274,16 +289,7 @@ export class PendingTree {
   }
 
   #nodeOf(change: Change<'write' | 'truncate' | 'attributes' | 'remove' | 'rename'>): PendingNode {
-    const entry = this.#entries.get(change.path)
-    if (entry?.node !== undefined) return entry.node
-    return this.#adopt(change)
-  }
-
-  #adopt({ inode, base, path }: Pick<Change<'remove'>, 'inode' | 'base' | 'path'>): PendingNode {
-    if (base === undefined)
-      throw new ShoalError('CORRUPT', `The journal changes inode ${inode}, of which it doesn't say what it was`)
-    const at = { path, storedAt: path, pending: 0, movedTo: undefined }
-    return { inode, attributes: { ...base, inode }, base, layers: [], target: undefined, ...at }
+    return this.#entries.get(change.path)?.node ?? adoptedNode(change)
   }
 
   /** What further changes of a file go with: the unit that waits already, or a new one. */
@@ -315,39 +321,15 @@ export class PendingTree {
     return unit.layer
   }
 
-  #unit(
-    kind: UnitKind,
-    made: {
-      readonly node: PendingNode
-      readonly path: string
-      readonly to?: string
-      readonly replaces?: PendingNode | undefined
-      readonly facts: ChangeFacts
-      readonly after?: Iterable<PendingUnit>
-      readonly isMaking?: boolean
-    },
-  ): PendingUnit {
-    const { node, path, to, replaces, facts, after = [], isMaking } = made
+  #unit(kind: UnitKind, made: Omit<MadeUnit, 'kind'> & { readonly after?: Iterable<PendingUnit> }): PendingUnit {
+    const { node, facts, after = [] } = made
     this.#lastId += 1
-    const unit: PendingUnit = {
-      ...{ id: this.#lastId, kind, node, path, to, replaces, layer: undefined, changes: {}, countedIn: undefined },
-      isMaking: isMaking === true,
-      ...{
-        numbers: [facts.number],
-        madeMs: facts.atMs,
-        changedMs: facts.atMs,
-        isUrgent: false,
-        isSent: false,
-        isBegun: false,
-        isClosed: false,
-        group: facts.group,
-      },
-      ...{ after: new Set<PendingUnit>(), before: new Set<PendingUnit>() },
-    }
+    const unit = newUnit(this.#lastId, { ...made, kind })
     this.#units.add(unit)
+    if (facts.group !== undefined && !this.#groups.has(facts.group)) this.#groups.set(facts.group, unit)
     node.pending += 1
     for (const other of after) waitFor(unit, other)
-    this.#enter(unit, to === undefined ? [path] : [path, to])
+    this.#enter(unit, pathsOf(unit))
     if (unit.after.size === 0) this.#ready.add(unit)
     return unit
   }
@@ -366,30 +348,45 @@ export class PendingTree {
 
   /** Takes a unit that isn't sent away from its place: what was there before comes to light, which is nothing. */
   #withdraw(unit: PendingUnit, path: string): void {
+    this.#left(path)
     this.#entries.leave(path, unit)
     const entry = this.#entries.get(path)
     if (entry !== undefined) entry.node = undefined
   }
 
+  /** What was made at a path isn't sent: its directory has that time all the same. */
+  #left(path: string): void {
+    const folder = parentOf(path)
+    changedAt(this.#entries.last(folder), this.#entries.changeOf(folder)?.changedNs ?? 0n)
+  }
+
   /** It isn't sent any more. */
-  #forget(unit: PendingUnit): void {
-    this.#units.delete(unit)
-    this.#ready.delete(unit)
-    unit.node.pending -= 1
-    for (const other of unit.after) other.before.delete(unit)
+  #forget(unit: PendingUnit, into?: PendingUnit): void {
     if (unit.layer !== undefined) unit.node.layers.splice(unit.node.layers.indexOf(unit.layer), 1)
-    this.#onWithdrawn(unit)
+    if (unit.node.refused === unit) unit.node.refused = undefined
+    for (const next of unit.before) for (const other of unit.after) waitFor(next, other)
+    for (const other of unit.after) other.before.delete(unit)
+    this.#release(unit)
+    this.#onWithdrawn(unit, into)
   }
 
   #drop(unit: PendingUnit): PendingEntry[] {
+    this.#release(unit)
+    return pathsOf(unit).flatMap((path) => this.#entries.leave(path, unit) ?? [])
+  }
+
+  #release(unit: PendingUnit): void {
     this.#units.delete(unit)
     this.#ready.delete(unit)
+    if (unit.group !== undefined && this.#groups.get(unit.group) === unit) this.#groups.delete(unit.group)
     unit.node.pending -= 1
     for (const next of unit.before) {
       next.after.delete(unit)
-      if (next.after.size === 0 && !next.isSent) this.#ready.add(next)
+      this.#readied(next)
     }
-    const paths = unit.to === undefined ? [unit.path] : [unit.path, unit.to]
-    return paths.flatMap((path) => this.#entries.leave(path, unit) ?? [])
+  }
+
+  #readied(unit: PendingUnit): void {
+    if (unit.after.size === 0 && !unit.isSent) this.#ready.add(unit)
   }
 }

@@ -2,7 +2,7 @@ import { assert } from '#foundation/assert.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges } from '#volume/volume.ts'
-import type { ContentLayer } from './content-layer.ts'
+import type { ContentLayer, JournalPlace } from './content-layer.ts'
 
 /** A change that follows another of the same file soon goes with it: a file that is made, written, closed and given its times is
  *  one request. */
@@ -31,6 +31,8 @@ export interface PendingNode {
   storedAt: string
   /** Units of it that aren't done. */
   pending: number
+  /** The one that the cluster has refused, and has nothing of, until it is sent again. */
+  refused: PendingUnit | undefined
   /** It lost against somebody else's, and lies there: further changes follow it. */
   movedTo: string | undefined
 }
@@ -51,12 +53,12 @@ export interface PendingUnit {
   readonly kind: UnitKind
   /** The cluster hasn't got the node before. */
   readonly isMaking: boolean
-  readonly node: PendingNode
+  node: PendingNode
   path: string
   /** Of a renaming. */
   readonly to: string | undefined
   /** What a renaming replaces. */
-  readonly replaces: PendingNode | undefined
+  replaces: PendingNode | undefined
   layer: ContentLayer | undefined
   changes: AttributeChanges
   /** Where it is counted that it makes or removes a directory. */
@@ -103,6 +105,18 @@ export function waitFor(unit: PendingUnit, earlier: PendingUnit): void {
   earlier.before.add(unit)
 }
 
+/** The names that it changes. */
+export function pathsOf({ path, to }: PendingUnit): readonly string[] {
+  return to === undefined ? [path] : [path, to]
+}
+
+/** Something was changed in a directory that is about to be made or to get other attributes, of which it isn't told by itself. */
+export function changedAt(unit: PendingUnit | undefined, timeNs: bigint): void {
+  if (timeNs === 0n || unit === undefined || unit.isSent || (unit.kind !== 'mkdir' && unit.kind !== 'attributes')) return
+  unit.changes = { ...unit.changes, mtimeNs: timeNs }
+  unit.node.attributes = { ...unit.node.attributes, mtimeNs: timeNs, ctimeNs: timeNs }
+}
+
 /** From when on a unit is sent. */
 export function dueMs({ isUrgent, isBegun, isClosed, changedMs, madeMs, layer }: PendingUnit): number {
   if (isUrgent) return 0
@@ -126,6 +140,36 @@ export function joined(unit: PendingUnit, { number, atMs }: { readonly number: n
   unit.numbers.push(number)
   unit.changedMs = atMs
   return unit
+}
+
+export interface ChangeFacts {
+  readonly number: number
+  readonly atMs: number
+  /** Of a write. */
+  readonly place?: JournalPlace
+  /** What was under way together when an earlier mount ended. */
+  readonly group?: number | undefined
+}
+
+export interface MadeUnit {
+  readonly kind: UnitKind
+  readonly node: PendingNode
+  readonly path: string
+  readonly to?: string | undefined
+  readonly replaces?: PendingNode | undefined
+  /** Of the change that it is made for. */
+  readonly facts: ChangeFacts
+  readonly isMaking?: boolean
+}
+
+export function newUnit(id: number, { kind, node, path, to, replaces, facts, isMaking }: MadeUnit): PendingUnit {
+  return {
+    ...{ id, kind, node, path, to, replaces, layer: undefined, changes: {}, countedIn: undefined },
+    isMaking: isMaking === true,
+    ...{ numbers: [facts.number], madeMs: facts.atMs, changedMs: facts.atMs, group: facts.group },
+    ...{ isUrgent: false, isSent: false, isBegun: false, isClosed: false },
+    ...{ after: new Set<PendingUnit>(), before: new Set<PendingUnit>() },
+  }
 }
 
 /** The last unit at a path, if there is one. */

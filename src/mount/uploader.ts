@@ -31,6 +31,8 @@ export interface UploaderOptions extends ConflictsOptions, Pick<EarlyPartsOption
   readonly onSend: (units: readonly PendingUnit[]) => void
   /** The cluster has a unit; `entries` are those of which nothing is pending any more. */
   readonly onDone: (unit: PendingUnit, entries: readonly PendingEntry[], settlement: Settlement) => void
+  /** Of these changes of a unit nothing is left to be done: it was refused, and what it made or wrote is removed again. */
+  readonly onNeedless: (unit: PendingUnit, numbers: readonly number[]) => void
   /** The cluster has these contents. */
   readonly onStored?: (files: readonly StoredFile[]) => void
 }
@@ -53,6 +55,10 @@ export class Uploader {
   readonly #early: EarlyParts
   readonly #waiters = new Map<PendingUnit, Waiter[]>()
   readonly #failures = new Map<PendingUnit, number>()
+  /** Of how many of its changes it was said that they are sent. */
+  readonly #announced = new WeakMap<PendingUnit, number>()
+  /** The cluster may have them, or some of them. */
+  readonly #doubtful = new WeakSet<PendingUnit>()
   readonly #stop = new AbortController()
   #wake = Promise.withResolvers<void>()
   /** When it looks again by itself. */
@@ -115,9 +121,12 @@ export class Uploader {
     await Promise.all(waits)
   }
 
-  /** It isn't sent any more: what was waited for is gone. */
-  withdrawn(unit: PendingUnit): void {
-    for (const { resolve } of this.#take(unit)) resolve()
+  /** It isn't sent any more: what was waited for is gone, or goes with another unit. */
+  withdrawn(unit: PendingUnit, into?: PendingUnit): void {
+    this.#over(unit)
+    const waiters = this.#take(unit)
+    if (into !== undefined && waiters.length > 0) this.#waiters.set(into, [...this.#take(into), ...waiters])
+    else for (const { resolve } of waiters) resolve()
   }
 
   async #run(): Promise<void> {
@@ -185,9 +194,10 @@ export class Uploader {
 
   /** Whoever reads the journal after this process has died must know what may have been done. */
   #announce(units: readonly PendingUnit[]): boolean {
-    const fresh = units.filter((unit) => !this.#failures.has(unit))
+    const fresh = units.filter((unit) => this.#announced.get(unit) !== unit.numbers.length)
     try {
       if (fresh.length > 0) this.#options.onSend(fresh)
+      for (const unit of fresh) this.#announced.set(unit, unit.numbers.length)
       return true
     } catch (error) {
       for (const unit of units) this.#later(unit, error)
@@ -265,36 +275,59 @@ export class Uploader {
     await Promise.all(waits)
   }
 
-  /** What the cluster says for good is settled otherwise; all else is tried again. */
+  /** What the cluster says for good is settled otherwise; all else is tried again, unless what was done since makes it needless. */
   async #refused(unit: PendingUnit, error: unknown): Promise<void> {
-    if (!isFinal(error)) return this.#later(unit, error)
     try {
-      this.#finish(unit, await this.conflicts.settle(unit, error))
+      if (isFinal(error)) this.#finish(unit, await this.conflicts.settle(unit, error))
+      else this.#later(unit, error, { isUndone: isRefusal(error) && (await this.#isUndone(unit)) })
     } catch (again) {
       this.#later(unit, again)
     }
   }
 
+  /** Whether the cluster has nothing of a unit that it refuses. */
+  async #isUndone(unit: PendingUnit): Promise<boolean> {
+    const isMaking = unit.isMaking || unit.layer !== undefined
+    if (!isMaking) return false
+    const isSure = unit.group === undefined && !this.#doubtful.has(unit) && unit.layer?.isInParts !== true
+    return isSure || this.conflicts.isUndone(unit)
+  }
+
   #finish(unit: PendingUnit, settlement: Settlement): void {
     const { tree, onDone } = this.#options
-    this.#failures.delete(unit)
+    this.#over(unit)
     this.#lastError = undefined
     if (settlement.movedTo !== undefined) unit.node.movedTo = settlement.movedTo
     onDone(unit, tree.done(unit, settlement.entry), settlement)
     for (const { resolve } of this.#take(unit)) resolve()
   }
 
-  #later(unit: PendingUnit, error: unknown): void {
-    const { tree, clock, log } = this.#options
+  #later(unit: PendingUnit, error: unknown, { isUndone = false }: { readonly isUndone?: boolean } = {}): void {
+    const { tree, clock, log, onNeedless } = this.#options
     const count = (this.#failures.get(unit) ?? 0) + 1
     this.#failures.set(unit, count)
     if (this.#lastError === undefined && !this.#stop.signal.aborted)
       log.warn('The cluster does not take what is pending: it is tried again', { path: unit.path, error })
     if (isShoalError(error)) this.#lastError = error
-    tree.retry(unit, clock.monotonicMs() + Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(10, count - 1)))
+    const atMs = clock.monotonicMs() + Math.min(DELAY_MS_MAX, FIRST_DELAY_MS * 2 ** Math.min(10, count - 1))
+    if (isUndone) {
+      this.#doubtful.delete(unit)
+      const needless = tree.refused(unit, atMs)
+      if (needless.length > 0) onNeedless(unit, needless)
+      // It isn't to be sent any more.
+      if (!this.#failures.has(unit)) return
+    } else {
+      this.#doubtful.add(unit)
+      tree.retry(unit, atMs)
+    }
     if (this.#waiters.size === 0) return
     // What waits for it isn't sent either.
     for (const one of withWaiting(unit)) for (const { reject } of this.#take(one)) reject(error)
+  }
+
+  #over(unit: PendingUnit): void {
+    this.#failures.delete(unit)
+    if (this.#failures.size === 0) this.#lastError = undefined
   }
 
   #take(unit: PendingUnit): readonly Waiter[] {
@@ -314,6 +347,12 @@ function isFinal(error: unknown): boolean {
     'IS_A_DIRECTORY',
     'DIRECTORY_NOT_EMPTY',
   ] as const
+  return codes.some((code) => isShoalError(error, code))
+}
+
+/** The cluster has not done it. */
+function isRefusal(error: unknown): boolean {
+  const codes = ['QUOTA_EXCEEDED', 'NO_SPACE', 'TOO_LARGE', 'FORBIDDEN', 'NOT_PERMITTED', 'INVALID_ARGUMENT'] as const
   return codes.some((code) => isShoalError(error, code))
 }
 

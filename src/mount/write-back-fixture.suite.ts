@@ -248,13 +248,15 @@ export interface Bench {
   /** What the cluster has at a path, as text; of directories and absent files words for them. */
   stored(path: string): Promise<string>
   names(): Promise<string[]>
+  /** How much room the volume has; `undefined`: as much as anybody wants. */
+  quota(bytes: number | undefined): Promise<void>
   /** Somebody else writes a file. */
   others(path: string, text: string): Promise<void>
 }
 
 export async function openBench(t: TestContext): Promise<Bench> {
   const folder = mkdtempSync(join(tmpdir(), 'shoal-write-back-'))
-  const { volume } = await openFixture({ clock: nodeClock as never })
+  const { volume, volumes } = await openFixture({ clock: nodeClock as never })
   const cluster = new FailingCluster(volume)
   const mounts: Mount[] = []
   t.after(async () => {
@@ -299,6 +301,9 @@ export async function openBench(t: TestContext): Promise<Bench> {
       return (await readAll(await volume.openFile(parsePath(path)))).toString()
     },
     names: async () => (await volume.list([], { recursive: true })).entries.map(({ path }) => path.join('/')),
+    quota: async (quotaBytes) => {
+      await volumes.update('docs', { quotaBytes }, caller)
+    },
     others: async (path, text) => {
       await volume.writeFile(parsePath(path), Buffer.from(text), other)
     },

@@ -76,7 +76,7 @@ export class WriteBackNow {
   /** Of what isn't a directory. Whether it was done. */
   remove(path: Path): boolean {
     const text = formatPath(path)
-    const here = this.#options.state.isFull(0) ? undefined : this.#reads.at(text)
+    const here = this.#options.state.isFull('freeing') ? undefined : this.#reads.at(text)
     if (here === undefined || here.shown.type === 'directory') return false
     this.record({ op: 'remove', ...this.touched(text, here) })
     return true

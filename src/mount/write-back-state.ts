@@ -9,13 +9,16 @@ import { FolderLinks } from './folder-links.ts'
 import type { Journal } from './journal.ts'
 import type { JournalChange } from './journal-record.ts'
 import type { KnownNames } from './known-names.ts'
-import { parentOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
+import { parentOf, pathsOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
 import type { Change } from '#volume/volume.ts'
 import type { Settlement } from './conflicts.ts'
 
 /** What is kept in memory of each unit is about a kilobyte. */
 const UNITS_MAX = 100_000
+/** Beyond the bounds, for what makes room in the cluster: what the cluster has none for would stay for ever. */
+const FREEING_BYTES = 4 * 1024 * 1024
+const FREEING_UNITS = 10_000
 
 /** A question to the cluster, and what has happened meanwhile where it asks. */
 export interface Watch {
@@ -66,14 +69,15 @@ export class WriteBackState {
     this.links = new FolderLinks(options.tree)
   }
 
-  /** Whether the journal has no room for `bytes` more. */
-  isFull(bytes: number): boolean {
+  /** Whether the journal has no room for `bytes` more, or for a change that makes room. */
+  isFull(bytes: number | 'freeing'): boolean {
     const { journal, tree, journalBytesMax } = this.#options
+    if (bytes === 'freeing') return journal.sizeBytes > journalBytesMax + FREEING_BYTES || tree.size >= UNITS_MAX + FREEING_UNITS
     return tree.size > 0 && (journal.sizeBytes + bytes > journalBytesMax || tree.size >= UNITS_MAX)
   }
 
   /** Waits until the journal has room for `bytes` more. @throws NO_SPACE if it has none and shall not wait */
-  async room(bytes: number): Promise<void> {
+  async room(bytes: number | 'freeing'): Promise<void> {
     if (this.isFull(bytes)) this.#options.onFull()
     while (this.isFull(bytes)) {
       if (this.#options.isSoft)
@@ -90,9 +94,21 @@ export class WriteBackState {
     const mayWait = change.op === 'write' && isBeingSent(tree.lastAt(change.path))
     const { number, place } = journal.append(change, bytes, { mayWait })
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
-    if (needless.length > 0) journal.settle(needless, change.inode, undefined)
+    if (needless.length > 0) this.#settle(needless, change.inode)
     this.touch(change.path)
     if (change.op === 'rename') this.touch(change.to)
+  }
+
+  /** Of these changes of a unit nothing is left to be done. */
+  needless(unit: PendingUnit, numbers: readonly number[]): void {
+    this.#settle(numbers, unit.node.inode)
+    for (const path of pathsOf(unit)) this.touch(path)
+  }
+
+  #settle(numbers: readonly number[], inode: InodeId, entry?: Attributes): void {
+    this.#options.journal.settle(numbers, inode, entry)
+    this.#room.resolve()
+    this.#room = Promise.withResolvers()
   }
 
   /** Units are about to be sent for the first time. */
@@ -144,10 +160,10 @@ export class WriteBackState {
 
   /** The cluster has a unit. */
   done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost, isShared }: Settlement): void {
-    const { journal, known, onLost, isShown } = this.#options
+    const { known, onLost, isShown } = this.#options
     const { node } = unit
     if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
-    journal.settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
+    this.#settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
     if (isShared === true) known.shared(unit.path)
     this.links.done(unit)
     for (const entry of entries) {
@@ -159,8 +175,6 @@ export class WriteBackState {
     // The directories' times and links have changed with it.
     for (const path of unit.to === undefined ? [unit.path] : [unit.path, unit.to]) known.forget(parentOf(path))
     if (isLost) onLost(node.inode)
-    this.#room.resolve()
-    this.#room = Promise.withResolvers()
   }
 
   #settled(path: string, node: PendingNode, { isLost, mark }: { readonly isLost: boolean; readonly mark: number }): void {

@@ -166,7 +166,8 @@ export class WriteBackVolume implements MountableVolume {
 
   async truncate(path: Path, sizeBytes: number): Promise<Attributes> {
     checkEnd(sizeBytes)
-    await this.#options.state.room(0)
+    const isShorter = sizeBytes < (this.#reads.at(formatPath(path))?.shown.sizeBytes ?? 0)
+    await this.#options.state.room(isShorter ? 'freeing' : 0)
     return this.#change(path, (touched) => this.#now.record({ op: 'truncate', ...touched, sizeBytes }))
   }
 
@@ -257,7 +258,7 @@ export class WriteBackVolume implements MountableVolume {
 
   async remove(...[path]: Arguments<'remove'>): Promise<void> {
     const text = formatPath(path)
-    await this.#options.state.room(0)
+    await this.#options.state.room('freeing')
     const { type } = (await this.#found(path)).shown
     if (type === 'directory' && !(await this.#reads.isEmpty(path)))
       throw new ShoalError('DIRECTORY_NOT_EMPTY', `"/${text}" is not empty`)
