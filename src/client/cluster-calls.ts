@@ -1,6 +1,6 @@
 import { jsonBody } from './call-parts.ts'
 import type { SendJson } from './key-calls.ts'
-import type { RemoteJoinToken, RemoteNode } from './wire.ts'
+import type { RemoteDrain, RemoteJoinToken, RemoteNode } from './wire.ts'
 
 /** All nodes that run take part, and the slowest is waited for. */
 const ROTATION_MS = 60_000
@@ -26,6 +26,11 @@ export class ClusterCalls {
 
   drain(id: string): Promise<RemoteNode> {
     return this.#decide(id, 'drain')
+  }
+
+  /** How far that is, and what keeps it from its end. @throws CONFLICT if it isn't to be drained, UNAVAILABLE while nobody leads */
+  drainOf(id: string): Promise<RemoteDrain> {
+    return this.#send({ method: 'GET', path: `/nodes/${encodeURIComponent(id)}/drain` })
   }
 
   makeReadonly(id: string): Promise<RemoteNode> {

@@ -19,7 +19,7 @@ import {
 } from './fake-volume.suite.ts'
 import { FakeTracker } from './fake-tracker.suite.ts'
 import { cutResponse, decodeSegment, json, readAll } from './fake-wire.suite.ts'
-import type { EntryType, RemoteNode } from './wire.ts'
+import type { EntryType, RemoteDrain, RemoteNode } from './wire.ts'
 
 /** What a fault does to one request; `undefined` lets it through. */
 export type Fault =
@@ -43,6 +43,8 @@ export class FakeServer {
   readonly headers: IncomingHttpHeaders[] = []
   readonly tracker = new FakeTracker()
   nodes: readonly Partial<RemoteNode>[] = []
+  /** Of any of them that is draining. */
+  drain: RemoteDrain | undefined
   /** Asked for each request. */
   fault: (request: IncomingMessage) => Fault = () => undefined
   /** What becomes of the bytes of a file on their way out. */
@@ -144,6 +146,8 @@ export class FakeServer {
     const query = new URLSearchParams(search)
     const [head, name, kind, ...rest] = target.split('/')
     if (head === 'status') return json(response, 200, status(this.volumes))
+    if (head === 'nodes' && kind === 'drain' && this.drain !== undefined) return json(response, 200, this.drain)
+    if (head === 'nodes' && kind === 'drain') throw new Problem(409, 'CONFLICT', 'It is not to be drained')
     if (head === 'nodes') return json(response, 200, { nodes: this.nodes })
     if (head === 'tracker') return this.tracker.answer(request, response, name)
     if (head === 'fsck') return this.#fsck(request, response)

@@ -89,7 +89,7 @@ export interface KeyToMake {
 
 export interface RemoteNode {
   readonly id: string
-  /** `joining alive suspect dead left draining drained readonly`, as far as the node that answers knows. */
+  /** `joining alive storage-failed suspect dead left draining drained readonly`, as far as the node that answers knows. */
   readonly state: string
   /** Of one that is draining: the part of its chunks that is known to be elsewhere, 0 to 1. `null` where that isn't known; a release of
    *  before doesn't say. */
@@ -113,6 +113,22 @@ export interface RemoteNode {
   readonly usedBytes: number
   readonly version: string
   readonly incarnation: number
+}
+
+/** Of a node that is draining. */
+export interface RemoteDrain {
+  readonly node: string
+  /** What it has; `null` if it doesn't answer. */
+  readonly chunks: number | null
+  readonly bytes: number | null
+  /** How much of that isn't known yet to be elsewhere, about. */
+  readonly left: { readonly chunks: number; readonly bytes: number } | null
+  /** Of the task that drains. */
+  readonly activity: string
+  readonly bytesPerSecond: number
+  readonly secondsLeft: number | null
+  /** What keeps it from its end. */
+  readonly hindrances: readonly string[]
 }
 
 export interface RemoteJoinToken {

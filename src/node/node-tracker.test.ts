@@ -240,6 +240,11 @@ test('a node that shall go is drained when others have what it holds, and how fa
     seen.add(world.tracker.drainFraction)
   }
   assert.deepEqual(world.drained, [leaving.id])
+  const { left, chunks, hindrances } = await world.cluster.settle(world.tracker.drain(leaving.id))
+  assert.ok(chunks !== null && chunks > 0)
+  assert.deepEqual([left, hindrances], [{ chunks: 0, bytes: 0 }, []])
+  await assert.rejects(world.tracker.drain(world.cluster.nodes[0]?.id ?? ''), { code: 'CONFLICT' })
+  await assert.rejects(world.tracker.drain('none'), { code: 'NOT_FOUND' })
   assert.ok([...seen].every((fraction) => fraction === undefined || (fraction >= 0 && fraction < 1)))
   assert.ok(seen.size > 1)
   await world.stop()

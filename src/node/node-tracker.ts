@@ -1,6 +1,6 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { ChunkId, NodeId } from '#foundation/ids.ts'
-import type { BudgetDocument, TrackerDocument, TrackerTask } from '#gateway/rest/tracker-schemas.ts'
+import type { BudgetDocument, DrainDocument, TrackerDocument, TrackerTask } from '#gateway/rest/tracker-schemas.ts'
 import type { TrackerAdmin } from '#gateway/rest/tracker-admin.ts'
 import type { KeyValueStore } from '#kv/store.ts'
 import type { MemberView } from '#membership/member.ts'
@@ -18,6 +18,7 @@ import type { TaskTiming } from '#tracker/task-timing.ts'
 import { Tracker } from '#tracker/tracker.ts'
 import type { StrongVolumes } from '#volume/strong-volumes.ts'
 import type { BackgroundWork } from './led-work.ts'
+import { drainDocument } from './drain-document.ts'
 import { trackerDocument } from './tracker-document.ts'
 import { trackerMembers } from './tracker-members.ts'
 
@@ -57,6 +58,7 @@ const RETRY_MS = 1_000
 export class NodeTracker implements BackgroundWork, TrackerAdmin {
   readonly #options: NodeTrackerOptions
   readonly #tracker: Tracker
+  readonly #holders: RemoteHolders
   #stopping = new AbortController()
   #starting: Promise<void> = Promise.resolve()
   #used: { readonly names: readonly LayoutName[]; readonly atMs: number } | undefined
@@ -65,9 +67,10 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
     const { kv, cluster, records, settle, clock, sessionMs, collectEveryMs } = options
     const log = options.log.child({ part: 'tracker' })
     this.#options = { ...options, log }
+    this.#holders = new RemoteHolders(options)
     this.#tracker = new Tracker({
       source: { members: () => trackerMembers(cluster, records.view), layouts: () => records.view.layouts },
-      holders: new RemoteHolders(options),
+      holders: this.#holders,
       referenced: (ids) => this.#referenced(ids),
       outcomes: {
         settled: (name, version) => settle(name as LayoutName, version),
@@ -100,6 +103,21 @@ export class NodeTracker implements BackgroundWork, TrackerAdmin {
 
   async status(): Promise<TrackerDocument> {
     return trackerDocument(await this.#tracker.status())
+  }
+
+  async drain(node: string): Promise<DrainDocument> {
+    const { cluster, records } = this.#options
+    const { view } = records
+    const known = cluster.members()
+    const id = node as NodeId
+    if (!view.nodes.has(id) && !known.some((each) => each.id === id))
+      throw new ShoalError('NOT_FOUND', `There is no node "${node.slice(0, 80)}"`)
+    if (view.nodes.get(id)?.state !== 'draining') throw new ShoalError('CONFLICT', `Node ${node} is not to be drained`)
+    const [{ tasks }, usage] = await Promise.all([
+      this.#tracker.status(),
+      this.#holders.usage(id, this.#stopping.signal).catch(() => undefined),
+    ])
+    return drainDocument({ id, usage, tasks, members: this.#tracker.members(), known, view })
   }
 
   pause(task: TrackerTask | undefined): Promise<void> {

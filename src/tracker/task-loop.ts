@@ -39,6 +39,10 @@ export class TaskLoop {
     return this.#options.runner.state
   }
 
+  get leftOut(): TaskRunner['leftOut'] {
+    return this.#options.runner.leftOut
+  }
+
   get activity(): 'paused' | 'running' | 'waiting' | 'idle' {
     if (this.state.isPaused) return 'paused'
     if (this.#result === 'waiting') return 'waiting'

@@ -34,6 +34,12 @@ export interface TaskRunnerOptions {
   readonly counted?: CountWork
 }
 
+/** Each of the reasons is one sentence of the tracker's own, so that there are few. */
+export interface LeftOut {
+  readonly why: string
+  readonly times: number
+}
+
 /** What a step came to: `worked`, and there may be more; `idle`: nothing is due; `waiting`: not now. */
 export type StepResult = 'worked' | 'idle' | 'waiting'
 
@@ -49,6 +55,8 @@ export class TaskRunner {
   /** When a commit last succeeded. */
   #provenMs = Number.NEGATIVE_INFINITY
   #waitedMs = 0
+  /** Since this node leads, and of the walk that is under way or was last. */
+  readonly #leftOut = new Map<string, number>()
 
   constructor(options: TaskRunnerOptions) {
     this.#options = options
@@ -59,6 +67,11 @@ export class TaskRunner {
 
   get state(): TaskState {
     return this.#state
+  }
+
+  /** Why something was left for later, and how often. */
+  get leftOut(): readonly LeftOut[] {
+    return [...this.#leftOut].map(([why, times]) => ({ why, times }))
   }
 
   get waitMs(): number {
@@ -112,6 +125,7 @@ export class TaskRunner {
     const { kind, clock } = this.#options
     const expectedBytes = (await kind.expectedBytes?.(step)) ?? 0
     this.#walk = undefined
+    this.#leftOut.clear()
     this.#state = {
       ...this.#state,
       isWalking: true,
@@ -237,6 +251,7 @@ export class TaskRunner {
     const { kind, log } = this.#options
     this.#state = { ...this.#state, isIncomplete: true }
     this.#count({ failed: 1 })
+    this.#leftOut.set(why, (this.#leftOut.get(why) ?? 0) + 1)
     log.debug('the tracker has left something for later', { task: kind.name, chunk, why, error })
   }
 

@@ -9,7 +9,7 @@ import { ChunkWork } from './chunk-work.ts'
 import { CollectTask } from './collect-task.ts'
 import { DrainTask, RebalanceTask } from './move-tasks.ts'
 import { FullNodes } from './full-nodes.ts'
-import type { ClusterSource, Holders, Outcomes, Referenced } from './ports.ts'
+import type { ClusterSource, Holders, Outcomes, Referenced, TrackerMember } from './ports.ts'
 import { RepairTask } from './repair-task.ts'
 import { ScrubTask } from './scrub-task.ts'
 import type { TaskKind } from './task-kind.ts'
@@ -19,6 +19,7 @@ import type { TaskProgress } from './task-progress.ts'
 import { newTaskState, TASKS } from './task-state.ts'
 import type { TaskName, TaskState } from './task-state.ts'
 import { TaskRunner } from './task-runner.ts'
+import type { LeftOut } from './task-runner.ts'
 import type { Decision, TaskStore } from './task-store.ts'
 import { DEFAULT_TIMING } from './task-timing.ts'
 import type { TaskTiming } from './task-timing.ts'
@@ -49,6 +50,8 @@ export interface TaskStatus {
   readonly progress: TaskProgress
   /** `paused`; `running`: a walk or repairs are under way; `waiting`: for others, or for a quorum; `idle`. */
   readonly activity: 'paused' | 'running' | 'waiting' | 'idle'
+  /** Why something was left for later in the walk that is under way or was last, as far as this node led meanwhile. */
+  readonly leftOut: readonly LeftOut[]
 }
 
 export interface TrackerStatus {
@@ -127,10 +130,20 @@ export class Tracker {
     this.#reported.offer(request)
   }
 
+  /** As its tasks see them: those without room among them. */
+  members(): readonly TrackerMember[] {
+    return this.#source.members()
+  }
+
   async status(): Promise<TrackerStatus> {
     const nowMs = this.#options.clock.nowMs()
     const shown = this.#loops.filter(({ state }) => !state.isDryRun || state.isWalking || state.isAsked || state.finishedAtMs > 0)
-    const tasks = shown.map(({ state, activity }): TaskStatus => ({ state, activity, progress: progressOf(state, nowMs) }))
+    const tasks = shown.map(({ state, activity, leftOut }): TaskStatus => ({
+      state,
+      activity,
+      leftOut,
+      progress: progressOf(state, nowMs),
+    }))
     const decisions = await this.#options.store.decisions(DECISIONS_SHOWN)
     return { startedAtMs: this.#startedAtMs, tasks, waitingRepairs: this.#repair.waiting, decisions }
   }

@@ -1,4 +1,6 @@
-import type { BudgetDocument, TrackerDocument, TrackerTask } from './tracker-schemas.ts'
+import { ShoalError } from '#foundation/errors.ts'
+import { HOME_ID, OTHER_ID } from './memory-cluster.suite.ts'
+import type { BudgetDocument, DrainDocument, TrackerDocument, TrackerTask } from './tracker-schemas.ts'
 import type { TrackerAdmin } from './tracker-admin.ts'
 
 /** A tracker of two tasks that has everything done at once. */
@@ -29,6 +31,21 @@ export class MemoryTracker implements TrackerAdmin {
           to: 'cd'.repeat(16),
         },
       ],
+    }
+  }
+
+  async drain(node: string): Promise<DrainDocument> {
+    if (node === HOME_ID) throw new ShoalError('CONFLICT', 'It is not to be drained')
+    if (node !== OTHER_ID) throw new ShoalError('NOT_FOUND', `There is no node "${node}"`)
+    return {
+      node,
+      chunks: 10,
+      bytes: 1_000,
+      left: { chunks: 4, bytes: 400 },
+      activity: 'running',
+      bytesPerSecond: 100,
+      secondsLeft: 4,
+      hindrances: ['There are too few nodes'],
     }
   }
 

@@ -31,6 +31,13 @@ test('a node is drained, made readonly, taken back, and weighed', async () => {
   assert.equal((await call('POST', '/api/v1/nodes/none/drain')).status, 404)
 })
 
+test('how far a drain is, and what holds it up, is shown of a node that is to be drained', async () => {
+  const { status, json } = await call('GET', `/api/v1/nodes/${OTHER_ID}/drain`)
+  assert.deepEqual([status, json['left'], json['hindrances']], [200, { chunks: 4, bytes: 400 }, ['There are too few nodes']])
+  assert.equal((await call('GET', `/api/v1/nodes/${HOME_ID}/drain`)).json['code'], 'CONFLICT')
+  assert.equal((await call('GET', '/api/v1/nodes/none/drain')).status, 404)
+})
+
 test('a join token is for one node and a day unless it is told otherwise, and is kept by nobody on the way', async () => {
   const usual = await call('POST', '/api/v1/cluster/tokens')
   assert.equal(usual.headers['cache-control'], 'no-store')
@@ -54,6 +61,7 @@ test('nodes are for root alone', async () => {
     ['GET', `/api/v1/nodes/${HOME_ID}`],
     ['POST', `/api/v1/nodes/${HOME_ID}/remove`],
     ['POST', `/api/v1/nodes/${HOME_ID}/drain`],
+    ['GET', `/api/v1/nodes/${OTHER_ID}/drain`],
     ['PUT', `/api/v1/nodes/${HOME_ID}/weight`],
     ['POST', '/api/v1/cluster/tokens'],
     ['POST', '/api/v1/cluster/rotate-key'],

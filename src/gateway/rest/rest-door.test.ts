@@ -81,6 +81,7 @@ test('nodes are listed, shown and removed, tokens made, the key of the gossip ro
   for (const word of ['drain', 'readonly', 'activate'])
     assert.equal((await call('POST', `/api/v1/nodes/${id}/${word}`)).status, 200)
   assert.equal((await call('PUT', `/api/v1/nodes/${id}/weight`, { body: '{"weight":2}' })).json['weight'], 2)
+  assert.equal((await call('GET', `/api/v1/nodes/${id}/drain`)).status, 200)
   assert.equal((await call('POST', `/api/v1/nodes/${id}/remove`)).status, 204)
   assert.equal((await call('POST', '/api/v1/cluster/tokens', { body: '{"uses":2}' })).status, 201)
   assert.equal((await call('POST', '/api/v1/cluster/rotate-key')).status, 204)

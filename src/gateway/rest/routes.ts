@@ -45,6 +45,7 @@ import { setNodeWeight } from './set-node-weight.ts'
 import { showAttributes } from './show-attributes.ts'
 import { showClass } from './show-class.ts'
 import { showHealth } from './show-health.ts'
+import { showDrain } from './show-drain.ts'
 import { showNode } from './show-node.ts'
 import { showOpenApi } from './show-openapi.ts'
 import { showReadiness } from './show-readiness.ts'
@@ -104,6 +105,7 @@ export const ROUTES: readonly Route[] = [
   removeKey,
   listNodes,
   showNode,
+  showDrain,
   removeNode,
   drainNode,
   makeNodeReadonly,

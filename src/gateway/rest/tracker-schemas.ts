@@ -61,3 +61,18 @@ export const TrackerSchema = z.object({
   ),
 })
 export type TrackerDocument = z.output<typeof TrackerSchema>
+
+export const DrainSchema = z.object({
+  node: z.string(),
+  chunks: z.int().nullable().meta({ description: 'What the node has; null if it does not answer' }),
+  bytes: z.int().nullable(),
+  left: z
+    .object({ chunks: z.int(), bytes: z.int() })
+    .nullable()
+    .meta({ description: 'How much of that is not known yet to be elsewhere, about; null where that is not known' }),
+  activity: z.string().meta({ description: 'Of the task that drains: paused, running, waiting or idle' }),
+  bytesPerSecond: z.number(),
+  secondsLeft: z.number().nullable(),
+  hindrances: z.array(z.string()).meta({ description: 'What keeps it from its end, for people to read' }),
+})
+export type DrainDocument = z.output<typeof DrainSchema>
