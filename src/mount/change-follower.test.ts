@@ -247,3 +247,42 @@ test('a feed that refuses questions, or does not begin while they go on, is foll
     follower.stop()
   }
 })
+
+test('a feed that has answered is lost when it says nothing for some seconds though it is asked, and asked anew', async () => {
+  let isSilent = false
+  let begun = 0
+  const { clock, coherence, follower, heard } = follow([], {
+    asked: async function* (questions, { onOpen, signal }) {
+      begun += 1
+      const ended = new Promise<never>((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(new ShoalError('CANCELLED', 'ended')))
+      })
+      ended.catch(() => undefined)
+      if (isSilent) await ended
+      onOpen?.()
+      for await (const question of questions) {
+        if (isSilent) await ended
+        yield { heard: question }
+      }
+    },
+  })
+  const seconds = async (count: number): Promise<void> => {
+    for (let second = 0; second < count; second += 1) {
+      clock.advance(1_000)
+      await turns()
+    }
+  }
+  await turns()
+  await seconds(30)
+  assert.deepEqual([coherence.isTold, begun, await heard.ask()], [true, 1, true], 'a node that answers stays')
+  isSilent = true
+  await seconds(3)
+  assert.equal(coherence.isTold, true)
+  await seconds(9)
+  assert.equal(coherence.isTold, false)
+  await seconds(60)
+  isSilent = false
+  await seconds(16)
+  assert.deepEqual([coherence.isTold, await heard.ask()], [true, true], 'it is asked again at once, not in ten minutes')
+  follower.stop()
+})

@@ -13,12 +13,18 @@ import type { HeardChanges } from './heard-changes.ts'
 
 /** A node that lives says something every 15 s. */
 const SILENCE_MS_MAX = 25_000
+/** A feed that answers is asked when it has said nothing for so long, and is lost when it goes on saying nothing: after so many further waits,
+ *  one after the other, so that a machine that was asleep reads what has come before it judges. */
+const BEAT_MS = 4_000
+const BEAT_WAITS_MS = [1_000, 1_000, 1_000, 1_000]
 /** A feed that is back by then has told everything; later, what the kernel has is dropped at once and not when the feed is back. */
 const GRACE_MS = 2_000
 const FIRST_DELAY_MS = 100
 const DELAY_MS_MAX = 5_000
 /** For so long it is waited whether a node, and what is between, lets questions and changes pass at the same time. */
 const ASKED_OPEN_MS_MAX = 3_000
+/** For so long where they have passed before. */
+const REOPEN_MS_MAX = 10_000
 /** If not, it is tried again after that time. */
 const PLAIN_MS = 600_000
 /** A change may have to wait until one of this mount is answered: whoever asks meanwhile asks the node. */
@@ -51,6 +57,10 @@ export class ChangeFollower {
   #mustDrop = false
   /** What is remembered is old, and good for as long as nobody can be asked. */
   #isOld = false
+  /** When the feed last said something. */
+  #heardMs = -Infinity
+  /** Questions have been answered. */
+  #hasAnswered = false
   /** Until then the feed isn't asked. */
   #plainUntilMs = -Infinity
   #dropping: AbortController | undefined
@@ -104,6 +114,7 @@ export class ChangeFollower {
     // What changes meanwhile is told afterwards.
     if (this.#mustDrop && !(await this.#drop())) return
     for await (const step of feed) {
+      this.#heardMs = this.#options.clock.monotonicMs()
       if ('heard' in step) {
         void this.#hear(step)
         continue
@@ -125,9 +136,10 @@ export class ChangeFollower {
       const onOpen = (): void => {
         isOpen = true
         onTold()
+        void this.#beat(heard, late)
       }
       const enough = new AbortController()
-      clock.sleep(ASKED_OPEN_MS_MAX, enough.signal).then(
+      clock.sleep(this.#hasAnswered ? REOPEN_MS_MAX : ASKED_OPEN_MS_MAX, enough.signal).then(
         () => isOpen || late.abort(),
         () => undefined,
       )
@@ -135,20 +147,37 @@ export class ChangeFollower {
         yield* client.askedChanges(heard.begin(), { ...options, signal: AbortSignal.any([signal, late.signal]), onOpen })
         return
       } catch (error) {
+        if (late.signal.aborted && this.#hasAnswered) throw new ShoalError('TIMEOUT', 'The node says nothing', { cause: error })
         // A node that is older, or something on the way that waits for the end of what is asked.
         if (isOpen || signal.aborted || !(late.signal.aborted || isRefusal(error))) throw error
         this.#plainUntilMs = clock.monotonicMs() + PLAIN_MS
       } finally {
         enough.abort()
+        late.abort()
         heard.end()
       }
     }
     yield* client.changes({ ...options, signal, onOpen: onTold })
   }
 
+  /** Asks a feed that says nothing, and gives it up when it has no answer. Until it is over. */
+  async #beat(heard: HeardChanges, over: AbortController): Promise<void> {
+    const { clock } = this.#options
+    const waits = async (ms: number): Promise<void> => clock.sleep(ms, over.signal).catch(() => undefined)
+    while (!over.signal.aborted) {
+      const sinceMs = clock.monotonicMs()
+      await waits(BEAT_MS)
+      if (!this.#hasAnswered || this.#heardMs >= sinceMs) continue
+      heard.probe()
+      for (const ms of BEAT_WAITS_MS) if (this.#heardMs < sinceMs) await waits(ms)
+      if (this.#heardMs < sinceMs) over.abort()
+    }
+  }
+
   /** What was told before is to be known here. */
   async #hear({ heard: question, quietMs }: Heard): Promise<void> {
     const { changes, heard, clock } = this.#options
+    this.#hasAnswered = true
     const judged = changes.judged
     if (judged === undefined) return heard?.answered(question, true, quietMs)
     const enough = new AbortController()

@@ -54,10 +54,16 @@ export class HeardChanges {
   /** A feed begins: it is to be sent these numbers. The first one is asked at once, to see whether it answers. */
   begin(): AsyncIterable<number> {
     this.end()
-    this.#questions = new Questions()
+    const questions = new Questions()
+    this.#questions = questions
+    this.probe()
+    return questions
+  }
+
+  /** Asks whether the feed answers, without anybody who waits for it. */
+  probe(): void {
     this.#last += 1
-    this.#questions.put(this.#last)
-    return this.#questions
+    this.#questions?.put(this.#last)
   }
 
   /** The feed has told all that a question, and each before it, was about; `isHeard` if it is known here. For `quietMs` after the question there

@@ -20,7 +20,8 @@ export class KnownNames {
   readonly #xattrs = new Map<string, boolean>()
   /** Directories of which all names are known, since this mount has made them. */
   readonly #whole = new Map<string, Set<string>>()
-  /** Directories as they were before something in them was changed: for when nobody can be asked. The oldest first. */
+  /** Directories as they were before something in them was changed, and files as they were before somebody wanted to know for sure: for when
+   *  nobody can be asked. The oldest first. */
   readonly #before = new Map<string, Attributes>()
   #names = 0
   #round = 0
@@ -30,7 +31,7 @@ export class KnownNames {
     return slot === undefined ? undefined : this.#attributes.get(slot)
   }
 
-  /** The same, or what a directory was last heard to be before it was changed. */
+  /** The same, or what was heard before it was changed in here, or doubted. */
   last(path: string): Attributes | undefined {
     return this.get(path) ?? this.#before.get(path)
   }
@@ -65,6 +66,7 @@ export class KnownNames {
   /** What is known by more than one name changes behind one's back. */
   put(path: string, attributes: Attributes): void {
     this.forget(path)
+    if (attributes.type !== 'directory') this.#before.delete(path)
     if (attributes.type === 'directory') this.#noteXattrs(path, attributes.hasXattrs !== false)
     if (attributes.type !== 'directory' && attributes.links > 1) return
     this.#entries.set(path, this.#attributes.add(attributes, this.#round))
@@ -82,6 +84,13 @@ export class KnownNames {
     if (attributes.type === 'directory') this.#noteBefore(path, attributes)
     this.#entries.delete(path)
     this.#attributes.free(slot)
+  }
+
+  /** Whoever can be asked has the word on what lies there. */
+  doubted(path: string): void {
+    const attributes = this.get(path)
+    this.forget(path)
+    if (attributes !== undefined) this.#noteBefore(path, attributes)
   }
 
   #noteBefore(path: string, attributes: Attributes): void {
@@ -127,6 +136,7 @@ export class KnownNames {
   /** Others have changed what lies there. */
   rewritten(path: string): void {
     this.forget(path)
+    if (this.#before.get(path)?.type !== 'directory') this.#before.delete(path)
     this.#xattrs.delete(path)
   }
 

@@ -165,6 +165,46 @@ test('what was looked at before is shown while the node is silent and nothing is
   assert.equal(await Promise.race([volume.stat(['unseen']), nodeClock.sleep(200, undefined).then(() => 'waits')]), 'waits')
 })
 
+test('a file is opened to be written while the node says nothing, also where that shows only afterwards', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('old', 'old contents')
+  const clock = Object.create(nodeClock, {
+    sleep: { value: (delayMs: number, signal?: AbortSignal) => nodeClock.sleep(delayMs / 100, signal) },
+  }) as typeof nodeClock
+  let isTold = true
+  const { volume } = await bench.mount({ clock, isTold: () => isTold, asksOnOpen: true })
+  await volume.stat(['old'])
+  bench.cluster.isSilent = true
+  volume.doubt(['old'])
+  const opening = volume.openFile(['old'])
+  assert.equal(await Promise.race([opening, nodeClock.sleep(100)]), undefined, 'others may have written to it')
+  isTold = false
+  assert.equal((await opening)?.attributes.sizeBytes, 12)
+  await volume.writeAt(['old'], { offset: 0, bytes: Buffer.from('new') }, caller)
+  assert.equal((await volume.stat(['old']))?.sizeBytes, 12)
+  // It had none, and programs that copy a file ask for them.
+  assert.deepEqual([await volume.listXattrs(['old']), await volume.readXattr(['old'], 'user.x')], [[], undefined])
+  // What others are told to have written since isn't what was seen before.
+  volume.doubt(['old'])
+  bench.cluster.isSilent = false
+  isTold = true
+  await volume.drain()
+  assert.equal(await bench.stored('old'), 'new contents')
+})
+
+test('what others have written since it was doubted is not shown as it was', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'first')
+  let isTold = true
+  const { volume } = await bench.mount({ isTold: () => isTold })
+  await volume.stat(['f'])
+  volume.doubt(['f'])
+  volume.changedByOthers({ path: ['f'], from: undefined, type: 'file', kind: 'write' })
+  isTold = false
+  bench.cluster.isReachable = false
+  await assert.rejects(volume.stat(['f']), { code: 'UNAVAILABLE' })
+})
+
 test('who waits for what builds on something that the cluster does not take is told so', async (t) => {
   const bench = await openBench(t)
   const mount = await bench.mount()

@@ -11,15 +11,12 @@ import { PendingFile } from './pending-file.ts'
 import { last, parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
 import { shownFile } from './shown-file.ts'
+import { Unanswered } from './unanswered.ts'
 import type { Uploader } from './uploader.ts'
 import type { Watch, WriteBackState } from './write-back-state.ts'
 
 /** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
 const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
-/** For so long a cluster that could not be reached isn't asked for what is remembered. */
-const UNREACHABLE_MS = 3_000
-/** How long a node that isn't heard any more is waited for where it was known before what it would say. */
-const PATIENCE_MS = 5_000
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
@@ -58,10 +55,11 @@ type Stored =
 /** Reads of a volume that is written back: what is pending over what the cluster has. */
 export class WriteBackReads {
   readonly #options: WriteBackReadsOptions
-  #unreachableMs = -Infinity
+  readonly #unanswered: Unanswered
 
   constructor(options: WriteBackReadsOptions) {
     this.#options = options
+    this.#unanswered = new Unanswered(options)
   }
 
   /** What lies at a path, if that is known without asking. */
@@ -227,33 +225,16 @@ export class WriteBackReads {
 
   /** What can't be asked for is as it was when it was last seen. */
   async #openStored(path: Path): Promise<LocalFile | undefined> {
-    const { volume, known, openKnown, clock } = this.#options
-    const last = known.get(formatPath(path))
-    const isAway = clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
-    if (isAway && last?.type === 'file') return openKnown(path, last)
+    const { volume, known, openKnown } = this.#options
+    const last = known.last(formatPath(path))
+    if (this.#unanswered.isAway && last?.type === 'file') return openKnown(path, last)
     try {
-      return await this.#asked(volume.openFile(path), last)
+      return await this.#unanswered.asked(volume.openFile(path), { isKnown: last !== undefined })
     } catch (error) {
-      if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
-      this.#unreachableMs = clock.monotonicMs()
+      this.#unanswered.was(error)
       if (last?.type !== 'file') throw error
       return openKnown(path, last)
     }
-  }
-
-  /** What is known isn't waited for for long while the node says nothing. @throws TIMEOUT */
-  async #asked<T>(asking: Promise<T>, known: Attributes | undefined): Promise<T> {
-    if (known === undefined) return asking
-    asking.catch(() => undefined)
-    const { clock, isTold } = this.#options
-    const answered = new AbortController()
-    const silent = (async (): Promise<never> => {
-      do await clock.sleep(PATIENCE_MS, answered.signal)
-      while (isTold())
-      throw new ShoalError('TIMEOUT', 'The node says nothing')
-    })()
-    silent.catch(() => undefined)
-    return Promise.race([asking, silent]).finally(() => answered.abort())
   }
 
   async readSymlink(path: Path): Promise<Buffer> {
@@ -288,20 +269,20 @@ export class WriteBackReads {
 
   /** What the cluster has at a path, unless something is pending there by the time that it answers. */
   async #stored(path: Path): Promise<Stored | undefined> {
-    const { tree, state, known, volume, clock, isTold, uploader } = this.#options
+    const { tree, state, known, volume, isTold, uploader } = this.#options
     const text = formatPath(path)
     for (;;) {
       const node = tree.find(text)
       if (node === 'absent') return undefined
       if (node !== 'unknown') return { kind: 'node', node }
-      const mayRemember = isTold() || clock.monotonicMs() - this.#unreachableMs < UNREACHABLE_MS
+      const mayRemember = isTold() || this.#unanswered.isAway
       const remembered = isTold() ? known.get(text) : known.last(text)
       if (mayRemember && remembered !== undefined) return this.#inCluster(text, remembered)
       if (mayRemember && known.isAbsent(text)) return undefined
       const watch = state.watch(text)
       const mark = state.links.mark()
       try {
-        const attributes = await this.#asked(volume.stat(path), known.last(text))
+        const attributes = await this.#unanswered.asked(volume.stat(path), { isKnown: known.last(text) !== undefined })
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (attributes === undefined) return undefined
@@ -313,8 +294,7 @@ export class WriteBackReads {
         if (!watch.isTouched) known.put(text, attributes)
         return this.#inCluster(text, attributes)
       } catch (error) {
-        if (!isShoalError(error, 'UNAVAILABLE') && !isShoalError(error, 'TIMEOUT')) throw error
-        this.#unreachableMs = clock.monotonicMs()
+        this.#unanswered.was(error)
         const last = known.last(text)
         if (last === undefined) throw error
         return this.#inCluster(text, last)
@@ -349,6 +329,14 @@ export class WriteBackReads {
   isNew(path: Path): boolean {
     const node = this.#options.tree.find(formatPath(path))
     return typeof node !== 'string' && node.base === undefined
+  }
+
+  /** Whether something has no extended attributes, as far as can be known: of what the cluster has, it has the word as long as it answers. */
+  isBare(path: Path): boolean {
+    const node = this.#options.tree.find(formatPath(path))
+    if (typeof node !== 'string' && node.base === undefined) return true
+    const last = typeof node === 'string' ? this.#options.known.last(formatPath(path)) : node.base
+    return this.#unanswered.isAway && last?.hasXattrs === false
   }
 
   /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */

@@ -61,7 +61,7 @@ export class WriteBackVolume implements MountableVolume {
     const { known, state, isTold } = this.#options
     if (path === undefined) return known.doubt()
     // Nothing that is remembered is trusted then; it is shown where nobody can be asked.
-    if (isTold()) known.forget(formatPath(path))
+    if (isTold()) known.doubted(formatPath(path))
     state.touch(formatPath(path))
   }
 
@@ -291,13 +291,13 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async listXattrs(path: Path): Promise<readonly string[]> {
-    if (this.#reads.isNew(path)) return []
+    if (this.#reads.isBare(path)) return []
     await this.#itself(path)
     return this.#options.volume.listXattrs(path)
   }
 
   async readXattr(path: Path, name: string): Promise<Buffer | undefined> {
-    if (this.#reads.isNew(path)) return undefined
+    if (this.#reads.isBare(path)) return undefined
     await this.#itself(path)
     return this.#options.volume.readXattr(path, name)
   }
