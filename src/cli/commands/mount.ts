@@ -13,6 +13,7 @@ import { realDirectory } from '../real-directory.ts'
 import { spreadMountOptions } from '../mount-options.ts'
 import { mountStateFile } from '../mount-state-file.ts'
 import type { Output } from '../output.ts'
+import { refuseStateWithin } from '../state-elsewhere.ts'
 import { usageError } from '../usage-error.ts'
 
 /** As nodes keep them. */
@@ -118,6 +119,7 @@ export const mount: Command = {
     const directory = await realDirectory(folder)
     const facts = { volume, directory }
     const leaseMs = leaseOf(options.text('lock-lease'))
+    await refuseStateWithin(directory, keptBy(invocation, directory))
     if (!options.has('foreground')) return mountInBackground(invocation, facts)
     // Whoever lists processes sees what they were called with, secret keys too.
     process.title = `shoal mount ${volume} ${directory}`
@@ -172,6 +174,12 @@ export const mount: Command = {
     await served(mounted, { signal, note: (line) => output.note(line) })
     return EXIT.ok
   },
+}
+
+/** What mounts at a directory keep on this machine, and write to while they serve it. */
+function keptBy({ options, io }: Invocation, directory: string): string[] {
+  const chosen = ['journal', 'log-file'].flatMap((option) => options.text(option) ?? [])
+  return [mountStateFile(directory, '', io.env), mountStateFile(directory, '.log', io.env), ...chosen]
 }
 
 function leaseOf(text: string | undefined): number | undefined {
