@@ -8,6 +8,7 @@ const MAGIC = 'shoal mount journal\n'
 export type Format = 1 | 2 | 3
 export const FORMAT: Format = 3
 const HEAD_BYTES_MAX = 1024
+const GIVE_UP = 'To give up what is in it: move it away, with the later files beside it'
 
 export function headOf(volume: string): Buffer {
   return Buffer.from(`${MAGIC}${JSON.stringify({ format: FORMAT, volume })}\n`)
@@ -23,19 +24,26 @@ export function readHead(file: AppendFile, path: string, volume: string): { form
   const isUnwritten = isOurs ? end < 0 : head.every((byte) => byte === 0)
   const advice = 'mount with the version that wrote it, so that it can send what it holds'
   if (!isOurs || isUnwritten) {
-    const error = new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
-    if (!isUnwritten) throw error
-    return error
+    if (isUnwritten) return new ShoalError('CORRUPT', `The journal "${path}" has lost its first lines. ${GIVE_UP}`)
+    throw new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
   }
-  const facts = JSON.parse(head.toString('utf8', MAGIC.length, end)) as { format: number; volume: string }
-  const { format } = facts
+  const { format, volume: written } = factsIn(head.toString('utf8', MAGIC.length, end), path)
   if (format !== 1 && format !== 2 && format !== FORMAT)
     throw new ShoalError('DATA_FORMAT', `"${path}" has format ${format}, and this version reads ${FORMAT}: ${advice}`)
-  if (facts.volume !== volume) {
+  if (written !== volume) {
     throw new ShoalError(
       'DATA_FORMAT',
-      `"${path}" holds changes to ${facts.volume}, not to ${volume}: mount that there first, or move the folder away`,
+      `"${path}" holds changes to ${written}, not to ${volume}: mount that there first, or move the folder away`,
     )
   }
   return { format, end: end + 1 }
+}
+
+function factsIn(line: string, path: string): { readonly format: number; readonly volume: string } {
+  try {
+    const { format, volume } = JSON.parse(line) as { format: number; volume: string }
+    return { format, volume }
+  } catch (cause) {
+    throw new ShoalError('CORRUPT', `The first lines of the journal "${path}" are damaged. ${GIVE_UP}`, { cause })
+  }
 }

@@ -48,6 +48,19 @@ export function leftOver(segments: readonly SegmentRecords[]): {
   return { pending, lastNumber, lastInode }
 }
 
+/** Before which of the files changes are missing, and how many: each has the number behind that of the one before it. */
+export function gapIn(segments: readonly SegmentRecords[]): { readonly before: number; readonly changes: number } | undefined {
+  let last: number | undefined
+  for (const [index, { records }] of segments.entries()) {
+    for (const record of records) {
+      if ('op' in record) continue
+      if (last !== undefined && record.number > last + 1) return { before: index, changes: record.number - last - 1 }
+      last = record.number
+    }
+  }
+  return undefined
+}
+
 /** What a change says of the inodes that it is about: mostly that is newer than what settled the change before it. */
 function basesOf(change: JournalChange): readonly { readonly inode: InodeId; readonly base?: Attributes }[] {
   return change.op === 'rename' && change.replaces !== undefined ? [change, change.replaces] : [change]

@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  truncateSync,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -295,6 +296,34 @@ test('what was flushed and is damaged is refused, also where later files are who
   const { damage, open } = await partlyFlushed(t, { flushed: 6, more: 3 })
   damage(3, Buffer.from('.'))
   assert.throws(open, { code: 'CORRUPT', message: /00000001.journal" is damaged at byte/ })
+})
+
+test('a file of the journal that is gone, or has lost its end where a record ended, is missed', async (t) => {
+  const lost = { code: 'CORRUPT', message: /lacks \d changes behind/ }
+  const gone = await partlyFlushed(t, { flushed: 9, more: 1 })
+  rmSync(gone.pathOf(gone.places[5] as JournalPlace))
+  assert.throws(gone.open, lost)
+  const short = await partlyFlushed(t, { flushed: 9, more: 1 })
+  truncateSync(short.pathOf(short.places[2] as JournalPlace), (short.places[2] as JournalPlace).position + 8 * 1024 * 1024)
+  assert.throws(short.open, lost)
+  // What was never flushed a power failure may have taken.
+  const unflushed = await partlyFlushed(t, { flushed: 1, more: 9 })
+  rmSync(unflushed.pathOf(unflushed.places[5] as JournalPlace))
+  assert.deepEqual(unflushed.open(), [1, 2, 3, 4])
+  assert.deepEqual(
+    unflushed.cutOff.map(([name]) => name),
+    ['00000003.journal'],
+  )
+})
+
+test('first lines of a journal that are damaged are told of as that', async (t) => {
+  const { pathOf, places, open } = await partlyFlushed(t, { flushed: 5, more: 0 })
+  const path = pathOf(places[0] as JournalPlace)
+  const bytes = readFileSync(path)
+  writeFileSync(path, Buffer.from(bytes.toString('latin1').replace('{"format"', '{Xformat"'), 'latin1'))
+  assert.throws(open, { code: 'CORRUPT', message: /first lines of the journal.*00000001.journal" are damaged/ })
+  writeFileSync(path, Buffer.alloc(bytes.length))
+  assert.throws(open, { code: 'CORRUPT', message: /00000001.journal" has lost its first lines/ })
 })
 
 /** The same records as an earlier version wrote them. */

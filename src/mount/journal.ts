@@ -5,7 +5,7 @@ import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
 import { type Framed, framesOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
-import { leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
+import { gapIn, leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
 import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
 import { JournalRoom, type JournalRoomOptions } from './journal-room.ts'
 import {
@@ -319,6 +319,7 @@ export class Journal {
       this.#segments.push(segment)
       return this.#scan(segment)
     })
+    markGap(read)
     const scanned = this.#withoutTornEnd(read)
     const { pending, lastNumber, lastInode } = leftOver(scanned)
     this.#lastNumber = lastNumber
@@ -383,4 +384,15 @@ export class Journal {
     })
     return scanned.slice(0, index + 1)
   }
+}
+
+/** A file may be gone, or its end where a record ended: then the damage is behind what is left in front of it. */
+function markGap(scanned: readonly Scanned[]): void {
+  const torn = scanned.findIndex(({ damage }) => damage !== undefined)
+  const gap = gapIn(torn < 0 ? scanned : scanned.slice(0, torn + 1))
+  const last = gap === undefined ? undefined : scanned[gap.before - 1]
+  if (gap === undefined || last === undefined) return
+  const { path, file } = last.segment
+  const said = `The journal lacks ${gap.changes} changes behind "${path}". To give up what is behind them, too: remove the later files beside it`
+  last.damage = { at: file.sizeBytes, error: new ShoalError('CORRUPT', said) }
 }
