@@ -17,10 +17,15 @@ export class ClusterCalls {
     return (await this.#send<{ nodes: RemoteNode[] }>({ method: 'GET', path: '/nodes' })).nodes
   }
 
-  /** Takes its id away for good. `lost` says that it has taken along for good what it alone had. @throws NOT_PERMITTED for the home of the volumes
-   *  unless it is lost, and doesn't run */
-  async remove(id: string, { lost = false }: { readonly lost?: boolean } = {}): Promise<void> {
-    const path = `/nodes/${encodeURIComponent(id)}/remove${lost ? '?lost' : ''}`
+  /** Takes its id away for good. `lost` says that it has taken along for good what it alone had, `force` that it may run and not be drained.
+   *  @throws NOT_PERMITTED for the home of the volumes unless it is lost, and doesn't run; CONFLICT for a node that runs and isn't drained, unless
+   *  that is forced */
+  async remove(
+    id: string,
+    { lost = false, force = false }: { readonly lost?: boolean; readonly force?: boolean } = {},
+  ): Promise<void> {
+    const flags = [...(lost ? ['lost'] : []), ...(force ? ['force'] : [])]
+    const path = `/nodes/${encodeURIComponent(id)}/remove${flags.length === 0 ? '' : `?${flags.join('&')}`}`
     await this.#send<undefined>({ method: 'POST', path, idempotent: false })
   }
 

@@ -37,21 +37,36 @@ export class NodeClusterAdmin implements ClusterAdmin {
     return members.map((member) => this.#describe(member))
   }
 
-  async removeNode(id: string, { isLost = false }: { readonly isLost?: boolean } = {}): Promise<void> {
+  async removeNode(
+    id: string,
+    { isLost = false, isForced = false }: { readonly isLost?: boolean; readonly isForced?: boolean } = {},
+  ): Promise<void> {
     if (isLost && this.#cluster.isHomeOfAll(id as NodeId)) return this.#removeHome(id as NodeId)
     this.#requireLead()
     if (id === this.#cluster.id)
       throw new ShoalError('NOT_PERMITTED', `Node ${id} can't be removed: the volumes are served from it`)
     if (!this.#cluster.knows(id as NodeId)) throw noSuchNode(id)
+    if (!isForced) this.#requireSpared(id as NodeId)
     // Decided first, where whoever leads next finds it: that may be the node itself, which hears last that it was removed.
     await this.#chunks.settings.remove(id as NodeId)
     await this.#cluster.remove(id as NodeId)
   }
 
+  /** @throws CONFLICT for a node that runs and may have copies that are nowhere else */
+  #requireSpared(id: NodeId): void {
+    const member = this.#cluster.members().find((each) => each.id === id)
+    if (member === undefined || !isRunning(member) || !member.facts.roles.includes('store')) return
+    if (this.#chunks.records.view.nodes.get(id)?.isDrained === true) return
+    throw new ShoalError(
+      'CONFLICT',
+      `Node ${id} runs, and what it has may not be elsewhere yet: drain it ("shoal node drain"), and remove it when "shoal node show" says that it is drained. With --force (REST: ?force) it is removed all the same, and the copies that it has are lost`,
+    )
+  }
+
   /** Nobody leads any more then, and nobody has strong volumes: the operator has said that these are lost. */
   async #removeHome(id: NodeId): Promise<void> {
-    const liveness = this.#cluster.members().find((member) => member.id === id)?.liveness
-    if (liveness === 'alive' || liveness === 'suspect' || id === this.#cluster.id)
+    const member = this.#cluster.members().find((each) => each.id === id)
+    if ((member !== undefined && isRunning(member)) || id === this.#cluster.id)
       throw new ShoalError('NOT_PERMITTED', `Node ${id} runs, and has all strong volumes: it is not lost`)
     await this.#cluster.remove(id)
   }
@@ -78,7 +93,7 @@ export class NodeClusterAdmin implements ClusterAdmin {
   rotateKey(): Promise<void> {
     this.#requireLead()
     const others = this.#cluster.members().filter(({ id }) => id !== this.#cluster.id)
-    const running = others.filter(({ liveness }) => liveness === 'alive' || liveness === 'suspect')
+    const running = others.filter(isRunning)
     return this.#cluster.gossipKeys.rotate(running.map(({ id, facts }) => ({ id, host: facts.host, port: facts.nodePort })))
   }
 
@@ -117,6 +132,11 @@ export class NodeClusterAdmin implements ClusterAdmin {
       incarnation,
     }
   }
+}
+
+/** As far as this node knows. */
+function isRunning({ liveness }: Pick<MemberView, 'liveness'>): boolean {
+  return liveness === 'alive' || liveness === 'suspect'
 }
 
 function noSuchNode(id: string): ShoalError {

@@ -143,7 +143,7 @@ export async function runWipe(cluster: EventualNodes, writers: Writers, say: Say
   await cluster.agree(AGREE_MS)
   await cluster.nodes[at]?.kill()
   await rm(cluster.dataOf(at), { recursive: true })
-  const removed = await cluster.call(0, `/nodes/${nodeId}/remove`, { method: 'POST' })
+  const removed = await cluster.call(0, `/nodes/${nodeId}/remove?force`, { method: 'POST' })
   assert.ok(removed.ok, `${removed.status} ${await removed.text()}`)
   await cluster.join(at, await cluster.token(1))
   const beganMs = performance.now()

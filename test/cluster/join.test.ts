@@ -204,7 +204,10 @@ test('a node that is killed is known to be dead in time, and is itself again aft
 test('a node that is removed stops, and its id never comes back; one that stops has left', async () => {
   const id = await idOf('third')
   const { node } = at('third')
-  await cli.run('node', 'remove', id)
+  const unforced = await cli.start('node', 'remove', id).ended
+  assert.match(unforced.err, /runs, and what it has may not be elsewhere yet: drain it/)
+  assert.equal(unforced.code, 1)
+  await cli.run('node', 'remove', id, '--force')
   await until('it ends by itself', async () => node.child.exitCode !== null)
   assert.equal(node.child.exitCode, 4)
   assert.match(node.log(), /was removed from its cluster, and its id does not come back/)

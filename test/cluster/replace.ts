@@ -23,7 +23,7 @@ export async function runReplace(cluster: ProcessCluster, say: (line: string) =>
   const lost = cluster.running.at(-1) as number
   const id = await cluster.idOf(lost)
   await cluster.kill(lost)
-  await cluster.ask('the removal of the lost node', (client) => client.cluster.remove(id))
+  await cluster.ask('the removal of the lost node', (client) => client.cluster.remove(id, { force: true }))
   const beganMs = performance.now()
   const added = await cluster.join()
   say(`node ${lost} is gone for good, and node ${added} has joined`)

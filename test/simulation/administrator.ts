@@ -137,7 +137,7 @@ export class Administrator {
     if (lost === this.#readonly) this.#readonly = undefined
     this.#removed.add(lost)
     tell(`${lost.host}, which was lost, is removed`)
-    await this.#change(lost, 'remove')
+    await this.#change(lost, 'remove?force')
   }
 
   async #weigh(): Promise<void> {
@@ -194,7 +194,7 @@ export class Administrator {
     return this.#options.nodes.filter(({ state }) => state === 'up')
   }
 
-  #change(node: SimulatedNode, what: 'activate' | 'remove'): Promise<void> {
+  #change(node: SimulatedNode, what: 'activate' | 'remove' | 'remove?force'): Promise<void> {
     return this.#surely({ method: 'POST', target: `nodes/${node.id}/${what}` })
   }
 

@@ -35,9 +35,11 @@ export class MemoryCluster implements ClusterAdmin {
     return this.#nodes
   }
 
-  async removeNode(id: string): Promise<void> {
+  async removeNode(id: string, { isForced = false }: { readonly isForced?: boolean } = {}): Promise<void> {
     if (id === HOME_ID) throw new ShoalError('NOT_PERMITTED', 'The volumes are served from it')
     if (!this.#nodes.some((node) => node.id === id)) throw new ShoalError('NOT_FOUND', `There is no node "${id}"`)
+    const isDraining = this.#nodes.some((node) => node.id === id && node.state === 'draining')
+    if (isDraining && !isForced) throw new ShoalError('CONFLICT', 'It runs, and is not drained')
     this.#nodes = this.#nodes.filter((node) => node.id !== id)
   }
 

@@ -17,7 +17,9 @@ test('nodes are listed, shown, and removed for good; the home of the volumes sta
   assert.equal((await call('GET', `/api/v1/nodes/${OTHER_ID}`)).json['restPort'], 8400)
   assert.equal((await call('GET', '/api/v1/nodes/none')).status, 404)
   assert.equal((await call('POST', `/api/v1/nodes/${HOME_ID}/remove`)).json['code'], 'NOT_PERMITTED')
-  assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/remove`)).status, 204)
+  assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/drain`)).status, 200)
+  assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/remove`)).json['code'], 'CONFLICT')
+  assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/remove?force`)).status, 204)
   assert.equal((await call('POST', `/api/v1/nodes/${OTHER_ID}/remove`)).status, 404)
 })
 

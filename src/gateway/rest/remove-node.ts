@@ -10,6 +10,7 @@ const QuerySchema = z.strictObject({
     description:
       'The node is lost for good with what it alone had: so the home of all strong volumes is removed, at any other node',
   }),
+  force: FlagSchema.optional().meta({ description: 'Also if it runs and is not drained: the copies that it has are lost' }),
 })
 
 export const removeNode: Route = {
@@ -19,11 +20,11 @@ export const removeNode: Route = {
   summary: 'Removes a node from the cluster for good: if it runs it stops, and its id does not come back',
   query: QuerySchema,
   responses: { 204: { description: 'Removed' } },
-  errors: ['INVALID_PATH', 'NOT_FOUND', 'NOT_PERMITTED', 'TOO_LARGE', 'NO_SPACE'],
+  errors: ['INVALID_PATH', 'NOT_FOUND', 'NOT_PERMITTED', 'CONFLICT', 'TOO_LARGE', 'NO_SPACE'],
   async handle(exchange, rest) {
     requireRoot(exchange, 'Nodes')
-    const { lost = false } = readQuery(exchange, QuerySchema)
-    await rest.cluster.removeNode(percentDecode(exchange.parameters[0] ?? ''), { isLost: lost })
+    const { lost = false, force = false } = readQuery(exchange, QuerySchema)
+    await rest.cluster.removeNode(percentDecode(exchange.parameters[0] ?? ''), { isLost: lost, isForced: force })
     exchange.send(204, [])
   },
 }
