@@ -65,7 +65,7 @@ export interface ClusterMetadataStatus {
   /** The process on this node, of a managed etcd; and its members, as far as they answer. */
   readonly etcd: EtcdState | undefined
   readonly members: readonly ObservedMember[]
-  /** Why etcd doesn't answer. */
+  /** Why this node takes no more of the metadata, or why etcd doesn't answer. */
   readonly problem: string | undefined
 }
 
@@ -131,7 +131,9 @@ export class ClusterMetadata {
   async status(): Promise<ClusterMetadataStatus> {
     const members = (await this.#etcd?.observe().catch(() => [])) ?? []
     const { leadership, store } = this
-    const { problem } = this.#health
+    const failure =
+      store.failure === undefined ? undefined : `${store.failure.message}; once that is mended, start this node again`
+    const problem = failure ?? this.#health.problem
     return { mode: this.mode, leader: leadership.leader(), position: store.position, etcd: this.#etcd?.state, members, problem }
   }
 

@@ -27,10 +27,12 @@ test('while nobody can say what is the newest a node tells what it has seen, and
   const last = await describeNode(NODE, NOW, { status: cutOff }, kv)
   assert.deepEqual(last, { ...upToDate, metadata: { ...METADATA, stale: true } })
   await assert.rejects(describeNode(NODE, NOW, { status: cutOff }, undefined), { code: 'UNAVAILABLE' })
-  const failed: typeof volumes.status = async (copy?: Pick<KeyValueReader, 'read'>) => {
-    if (copy === undefined) throw new ShoalError('STORAGE_FAILED', 'EIO')
-    return volumes.status(copy)
+  for (const code of ['STORAGE_FAILED', 'DATA_IN_USE'] as const) {
+    const failed: typeof volumes.status = async (copy?: Pick<KeyValueReader, 'read'>) => {
+      if (copy === undefined) throw new ShoalError(code, 'EIO')
+      return volumes.status(copy)
+    }
+    const ofFailed = await describeNode(NODE, { ...NOW, state: 'storage-failed' }, { status: failed }, kv)
+    assert.deepEqual(ofFailed, { ...last, state: 'storage-failed' })
   }
-  const ofFailed = await describeNode(NODE, { ...NOW, state: 'storage-failed' }, { status: failed }, kv)
-  assert.deepEqual(ofFailed, { ...last, state: 'storage-failed' })
 })

@@ -1,5 +1,6 @@
 import type { StatusDocument } from '#gateway/rest/schemas.ts'
 import { isShoalError } from '#foundation/errors.ts'
+import type { ErrorCode } from '#foundation/errors.ts'
 import { formatTimestamp } from '#foundation/timestamp.ts'
 import type { NodeState } from '#gateway/rest/route.ts'
 import type { KeyValueReader } from '#kv/store.ts'
@@ -57,13 +58,16 @@ export async function describeNode(
   }
 }
 
+/** What may keep a node from saying what is the newest: nobody can be asked, the disk keeps nothing more, the log is another one. */
+const NOT_KNOWN: ReadonlySet<ErrorCode> = new Set(['UNAVAILABLE', 'STORAGE_FAILED', 'DATA_IN_USE'])
+
 /** Nobody needs to know how a node is doing more than when the metadata can't be agreed on, or can't be kept here: then it tells what it has
  *  seen of it. */
 async function statusOf(volumes: Pick<StrongVolumes, 'status'>, copy: Pick<KeyValueReader, 'read'> | undefined) {
   try {
     return { ...(await volumes.status()), isStale: false }
   } catch (error) {
-    if (copy === undefined || !(isShoalError(error, 'UNAVAILABLE') || isShoalError(error, 'STORAGE_FAILED'))) throw error
+    if (copy === undefined || !isShoalError(error) || !NOT_KNOWN.has(error.code)) throw error
     return { ...(await volumes.status(copy)), isStale: true }
   }
 }

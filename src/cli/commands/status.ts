@@ -62,7 +62,7 @@ function describeMetadata(metadata: MetadataStatus): string[] {
   const managed =
     voters.length === 0
       ? `etcd does not answer${problem === undefined ? '' : `: ${problem}`}`
-      : `${answering} of ${plural(voters.length, 'voter')} of etcd answer`
+      : `${answering} of ${plural(voters.length, 'voter')} of etcd answer${problem === undefined ? '' : `, but ${problem}`}`
   const own = problem === undefined ? 'an etcd of yours' : `an etcd of yours, which does not do what it is asked: ${problem}`
   const etcd = mode === 'external' ? own : managed
   return [`led by ${leader}, ${plural(position, 'entry', 'entries')} in the log, ${etcd}`]

@@ -320,7 +320,10 @@ export const StatusSchema = z.object({
       description:
         'Nobody can say what is the newest: volumes, usage, garbage, uploads and changes are as the node saw them last',
     }),
-    problem: z.string().optional().meta({ description: 'Why etcd does not answer this node' }),
+    problem: z
+      .string()
+      .optional()
+      .meta({ description: 'Why etcd does not answer this node, or why this node takes no more of the metadata' }),
     members: z
       .array(z.object({ name: z.string(), role: z.enum(['voter', 'learner']), healthy: z.boolean(), leader: z.boolean() }))
       .optional(),
