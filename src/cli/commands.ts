@@ -164,6 +164,12 @@ export const COMMANDS: readonly CommandEntry[] = [
   { name: 'mkdir', summary: 'make directories', load: async () => (await import('./commands/mkdir.ts')).mkdir },
   { name: 'mv', summary: 'move or rename within a volume', load: async () => (await import('./commands/mv.ts')).mv },
   { name: 'rm', summary: 'remove files and directories', load: async () => (await import('./commands/rm.ts')).rm },
+  {
+    name: 'chown',
+    summary: 'give entries to another user or group',
+    load: async () => (await import('./commands/chown.ts')).chown,
+  },
+  { name: 'chmod', summary: 'change permissions', load: async () => (await import('./commands/chmod.ts')).chmod },
   { name: 'stat', summary: 'show all attributes of entries', load: async () => (await import('./commands/stat.ts')).stat },
   {
     name: 'find',

@@ -1,7 +1,7 @@
 import type { Command } from '../command.ts'
 import { EXIT } from '../exit-code.ts'
+import { parseMode } from '../file-mode.ts'
 import { formatRemote, parseRemote } from '../location.ts'
-import { usageError } from '../usage-error.ts'
 
 export const mkdir: Command = {
   usage: ['VOLUME:/PATH...'],
@@ -13,13 +13,11 @@ export const mkdir: Command = {
   operands: { min: 1, max: Infinity },
   examples: [{ command: 'shoal mkdir -p docs:/2026/reports', explains: 'and 2026, if it is missing' }],
   async run({ operands, options, output, connect }) {
-    const mode = options.text('mode')
-    if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode))
-      throw usageError(`--mode is "${mode}": an octal mode such as 0750 is expected`)
+    const text = options.text('mode')
+    const settings = text === undefined ? {} : { mode: parseMode(text, '--mode') }
     const client = connect()
     for (const operand of operands) {
       const { volume, path } = parseRemote(operand)
-      const settings = mode === undefined ? {} : { mode: mode.padStart(4, '0') }
       const entry = await client.makeDirectory(volume, path, { parents: options.has('parents'), ...settings })
       await (output.json ? output.value(entry) : output.line(`Made ${output.name(formatRemote({ volume, path }))}`))
     }

@@ -15,6 +15,7 @@ import { mountStateFile } from '../mount-state-file.ts'
 import type { Output } from '../output.ts'
 import { refuseStateWithin } from '../state-elsewhere.ts'
 import { usageError } from '../usage-error.ts'
+import { writeHint } from '../write-hint.ts'
 
 /** As nodes keep them. */
 const LEASE_MS_MIN = 1_000
@@ -171,6 +172,7 @@ export const mount: Command = {
     })
     await tell(output, facts)
     sayReady()
+    await hint(output, facts)
     await served(mounted, { signal, note: (line) => output.note(line) })
     return EXIT.ok
   },
@@ -199,6 +201,11 @@ async function tell(output: Output, facts: Facts): Promise<void> {
   await output.flush()
 }
 
+async function hint(output: Output, { volume, directory }: Facts): Promise<void> {
+  const line = await writeHint(volume, directory).catch(() => undefined)
+  if (line !== undefined) output.note(line)
+}
+
 async function mountInBackground({ options, output, io }: Invocation, facts: Facts): Promise<number> {
   const { startInBackground } = await import('#platform/node-background.ts')
   const logFile = resolve(options.text('log-file') ?? mountStateFile(facts.directory, '.log', io.env))
@@ -208,6 +215,7 @@ async function mountInBackground({ options, output, io }: Invocation, facts: Fac
     return started.exitCode
   }
   await tell(output, facts)
+  await hint(output, facts)
   return EXIT.ok
 }
 
