@@ -149,6 +149,8 @@ export interface RemoteClass {
   readonly nodes: number
   /** What each chunk can have now. */
   readonly placed: { readonly copies: number; readonly zones: number }
+  /** Of how much more contents there is room for with all copies; `null` where nobody knows, a release of before doesn't say. */
+  readonly freeBytes?: number | null
   /** There are fewer nodes or zones than it asks for. */
   readonly short: boolean
   /** Chunks are on their way to other nodes. */

@@ -11,6 +11,7 @@ import type { Handing } from '#platform/handing.ts'
 import type { KeepAwake } from '#platform/keep-awake.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
+import { ClassRoom } from './class-room.ts'
 import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { GivenBack } from './given-back.ts'
 import { HandedParts } from './handed-parts.ts'
@@ -121,12 +122,16 @@ async function serve(
   const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
+  const classRoom = new ClassRoom(client.classes, clock)
+  const room = (): number | undefined => classRoom.bytes(mounted.volume.info.policy.class)
+  // So that whoever looks first is told.
+  room()
   const mount = await FuseMount.start({
     ...options,
     source: `shoal:${volume}`,
     subtype: 'shoal',
     defaultPermissions: true,
-    operations: volumeOperations(mounted, { keepsXattrs, keepsAcls, locks }),
+    operations: volumeOperations(mounted, { keepsXattrs, keepsAcls, locks, room }),
     // Without them the kernel keeps locks among the programs of this machine.
     features: [
       'CACHE_SYMLINKS',

@@ -63,6 +63,7 @@ export class ChunkCluster {
   readonly methods: WireMethods
   /** What this node knows of the cluster's records. */
   readonly records: SystemSource
+  readonly #cluster: Pick<ChunkClusterOptions['cluster'], 'members'>
   readonly #leadership: Leadership
   readonly #own: SystemRecords
   readonly #keeper: LayoutKeeper
@@ -79,6 +80,7 @@ export class ChunkCluster {
     const { storage, cluster, clock, metrics, digests = nodeDigests } = options
     const log = options.log.child({ part: 'chunks' })
     this.#log = log
+    this.#cluster = cluster
     this.#leadership = cluster.leadership
     this.#own = new SystemRecords(storage.kv)
     this.settings = new NodeSettings(this.#own)
@@ -117,7 +119,12 @@ export class ChunkCluster {
   desk(volumes: Pick<StrongVolumes, 'list'>): ClassDesk {
     const volumesOf = async (name: string): Promise<string[]> =>
       (await volumes.list()).flatMap((volume) => (volume.policy.class === name ? [volume.name] : []))
-    return new ClassDesk({ records: this.#own, volumesOf, changed: () => this.#keeper.look() })
+    const freeBytes = (id: NodeId): number | undefined => {
+      const facts = this.#cluster.members().find((member) => member.id === id)?.facts
+      // One that has just begun doesn't know its disk yet.
+      return facts === undefined || facts.capacityBytes === 0 ? undefined : facts.capacityBytes - facts.usedBytes
+    }
+    return new ClassDesk({ records: this.#own, volumesOf, changed: () => this.#keeper.look(), freeBytes })
   }
 
   /** All chunks are where the layout of that version has them. Nothing happens if there is a later one. */

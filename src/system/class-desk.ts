@@ -1,4 +1,6 @@
 import { ShoalError } from '#foundation/errors.ts'
+import type { NodeId } from '#foundation/ids.ts'
+import { roomFor } from '#placement/room.ts'
 import { createClass, findClass, removeClass, updateClass } from './classes.ts'
 import type { ClassSettings } from './classes.ts'
 import type { SystemRecords } from './system-records.ts'
@@ -16,6 +18,8 @@ export interface ClassInfo {
   readonly isShort: boolean
   /** Chunks are on their way to where they belong now. */
   readonly isMoving: boolean
+  /** Of how much more contents there is room for with all their copies; `undefined` where that isn't known. */
+  readonly freeBytes: number | undefined
 }
 
 export interface ClassDeskOptions {
@@ -24,6 +28,8 @@ export interface ClassDeskOptions {
   readonly volumesOf: (name: string) => Promise<readonly string[]>
   /** Brings the layouts up to date after a change. */
   readonly changed: () => Promise<void>
+  /** What a node has last said to have left. */
+  readonly freeBytes: (node: NodeId) => number | undefined
 }
 
 /** The replication classes, for whoever administers them. */
@@ -37,13 +43,13 @@ export class ClassDesk {
   list(): readonly ClassInfo[] {
     const { view } = this.#options.records
     const records = [...view.classes.values()].toSorted((a, b) => (a.name < b.name ? -1 : 1))
-    return records.map((record) => infoOf(view, record))
+    return records.map((record) => this.#infoOf(view, record))
   }
 
   /** @throws NOT_FOUND */
   show(name: string): ClassInfo {
     const { view } = this.#options.records
-    return infoOf(view, findClass(view, name))
+    return this.#infoOf(view, findClass(view, name))
   }
 
   /** A class that asks for more nodes or zones than there are is one that waits for them: `isShort`.
@@ -76,18 +82,22 @@ export class ClassDesk {
     await records.change((view) => removeClass(view, name))
     await changed()
   }
-}
 
-function infoOf(view: SystemView, record: ClassRecord): ClassInfo {
-  const pair = view.layouts.get(layoutName(record))
-  const shortfall = pair?.next.shortfall()
-  const whole = { copies: record.copies, zones: record.zones }
-  const placed = shortfall === undefined ? whole : { copies: shortfall.copies.placed, zones: shortfall.zones.placed }
-  return {
-    record,
-    nodes: pair?.next.nodes.length ?? 0,
-    placed: pair === undefined ? { copies: 0, zones: 0 } : placed,
-    isShort: pair === undefined || shortfall !== undefined,
-    isMoving: pair?.isChanging ?? false,
+  #infoOf(view: SystemView, record: ClassRecord): ClassInfo {
+    const pair = view.layouts.get(layoutName(record))
+    const shortfall = pair?.next.shortfall()
+    const whole = { copies: record.copies, zones: record.zones }
+    const placed = shortfall === undefined ? whole : { copies: shortfall.copies.placed, zones: shortfall.zones.placed }
+    const nodes = pair?.next.nodes ?? []
+    const free = nodes.filter(({ weight }) => weight > 0).map(({ id }) => this.#options.freeBytes(id))
+    const known = free.filter((bytes) => bytes !== undefined)
+    return {
+      record,
+      nodes: nodes.length,
+      placed: pair === undefined ? { copies: 0, zones: 0 } : placed,
+      isShort: pair === undefined || shortfall !== undefined,
+      isMoving: pair?.isChanging ?? false,
+      freeBytes: known.length === 0 || known.length < free.length ? undefined : roomFor(known, record.copies),
+    }
   }
 }

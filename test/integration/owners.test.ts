@@ -24,7 +24,7 @@ async function shoal(...args: readonly string[]): Promise<string> {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const env = { SHOAL_ENDPOINT: node.origin, SHOAL_ACCESS_KEY: ACCESS_KEY, SHOAL_SECRET_KEY: SECRET_KEY, HOME: folder }
   const code = await main(args, { stdin: Readable.from([]), stdout, stderr, env } as never)
-  assert.equal(code, 0, (stderr.read() as Buffer | null)?.toString())
+  assert.equal(code, 0, (stderr.read() as Buffer | null)?.toString() ?? '')
   return (stdout.read() as Buffer | null)?.toString() ?? ''
 }
 

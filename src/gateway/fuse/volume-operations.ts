@@ -6,13 +6,8 @@ import type { MountedVolume } from './mounted-volume.ts'
 import { nameOperations } from './name-operations.ts'
 import type { FuseOperations } from './protocol/operations.ts'
 import { spaceOperations } from './space-operations.ts'
+import { spaceOf } from './volume-space.ts'
 import { xattrOperations } from './xattr-operations.ts'
-
-const BLOCK_BYTES = 4096
-/** Shown as the size of a volume without a quota: 1 PiB, and as many files as bytes of a TiB. */
-const BYTES_SHOWN = 2 ** 50
-const FILES_SHOWN = 2 ** 40
-const NAME_BYTES_MAX = 255
 
 /** A volume as a file system, written through: what `close` and `fsync` have answered is in the volume. */
 export function volumeOperations(
@@ -21,7 +16,14 @@ export function volumeOperations(
     keepsXattrs = true,
     keepsAcls = false,
     locks,
-  }: { readonly keepsXattrs?: boolean; readonly keepsAcls?: boolean; readonly locks?: FileLockService | undefined } = {},
+    room = () => undefined,
+  }: {
+    readonly keepsXattrs?: boolean
+    readonly keepsAcls?: boolean
+    readonly locks?: FileLockService | undefined
+    /** How many bytes more there is room for, if that is known. */
+    readonly room?: () => number | undefined
+  } = {},
 ): FuseOperations {
   const operations = {
     ...nameOperations(mounted),
@@ -29,21 +31,7 @@ export function volumeOperations(
     ...directoryOperations(mounted),
     ...spaceOperations(mounted),
     ...(keepsXattrs ? xattrOperations(mounted, { acls: keepsAcls }) : {}),
-    statfs: () => {
-      const { policy, usage } = mounted.volume.info
-      const blocks = Math.floor((policy.quotaBytes ?? BYTES_SHOWN) / BLOCK_BYTES)
-      const freeBlocks = Math.max(0, blocks - Math.ceil(usage.bytes / BLOCK_BYTES))
-      const files = policy.quotaFiles ?? FILES_SHOWN
-      return {
-        blockSizeBytes: BLOCK_BYTES,
-        blocks,
-        freeBlocks,
-        availableBlocks: freeBlocks,
-        files,
-        freeFiles: Math.max(0, files - usage.files),
-        nameBytesMax: NAME_BYTES_MAX,
-      }
-    },
+    statfs: () => spaceOf(mounted.volume.info, room()),
   }
   // Without a service the kernel keeps locks to itself.
   return locks === undefined ? operations : { ...operations, ...lockOperations(mounted, locks, operations) }

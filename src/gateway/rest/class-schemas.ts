@@ -13,6 +13,10 @@ export const ClassSchema = z.object({
   placed: z.object({ copies: z.int(), zones: z.int() }).meta({ description: 'What each chunk can have now, at least' }),
   short: z.boolean().meta({ description: 'There are fewer nodes or zones than it asks for' }),
   moving: z.boolean().meta({ description: 'Chunks are on their way to other nodes' }),
+  freeBytes: z
+    .int()
+    .nullable()
+    .meta({ description: 'Of how much more contents there is room for, with all copies, as nodes have told last' }),
 })
 
 export const ClassListSchema = z.object({ classes: z.array(ClassSchema) })

@@ -111,6 +111,7 @@ export async function startTestServer(
     records,
     volumesOf: async (name) => (name === 'used' ? ['docs'] : []),
     changed: async () => {},
+    freeBytes: () => 1_000,
   })
   const files = new MemoryFiles()
   const services: RestServices = {
