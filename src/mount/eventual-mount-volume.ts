@@ -15,6 +15,7 @@ import type { PathNumbers } from './path-numbers.ts'
 import { attributesOf } from './remote-attributes.ts'
 import { octal, type RemoteVolume } from './remote-volume.ts'
 import type { SeenFiles } from './seen-files.ts'
+import { ShownFile } from './shown-file.ts'
 
 const NOTHING_KEPT: KeptOpen = { hide: () => undefined, restore: () => undefined }
 /** Directories of which it is known that they are there only because something is in them. */
@@ -96,15 +97,7 @@ export class EventualMountVolume implements MountableVolume, WritesBack {
     if (draft?.isDirty === true) return this.#drafts.open(path, draft, this.#shown(path, draft.attributes(draft.base.inode)))
     const attributes = this.#seen.newest(path) ?? (await this.#look(path))
     if (attributes === undefined) return undefined
-    const file = this.#remote.openKnown(path, attributes)
-    return {
-      attributes: this.#shown(path, attributes),
-      get bytes() {
-        return file.bytes
-      },
-      read: (range, signal) => file.read(range, signal),
-      close: () => file.close(),
-    }
+    return new ShownFile(this.#remote.openKnown(path, attributes), { attributes: this.#shown(path, attributes) })
   }
 
   async locate(path: Path): Promise<Locations | undefined> {

@@ -25,6 +25,10 @@ export class PendingEntries {
   #latest: Folder | undefined
   #latestPath = ''
 
+  get isEmpty(): boolean {
+    return this.#folders.size === 0
+  }
+
   get(path: string): PendingEntry | undefined {
     return this.#above(path)?.entries.get(path)
   }

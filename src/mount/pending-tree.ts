@@ -43,6 +43,8 @@ export class PendingTree {
 
   /** `unknown`: the cluster has the word. */
   find(path: string): PendingNode | 'absent' | 'unknown' {
+    // Who only reads asks for each file that he opens.
+    if (this.#entries.isEmpty) return 'unknown'
     const entry = this.#entries.get(path)
     if (entry !== undefined) return entry.node ?? 'absent'
     for (let above = parentOf(path); above !== ''; above = parentOf(above)) {

@@ -10,7 +10,7 @@ import { clusterCursor, mergePage, type PageMerge } from './merged-listing.ts'
 import { PendingFile } from './pending-file.ts'
 import { last, parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
-import { shownFile } from './shown-file.ts'
+import { ShownFile } from './shown-file.ts'
 import { Unanswered } from './unanswered.ts'
 import type { Uploader } from './uploader.ts'
 import type { Watch, WriteBackState } from './write-back-state.ts'
@@ -190,7 +190,7 @@ export class WriteBackReads {
       if (opened === undefined) return undefined
       if (await this.#otherNames([opened.attributes])) continue
       this.#options.known.put(text, opened.attributes)
-      return shownFile(opened, { attributes: state.shown(text, opened.attributes) })
+      return new ShownFile(opened, { attributes: state.shown(text, opened.attributes), local: opened.local })
     }
   }
 
@@ -220,7 +220,8 @@ export class WriteBackReads {
     const { known, openKnown, state } = this.#options
     const text = formatPath(path)
     const onRefused = (): void => known.forget(text)
-    return shownFile(openKnown(path, attributes), { attributes: state.shown(text, attributes), onRefused })
+    const file = openKnown(path, attributes)
+    return new ShownFile(file, { attributes: state.shown(text, attributes), local: file.local, onRefused })
   }
 
   /** What can't be asked for is as it was when it was last seen. */

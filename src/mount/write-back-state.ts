@@ -262,6 +262,7 @@ export class WriteBackState {
 
   /** Something has changed at a path. */
   touch(path: string, settled?: PendingEntry): void {
+    if (this.#watches.size === 0) return
     for (const at of [path, parentOf(path)]) {
       for (const watch of this.#watches.get(at) ?? []) {
         watch.isTouched = true

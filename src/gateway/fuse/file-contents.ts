@@ -33,8 +33,8 @@ export function stored(contents: FileContents | undefined, { sizeBytes }: Attrib
   if (piece !== undefined) contents.parts.stored(piece)
 }
 
-/** What the kernel lacks of contents that it has otherwise, if that is at hand. */
-export function lackingOf({ isApart }: MountedNode, contents: FileContents | undefined): DirtyPiece | undefined {
+/** What the kernel lacks of a node's contents that it has otherwise, if that is at hand. */
+export function lackingOf({ isApart, contents }: MountedNode): DirtyPiece | undefined {
   if (contents?.storedBytes === undefined || isApart) return undefined
   return contents.parts.lacking(contents.storedBytes)
 }

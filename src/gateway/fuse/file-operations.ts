@@ -23,6 +23,9 @@ const PERMISSIONS = 0o7777
 /** To copy what is written costs more than to store it by itself. */
 const LONG_BYTES = 128 * 1024
 
+/** What is odd in handles that can't write: closing one of their descriptors stores nothing that others have written. */
+const READS = 1
+
 /** How often a read looks for what a file is now. Programs don't expect EAGAIN of a file, and each try is another request. */
 const READ_TRIES = 16
 
@@ -35,9 +38,7 @@ type FileOperations = Pick<
  *  `close` answers when the volume has it. */
 export function fileOperations(mounted: MountedVolume): Required<FileOperations> {
   const { volume, caller: by, table } = mounted
-  let lastHandle = 0
-  /** Handles that can't write: closing one of their descriptors stores nothing that others have written. */
-  const readers = new Set<number>()
+  let opens = 0
   const opened = (node: MountedNode, attributes: Attributes, reader?: LocalFile): OpenReply => {
     const passed = mounted.passed.of(node)
     // The kernel reads all of its handles by itself, or none.
@@ -45,13 +46,14 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     const canPass = reader !== undefined && node.opens === 0
     const backingId = passed?.id ?? (canPass ? mounted.passed.open(node, reader) : undefined)
     node.opens += 1
-    lastHandle += 1
+    opens += 1
+    const handle = reader === undefined ? 2 * opens : 2 * opens + READS
     const isKept = node.keptVersion === attributes.version
     // From here on: what the kernel has of another version it drops when it hears of this one.
     node.keptVersion = attributes.version
-    if (backingId === undefined) return { handle: lastHandle, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
+    if (backingId === undefined) return { handle, flags: isKept ? OPEN_FLAGS.KEEP_CACHE : 0 }
     // The kernel refuses any other flag with it.
-    return { handle: lastHandle, flags: OPEN_FLAGS.PASSTHROUGH, backingId }
+    return { handle, flags: OPEN_FLAGS.PASSTHROUGH, backingId }
   }
   const emptied = async (node: MountedNode): Promise<Attributes> => {
     await mounted.flush(node)
@@ -96,11 +98,6 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
       throw error
     }
   }
-  const openedToRead = (node: MountedNode, reader: LocalFile): OpenReply => {
-    const reply = opened(node, reader.attributes, reader)
-    readers.add(reply.handle)
-    return reply
-  }
   const open = async ({ flags, killPrivileges }: OpenRequest, node: MountedNode): Promise<OpenReply | FuseError> => {
     const isRead = isForReading(flags)
     if (!isRead && mounted.passed.of(node) !== undefined) return mounted.part(node)
@@ -110,13 +107,15 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     if (!isRead) mounted.back?.doubt(table.path(node))
     const attributes = await mounted.latest(node)
     await mounted.tellAttributes(node, attributes)
-    return isRead ? openedToRead(node, await mounted.reader(node)) : opened(node, attributes)
+    if (!isRead) return opened(node, attributes)
+    const reader = await mounted.reader(node)
+    return opened(node, reader.attributes, reader)
   }
   return {
     open: (request, { nodeId }) => {
       const node = table.get(nodeId)
       const now = isForReading(request.flags) && !request.killPrivileges ? latestNow(mounted, node) : undefined
-      return now === undefined ? open(request, node) : openedToRead(node, now)
+      return now === undefined ? open(request, node) : opened(node, now.attributes, now)
     },
     create: (request, caller) => {
       const { name } = request
@@ -178,14 +177,13 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
     },
     flush: ({ handle }, { nodeId }) => {
       const node = table.get(nodeId)
-      if (readers.has(handle)) return undefined
+      if (handle % 2 === READS) return undefined
       const isStored = mounted.isClean(node) || (mounted.back?.publish === undefined && flushNow(mounted, node))
       return isStored ? closed(mounted, node) : mounted.publish(node).then(() => closed(mounted, node))
     },
     fsync: (_, { nodeId }) => mounted.sync(table.get(nodeId)),
-    release: ({ handle }, { nodeId }) => {
+    release: (_, { nodeId }) => {
       const node = table.get(nodeId)
-      readers.delete(handle)
       node.opens -= 1
       return node.opens === 0 ? mounted.closed(node) : undefined
     },

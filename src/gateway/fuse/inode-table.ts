@@ -1,5 +1,6 @@
 import { type InodeId, ROOT_INODE } from '#foundation/ids.ts'
 import type { Path } from '#foundation/path.ts'
+import type { FileContents } from './file-contents.ts'
 import { refusal } from './protocol/errno.ts'
 
 /** One inode that the kernel knows, or that is open. */
@@ -26,6 +27,9 @@ export interface MountedNode {
   toldNs: bigint | undefined
   /** Until when it is known, by the mount's clock, that it has no extended attributes. */
   bareUntilMs: number
+  /** While it is open. A map of those that are would be made anew every few files, and each time what it replaces keeps alive, until the
+   *  whole heap is marked, what was in it. */
+  contents: FileContents | undefined
 }
 
 interface Place {
@@ -287,6 +291,7 @@ function newNode(
     keptVersion: undefined,
     toldNs: undefined,
     bareUntilMs: 0,
+    contents: undefined,
   }
 }
 

@@ -42,3 +42,13 @@ test('what could not be stored keeps nothing else from it', async () => {
   }
   assert.deepEqual(stored, ['good'])
 })
+
+test('those of which something was collected are known until they are closed, also where nothing is stored before that', () => {
+  for (const store of [undefined, async (): Promise<void> => undefined]) {
+    const late = new LateStores<string>(new ManualClock(), store)
+    for (const file of ['a', 'b', 'a']) late.collected(file)
+    assert.deepEqual(late.files, ['a', 'b'])
+    late.closed('a')
+    assert.deepEqual(late.files, ['b'])
+  }
+})

@@ -68,7 +68,6 @@ export class MountedVolume {
   readonly table: InodeTable
   readonly back: WritesBack | undefined
   readonly #budget: WriteBudget
-  readonly #contents = new Map<MountedNode, FileContents>()
   readonly #late: LateStores<MountedNode>
   readonly #bound: NodeBound
 
@@ -80,7 +79,7 @@ export class MountedVolume {
     this.caller = options.caller
     this.clock = options.clock
     this.log = options.log
-    this.#late = new LateStores(options.clock, (node) => this.flush(node))
+    this.#late = new LateStores(options.clock, options.back && ((node) => this.flush(node)))
     this.passed = new PassedThrough(options.log)
     this.hidden = new HiddenPaths(options)
     this.table = new InodeTable({ mode: modeOf(root), gid: root.gid }, (inode) => {
@@ -155,16 +154,13 @@ export class MountedVolume {
   }
 
   contents(node: MountedNode): FileContents {
-    let contents = this.#contents.get(node)
-    if (contents === undefined) {
+    if (node.contents === undefined) {
       const store = async (piece: DirtyPiece): Promise<void> => {
         this.stored(node, await this.volume.writeAt(this.table.path(node), piece, this.caller), piece)
       }
-      // Written through, each would be a version of its own, and a request.
-      contents = newContents(new WrittenFile(this.#budget, store, this.back && (() => this.#late.collected(node))))
-      this.#contents.set(node, contents)
+      node.contents = newContents(new WrittenFile(this.#budget, store, () => this.#late.collected(node)))
     }
-    return contents
+    return node.contents
   }
 
   /** Contents were changed through this mount, perhaps by `piece`: what the kernel has of them is right if nobody else has changed them. */
@@ -173,12 +169,12 @@ export class MountedVolume {
     node.keptVersion = isNext ? attributes.version : undefined
     if (isNext) node.toldNs = attributes.ctimeNs
     this.changed(node)
-    if (isNext) stored(this.#contents.get(node), attributes, piece)
+    if (isNext) stored(node.contents, attributes, piece)
   }
 
   /** What was read of the node's contents isn't what the volume has. */
   changed(node: MountedNode): void {
-    const contents = this.#contents.get(node)
+    const { contents } = node
     if (contents === undefined) return
     contents.reader?.close()
     contents.reader = undefined
@@ -214,7 +210,7 @@ export class MountedVolume {
 
   /** Nothing was written to the node that isn't stored. */
   isClean(node: MountedNode): boolean {
-    if (this.#contents.get(node)?.written.isClean === false) return false
+    if (node.contents?.written.isClean === false) return false
     if (this.back?.collects?.() !== true) return true
     const path = this.table.pathIfAny(node)
     return path === undefined || this.back.collects(path) !== true
@@ -222,13 +218,13 @@ export class MountedVolume {
 
   /** The whole contents of a node that is open, if they can be had at once. */
   atHand(node: MountedNode): Buffer | undefined {
-    const contents = this.#contents.get(node)
+    const { contents } = node
     return contents?.written.isClean === true ? contents.reader?.bytes : undefined
   }
 
   /** Stores what was written to the node. @throws FuseError ESTALE if it is gone */
   async flush(node: MountedNode): Promise<void> {
-    const written = this.#contents.get(node)?.written
+    const written = node.contents?.written
     if (written === undefined || written.isClean) return
     // Another file may have taken its place, and must not get its bytes.
     if (this.statNow(node) === undefined) await this.stat(node)
@@ -258,7 +254,7 @@ export class MountedVolume {
   /** Resolves when the cluster has whatever was changed through this mount before: who hears of it by way of a lock looks at more than
    *  the file that was locked. @throws why it doesn't have what was written to `node` */
   async syncAll(node: MountedNode): Promise<void> {
-    await Promise.allSettled([...this.#contents.keys()].map((other) => this.flush(other)))
+    await Promise.allSettled(this.#late.files.map((other) => this.flush(other)))
     await this.flush(node)
     await this.back?.drain()
   }
@@ -313,7 +309,7 @@ export class MountedVolume {
       return contents.reader?.attributes ?? (await this.reader(node)).attributes
     } catch (error) {
       // Nobody will close what can't be opened.
-      if (node.opens === 0) this.#contents.delete(node)
+      if (node.opens === 0) this.#forget(node)
       throw error
     }
   }
@@ -348,7 +344,7 @@ export class MountedVolume {
         inode: node.inode,
         error,
       })
-      this.#contents.get(node)?.written.discard()
+      node.contents?.written.discard()
       const path = this.table.pathIfAny(node)
       if (path !== undefined) this.back?.discard?.(path)
     }
@@ -366,13 +362,17 @@ export class MountedVolume {
 
   #letGo(node: MountedNode): void {
     this.passed.closed(node)
-    const contents = this.#contents.get(node)
-    const lacking = lackingOf(node, contents)
+    const lacking = lackingOf(node)
     if (lacking !== undefined) this.complete?.(node.nodeId, lacking)
     // Who reads it next may have all of it here.
-    contents?.reader?.local?.whole()
-    contents?.reader?.close()
-    this.#contents.delete(node)
+    node.contents?.reader?.local?.whole()
+    node.contents?.reader?.close()
+    this.#forget(node)
+  }
+
+  #forget(node: MountedNode): void {
+    node.contents = undefined
+    this.#late.closed(node)
   }
 
   async #removeHidden(path: Path): Promise<void> {
@@ -394,7 +394,7 @@ export class MountedVolume {
   }
 
   #unstored(node: MountedNode): FileContents | undefined {
-    const contents = this.#contents.get(node.isApart ? (this.table.find(node.inode) ?? node) : node)
+    const { contents } = node.isApart ? (this.table.find(node.inode) ?? node) : node
     return contents?.written.isClean === false ? contents : undefined
   }
 }

@@ -214,13 +214,13 @@ test('what is appended goes to the end of the file where others have moved that,
   state.notify = async (notification) => told.push(notification)
   await volume.writeFile(['f'], Buffer.from('one'), by)
   const f = await look('f')
-  await fs.open({ flags: O_RDWR, killPrivileges: false }, at(f))
+  const { handle } = (await fs.open({ flags: O_RDWR, killPrivileges: false }, at(f))) as OpenReply
   const append = async (text: string, offset: number): Promise<void> => {
-    const request = { handle: 1, offset, fromCache: false, isAppend: true, killPrivileges: false }
+    const request = { handle, offset, fromCache: false, isAppend: true, killPrivileges: false }
     assert.equal(await fs.write({ ...request, data: Buffer.from(text) }, at(f)), text.length)
   }
   const stored = async (): Promise<string> => {
-    await fs.flush({ handle: 1, lockOwner: 0n }, at(f))
+    await fs.flush({ handle, lockOwner: 0n }, at(f))
     return (await readAll(await volume.openFile(['f']))).toString()
   }
   await append(' two', 3)
