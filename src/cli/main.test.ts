@@ -63,6 +63,7 @@ describe('the command line', () => {
     { args: ['frobnicate'], says: /shoal help lists the commands/ },
     { args: ['volume'], says: /volume create/ },
     { args: ['mkdir'], says: /needs more operands/ },
+    { args: ['volume', 'delete', ''], says: /An operand of shoal volume delete is empty: shoal volume delete NAME/ },
     { args: ['status', 'x'], says: /no use for "x"/ },
     { args: ['ls', '--logn', 'docs:/'], says: /did you mean --long\?/ },
     { args: ['cat', 'notes.txt'], says: /docs:\/path/ },

@@ -69,6 +69,9 @@ async function run(
     const what = operands.length < min ? 'needs more operands' : `has no use for "${operands[max]}"`
     throw usageError(`shoal ${entry.name} ${what}: shoal ${entry.name} ${command.usage.join(' | ')}`)
   }
+  // A variable of a script that isn't set, mostly.
+  if (operands.includes(''))
+    throw usageError(`An operand of shoal ${entry.name} is empty: shoal ${entry.name} ${command.usage.join(' | ')}`)
   const output = new Output(io, { json: values.has('json') })
   const interruption = watchInterrupts(io === process ? process : undefined, {
     clock: nodeClock,
