@@ -98,6 +98,14 @@ test(
   },
 )
 
+test('who works in a directory that is removed finds it empty, and can make nothing in it', onKernel, async (t) => {
+  const { sh } = await mountVolume(t, 'removed')
+  assert.equal(
+    await sh('mkdir d; cd d; rmdir ../d; ls -A; stat -c %h:%F .; mkdir e 2> /dev/null || echo refused'),
+    '0:directory\nrefused\n',
+  )
+})
+
 test('two mounts of one volume see what the other has closed', onKernel, async (t) => {
   const flags = ['--write-mode', 'through']
   const [one, other] = [await mountVolume(t, 'shared', { flags }), await mountVolume(t, 'shared', { flags })]

@@ -74,6 +74,10 @@ export class InodeTable {
     return this.#byNode.size
   }
 
+  has(nodeId: number): boolean {
+    return this.#byNode.has(nodeId)
+  }
+
   /** @throws FuseError ESTALE */
   get(nodeId: number): MountedNode {
     const node = this.#byNode.get(nodeId)

@@ -11,6 +11,10 @@ export class Listings {
     else listing.count += 1
   }
 
+  isOpen(directory: MountedNode): boolean {
+    return this.#open.has(directory)
+  }
+
   changed(directory: MountedNode): void {
     const listing = this.#open.get(directory)
     if (listing !== undefined) listing.isChanged = true

@@ -285,7 +285,8 @@ async function keepHidden(
   node.hiddenAs = hiddenAs
 }
 
-function changesOf(
+/** What a request changes of `there`. */
+export function changesOf(
   request: SetattrRequest,
   { there, uid, nowNs }: { readonly there: Attributes; readonly uid: number; readonly nowNs: () => bigint },
 ): AttributeChanges {

@@ -236,6 +236,38 @@ test('a file that is removed while it is open shows nowhere, goes on, and leaves
   )
 })
 
+test(
+  'a directory that is removed or replaced while it is open goes on for those who have it, empty and without a name',
+  onKernel,
+  async (t) => {
+    const { sh, volume } = await mountedVolume(t)
+    const printed = await sh(
+      inPython(`
+for gone in ('removed', 'replaced'):
+    os.mkdir(gone); fd = os.open(gone, os.O_RDONLY)
+    if gone == 'removed':
+        os.rmdir(gone)
+    else:
+        os.mkdir('next'); os.rename('next', gone)
+    os.fchmod(fd, 0o700); os.fchown(fd, 5, 6); os.utime(fd, (1, 2)); os.fsync(fd)
+    os.setxattr(fd, 'user.a', b'one'); os.setxattr(fd, 'user.b', b'two'); os.removexattr(fd, 'user.b')
+    for flags in (os.XATTR_CREATE, os.XATTR_REPLACE):
+        try: os.setxattr(fd, 'user.a' if flags == os.XATTR_CREATE else 'user.b', b'', flags)
+        except OSError as error: print(errno.errorcode[error.errno], end=' ')
+    try: os.mkdir('in it', dir_fd=fd)
+    except OSError as error: print(errno.errorcode[error.errno], end=' ')
+    seen = os.fstat(fd)
+    print(oct(seen.st_mode), seen.st_nlink, seen.st_uid, seen.st_gid, seen.st_mtime, os.listdir(fd), os.listxattr(fd), os.getxattr(fd, 'user.a'))`),
+    )
+    const seen = "EEXIST ENODATA ENOENT 0o40700 0 5 6 2.0 [] ['user.a'] b'one'\n"
+    assert.equal(printed, seen + seen)
+    assert.deepEqual(
+      (await volume.list([])).entries.map(({ path, attributes }) => `${path.join('/')} ${attributes.mode.toString(8)}`),
+      ['replaced 755'],
+    )
+  },
+)
+
 test('the kernel forgets what is gone, and the table with it', onKernel, async (t) => {
   const { sh, state } = await mountedVolume(t)
   await sh('mkdir d; for i in $(seq 100); do echo x > d/$i; done; ls -lR . > /dev/null; rm -r d; ls')

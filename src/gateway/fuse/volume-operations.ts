@@ -5,6 +5,7 @@ import { lockOperations } from './lock-operations.ts'
 import type { MountedVolume } from './mounted-volume.ts'
 import { nameOperations } from './name-operations.ts'
 import type { FuseOperations } from './protocol/operations.ts'
+import { withRemovedDirectories } from './removed-directories.ts'
 import { spaceOperations } from './space-operations.ts'
 import { spaceOf } from './volume-space.ts'
 import { xattrOperations } from './xattr-operations.ts'
@@ -34,5 +35,6 @@ export function volumeOperations(
     statfs: () => spaceOf(mounted.volume.info, room()),
   }
   // Without a service the kernel keeps locks to itself.
-  return locks === undefined ? operations : { ...operations, ...lockOperations(mounted, locks, operations) }
+  const all = locks === undefined ? operations : { ...operations, ...lockOperations(mounted, locks, operations) }
+  return withRemovedDirectories(mounted, all)
 }

@@ -51,13 +51,7 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
       if (mounted.isBare(node)) return NO_NAMES
       return volume
         .listXattrs(table.path(node))
-        .then((names) =>
-          Buffer.concat(
-            names
-              .filter((name) => isKept(name) && (uid === ROOT || !name.startsWith('trusted.')))
-              .flatMap((name) => [encodeName(name), Buffer.of(0)]),
-          ),
-        )
+        .then((names) => listed(names.filter((name) => isKept(name) && (uid === ROOT || !name.startsWith('trusted.')))))
     },
     removexattr: async ({ name }, { nodeId }) => {
       if (!isKept(name)) return name === CAPABILITY ? refusal('ENODATA') : notKept(name)
@@ -70,6 +64,11 @@ export function xattrOperations(mounted: MountedVolume, { acls }: { readonly acl
       return undefined
     },
   }
+}
+
+/** As the kernel takes them. */
+export function listed(names: readonly string[]): Buffer {
+  return Buffer.concat(names.flatMap((name) => [encodeName(name), Buffer.of(0)]))
 }
 
 /** The mode of what is made in a directory: its default list takes the place of the umask, and the volume heeds it. */
