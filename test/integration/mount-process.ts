@@ -46,6 +46,8 @@ export class LineProgram {
 
   constructor(command: string, args: readonly string[]) {
     this.child = spawn(command, args, { stdio: ['pipe', 'pipe', 'inherit'] })
+    // Whoever asks one that has ended hears that it is gone.
+    this.child.stdin?.on('error', () => undefined)
     this.#lines = linesOf(this.child.stdout as NodeJS.ReadableStream)
   }
 

@@ -2,6 +2,7 @@
 // Needs root, python3 and mkfs.ext4. What fails is shortened, and printed a call a line, as --replay reads it.
 
 import { readFileSync } from 'node:fs'
+import { constants } from 'node:os'
 import { parseArgs } from 'node:util'
 import { formatCalls, parseCalls } from './calls.ts'
 import { CallBench, CallScene, type SceneName, SCENES } from './scenes.ts'
@@ -25,14 +26,29 @@ if (unknown.length > 0)
 const names = (positionals.length === 0 ? Object.keys(SCENES) : positionals) as SceneName[]
 const [first, seeds, count] = [values.seed, values.seeds, values.calls].map(Number) as [number, number, number]
 
+let interruptedBy: NodeJS.Signals | undefined
+let running: CallScene | undefined
+// What is under way fails, and all that was made goes, mounts and the loop device too.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => {
+    interruptedBy ??= signal
+    void running?.interrupt()
+  })
+
 const bench = await CallBench.open()
 try {
   for (const name of names) {
+    if (interruptedBy !== undefined) break
     const scene = await CallScene.start(bench, name)
+    running = scene
     try {
+      if (interruptedBy !== undefined) break
       if (values.replay !== undefined) await replay(scene, values.replay)
       else await search(name, scene)
+    } catch (error) {
+      if (interruptedBy === undefined) throw error
     } finally {
+      running = undefined
       await scene.stop()
     }
     if (process.exitCode !== undefined && !values['keep-going']) break
@@ -40,6 +56,7 @@ try {
 } finally {
   await bench.close()
 }
+if (interruptedBy !== undefined) process.exit(128 + constants.signals[interruptedBy])
 
 async function search(name: SceneName, scene: CallScene): Promise<void> {
   let [done, failed] = [0, 0]

@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict'
-import { constants } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { constants, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { constants as osConstants, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import process from 'node:process'
 import { after, before, test } from 'node:test'
+import { NODE_FLAGS } from '../../bin/run-pinned.mjs'
 import { noMounts } from '../../src/gateway/fuse/mounted.suite.ts'
+import { nodeClock } from '../../src/platform/node-clock.ts'
 import { type Call, formatCalls, parseCalls } from './calls.ts'
 import { compareAnswers, compareFacts, withoutLateTimes } from './compare-answers.ts'
 import { CallGenerator } from './generate-calls.ts'
@@ -105,4 +112,21 @@ test('a sequence is shortened to what it fails with', async () => {
   let tries = 0
   const some = await shortenCalls(calls, async () => (tries += 1) % 2 === 0, { triesMax: 5 })
   assert.ok(tries <= 5 && some.length < 100)
+})
+
+test('who ends the program leaves no mounts, no loop device and no files behind', { skip, timeout: 60_000 }, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'shoal-ended-'))
+  t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const mounted = (): number => readFileSync('/proc/mounts', 'utf8').split(folder).length - 1
+  const program = spawn(process.execPath, [...NODE_FLAGS, 'test/random-calls/random-calls.soak.ts', 'two', '--seeds', '1000'], {
+    env: { ...process.env, TMPDIR: folder },
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  t.after(() => program.kill('SIGKILL'))
+  // Two mounts and an ext4.
+  while (mounted() < 3) await nodeClock.sleep(50)
+  await nodeClock.sleep(500)
+  program.kill('SIGTERM')
+  assert.deepEqual(await once(program, 'exit'), [128 + osConstants.signals.SIGTERM, null])
+  assert.deepEqual([mounted(), readdirSync(folder)], [0, []])
 })

@@ -176,8 +176,13 @@ export class CallScene {
   }
 
   async stop(): Promise<void> {
-    for (const world of this.#worlds) await world.stop()
+    await this.interrupt()
     await this.#mounts.stop()
+  }
+
+  /** Whatever is under way fails. */
+  async interrupt(): Promise<void> {
+    for (const world of this.#worlds) await world.stop()
   }
 
   draw({ seed, count }: Seeded): Promise<CallResult> {
