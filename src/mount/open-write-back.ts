@@ -12,6 +12,7 @@ import { PendingTree } from './pending-tree.ts'
 import type { StoredFile, Uploads } from './remote-uploads.ts'
 import type { RemoteVolume } from './remote-volume.ts'
 import type { ReadJournal } from './upload-units.ts'
+import { TouchedFolders } from './touched-folders.ts'
 import { Uploader } from './uploader.ts'
 import { WriteBackState, type WriteBackStateOptions } from './write-back-state.ts'
 import { WriteBackVolume } from './write-back-volume.ts'
@@ -29,6 +30,8 @@ const LOCK_WAIT_MS = 60_000
 const LOCK_TRY_MS = 250
 /** After an unmount the rest is sent, as long as the cluster takes something within that time. */
 const LINGER_MS = 30_000
+/** And times of directories. */
+const LAST_MS = 2_000
 
 export interface WriteBackSettings {
   readonly files: AppendFiles
@@ -90,9 +93,20 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
     log.warn('The end of the journal can’t be read and was never flushed: it is cut off', { path, bytes })
   const own = new OwnChanges(clock)
   const volume = new OwnVolume(remote, own)
-  const tree = new PendingTree((unit, into) => uploader.withdrawn(unit, into))
+  const tree = new PendingTree({
+    onWithdrawn: (unit, into) => uploader.withdrawn(unit, into),
+    onLeft: (folder, timeNs) => touched.touched(folder, timeNs),
+  })
   const known = new KnownNames()
-  const state = new WriteBackState({ ...options, journal, tree, known, onFull: () => uploader.hasten() })
+  const touched = new TouchedFolders({
+    ...{ volume, caller: options.caller, clock },
+    isPending: (folder) => tree.unitsIn(folder).size > 0 || tree.lastAt(folder) !== undefined,
+    onTold: (folder) => {
+      known.forget(folder)
+      state.touch(folder)
+    },
+  })
+  const state: WriteBackState = new WriteBackState({ ...options, journal, tree, known, touched, onFull: () => uploader.hasten() })
   const readJournal: ReadJournal = (place, length, target) => journal.read(place, length, target)
   const uploader: Uploader = new Uploader({
     ...options,
@@ -111,13 +125,13 @@ export async function openWriteBack(options: OpenWriteBackOptions): Promise<Writ
     if (needless.length > 0) journal.settle(needless, change.inode, undefined)
   }
   if (pending.length > 0) log.warn('Changes of an earlier mount are sent now', { pending: tree.size })
-  const keeper = new Keeper(options, { journal, tree, uploader })
+  const keeper = new Keeper(options, { journal, tree, uploader, touched })
   // It is there before something is written that is to be flushed.
   keeper.start()
   uploader.start()
   return {
     volume: new WriteBackVolume({
-      ...{ volume, state, journal, tree, known, clock, isTold, hears, isSure, asksOnOpen, uploader },
+      ...{ volume, state, journal, tree, known, clock, isTold, hears, isSure, asksOnOpen, uploader, touched },
       openKnown: (path, attributes) => remote.openKnown(path, attributes),
     }),
     own,
@@ -138,10 +152,17 @@ async function openJournal(options: OpenWriteBackOptions): Promise<ReturnType<ty
   }
 }
 
+interface KeptParts {
+  readonly journal: Journal
+  readonly tree: PendingTree
+  readonly uploader: Uploader
+  readonly touched: TouchedFolders
+}
+
 /** Keeps the journal durable, tells how it stands, and ends it. */
 class Keeper {
   readonly #options: OpenWriteBackOptions
-  readonly #parts: { readonly journal: Journal; readonly tree: PendingTree; readonly uploader: Uploader }
+  readonly #parts: KeptParts
   readonly #stop = new AbortController()
   #file: AppendFile | undefined
   #told = ''
@@ -150,7 +171,7 @@ class Keeper {
   /** That is in the log. */
   #isFailing = false
 
-  constructor(options: OpenWriteBackOptions, parts: { journal: Journal; tree: PendingTree; uploader: Uploader }) {
+  constructor(options: OpenWriteBackOptions, parts: KeptParts) {
     this.#options = options
     this.#parts = parts
   }
@@ -166,7 +187,7 @@ class Keeper {
 
   async close(): Promise<void> {
     const { clock, log } = this.#options
-    const { tree, uploader, journal } = this.#parts
+    const { tree, uploader, journal, touched } = this.#parts
     for (let [left, sinceMs] = [tree.size, clock.monotonicMs()]; tree.size > 0;) {
       await Promise.race([uploader.settled([...tree.units]).catch(() => undefined), clock.sleep(LOCK_TRY_MS)])
       if (tree.size < left) [left, sinceMs] = [tree.size, clock.monotonicMs()]
@@ -179,6 +200,8 @@ class Keeper {
       }
       await clock.sleep(10)
     }
+    await Promise.race([touched.flush().catch(() => undefined), clock.sleep(LAST_MS)])
+    touched.stop()
     uploader.stop()
     this.#stop.abort()
     await journal.sync().catch((error: unknown) => log.error('The journal could not be flushed', { error }))

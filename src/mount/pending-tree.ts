@@ -7,7 +7,7 @@ import { discount, type FolderChange, PendingEntries } from './pending-entries.t
 import { ReadyUnits } from './ready-units.ts'
 import { adoptedNode, madeNode } from './pending-node.ts'
 import { changedAt, isAs, isOpen, joined, type MadeUnit, newUnit, parentOf, pathsOf, waitFor } from './pending-unit.ts'
-import type { ChangeFacts, PendingEntry, PendingNode, PendingUnit, UnitKind } from './pending-unit.ts'
+import type { ChangeFacts, PendingEntry, PendingNode, PendingTreeOptions, PendingUnit, UnitKind } from './pending-unit.ts'
 import { RefusedUnits } from './refused-units.ts'
 
 /** What the cluster hasn't got yet of what this mount has changed: what lies where, and in which units it is sent. Pure: it is
@@ -24,12 +24,13 @@ export class PendingTree {
     readied: (unit) => this.#readied(unit),
     left: (path) => this.#left(path),
   })
-  readonly #onWithdrawn: (unit: PendingUnit, into: PendingUnit | undefined) => void
+  readonly #onWithdrawn: NonNullable<PendingTreeOptions['onWithdrawn']>
+  readonly #onLeft: (folder: string, timeNs: bigint) => void
   #lastId = 0
 
-  /** `onWithdrawn` hears of units that aren't sent, since what they made or wrote is removed again, or goes with another one. */
-  constructor(onWithdrawn: (unit: PendingUnit, into: PendingUnit | undefined) => void = () => undefined) {
+  constructor({ onWithdrawn = () => undefined, onLeft = () => undefined }: PendingTreeOptions = {}) {
     this.#onWithdrawn = onWithdrawn
+    this.#onLeft = onLeft
   }
 
   /** Units that aren't done. */
@@ -359,7 +360,8 @@ export class PendingTree {
   /** What was made at a path isn't sent: its directory has that time all the same. */
   #left(path: string): void {
     const folder = parentOf(path)
-    changedAt(this.#entries.last(folder), this.#entries.changeOf(folder)?.changedNs ?? 0n)
+    const timeNs = this.#entries.changeOf(folder)?.changedNs ?? 0n
+    if (timeNs > 0n && !changedAt(this.#entries.last(folder), timeNs)) this.#onLeft(folder, timeNs)
   }
 
   /** It isn't sent any more. */

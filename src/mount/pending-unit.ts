@@ -110,11 +110,13 @@ export function pathsOf({ path, to }: PendingUnit): readonly string[] {
   return to === undefined ? [path] : [path, to]
 }
 
-/** Something was changed in a directory that is about to be made or to get other attributes, of which it isn't told by itself. */
-export function changedAt(unit: PendingUnit | undefined, timeNs: bigint): void {
-  if (timeNs === 0n || unit === undefined || unit.isSent || (unit.kind !== 'mkdir' && unit.kind !== 'attributes')) return
+/** Something was changed in a directory, of which the cluster isn't told by itself: whether a unit that makes the directory, or gives it other
+ *  attributes, takes the time along. */
+export function changedAt(unit: PendingUnit | undefined, timeNs: bigint): boolean {
+  if (unit === undefined || unit.isSent || (unit.kind !== 'mkdir' && unit.kind !== 'attributes')) return false
   unit.changes = { ...unit.changes, mtimeNs: timeNs }
   unit.node.attributes = { ...unit.node.attributes, mtimeNs: timeNs, ctimeNs: timeNs }
+  return true
 }
 
 /** From when on a unit is sent. */
@@ -140,6 +142,13 @@ export function joined(unit: PendingUnit, { number, atMs }: { readonly number: n
   unit.numbers.push(number)
   unit.changedMs = atMs
   return unit
+}
+
+export interface PendingTreeOptions {
+  /** Hears of units that aren't sent, since what they made or wrote is removed again, or goes with another one. */
+  readonly onWithdrawn?: (unit: PendingUnit, into: PendingUnit | undefined) => void
+  /** Something that was made in a directory isn't sent, nor anything else that tells of when that was changed. */
+  readonly onLeft?: (folder: string, timeNs: bigint) => void
 }
 
 export interface ChangeFacts {

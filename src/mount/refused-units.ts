@@ -45,7 +45,7 @@ export class RefusedUnits {
       if (!isAbove('attributes', above, removal) || above.isSent || !holdsRefused(above)) continue
       removal.after.delete(above)
       above.before.delete(removal)
-      changedAt(above, timeNs)
+      if (timeNs > 0n) changedAt(above, timeNs)
       this.#options.readied(removal)
     }
   }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_ACL, encodeAcl } from '#metadata/posix-acl.ts'
 import { nodeClock } from '#platform/node-clock.ts'
-import { caller, openBench } from './write-back-fixture.suite.ts'
+import { caller, openBench, settled } from './write-back-fixture.suite.ts'
 
 test('a FIFO or a symbolic link with several names has as many links as names, whichever of them is taken away', async (t) => {
   const bench = await openBench(t)
@@ -176,4 +176,43 @@ test('attributes of many files and directories go to the node together, or one b
       assert.deepEqual([there?.mtimeNs, there?.mode, there?.uid], [mtimeNs, 0o700, 3])
     }
   }
+})
+
+test('a directory has the time at which something was made and removed in it before it was sent, in the cluster and in other mounts too', async (t) => {
+  const bench = await openBench(t)
+  const { cluster } = bench
+  const mount = await bench.mount()
+  const { volume } = mount
+  for (const name of ['d', 'e']) await volume.makeDirectory([name], { caller })
+  await volume.drain()
+  const stored = async (path: readonly string[]): Promise<bigint> => (await cluster.volume.stat(path))?.mtimeNs ?? 0n
+  for (const folder of [['d'], []]) {
+    await volume.stat(folder)
+    const [before, beganNs] = [await stored(folder), nodeClock.nowNs()]
+    cluster.isReachable = false
+    volume.createNow([...folder, 'f'], { mode: 0o600, uid: 0, gid: 0 })
+    assert.ok(volume.removeNow([...folder, 'f']))
+    const shown = (await volume.stat(folder))?.mtimeNs ?? 0n
+    if (folder.length > 0) assert.ok(shown >= beganNs, 'shown at once')
+    assert.equal(await stored(folder), before)
+    cluster.isReachable = true
+    await settled(mount)
+    assert.ok((await stored(folder)) >= beganNs)
+    if (folder.length > 0) assert.equal(await stored(folder), shown)
+  }
+  // By itself, too; and what is made elsewhere before it is sent was here as well.
+  const beganNs = nodeClock.nowNs()
+  volume.createNow(['d', 'f'], { mode: 0o600, uid: 0, gid: 0 })
+  assert.ok(volume.renameNow(['d', 'f'], ['e', 'f'], 'replace'))
+  while ((await stored(['d'])) < beganNs) await nodeClock.sleep(20)
+  // A time that is given afterwards stays, and so does what others do.
+  volume.createNow(['d', 'g'], { mode: 0o600, uid: 0, gid: 0 })
+  assert.ok(volume.removeNow(['d', 'g']))
+  await volume.setAttributes(['d'], { mtimeNs: 7n }, caller)
+  volume.createNow(['e', 'g'], { mode: 0o600, uid: 0, gid: 0 })
+  assert.ok(volume.removeNow(['e', 'g']))
+  await cluster.volume.setAttributes(['e'], { mtimeNs: 2n ** 62n }, caller)
+  await volume.drain()
+  await nodeClock.sleep(400)
+  assert.deepEqual([await stored(['d']), await stored(['e'])], [7n, 2n ** 62n])
 })

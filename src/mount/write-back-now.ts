@@ -5,11 +5,13 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { AttributeChanges, RangeWrite, RenameMode } from '#volume/volume.ts'
 import { checkEnd } from './content-layer.ts'
 import { given, type JournalChange } from './journal-record.ts'
+import type { TouchedFolders } from './touched-folders.ts'
 import type { Uploader } from './uploader.ts'
 import type { Found, WriteBackReads, WriteBackReadsOptions } from './write-back-reads.ts'
 
 export interface WriteBackOptions extends WriteBackReadsOptions {
   readonly uploader: Uploader
+  readonly touched: Pick<TouchedFolders, 'flush' | 'over'>
 }
 
 export type Touched = Pick<JournalChange, 'path' | 'inode' | 'timeNs'> & { readonly base?: Attributes }

@@ -11,6 +11,7 @@ import type { JournalChange } from './journal-record.ts'
 import type { KnownNames } from './known-names.ts'
 import { parentOf, pathsOf, type PendingEntry, type PendingNode, type PendingUnit } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
+import type { TouchedFolders } from './touched-folders.ts'
 import type { Change } from '#volume/volume.ts'
 import type { Settlement } from './conflicts.ts'
 
@@ -19,6 +20,7 @@ const UNITS_MAX = 100_000
 /** Beyond the bounds, for what makes room in the cluster: what the cluster has none for would stay for ever. */
 const FREEING_BYTES = 4 * 1024 * 1024
 const FREEING_UNITS = 10_000
+const NO_LINKS = { links: 0, units: 0 }
 
 /** A question to the cluster, and what has happened meanwhile where it asks. */
 export interface Watch {
@@ -36,6 +38,7 @@ export interface WriteBackStateOptions {
   readonly journal: Journal
   readonly tree: PendingTree
   readonly known: KnownNames
+  readonly touched: Pick<TouchedFolders, 'timeNs' | 'over'>
   readonly clock: Clock
   readonly journalBytesMax: number
   /** Changes beyond the journal's bound fail instead of waiting. */
@@ -88,13 +91,14 @@ export class WriteBackState {
 
   /** Takes a change into the journal, and shows it. @throws NO_SPACE, STORAGE_FAILED */
   record(change: JournalChange, bytes?: Uint8Array): void {
-    const { journal, tree, clock } = this.#options
+    const { journal, tree, clock, touched } = this.#options
     // What the journal has is read again at the next start.
     assert(tree.canApply(change), 'A change says what it changes')
     const mayWait = change.op === 'write' && isBeingSent(tree.lastAt(change.path))
     const { number, place } = journal.append(change, bytes, { mayWait })
     const needless = tree.apply(change, { number, atMs: clock.monotonicMs(), place })
     if (needless.length > 0) this.#settle(needless, change.inode)
+    if (change.op === 'remove' || (change.op === 'attributes' && change.changes.mtimeNs !== undefined)) touched.over(change.path)
     this.touch(change.path)
     if (change.op === 'rename') this.touch(change.to)
   }
@@ -160,7 +164,7 @@ export class WriteBackState {
 
   /** The cluster has a unit. */
   done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost, isShared }: Settlement): void {
-    const { known, onLost, isShown } = this.#options
+    const { known, touched, onLost, isShown } = this.#options
     const { node } = unit
     if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
     this.#settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
@@ -173,7 +177,10 @@ export class WriteBackState {
       else this.#settled(entry.path, entry.node, { isLost, mark: this.#sent.get(unit) ?? -1 })
     }
     // The directories' times and links have changed with it.
-    for (const path of unit.to === undefined ? [unit.path] : [unit.path, unit.to]) known.forget(parentOf(path))
+    for (const path of pathsOf(unit)) {
+      known.forget(parentOf(path))
+      if (unit.isMaking || unit.kind === 'remove' || unit.kind === 'rename') touched.over(parentOf(path))
+    }
     if (isLost) onLost(node.inode)
   }
 
@@ -230,8 +237,10 @@ export class WriteBackState {
 
   #withPending(path: string, directory: Attributes): Attributes {
     const change = this.#options.tree.changeOf(path)
-    if (change === undefined) return directory
-    const { changedNs, count } = change
+    const touchedNs = this.#options.touched.timeNs(path) ?? 0n
+    if (change === undefined && touchedNs === 0n) return directory
+    const { changedNs: pendingNs, count } = change ?? { changedNs: 0n, count: NO_LINKS }
+    const changedNs = touchedNs > pendingNs ? touchedNs : pendingNs
     const nowNs = this.#options.clock.nowNs()
     // What it was given lies ahead: whatever is changed in it since then takes the place of that.
     const time = (ns: bigint): bigint => (changedNs === 0n || (ns > changedNs && ns <= nowNs) ? ns : changedNs)

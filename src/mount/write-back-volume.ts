@@ -78,14 +78,16 @@ export class WriteBackVolume implements MountableVolume {
 
   /** Resolves when the cluster has what was changed at a path before, and in it if it is a directory. @throws why it doesn't */
   async sync(path: Path): Promise<void> {
-    const { tree, uploader } = this.#options
+    const { tree, uploader, touched } = this.#options
     const text = formatPath(path)
     await uploader.settled([...last(tree, text), ...tree.unitsIn(text)])
+    await touched.flush(text)
   }
 
   /** The same of all that is pending. */
   async drain(): Promise<void> {
     await this.#options.uploader.settled([...this.#options.tree.units])
+    await this.#options.touched.flush()
   }
 
   stat(path: Path): Promise<Attributes | undefined> {
@@ -172,7 +174,10 @@ export class WriteBackVolume implements MountableVolume {
   }
 
   async setAttributes(...[path, changes, caller]: Arguments<'setAttributes'>): Promise<Attributes> {
-    if (path.length === 0) return this.#options.volume.setAttributes(path, changes, caller)
+    if (path.length === 0) {
+      if (changes.mtimeNs !== undefined) this.#options.touched.over('')
+      return this.#options.volume.setAttributes(path, changes, caller)
+    }
     const { tree, clock, state } = this.#options
     const text = formatPath(path)
     if (tree.retouch(text, changes, clock.nowNs())) return this.#now.shownAt(text)
