@@ -223,7 +223,6 @@ export class CallScene {
       name: `run-${(this.#runs += 1)}`,
       looksClosely: seed % 3 !== 0,
       comparesTimes: seed % 3 === 1,
-      isWrittenBack: this.#scene !== 'through',
     }
   }
 }
