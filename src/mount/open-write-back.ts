@@ -48,7 +48,10 @@ export interface WriteBackSettings {
 }
 
 export interface OpenWriteBackOptions
-  extends WriteBackSettings, Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onSettled'>, Pick<JournalOptions, 'makeRoom'> {
+  extends
+    WriteBackSettings,
+    Pick<WriteBackStateOptions, 'isShown' | 'onLost' | 'onShared' | 'onSettled'>,
+    Pick<JournalOptions, 'makeRoom'> {
   readonly remote: MountableVolume & Pick<RemoteVolume, 'openKnown'>
   readonly uploads: Uploads
   /** For a node of this machine. */

@@ -1,6 +1,7 @@
 import type { ShoalClient } from '#client/shoal-client.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { FuseMount } from '#gateway/fuse/fuse-mount.ts'
+import { tellLost, tellShared } from '#gateway/fuse/lost-change.ts'
 import { MountedVolume } from '#gateway/fuse/mounted-volume.ts'
 import { type Notify, RemoteChanges } from '#gateway/fuse/remote-changes.ts'
 import { volumeOperations } from '#gateway/fuse/volume-operations.ts'
@@ -199,7 +200,14 @@ async function openBack(
     isSure: () => heard.isSure,
     isTold: () => mounted()?.coherence.isTold === true,
     isShown: (inode) => mounted()?.table.find(inode) !== undefined,
-    onLost: (inode) => mounted()?.lost(inode),
+    onLost: (inode, paths) => {
+      const there = mounted()
+      if (there !== undefined) tellLost(there, inode, paths)
+    },
+    onShared: (inode) => {
+      const there = mounted()
+      if (there !== undefined) tellShared(there, inode)
+    },
     onSettled: (inode, attributes) => mounted()?.settled(inode, attributes),
     onStored: (files) => cache?.keep(files),
     makeRoom: () => cache?.giveWay() === true,

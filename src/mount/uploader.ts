@@ -1,7 +1,7 @@
 import { isShoalError, type ShoalError } from '#foundation/errors.ts'
 import type { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import type { Path } from '#foundation/path.ts'
-import type { Attributes } from '#metadata/attributes.ts'
+import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import { BatchPace } from './batch-pace.ts'
 import { Conflicts, type ConflictsOptions, type Settlement } from './conflicts.ts'
 import { EarlyParts, type EarlyPartsOptions } from './early-parts.ts'
@@ -293,8 +293,9 @@ export class Uploader {
     return isSure || this.conflicts.isUndone(unit)
   }
 
-  #finish(unit: PendingUnit, settlement: Settlement): void {
+  #finish(unit: PendingUnit, answered: Settlement): void {
     const { tree, onDone } = this.#options
+    const settlement = withOthersContents(unit, answered)
     this.#over(unit)
     this.#lastError = undefined
     if (settlement.movedTo !== undefined) unit.node.movedTo = settlement.movedTo
@@ -360,6 +361,18 @@ function isRefusal(error: unknown): boolean {
 function isAboutWhatWasSaid(error: unknown): boolean {
   const codes = ['INVALID_ARGUMENT', 'INVALID_PATH', 'NAME_TOO_LONG', 'TOO_LARGE', 'INTERNAL'] as const
   return codes.some((code) => isShoalError(error, code))
+}
+
+/** A renaming, or a change of attributes, is made whatever a file holds: others may have written to it since it was looked at here. What is still to be
+ *  written over it builds on what it was before, and is refused; where nothing is, it isn't what was shown. */
+function withOthersContents({ node, layer }: PendingUnit, settlement: Settlement): Settlement {
+  const { entry } = settlement
+  const { base } = node
+  if (layer !== undefined || base === undefined || entry?.type !== 'file' || entityTag(entry) === entityTag(base))
+    return settlement
+  if (node.layers.length === 0) return { ...settlement, isLost: true }
+  const { inode, version, sizeBytes, sha256 } = base
+  return { ...settlement, entry: { ...entry, inode, version, sizeBytes, sha256 } }
 }
 
 /** It and all that is sent after it only. */

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { ShoalError } from '#foundation/errors.ts'
-import { parsePath } from '#foundation/path.ts'
+import { formatPath, parsePath } from '#foundation/path.ts'
 import type { MountableVolume } from '#gateway/fuse/own-volume.ts'
 import { type Attributes, entityTag } from '#metadata/attributes.ts'
 import type { Log } from '#observe/log.ts'
@@ -229,6 +229,10 @@ export interface Mount extends WriteBack {
   readonly files: { kill(): void }
   /** Inodes of which the kernel was told that they aren't what it was shown. */
   readonly lost: number[]
+  /** And paths. */
+  readonly lostAt: string[]
+  /** Directories of which the kernel was told that others had made them before. */
+  readonly shared: number[]
 }
 
 export interface Bench {
@@ -270,6 +274,8 @@ export async function openBench(t: TestContext): Promise<Bench> {
     mount: async (settings = {}) => {
       const files = new MortalFiles()
       const lost: number[] = []
+      const lostAt: string[] = []
+      const shared: number[] = []
       const opened = await openWriteBack({
         remote: cluster.remote,
         uploads: cluster.uploads,
@@ -279,7 +285,11 @@ export async function openBench(t: TestContext): Promise<Bench> {
         log: silentLog,
         isTold: () => true,
         isShown: () => true,
-        onLost: (inode) => lost.push(inode),
+        onLost: (inode, paths) => {
+          lost.push(inode)
+          lostAt.push(...paths.map(formatPath))
+        },
+        onShared: (inode) => shared.push(inode),
         onSettled: () => undefined,
         files,
         folder: join(folder, 'journal'),
@@ -290,7 +300,7 @@ export async function openBench(t: TestContext): Promise<Bench> {
         host: 'here',
         ...settings,
       })
-      const mount = { ...opened, files, lost }
+      const mount = { ...opened, files, lost, lostAt, shared }
       mounts.push(mount)
       return mount
     },

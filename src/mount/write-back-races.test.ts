@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ShoalError } from '#foundation/errors.ts'
 import { nodeClock } from '#platform/node-clock.ts'
+import { readAll } from '#volume/volume-fixture.suite.ts'
 import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
 
 test('what the cluster gets while a change of it is looked at is changed as what it is by then', async (t) => {
@@ -227,4 +228,95 @@ test('who waits for what builds on something that the cluster does not take is t
   bench.cluster.ask = ask
   await settled(mount)
   assert.equal(await bench.stored('f'), 'xmoremoremore')
+})
+
+test('a directory that stays, since others have put something into it, is there again where it was removed', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await volume.makeDirectory(['above'], { caller })
+  await volume.makeDirectory(['above', 'd'], { caller })
+  await settled(mount)
+  await bench.others('above/d/f', 'theirs')
+  await volume.remove(['above', 'd'], { caller })
+  assert.equal(await volume.stat(['above', 'd']), undefined)
+  await settled(mount)
+  assert.deepEqual(mount.lostAt, ['above/d'])
+  assert.equal((await volume.stat(['above', 'd']))?.type, 'directory')
+  assert.deepEqual(
+    (await volume.list(['above'])).entries.map(({ path }) => path.join('/')),
+    ['d'],
+  )
+})
+
+test('what lies beside shows where it lies, also in a directory that was listed before', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await bench.others('f', 'before')
+  await volume.list([])
+  await volume.writeAt(['f'], { offset: 0, bytes: Buffer.from('mine') }, caller)
+  await bench.others('f', 'theirs')
+  await settled(mount)
+  const names = (await volume.list([])).entries.map(({ path }) => path.join('/'))
+  assert.equal(names.length, 2)
+  assert.deepEqual(mount.lostAt.toSorted(), names)
+})
+
+test('a file that others have written to while it was renamed here is what they wrote, and no version that was shown', async (t) => {
+  const bench = await openBench(t)
+  await bench.others('f', 'before')
+  const mount = await bench.mount()
+  const { volume } = mount
+  const shown = await volume.stat(['f'])
+  await volume.rename(['f'], ['g'], { caller })
+  await bench.others('f', 'theirs')
+  await settled(mount)
+  assert.deepEqual(mount.lost, [shown?.inode])
+  assert.equal((await readAll(await volume.openFile(['g']))).toString(), 'theirs')
+})
+
+test('what is written to a file after it was renamed takes the place of nothing that others had written before that was sent', async (t) => {
+  for (const change of ['rename', 'attributes'] as const) {
+    const bench = await openBench(t)
+    await bench.others('f', 'before')
+    const mount = await bench.mount()
+    const { volume } = mount
+    await volume.stat(['f'])
+    const at = change === 'rename' ? 'g' : 'f'
+    if (change === 'rename') await volume.rename(['f'], [at], { caller })
+    else await volume.setAttributes([at], { mode: 0o600 }, caller)
+    const held = Promise.withResolvers<void>()
+    const ask = bench.cluster.ask.bind(bench.cluster)
+    bench.cluster.ask = async (call) => {
+      await held.promise
+      return ask(call)
+    }
+    const sent = volume.sync([at])
+    await nodeClock.sleep(10)
+    await volume.truncate([at], 0)
+    await volume.writeAt([at], { offset: 0, bytes: Buffer.from('mine') }, caller)
+    await bench.others('f', 'theirs')
+    held.resolve()
+    await sent
+    await settled(mount)
+    const names = await bench.names()
+    assert.deepEqual([names.length, await bench.stored(at)], [2, 'theirs'])
+    assert.equal(await bench.stored(names.find((name) => name !== at) as string), 'mine')
+  }
+})
+
+test('a directory that others have made before, and were not heard of, is listed anew', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await bench.cluster.volume.makeDirectory(['d'], { caller })
+  await bench.others('d/f', 'theirs')
+  const { inode } = await volume.makeDirectory(['d'], { caller })
+  await settled(mount)
+  assert.deepEqual(mount.shared, [inode])
+  assert.deepEqual(
+    (await volume.list(['d'])).entries.map(({ path }) => path.join('/')),
+    ['f'],
+  )
 })

@@ -2,7 +2,7 @@ import { assert } from '#foundation/assert.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import { ChangeMarks } from '#gateway/fuse/change-marks.ts'
-import { formatPath } from '#foundation/path.ts'
+import { formatPath, parsePath, type Path } from '#foundation/path.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { Clock } from '#platform/clock.ts'
 import { FolderLinks } from './folder-links.ts'
@@ -45,8 +45,10 @@ export interface WriteBackStateOptions {
   readonly isSoft: boolean
   /** Whether the kernel knows an inode by the number under which it is shown. */
   readonly isShown: (inode: InodeId) => boolean
-  /** What was shown of a node isn't what the cluster has. */
-  readonly onLost: (inode: InodeId) => void
+  /** What was shown of a node, and at these paths, isn't what the cluster has. */
+  readonly onLost: (inode: InodeId, paths: readonly Path[]) => void
+  /** A directory is one that others have made before. */
+  readonly onShared: (inode: InodeId) => void
   /** Nothing more has room in the journal. */
   readonly onFull: () => void
   /** What was shown is what the cluster has, under another version and change time. */
@@ -163,12 +165,15 @@ export class WriteBackState {
   }
 
   /** The cluster has a unit. */
-  done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost, isShared }: Settlement): void {
-    const { known, touched, onLost, isShown } = this.#options
+  done(unit: PendingUnit, entries: readonly PendingEntry[], { isLost, isShared, movedTo }: Settlement): void {
+    const { known, touched, onLost, onShared, isShown } = this.#options
     const { node } = unit
     if (unit.isMaking && node.base !== undefined && isShown(node.inode)) this.#alias(node.inode, node.base.inode)
     this.#settle(unit.numbers, node.inode, unit.kind === 'remove' ? undefined : node.base)
-    if (isShared === true) known.shared(unit.path)
+    if (isShared === true) {
+      known.shared(unit.path)
+      onShared(node.inode)
+    }
     this.links.done(unit)
     for (const entry of entries) {
       this.touch(entry.path, entry)
@@ -176,12 +181,16 @@ export class WriteBackState {
       if (entry.node === undefined) known.forget(entry.path)
       else this.#settled(entry.path, entry.node, { isLost, mark: this.#sent.get(unit) ?? -1 })
     }
+    const paths = [...pathsOf(unit), ...(movedTo === undefined ? [] : [movedTo])]
     // The directories' times and links have changed with it.
-    for (const path of pathsOf(unit)) {
+    for (const path of paths) {
       known.forget(parentOf(path))
       if (unit.isMaking || unit.kind === 'remove' || unit.kind === 'rename') touched.over(parentOf(path))
     }
-    if (isLost) onLost(node.inode)
+    if (isLost) {
+      for (const path of paths) known.changed(path)
+      onLost(node.inode, paths.map(parsePath))
+    }
   }
 
   #settled(path: string, node: PendingNode, { isLost, mark }: { readonly isLost: boolean; readonly mark: number }): void {
@@ -193,7 +202,7 @@ export class WriteBackState {
     }
     if (isShown(inode)) this.#alias(inode, base.inode)
     // A default list of the directory may have changed it, and the feed has nothing to tell of what is done here.
-    if (base.mode !== node.attributes.mode) onLost(inode)
+    if (base.mode !== node.attributes.mode) onLost(inode, [])
     // Others may have changed it again before the answer came.
     if (this.#foreign.isChanged(mark, path)) known.rewritten(path)
     else known.put(path, base)

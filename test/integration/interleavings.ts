@@ -214,6 +214,49 @@ export const INTERLEAVINGS: readonly { readonly promise: string; readonly see: (
     },
   },
   {
+    promise: 'a directory that one removes while the other puts something into it is there for both, or for neither',
+    see: async ({ one, other, settle }, at) => {
+      for (let round = 0; round < 12; round += 1) {
+        const [remover, maker] = round % 2 === 0 ? [one, other] : [other, one]
+        const folder = `${at}/${round}`
+        await remover.do('mkdir', folder)
+        await settle()
+        await Promise.all([remover.try('rmdir', folder), maker.try('exclusive', `${folder}/f`, 'put')])
+        await settle()
+        assert.deepEqual(await remover.do('list', at), await maker.do('list', at))
+      }
+    },
+  },
+  {
+    promise: 'a file that one renames while the other writes it reads the same on both afterwards',
+    see: async ({ one, other, settle }, at) => {
+      for (let round = 0; round < 12; round += 1) {
+        const [writer, mover] = round % 2 === 0 ? [one, other] : [other, one]
+        const [from, to] = [`${at}/${round}`, `${at}/moved-${round}`]
+        await writer.do('create', from, 'before')
+        await settle()
+        const moved = mover.try('rename', from, to).then(() => mover.try('read', to))
+        await Promise.all([writer.try('create', from, 'written'), moved])
+        await settle()
+        assert.equal(await one.do('read', to), await other.do('read', to))
+      }
+    },
+  },
+  {
+    promise: 'an extended attribute that one gives a file which the other writes meanwhile is seen by both',
+    see: async ({ one, other, settle }, at) => {
+      for (let round = 0; round < 12; round += 1) {
+        const [writer, giver] = round % 2 === 0 ? [one, other] : [other, one]
+        const file = `${at}/${round}`
+        await writer.do('create', file, 'old')
+        await settle()
+        await Promise.all([writer.do('create', file, 'new'), giver.do('set xattr', file, 'user.a', 'x')])
+        await settle()
+        for (const machine of [one, other]) assert.equal(await machine.do('until', 'xattr', file, 'user.a'), 'seen')
+      }
+    },
+  },
+  {
     promise: 'of two files that are renamed to one name the last one stays, or both, one beside the other',
     see: async ({ isBack, one, other, texts, settle }, at) => {
       await one.do('create', `${at}/a`, 'one')

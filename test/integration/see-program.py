@@ -22,6 +22,7 @@ def holds(what, name, expected):
     except FileNotFoundError:
         return what == 'absent'
     if what == 'absent': return False
+    if what == 'xattr': return expected in os.listxattr(name)
     if what == 'mode': return stat.S_IMODE(at.st_mode) == expected
     if what == 'text': return at.st_size == len(expected) and text(name) == expected
     return True
@@ -87,6 +88,7 @@ ACTS = {
     'rmdir': os.rmdir,
     'chmod': os.chmod,
     'symlink': os.symlink,
+    'set xattr': lambda name, key, value: os.setxattr(name, key, value.encode()),
     'read': text,
     'list': lambda folder: sorted(os.listdir(folder)),
     'sync': lambda name: os.fsync(os.open(name, os.O_RDONLY)),

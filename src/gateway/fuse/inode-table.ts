@@ -113,6 +113,13 @@ export class InodeTable {
     return this.#byPlace.get(parent.inode)?.get(name)
   }
 
+  /** What is known to lie at a path. */
+  nodeAt(path: Path): MountedNode | undefined {
+    let node: MountedNode | undefined = this.get(ROOT_NODE)
+    for (const name of path) if (node !== undefined) node = this.at(node, name)
+    return node
+  }
+
   /** The inode at a place, as the volume has just told; known from then on, but not yet looked up. */
   put(
     parent: MountedNode,

@@ -271,16 +271,6 @@ export class MountedVolume {
       this.notify?.({ kind: 'inode', nodeId: node.nodeId }).catch(() => undefined)
   }
 
-  /** What was shown of an inode isn't what the cluster has. */
-  lost(inode: InodeId): void {
-    const node = this.table.find(inode)
-    if (node === undefined) return
-    node.keptVersion = undefined
-    this.changed(node)
-    this.drop(node)
-    for (const entry of this.table.names(node)) this.notify?.(entry).catch(() => undefined)
-  }
-
   /** The volume's contents as they are, kept until something changes them. */
   async reader(node: MountedNode): Promise<LocalFile> {
     const contents = this.contents(node)

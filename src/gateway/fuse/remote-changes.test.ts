@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { silentLog } from '#observe/log.ts'
 import { nodeClock } from '#platform/node-clock.ts'
 import { nodeRandom } from '#platform/node-random.ts'
 import { openFixture, readAll } from '#volume/volume-fixture.suite.ts'
 import type { Change } from '#volume/volume.ts'
+import { tellLost } from './lost-change.ts'
 import { MountedVolume } from './mounted-volume.ts'
 import type { Caller, FuseOperations } from './protocol/operations.ts'
 import type { Notification } from './protocol/notifications.ts'
@@ -287,6 +289,7 @@ test('the kernel is not told that what was made here has another change time in 
     [{}, 0],
     [{ mode: 0o600 }, 1],
     [{ mtimeNs: 7n }, 1],
+    [{ uid: 7 }, 1],
   ] as const) {
     const shown = (await volume.stat(['f'])) as Attributes
     await state.tellAttributes(state.table.get(f), shown)
@@ -295,9 +298,43 @@ test('the kernel is not told that what was made here has another change time in 
     // Something that changes nothing but the change time, and perhaps the rest.
     await volume.setAttributes(['f'], { mode: shown.mode, ...change }, by.caller)
     state.settled(shown.inode, { shown, stored: (await volume.stat(['f'])) as Attributes })
+    assert.equal(told.length, notifications)
     await fs.open({ flags: 0, killPrivileges: false }, at(f))
     assert.equal(told.length, notifications)
   }
+})
+
+test('what others have given a file in the way of extended attributes, while it was shown as changed here, is asked for', async () => {
+  const { look, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  await volume.writeFile(['f'], Buffer.from('one'), by)
+  const node = state.table.get(await look('f'))
+  const shown = (await volume.stat(['f'])) as Attributes
+  state.coherence.isTold = true
+  state.attributes(node, state.coherence.mark(), shown)
+  assert.equal(state.isBare(node), true)
+  await volume.writeXattr(['f'], { name: 'user.a', value: Buffer.from('x') }, by.caller)
+  told.length = 0
+  state.settled(shown.inode, { shown, stored: (await volume.stat(['f'])) as Attributes })
+  assert.deepEqual([state.isBare(node), told], [false, [{ kind: 'inode', nodeId: node.nodeId }]])
+})
+
+test('where a change made here was refused the kernel is told to look anew, at its place and in the directory', async () => {
+  const { look, told, state, volume } = await world()
+  state.notify = async (notification) => told.push(notification)
+  await volume.makeDirectory(['d'], by)
+  const d = await look('d')
+  const mark = state.coherence.mark()
+  // Of what it doesn't know, and of directories that it doesn't know, nothing has to be said.
+  tellLost(state, 4711 as InodeId, [
+    ['d', 'gone'],
+    ['unknown', 'x'],
+  ])
+  assert.deepEqual(told, [
+    { kind: 'entry', parentId: d, name: 'gone' },
+    { kind: 'inode', nodeId: d, data: { offset: 0, length: 0 } },
+  ])
+  assert.equal(state.coherence.validMs(mark, state.table.get(d).inode) < 2_000, true)
 })
 
 test('what is stored while others move its directory is there if that is told in time; if not, it is refused and stays away', async () => {
