@@ -84,6 +84,11 @@ export class ShoalClient {
     return this.#transport.close()
   }
 
+  /** What is asked of `volume` from now on is meant for that one alone: VOLUME_NOT_FOUND where it is gone, and another one has its name. */
+  mean({ name, id }: Pick<RemoteVolume, 'name' | 'id'>): void {
+    this.#transport.mean(volumePath(name), id)
+  }
+
   status(options: SignalOption = {}): Promise<NodeStatus> {
     return this.#json({ method: 'GET', path: '/status', ...options })
   }
@@ -307,12 +312,8 @@ export class ShoalClient {
     path: string,
     options: { to: string; recursive?: boolean; replace?: boolean; parents?: boolean },
   ): Promise<RemoteEntry> {
-    return this.#operate(
-      volume,
-      path,
-      { op: 'copy', ...options },
-      options.recursive === true ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {},
-    )
+    const call = options.recursive === true ? { silenceTimeoutMs: TREE_TIMEOUT_MS } : {}
+    return this.#operate(volume, path, { op: 'copy', ...options }, call)
   }
 
   copyRange(
@@ -341,10 +342,8 @@ export class ShoalClient {
     let cursor: string | undefined
     do {
       const query = cursor === undefined ? '' : `?cursor=${encodeURIComponent(cursor)}`
-      const page: { uploads: RemoteUpload[]; next?: string } = await this.#json({
-        method: 'GET',
-        path: `${volumePath(volume)}/uploads${query}`,
-      })
+      const path = `${volumePath(volume)}/uploads${query}`
+      const page: { uploads: RemoteUpload[]; next?: string } = await this.#json({ method: 'GET', path })
       yield* page.uploads
       cursor = page.next
     } while (cursor !== undefined)

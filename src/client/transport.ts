@@ -91,6 +91,8 @@ export class Transport {
   readonly #options: TransportOptions
   readonly #authorization: string
   #reached = false
+  /** What calls about a volume say of it, by their path. */
+  #meant: { readonly path: string; readonly headers: Record<string, string> } | undefined
 
   constructor(options: TransportOptions) {
     this.#options = options
@@ -110,6 +112,11 @@ export class Transport {
     })
     this.#gate = new Gate({ limit: connections, maxWaiting: MAX_WAITING })
     this.#authorization = `Basic ${Buffer.from(`${options.accessKey}:${options.secretKey}`).toString('base64')}`
+  }
+
+  /** From now on calls below `path`, a volume's, are about the volume with this id alone, and about no other one that has its name by then. */
+  mean(path: string, id: number): void {
+    this.#meant = { path: `${path}/`, headers: { 'x-shoal-volume-id': String(id) } }
   }
 
   /** Sends a call and takes the whole answer into memory. */
@@ -190,7 +197,8 @@ export class Transport {
 
   #request(call: Call, named: Record<string, string>): Dispatcher.DispatchOptions {
     const { body } = call
-    const headers: Record<string, string> = { authorization: this.#authorization, ...call.headers, ...named }
+    const about = this.#meant !== undefined && call.path.startsWith(this.#meant.path) ? this.#meant.headers : NO_HEADERS
+    const headers: Record<string, string> = { authorization: this.#authorization, ...about, ...call.headers, ...named }
     return {
       method: call.method,
       path: BASE + call.path,

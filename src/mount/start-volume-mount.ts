@@ -76,6 +76,8 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   if (there.state === 'mounted' && there.type === 'fuse.shoal')
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
   const remote = await RemoteVolume.open(client, volume, clock)
+  // Of an eventual volume, two of one name become one.
+  if (!isEventual(remote)) client.mean({ name: volume, id: remote.info.id })
   const { clusterId } = await client.status()
   const identity = `volume ${remote.info.id} (${volume}) of ${clusterId}`
   const cache =

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { after, before, test, type TestContext } from 'node:test'
 import { noMounts } from '../../src/gateway/fuse/mounted.suite.ts'
+import { nodeClock } from '../../src/platform/node-clock.ts'
 import { connect, MountedNode } from '../support/mounted-node.ts'
 import { freePort, type NodeProcess, startNodeProcess } from '../support/node-process.ts'
 import { LineProgram } from './mount-process.ts'
@@ -30,9 +31,9 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-async function mountAt(t: TestContext, flags: readonly string[] = []): Promise<MountedNode> {
+async function mountAt(t: TestContext, flags: readonly string[] = [], volume = VOLUME): Promise<MountedNode> {
   const state = mkdtempSync(join(folder, 'state-'))
-  const mounted = new MountedNode({ endpoint: node.origin, volume: VOLUME, state, flags })
+  const mounted = new MountedNode({ endpoint: node.origin, volume, state, flags })
   t.after(() => mounted.remove())
   await mounted.mount()
   return mounted
@@ -100,3 +101,32 @@ END`)
     await mounted.unmount()
   },
 )
+
+for (const mode of ['back', 'through']) {
+  test(
+    `a mount whose volume was removed shows nothing of another one of its name, and writes nothing there (${mode})`,
+    onKernel,
+    async (t) => {
+      const client = connect(node.origin)
+      t.after(() => client.close())
+      const volume = `twin-${mode}`
+      await client.createVolume(volume)
+      await client.writeSmallFile(volume, 'f', Buffer.from('of the first'))
+      const mounted = await mountAt(t, ['--write-mode', mode], volume)
+      assert.equal(await mounted.sh('cat f'), 'of the first')
+      await client.deleteVolume(volume, { force: true })
+      await client.createVolume(volume)
+      await client.writeSmallFile(volume, 'f', Buffer.from('of the other'))
+      // A name that was looked at may be known for a second.
+      await nodeClock.sleep(1_500)
+      await assert.rejects(mounted.sh('cat f'), /Stale file handle|No such file/)
+      await mounted.sh('echo lost > g; echo lost >> f; sync . f g').catch(() => undefined)
+      await nodeClock.sleep(500)
+      const { entries } = await client.listPage(volume, '')
+      assert.deepEqual(
+        entries.map(({ path, size }) => [path, size]),
+        [['f', 12]],
+      )
+    },
+  )
+}

@@ -1,4 +1,5 @@
-import { callerOnce, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce } from './read-request.ts'
 import type { Route } from './route.ts'
 import { uploadId } from './show-upload.ts'
 
@@ -12,7 +13,7 @@ export const abortUpload: Route = {
   errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND', 'UPLOAD_NOT_FOUND'],
   async handle(exchange, rest) {
     const id = uploadId(exchange)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     await volume.abortUpload(id, callerOnce(exchange))
     exchange.send(204, [])
   },

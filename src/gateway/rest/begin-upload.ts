@@ -3,7 +3,8 @@ import { formatPath, parsePath } from '#foundation/path.ts'
 import { readConditions } from '#gateway/http/conditional.ts'
 import { attributeChanges } from './entry-operations.ts'
 import { uploadJson } from './entry-json.ts'
-import { callerOnce, readJson, volumeConditions, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, readJson, volumeConditions } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { BeginUploadSchema, UploadSchema } from './schemas.ts'
@@ -19,7 +20,7 @@ export const beginUpload: Route = {
   responses: { 201: { description: 'Begun', schema: UploadSchema } },
   errors: [...PATH_ERRORS, ...BODY_ERRORS, ...CHANGE_ERRORS, 'IS_A_DIRECTORY', 'PRECONDITION_FAILED'],
   async handle(exchange, rest) {
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const asked = await readJson(exchange, BeginUploadSchema)
     const path = parsePath(asked.path)
     if (path.length === 0)

@@ -1,4 +1,5 @@
-import { volumeName, volumePath, callerOnce, readJson } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { volumePath, callerOnce, readJson } from './read-request.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import { applyOperation } from './entry-operations.ts'
 import { entryJson } from './entry-json.ts'
@@ -31,7 +32,7 @@ export const changeEntry: Route = {
   ],
   async handle(exchange, rest) {
     const path = volumePath(exchange)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const operation = await readJson(exchange, OperationSchema)
     const outcome = await applyOperation(volume, operation, { path, caller: callerOnce(exchange) })
     sendJson(exchange, outcome.status, entryJson(outcome.path, outcome.attributes), ['ETag', entityTag(outcome.attributes)])

@@ -1,4 +1,5 @@
-import { callerOnce, readJson, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, readJson } from './read-request.ts'
 import { ShoalError } from '#foundation/errors.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
@@ -28,7 +29,7 @@ export const commitUpload: Route = {
   ],
   async handle(exchange, rest) {
     const id = uploadId(exchange)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const { size, sha256 } = await readJson(exchange, CommitUploadSchema)
     const caller = callerOnce(exchange)
     const upload = await volume.findUpload(id)

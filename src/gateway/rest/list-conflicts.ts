@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { conflictJson, conflictsOf } from './conflict-json.ts'
-import { readQuery, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readQuery } from './read-request.ts'
 import type { Route } from './route.ts'
 import { ConflictListSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'
@@ -20,7 +21,7 @@ export const listConflicts: Route = {
   errors: ['VOLUME_NOT_FOUND', 'INVALID_PATH', 'UNSUPPORTED'],
   async handle(exchange, rest) {
     const { prefix, cursor } = readQuery(exchange, QuerySchema)
-    const conflicts = conflictsOf(await rest.volumes.open(volumeName(exchange)))
+    const conflicts = conflictsOf(await openVolume(exchange, rest))
     const page = await conflicts.list({
       ...(prefix === undefined ? {} : { prefix }),
       ...(cursor === undefined ? {} : { cursor }),

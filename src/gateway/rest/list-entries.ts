@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { entryJson } from './entry-json.ts'
-import { readQuery, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readQuery, volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { FlagSchema, LimitSchema, ListingSchema, StaleSchema } from './schemas.ts'
@@ -24,7 +25,7 @@ export const listEntries: Route = {
   async handle(exchange, rest) {
     const path = volumePath(exchange)
     const { limit, cursor, recursive } = readQuery(exchange, QuerySchema)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const listing = await volume.list(path, {
       ...(limit === undefined ? {} : { limit }),
       ...(cursor === undefined ? {} : { cursor }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { uploadJson } from './entry-json.ts'
-import { readQuery, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readQuery } from './read-request.ts'
 import type { Route } from './route.ts'
 import { LimitSchema, UploadListSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'
@@ -17,7 +18,7 @@ export const listUploads: Route = {
   errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND'],
   async handle(exchange, rest) {
     const { limit, cursor } = readQuery(exchange, QuerySchema)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const page = await volume.listUploads({
       ...(limit === undefined ? {} : { limit }),
       ...(cursor === undefined ? {} : { cursor }),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ERROR_STATUS } from '#gateway/http/error-status.ts'
+import { VOLUME_ID_HEADER } from './open-volume.ts'
 import { statusText } from './problem.ts'
 import { COMMON_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
@@ -78,7 +79,8 @@ function queryParameters(route: Route): Json[] {
 
 function headerParameters(route: Route): Json[] {
   const once = route.isRemembered === true ? ['Idempotency-Key', 'X-Shoal-First-Try'] : []
-  return [...(route.requestHeaders ?? []), ...once].map((name) => ({
+  const inVolume = route.path.startsWith('/api/v1/volumes/{volume}/') ? [VOLUME_ID_HEADER] : []
+  return [...(route.requestHeaders ?? []), ...once, ...inVolume].map((name) => ({
     name,
     in: 'header',
     required: false,

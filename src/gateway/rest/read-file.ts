@@ -16,7 +16,8 @@ import type { Attributes } from '#metadata/attributes.ts'
 import type { OpenFile } from '#volume/volume.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import { locationsJson } from './entry-json.ts'
-import { readQuery, single, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readQuery, single, volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 import { FlagSchema, LocationsSchema } from './schemas.ts'
@@ -83,7 +84,7 @@ export const headFile: Route = {
 
 async function serveFile(exchange: Exchange, rest: RestContext): Promise<void> {
   const path = volumePath(exchange)
-  const volume = await rest.volumes.open(volumeName(exchange))
+  const volume = await openVolume(exchange, rest)
   const query = exchange.query === '' ? {} : readQuery(exchange, QuerySchema)
   const { consistency = 'local' } = query
   if (consistency === 'quorum' || consistency === 'all') await volume.consult?.(path, consistency, exchange.signal)

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { readConditions } from '#gateway/http/conditional.ts'
-import { callerOnce, readQuery, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, readQuery, volumePath } from './read-request.ts'
 import { CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { FlagSchema } from './schemas.ts'
@@ -24,7 +25,7 @@ export const removeFile: Route = {
     const path = volumePath(exchange)
     const { recursive } = readQuery(exchange, QuerySchema)
     const asked = readConditions(exchange.headers, rest.clock.nowMs())
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const caller = callerOnce(exchange)
     const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked, caller)
     await volume.remove(path, {

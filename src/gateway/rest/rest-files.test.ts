@@ -100,3 +100,14 @@ test('a reading that meets damage in its middle never ends cleanly', async () =>
   const early = await get('broken')
   assert.deepEqual([early.status, early.json['code']], [500, 'CORRUPT'])
 })
+
+test('what is meant for a volume of another id is refused, and changes nothing', async () => {
+  const { id } = (await call('GET', '/api/v1/volumes/docs')).json as { id: number }
+  const same = { 'x-shoal-volume-id': String(id) }
+  const other = { 'x-shoal-volume-id': String(id + 1) }
+  assert.equal((await put('meant', 'one', same)).status, 201)
+  assert.equal((await get('meant', same)).text, 'one')
+  for (const refused of [await get('meant', other), await put('meant', 'two', other), await put('unmeant', 'two', other)])
+    assert.deepEqual([refused.status, refused.json['code']], [404, 'VOLUME_NOT_FOUND'])
+  assert.deepEqual([(await get('meant')).text, (await get('unmeant')).status], ['one', 404])
+})

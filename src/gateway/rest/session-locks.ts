@@ -4,12 +4,12 @@ import type { Exchange } from '#gateway/http/exchange.ts'
 import { percentDecode } from '#gateway/http/target.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { FileLock, FileLockAnswer, FileLocks } from '#volume/file-locks.ts'
-import { volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
 import type { RestContext } from './route.ts'
 
 /** @throws UNSUPPORTED for a volume on which nobody could say who locked first */
-export async function fileLocksOf(exchange: Exchange, { volumes }: RestContext): Promise<FileLocks> {
-  const { fileLocks, info } = await volumes.open(volumeName(exchange))
+export async function fileLocksOf(exchange: Exchange, rest: RestContext): Promise<FileLocks> {
+  const { fileLocks, info } = await openVolume(exchange, rest)
   if (fileLocks !== undefined) return fileLocks
   throw new ShoalError(
     'UNSUPPORTED',

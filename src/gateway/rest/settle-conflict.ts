@@ -1,6 +1,7 @@
 import { conflictsOf } from './conflict-json.ts'
 import { entryJson } from './entry-json.ts'
-import { readJson, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readJson, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { EntrySchema, SettleConflictSchema } from './schemas.ts'
@@ -17,7 +18,7 @@ export const settleConflict: Route = {
   async handle(exchange, rest) {
     const path = volumePath(exchange)
     const { op, version } = await readJson(exchange, SettleConflictSchema)
-    const conflicts = conflictsOf(await rest.volumes.open(volumeName(exchange)))
+    const conflicts = conflictsOf(await openVolume(exchange, rest))
     if (op === 'restore') return sendJson(exchange, 200, entryJson(path, await conflicts.restore(path, version)))
     await conflicts.drop(path, version)
     exchange.send(204, [])

@@ -4,7 +4,8 @@ import { entityTag } from '#metadata/attributes.ts'
 import type { Volume } from '#volume/volume.ts'
 import { entryJson, linkTarget } from './entry-json.ts'
 import { notFound } from './read-file.ts'
-import { readQuery, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { readQuery, volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { EntrySchema, FlagSchema, StaleSchema } from './schemas.ts'
@@ -26,7 +27,7 @@ export const showAttributes: Route = {
   async handle(exchange, rest) {
     const path = volumePath(exchange)
     const { xattrs } = readQuery(exchange, QuerySchema)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const attributes = await volume.stat(path)
     if (attributes === undefined) throw notFound(path)
     const entry = entryJson(path, attributes)

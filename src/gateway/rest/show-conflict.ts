@@ -1,6 +1,7 @@
 import { conflictJson, conflictsOf } from './conflict-json.ts'
 import { notFound } from './read-file.ts'
-import { volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { volumePath } from './read-request.ts'
 import { PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { ConflictSchema } from './schemas.ts'
@@ -15,7 +16,7 @@ export const showConflict: Route = {
   errors: [...PATH_ERRORS, 'UNSUPPORTED'],
   async handle(exchange, rest) {
     const path = volumePath(exchange)
-    const versions = await conflictsOf(await rest.volumes.open(volumeName(exchange))).show(path)
+    const versions = await conflictsOf(await openVolume(exchange, rest)).show(path)
     if (versions.length === 0) throw notFound(path)
     sendJson(exchange, 200, conflictJson({ path, versions }))
   },

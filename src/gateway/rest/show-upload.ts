@@ -4,7 +4,7 @@ import type { UploadId } from '#foundation/ids.ts'
 import type { Exchange } from '#gateway/http/exchange.ts'
 import { percentDecode } from '#gateway/http/target.ts'
 import { uploadJson } from './entry-json.ts'
-import { volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
 import type { Route } from './route.ts'
 import { UploadSchema } from './schemas.ts'
 import { sendJson } from './send-json.ts'
@@ -18,7 +18,7 @@ export const showUpload: Route = {
   errors: ['INVALID_PATH', 'VOLUME_NOT_FOUND', 'UPLOAD_NOT_FOUND'],
   async handle(exchange, rest) {
     const id = uploadId(exchange)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const upload = await volume.findUpload(id)
     if (upload === undefined)
       throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)

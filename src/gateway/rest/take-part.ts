@@ -1,6 +1,7 @@
 import { ShoalError } from '#foundation/errors.ts'
 import { partJson } from './entry-json.ts'
-import { callerOnce, NO_BODY, readJson, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, NO_BODY, readJson } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { PartSchema, TakePartSchema } from './schemas.ts'
@@ -30,7 +31,7 @@ export const takePart: Route = {
         throw new ShoalError('TOO_LARGE', `The part has ${sizeBytes} bytes; ${maxBodyBytes} are allowed`, {
           details: { maxBytes: maxBodyBytes },
         })
-      const volume = await rest.volumes.open(volumeName(exchange))
+      const volume = await openVolume(exchange, rest)
       const caller = callerOnce(exchange)
       if (caller.request?.isQuestion === true)
         return sendJson(exchange, 200, partJson(await volume.writePart(id, { number, body: NO_BODY, caller })))

@@ -12,7 +12,8 @@ import { attributeChanges, conditionsOf, targetBytes } from './entry-operations.
 
 import { problemLine } from './problem.ts'
 import { removeInode } from './remove-inode.ts'
-import { callerOf, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOf, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 
@@ -39,7 +40,7 @@ export const writeBatch: Route = {
   errors: [...PATH_ERRORS, ...BODY_ERRORS, ...CHANGE_ERRORS],
   async handle(exchange, rest) {
     const base = volumePath(exchange)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     await rest.uploads.enterInTurn(rest.clock, exchange.signal)
     try {
       await new Batch(exchange, rest, { volume, base }).run()

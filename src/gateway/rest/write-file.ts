@@ -10,16 +10,8 @@ import { entityTag } from '#metadata/attributes.ts'
 import type { Caller, Conditions, Volume, WriteOptions, WriteResult } from '#volume/volume.ts'
 import { SMALL_BODY_BYTES } from '#gateway/http/body-gate.ts'
 import { entryText } from './entry-json.ts'
-import {
-  callerOnce,
-  NO_BODY,
-  readAttributeHeaders,
-  readQuery,
-  single,
-  volumeConditions,
-  volumeName,
-  volumePath,
-} from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, NO_BODY, readAttributeHeaders, readQuery, single, volumeConditions, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { RestContext, Route } from './route.ts'
 import { EntrySchema, FlagSchema } from './schemas.ts'
@@ -71,7 +63,7 @@ export const writeFile: Route = {
     const attributes = readAttributeHeaders(exchange)
     const asked = readConditions(headers, rest.clock.nowMs())
     checkLength(exchange, rest)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const base = readBase(exchange, volume)
     const caller = callerOnce(exchange)
     const conditions = asked === undefined ? undefined : await checkEarly(volume, path, asked, caller)

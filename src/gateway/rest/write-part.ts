@@ -2,7 +2,8 @@ import { ShoalError } from '#foundation/errors.ts'
 import { readDigests } from '#gateway/http/digest-headers.ts'
 import type { DigestHeaders } from '#gateway/http/digest-headers.ts'
 import { partJson } from './entry-json.ts'
-import { callerOnce, NO_BODY, volumeName } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, NO_BODY } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { PartSchema } from './schemas.ts'
@@ -36,7 +37,7 @@ export const writePart: Route = {
     refusePartialBodies(exchange)
     const digests = readDigests(exchange.headers as DigestHeaders)
     checkLength(exchange, rest)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const caller = callerOnce(exchange)
     if (caller.request?.isRepeat !== true && (await volume.findUpload(id)) === undefined) {
       throw new ShoalError('UPLOAD_NOT_FOUND', `There is no upload "${id}": it was committed, aborted, or has expired`)

@@ -9,7 +9,8 @@ import type { Exchange } from '#gateway/http/exchange.ts'
 import { entityTag } from '#metadata/attributes.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import { entryJson } from './entry-json.ts'
-import { callerOnce, readQuery, volumeConditions, volumeName, volumePath } from './read-request.ts'
+import { openVolume } from './open-volume.ts'
+import { callerOnce, readQuery, volumeConditions, volumePath } from './read-request.ts'
 import { BODY_ERRORS, CHANGE_ERRORS, PATH_ERRORS } from './route.ts'
 import type { Route } from './route.ts'
 import { EntrySchema, OffsetSchema } from './schemas.ts'
@@ -53,7 +54,7 @@ export const writeRange: Route = {
       throw new ShoalError('UNSUPPORTED', 'A write at an offset takes no condition but If-Match: the file is there')
     const conditions = asked === undefined ? undefined : volumeConditions(asked)
     const digests = readDigests(headers as DigestHeaders)
-    const volume = await rest.volumes.open(volumeName(exchange))
+    const volume = await openVolume(exchange, rest)
     const caller = callerOnce(exchange)
     if (caller.request?.isQuestion === true)
       return sendRange(exchange, path, await volume.writeAt(path, { offset, bytes: NOTHING }, caller))
