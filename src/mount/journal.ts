@@ -237,6 +237,12 @@ export class Journal {
     }
   }
 
+  /** Where nothing is left to be sent nothing is left: a later mount of the directory may be one of another volume. To be followed by `close`. */
+  clearAway(): void {
+    if (this.#segmentOf.size > 0) return
+    for (const segment of this.#segments.splice(0)) this.#remove(segment)
+  }
+
   /** Once. */
   close(): void {
     for (const segment of this.#segments) if (segment.readers === 0) segment.file.close()
@@ -297,10 +303,14 @@ export class Journal {
       const isOnly = this.#segments.length === 1
       if (isOnly && first.file.sizeBytes < KEPT_BYTES) return
       this.#segments.shift()
-      this.#options.files.remove(first.path)
-      first.isRemoved = true
-      if (first.readers === 0) first.file.drop()
+      this.#remove(first)
     }
+  }
+
+  #remove(segment: Segment): void {
+    this.#options.files.remove(segment.path)
+    segment.isRemoved = true
+    if (segment.readers === 0) segment.file.drop()
   }
 
   #release(segment: Segment): void {

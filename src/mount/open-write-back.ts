@@ -210,7 +210,16 @@ class Keeper {
     await journal.sync().catch((error: unknown) => log.error('The journal could not be flushed', { error }))
     this.#tell()
     this.#file?.close()
+    if (tree.size === 0) this.#clearAway()
     journal.close()
+  }
+
+  #clearAway(): void {
+    try {
+      this.#parts.journal.clearAway()
+    } catch (error) {
+      this.#options.log.warn('The journal, of which all was sent, could not be cleared away', { error })
+    }
   }
 
   /** What lies in front of a long file isn't left to wait with it. */

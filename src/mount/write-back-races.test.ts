@@ -320,3 +320,14 @@ test('a directory that others have made before, and were not heard of, is listed
     ['f'],
   )
 })
+
+test('a mount that has sent all leaves a directory to one of another volume', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await create(mount, 'f', 'text')
+  await mount.close()
+  assert.equal(await bench.stored('f'), 'text')
+  const other = await bench.mount({ identity: 'others' })
+  assert.equal((await other.volume.stat(['f']))?.sizeBytes, 4)
+  await other.close()
+})
