@@ -1,24 +1,16 @@
-import { isShoalError, ShoalError } from '#foundation/errors.ts'
+import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
 import type { AppendFile, AppendFiles } from '#platform/append-files.ts'
 import { storageError } from '#platform/files.ts'
 import type { JournalPlace } from './content-layer.ts'
-import { type Framed, framesOf, headersBehind, isTorn, readRecord, storing } from './journal-frames.ts'
-import { gapIn, leftOver, type PendingChange, type SegmentRecords } from './journal-left-over.ts'
-import { FORMAT, type Format, headOf, readHead } from './journal-head.ts'
+import { type Framed, framesOf, isTorn, storing } from './journal-frames.ts'
+import { leftOver, type PendingChange } from './journal-left-over.ts'
+import { FORMAT, headOf } from './journal-head.ts'
+import { markGap, type Scanned, scanSegment, type Segment } from './journal-scan.ts'
 import { JournalRoom, type JournalRoomOptions } from './journal-room.ts'
-import {
-  decodeRecord,
-  encodeRecord,
-  type JournalChange,
-  type JournalFlushed,
-  type JournalSent,
-  type JournalSettled,
-} from './journal-record.ts'
+import { encodeRecord, type JournalChange, type JournalFlushed, type JournalSent, type JournalSettled } from './journal-record.ts'
 
-/** How the header begins that says so. */
-const FLUSHED = '{"op":"flushed"'
 /** A segment that has more is followed by the next one: room is given back in such steps. */
 const SEGMENT_BYTES = 32 * 1024 * 1024
 /** A segment of which nothing is needed any more goes on, while it is that short. */
@@ -38,28 +30,6 @@ export interface JournalOptions extends Pick<JournalRoomOptions, 'makeRoom'> {
 export interface CutOff {
   readonly path: string
   readonly bytes: number
-}
-
-interface Segment {
-  readonly id: number
-  readonly path: string
-  readonly file: AppendFile
-  /** That its head says. */
-  format: Format
-  /** How many changes in it aren't settled. */
-  open: number
-  readers: number
-  isRemoved: boolean
-  /** Something in it may not survive a power failure. */
-  isDirty: boolean
-}
-
-/** What one segment holds. */
-interface Scanned extends SegmentRecords {
-  readonly segment: Segment
-  readonly flushed: JournalFlushed[]
-  /** Where something stands that is no record, and why that is. */
-  damage: { readonly at: number; readonly error: ShoalError } | undefined
 }
 
 /** The changes of a mount that the cluster hasn't got yet, on the local disk: appended before a program is told that they are made.
@@ -327,7 +297,7 @@ export class Journal {
       const id = Number.parseInt(name, 10)
       const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
       this.#segments.push(segment)
-      return this.#scan(segment)
+      return scanSegment(segment, this.#options.volume)
     })
     markGap(read)
     const scanned = this.#withoutTornEnd(read)
@@ -338,33 +308,6 @@ export class Journal {
       this.#opened(number, this.#segments.find(({ id }) => id === place.segment) as Segment)
     this.#clear()
     return pending
-  }
-
-  #scan(segment: Segment): Scanned {
-    const { file, path, id } = segment
-    const scanned: Scanned = { segment, records: [], groups: new Map(), flushed: [], damage: undefined }
-    let at = 0
-    const head = readHead(file, path, this.#options.volume)
-    if (isShoalError(head)) scanned.damage = { at, error: head }
-    else [segment.format, at] = [head.format, head.end]
-    while (at < file.sizeBytes && scanned.damage === undefined) {
-      const record = readRecord(file, at, segment.format)
-      if (record === undefined) {
-        const advice = `To give up what is behind it: truncate -s ${at} "${path}", and remove the later files beside it`
-        scanned.damage = { at, error: new ShoalError('CORRUPT', `The journal "${path}" is damaged at byte ${at}. ${advice}`) }
-        for (const header of headersBehind(file, { at, format: segment.format }, FLUSHED))
-          scanned.flushed.push(decodeRecord(header) as JournalFlushed)
-        break
-      }
-      const { header, bytesAt, end } = record
-      const decoded = decodeRecord(header)
-      if (!('op' in decoded)) scanned.records.push({ ...decoded, place: { segment: id, position: bytesAt } })
-      else if (decoded.op === 'settled') scanned.records.push(decoded)
-      else if (decoded.op === 'flushed') scanned.flushed.push(decoded)
-      else for (const group of decoded.groups) for (const number of group) scanned.groups.set(number, group[0] ?? number)
-      at = end
-    }
-    return scanned
   }
 
   /** What is damaged behind all that was flushed is what a power failure has taken, with all that follows: it is cut off.
@@ -394,15 +337,4 @@ export class Journal {
     })
     return scanned.slice(0, index + 1)
   }
-}
-
-/** A file may be gone, or its end where a record ended: then the damage is behind what is left in front of it. */
-function markGap(scanned: readonly Scanned[]): void {
-  const torn = scanned.findIndex(({ damage }) => damage !== undefined)
-  const gap = gapIn(torn < 0 ? scanned : scanned.slice(0, torn + 1))
-  const last = gap === undefined ? undefined : scanned[gap.before - 1]
-  if (gap === undefined || last === undefined) return
-  const { path, file } = last.segment
-  const said = `The journal lacks ${gap.changes} changes behind "${path}". To give up what is behind them, too: remove the later files beside it`
-  last.damage = { at: file.sizeBytes, error: new ShoalError('CORRUPT', said) }
 }
