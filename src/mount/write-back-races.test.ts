@@ -331,3 +331,26 @@ test('a mount that has sent all leaves a directory to one of another volume', as
   assert.equal((await other.volume.stat(['f']))?.sizeBytes, 4)
   await other.close()
 })
+
+test('what the cluster does not take is not in the way of its own removal, also after a kill', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await create(mount, 'there', 'stored')
+  await settled(mount)
+  const refuse = (): never => {
+    throw new ShoalError('QUOTA_EXCEEDED', 'Too much')
+  }
+  Object.assign(bench.cluster.volume, { makeDirectory: refuse, writeFile: refuse, writeAt: refuse })
+  await volume.makeDirectory(['d'], { caller })
+  await create(mount, 'd/new', 'x')
+  await create(mount, 'new', 'x'.repeat(2_000_000))
+  await volume.writeAt(['there'], { offset: 0, bytes: Buffer.from('too much') }, caller)
+  await assert.rejects(volume.sync(['new']), { code: 'QUOTA_EXCEEDED' })
+  await assert.rejects(volume.sync(['there']), { code: 'QUOTA_EXCEEDED' })
+  for (const path of [['d', 'new'], ['d'], ['new'], ['there']]) await volume.remove(path, { caller })
+  mount.files.kill()
+  const again = await bench.mount()
+  await settled(again)
+  assert.deepEqual(await bench.names(), [])
+})
