@@ -55,7 +55,8 @@ export class PendingFile implements OpenFile {
     }
   }
 
-  /** What is being sent changes the file in the cluster, and what is renamed its place: it is looked for again then. */
+  /** What is being sent changes the file in the cluster, and what is renamed its place: it is looked for again then, and read from
+   *  where the first reading ended. */
   async *#stored(
     range: { readonly offset: number; readonly length: number },
     signal: AbortSignal | undefined,
@@ -63,15 +64,19 @@ export class PendingFile implements OpenFile {
     const { node, openKnown, openNow } = this.#options
     const { base, layers, storedAt, path } = node
     if (base === undefined) return
+    let came = 0
     try {
-      yield* openKnown(base).read(range, signal)
+      for await (const bytes of openKnown(base).read(range, signal)) {
+        came += bytes.length
+        yield bytes
+      }
     } catch (error) {
       const isElsewhere = isShoalError(error, 'CONFLICT') || isShoalError(error, 'NOT_FOUND')
       if (!isElsewhere || (layers.length === 0 && storedAt === path)) throw error
       for (const at of new Set([storedAt, path])) {
         const there = await openNow(at)
         if (there?.attributes.inode !== base.inode) continue
-        yield* there.read(range, signal)
+        yield* there.read({ offset: range.offset + came, length: range.length - came }, signal)
         return
       }
       throw error

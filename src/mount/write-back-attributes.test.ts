@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DEFAULT_ACL, encodeAcl } from '#metadata/posix-acl.ts'
 import { nodeClock } from '#platform/node-clock.ts'
-import { caller, openBench, settled } from './write-back-fixture.suite.ts'
+import { caller, create, openBench, settled } from './write-back-fixture.suite.ts'
 
 test('a FIFO or a symbolic link with several names has as many links as names, whichever of them is taken away', async (t) => {
   const bench = await openBench(t)
@@ -36,6 +36,20 @@ test('a file is listed with as many links as it has names, and as it was written
   assert.deepEqual(await listed(), [[2, 1]])
   await volume.writeAt(['f'], { offset: 1, bytes: Buffer.from('y') }, caller)
   assert.deepEqual(await listed(), [[2, 2]])
+})
+
+test('a file that gets a further name right after one was removed has as many links as it has names', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  const { volume } = mount
+  await create(mount, 'f', 'x')
+  await volume.link(['f'], ['tried'], caller)
+  await volume.remove(['tried'], { caller })
+  // As programs lock that look whether their file has two names then.
+  assert.equal((await volume.link(['f'], ['lock'], caller)).links, 2)
+  await create(mount, 'g', 'y')
+  await volume.rename(['g'], ['lock'], { caller })
+  assert.equal((await volume.link(['f'], ['again'], caller)).links, 2)
 })
 
 test('a directory has a link of each directory in it while these are sent, asked for or listed, and after that', async (t) => {

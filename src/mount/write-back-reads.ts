@@ -103,7 +103,7 @@ export class WriteBackReads {
           : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
         // What the cluster doesn't take now is listed as it is there.
         const attributes = page.entries.map((entry) => entry.attributes)
-        if (isFirst && (await this.#otherNames(attributes).catch(() => false))) continue
+        if (isFirst && (await this.sentOtherNames(attributes).catch(() => false))) continue
         const entries = await state.links.certain(text, page.entries, { mark, ask: (at) => this.#storedAt(at) })
         if (!watch.isTouched) this.#learn(text, entries)
         return this.#merged(text, { page: { ...page, entries }, cursor, settled: watch.settled })
@@ -188,7 +188,7 @@ export class WriteBackReads {
         continue
       }
       if (opened === undefined) return undefined
-      if (await this.#otherNames([opened.attributes])) continue
+      if (await this.sentOtherNames([opened.attributes])) continue
       this.#options.known.put(text, opened.attributes)
       return new ShownFile(opened, { attributes: state.shown(text, opened.attributes), local: opened.local })
     }
@@ -287,7 +287,7 @@ export class WriteBackReads {
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (attributes === undefined) return undefined
-        if (await this.#otherNames([attributes])) continue
+        if (await this.sentOtherNames([attributes])) continue
         if (attributes.type === 'directory' && state.links.isDoubtful(text, mark)) {
           await uploader.settled(state.links.beingSent(text)).catch(() => undefined)
           continue
@@ -316,7 +316,7 @@ export class WriteBackReads {
   }
 
   /** What is pending of files under others of their names is sent before they are looked at under these. Whether there was something. */
-  async #otherNames(files: readonly Attributes[]): Promise<boolean> {
+  async sentOtherNames(files: readonly Attributes[]): Promise<boolean> {
     const linked = new Set(files.filter(({ type, links }) => type !== 'directory' && links > 1).map(({ inode }) => inode))
     if (linked.size === 0) return false
     const { tree, uploader } = this.#options

@@ -220,9 +220,12 @@ export class WriteBackVolume implements MountableVolume {
   async link(...[source, target, caller]: Arguments<'link'>): Promise<Attributes> {
     await this.sync(source)
     await this.#above(target)
-    const made = await this.#through([source, target], () => this.#options.volume.link(source, target, caller))
-    this.#options.known.added(formatPath(target), false)
-    return this.#options.state.shown(formatPath(target), made)
+    const { volume, known, state } = this.#options
+    let made = await this.#through([source, target], () => volume.link(source, target, caller))
+    known.added(formatPath(target), false)
+    // The cluster has counted names that are removed here.
+    if (await this.#reads.sentOtherNames([made]).catch(() => false)) made = (await volume.stat(target)) ?? made
+    return state.shown(formatPath(target), made)
   }
 
   async rename(...[source, target, options]: Arguments<'rename'>): Promise<Attributes> {
