@@ -128,3 +128,20 @@ test('a full journal takes nothing at once but what makes room', async (t) => {
   assert.equal(volume.renameNow(p('d/f'), p('d/g'), 'replace'), false)
   assert.equal(volume.removeNow(p('d/f')), true)
 })
+
+test('what was changed under a lock file is in the cluster before that is removed, unless it can’t be sent', async (t) => {
+  const bench = await openBench(t)
+  const mount = await bench.mount()
+  await create(mount, 'lockfile')
+  await create(mount, 'counted', '1')
+  await mount.volume.remove(['lockfile'], { caller })
+  assert.equal(await bench.stored('counted'), '1')
+  await create(mount, 'lockfile')
+  bench.cluster.cannotRead = () => true
+  await create(mount, 'second', '2')
+  await mount.volume.remove(['lockfile'], { caller })
+  assert.equal(await bench.stored('second'), '(absent)')
+  bench.cluster.cannotRead = () => false
+  await settled(mount)
+  assert.deepEqual(await bench.names(), ['counted', 'second'])
+})

@@ -7,7 +7,7 @@ import { checkEnd } from './content-layer.ts'
 import { given, type JournalChange } from './journal-record.ts'
 import type { TouchedFolders } from './touched-folders.ts'
 import type { Uploader } from './uploader.ts'
-import type { Found, WriteBackReads, WriteBackReadsOptions } from './write-back-reads.ts'
+import { type Found, isLockFile, type WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
 
 export interface WriteBackOptions extends WriteBackReadsOptions {
   readonly uploader: Uploader
@@ -75,8 +75,9 @@ export class WriteBackNow {
     return this.shownAt(text)
   }
 
-  /** Of what isn't a directory. Whether it was done. */
+  /** Of what isn't a directory, nor a lock file. Whether it was done. */
   remove(path: Path): boolean {
+    if (isLockFile(path)) return false
     const text = formatPath(path)
     const here = this.#options.state.isFull('freeing') ? undefined : this.#reads.at(text)
     if (here === undefined || here.shown.type === 'directory') return false

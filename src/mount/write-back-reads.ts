@@ -340,6 +340,13 @@ export class WriteBackReads {
     return this.#unanswered.isAway && last?.hasXattrs === false
   }
 
+  /** All that was changed before a lock file goes is there for whoever makes it next. What can't be sent holds nobody up. */
+  async sentBefore(lock: string): Promise<void> {
+    const { tree, uploader } = this.#options
+    const own = new Set(last(tree, lock))
+    await uploader.settled([...tree.units].filter((unit) => !own.has(unit))).catch(() => undefined)
+  }
+
   /** Whether something must be made in the cluster at once: what keeps others out, and what inherits an access control list. */
   async isMadeThere(path: Path): Promise<boolean> {
     const now = this.isMadeThereNow(path)
@@ -355,7 +362,7 @@ export class WriteBackReads {
   /** The same, if it is known without asking. */
   isMadeThereNow(path: Path): boolean | undefined {
     const { known, isTold } = this.#options
-    if (LOCK_NAME.test(path.at(-1) ?? '')) return true
+    if (isLockFile(path)) return true
     const above = path.slice(0, -1)
     if (this.isNew(above)) return false
     return isTold() ? known.hasXattrs(formatPath(above)) : undefined
@@ -382,4 +389,9 @@ export class WriteBackReads {
 /** As one string: what is put together otherwise is kept in its pieces as well. */
 function pathIn(folder: string, name: string): string {
   return folder === '' ? name : [folder, name].join('/')
+}
+
+/** By name. */
+export function isLockFile(path: Path): boolean {
+  return LOCK_NAME.test(path.at(-1) ?? '')
 }

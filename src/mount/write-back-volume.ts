@@ -9,7 +9,7 @@ import { checkEnd } from './content-layer.ts'
 import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
 import { type Moved, type Owned, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
-import { type Found, WriteBackReads } from './write-back-reads.ts'
+import { type Found, isLockFile, WriteBackReads } from './write-back-reads.ts'
 import type { ForeignChange } from './write-back-state.ts'
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
@@ -266,6 +266,7 @@ export class WriteBackVolume implements MountableVolume {
 
   async remove(...[path]: Arguments<'remove'>): Promise<void> {
     const text = formatPath(path)
+    if (isLockFile(path)) await this.#reads.sentBefore(text)
     await this.#options.state.room('freeing')
     const { type } = (await this.#found(path)).shown
     if (type === 'directory' && !(await this.#reads.isEmpty(path)))
