@@ -24,6 +24,10 @@ export interface Moved {
   readonly there: Found | undefined
 }
 
+export interface Renaming extends Moved {
+  readonly mode: RenameMode
+}
+
 /** Of what is made. */
 export interface Owned {
   readonly mode: number

@@ -8,7 +8,7 @@ import type { AttributeChanges, Caller, RangeWrite, RenameMode, ReservedRange, V
 import { checkEnd } from './content-layer.ts'
 import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
-import { type Moved, type Owned, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
+import { type Owned, type Renaming, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
 import { type Found, isLockFile, WriteBackReads } from './write-back-reads.ts'
 import type { ForeignChange } from './write-back-state.ts'
 
@@ -16,10 +16,6 @@ type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) =>
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
 
 const LINK_MODE = 0o777
-
-interface Renaming extends Moved {
-  readonly mode: RenameMode
-}
 
 /** A volume whose changes are made as soon as they are in the journal, and sent afterwards. Reads show them at once. What can't be
  *  told apart from what others do (directories that move, further names, ranges that are copied) waits until the cluster has what

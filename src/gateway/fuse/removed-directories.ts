@@ -25,8 +25,8 @@ export function withRemovedDirectories(mounted: MountedVolume, operations: FuseO
   const { table, clock } = mounted
   const kept = new Map<number, Removed>()
 
-  const done = (answer: Answer<void>, node: MountedNode, known: Attributes | undefined): Answer<void> => {
-    if (answer instanceof Promise) return answer.then((settled) => done(settled, node, known))
+  const keptAfter = (answer: Answer<void>, node: MountedNode, known: Attributes | undefined): Answer<void> => {
+    if (answer instanceof Promise) return answer.then((settled) => keptAfter(settled, node, known))
     if (answer instanceof FuseError || known?.type !== 'directory' || !table.has(node.nodeId)) return answer
     const attributes = { ...known, links: 0, ctimeNs: clock.nowNs() }
     kept.set(node.nodeId, { attributes, xattrs: new Map() })
@@ -35,9 +35,9 @@ export function withRemovedDirectories(mounted: MountedVolume, operations: FuseO
   const removing = (node: MountedNode | undefined, remove: () => Answer<void>): Answer<void> => {
     const known = node && mounted.statNow(node)
     if (node === undefined || (known === undefined && !mounted.listings.isOpen(node))) return remove()
-    if (known !== undefined) return done(remove(), node, known)
+    if (known !== undefined) return keptAfter(remove(), node, known)
     return mounted.stat(node).then(
-      (attributes) => done(remove(), node, attributes),
+      (attributes) => keptAfter(remove(), node, attributes),
       () => remove(),
     )
   }
