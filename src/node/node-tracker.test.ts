@@ -250,6 +250,25 @@ test('a node that shall go is drained when others have what it holds, and how fa
   await world.stop()
 })
 
+test('one of two nodes is drained once the only layout is of the other one', async () => {
+  const world = new Nodes(2)
+  const [staying, leaving] = world.cluster.nodes
+  assert.ok(staying !== undefined && leaving !== undefined)
+  const name = layoutName({ copies: 1, zones: 1 })
+  const alone = computeLayout({ nodes: nodes(2).filter(({ id }) => id === staying.id), copies: 1, partitionBits: 6 })
+  world.records.view = {
+    ...world.records.view,
+    version: 2,
+    classes: new Map([['default', { ...EMPTY_VIEW.classes.get('default')!, copies: 1 }]]),
+    layouts: new Map([[name, new LayoutPair(alone)]]),
+    nodes: new Map([[leaving.id, { state: 'draining' as const, weight: 1 }]]),
+  }
+  await world.write(1)
+  for (let count = 0; count < 600 && world.drained.length === 0; count += 1) await world.cluster.pass(500, 50)
+  assert.deepEqual(world.drained, [leaving.id])
+  await world.stop()
+})
+
 test('a node that is alone is left in peace, and one that leads no more has nothing to be told', async () => {
   const world = new Nodes(1)
   await world.write(1)

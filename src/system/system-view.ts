@@ -78,10 +78,12 @@ export interface SystemSource {
   onChange(listener: (view: SystemView) => void): () => void
 }
 
-/** Whether chunks may be on several nodes: then there is something for the tracker to do, and it alone does it. */
-export function isSpread({ layouts }: Pick<SystemView, 'layouts'>): boolean {
+/** Whether chunks may be on several nodes: then there is something for the tracker to do, and it alone does it. A node that is draining may have
+ *  some when no layout has it any more. */
+export function isSpread({ layouts, nodes: settings }: Pick<SystemView, 'layouts' | 'nodes'>): boolean {
   const nodes = [...layouts.values()].flatMap(({ next, previous }) => [...next.nodes, ...(previous?.nodes ?? [])])
-  return nodes.some(({ id }) => id !== nodes[0]?.id)
+  if (nodes.some(({ id }) => id !== nodes[0]?.id)) return true
+  return nodes.length > 0 && [...settings.values()].some(({ state, isDrained }) => state === 'draining' && isDrained !== true)
 }
 
 /** A class by its name, `default` where there is none of that name (any more). */
