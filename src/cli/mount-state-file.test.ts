@@ -13,4 +13,6 @@ test('no two directories share what is kept of their mounts', () => {
   for (const file of files) assert.ok(Buffer.byteLength(basename(file)) <= 255, file)
   assert.equal(mountStateFile('/a/b', '.cache', env), '/home/u/.local/state/shoal/mount-a-b.cache')
   assert.equal(mountStateFile('/a', '', { XDG_STATE_HOME: '/state' }), '/state/shoal/mount-a')
+  for (const relative of ['state', ''])
+    assert.equal(mountStateFile('/a', '', { ...env, XDG_STATE_HOME: relative }), '/home/u/.local/state/shoal/mount-a')
 })

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { userInfo } from 'node:os'
-import { join } from 'node:path'
+import { isAbsolute, join } from 'node:path'
 import type { Io } from './io.ts'
 
 /** Endings of what is kept of a mount: a directory that ends so has another name. */
@@ -11,7 +11,9 @@ const NAME_BYTES_MAX = 200
 /** Where this machine keeps something of the mount at a directory: under a name that no other directory has. */
 export function mountStateFile(directory: string, ending: string, env: Io['env']): string {
   const file = `mount${nameOf(directory)}${ending}`
-  const folder = env['XDG_STATE_HOME'] ?? stateOf(env['HOME'] ?? homeOfUser())
+  const given = env['XDG_STATE_HOME']
+  // Others don't count: https://specifications.freedesktop.org/basedir-spec/latest/. A mount leaves the folder in which it was started.
+  const folder = given !== undefined && isAbsolute(given) ? given : stateOf(env['HOME'] ?? homeOfUser())
   // What mounts at the start of the machine has no home.
   if (folder === undefined) return join(ending === '.log' ? '/var/log/shoal' : '/var/lib/shoal', file)
   return join(folder, 'shoal', file)

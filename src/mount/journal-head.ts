@@ -15,8 +15,8 @@ export function headOf(volume: string): Buffer {
 }
 
 /** The format of a file, and where its records begin; an error where it was not written whole, so that nothing is behind it.
- *  @throws DATA_FORMAT: it is another's, or of a newer version */
-export function readHead(file: AppendFile, path: string, volume: string): { format: Format; end: number } | ShoalError {
+ *  @throws DATA_FORMAT: it is of a newer version, or no journal at all; CORRUPT */
+export function readHead(file: AppendFile, path: string): { format: Format; end: number; volume: string } | ShoalError {
   const head = Buffer.alloc(Math.min(file.sizeBytes, HEAD_BYTES_MAX))
   file.read(head, 0)
   const end = head.indexOf(10, MAGIC.length)
@@ -27,16 +27,20 @@ export function readHead(file: AppendFile, path: string, volume: string): { form
     if (isUnwritten) return new ShoalError('CORRUPT', `The journal "${path}" has lost its first lines. ${GIVE_UP}`)
     throw new ShoalError('DATA_FORMAT', `"${path}" is no journal of a mount: ${advice}`)
   }
-  const { format, volume: written } = factsIn(head.toString('utf8', MAGIC.length, end), path)
+  const { format, volume } = factsIn(head.toString('utf8', MAGIC.length, end), path)
   if (format !== 1 && format !== 2 && format !== FORMAT)
     throw new ShoalError('DATA_FORMAT', `"${path}" has format ${format}, and this version reads ${FORMAT}: ${advice}`)
-  if (written !== volume) {
-    throw new ShoalError(
-      'DATA_FORMAT',
-      `"${path}" holds changes to ${written}, not to ${volume}: mount that there first, or move the folder away`,
-    )
-  }
-  return { format, end: end + 1 }
+  return { format, end: end + 1, volume }
+}
+
+export function foreignError(
+  path: string,
+  { written, volume }: { readonly written: string; readonly volume: string },
+): ShoalError {
+  return new ShoalError(
+    'DATA_FORMAT',
+    `"${path}" holds changes to ${written}, not to ${volume}: mount that there first, or move the folder away`,
+  )
 }
 
 function factsIn(line: string, path: string): { readonly format: number; readonly volume: string } {

@@ -1,14 +1,14 @@
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import type { AppendFile } from '#platform/append-files.ts'
 import { headersBehind, readRecord } from './journal-frames.ts'
-import { type Format, readHead } from './journal-head.ts'
+import { type Format, foreignError, readHead } from './journal-head.ts'
 import { gapIn, type SegmentRecords } from './journal-left-over.ts'
 import { decodeRecord, type JournalFlushed } from './journal-record.ts'
 
 /** How the header begins that says so. */
 const FLUSHED = '{"op":"flushed"'
 
-/** One file of a journal. */
+/** A file of the journal. */
 export interface Segment {
   readonly id: number
   readonly path: string
@@ -19,6 +19,8 @@ export interface Segment {
   open: number
   readers: number
   isRemoved: boolean
+  /** Somebody has taken it away: what it holds is gone with this process. */
+  isLost: boolean
   /** Something in it may not survive a power failure. */
   isDirty: boolean
 }
@@ -29,16 +31,21 @@ export interface Scanned extends SegmentRecords {
   readonly flushed: JournalFlushed[]
   /** Where something stands that is no record, and why that is. */
   damage: { readonly at: number; readonly error: ShoalError } | undefined
+  /** Where it is of another volume. */
+  foreign: ShoalError | undefined
 }
 
-/** What a segment holds, up to its end or to what can't be read. @throws DATA_FORMAT */
+/** Reads a file of the journal of a volume. @throws DATA_FORMAT, CORRUPT */
 export function scanSegment(segment: Segment, volume: string): Scanned {
   const { file, path, id } = segment
-  const scanned: Scanned = { segment, records: [], groups: new Map(), flushed: [], damage: undefined }
+  const scanned: Scanned = { segment, records: [], groups: new Map(), flushed: [], damage: undefined, foreign: undefined }
   let at = 0
-  const head = readHead(file, path, volume)
+  const head = readHead(file, path)
   if (isShoalError(head)) scanned.damage = { at, error: head }
-  else [segment.format, at] = [head.format, head.end]
+  else {
+    ;[segment.format, at] = [head.format, head.end]
+    if (head.volume !== volume) scanned.foreign = foreignError(path, { written: head.volume, volume })
+  }
   while (at < file.sizeBytes && scanned.damage === undefined) {
     const record = readRecord(file, at, segment.format)
     if (record === undefined) {

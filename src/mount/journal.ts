@@ -1,3 +1,4 @@
+import { basename } from 'node:path'
 import { ShoalError } from '#foundation/errors.ts'
 import type { InodeId } from '#foundation/ids.ts'
 import type { Attributes } from '#metadata/attributes.ts'
@@ -36,7 +37,7 @@ export interface CutOff {
  *  A process that is killed leaves all of them; of what was appended within the last second a power failure may take the end. */
 export class Journal {
   readonly #options: JournalOptions
-  readonly #lock: AppendFile
+  #lock: AppendFile
   readonly #room: JournalRoom
   readonly #segments: Segment[] = []
   readonly #segmentOf = new Map<number, Segment>()
@@ -63,12 +64,7 @@ export class Journal {
     options: JournalOptions,
     firstInode: number,
   ): { readonly journal: Journal; readonly pending: readonly PendingChange[]; readonly cutOff: readonly CutOff[] } {
-    const { files, folder } = options
-    const lock = storing('open the journal', () => files.open(`${folder}/lock`))
-    if (!lock.tryLock()) {
-      lock.close()
-      throw new ShoalError('DATA_IN_USE', `Another mount uses the journal in "${folder}", or is still sending what it holds`)
-    }
+    const lock = lockOf(options)
     const journal = new Journal(options, { lock, firstInode })
     try {
       return { journal, pending: journal.#recover(), cutOff: journal.#cutOff.filter(({ bytes }) => bytes > 0) }
@@ -213,6 +209,28 @@ export class Journal {
     for (const segment of this.#segments.splice(0)) this.#remove(segment)
   }
 
+  /** Whether what is pending lies where the next mount doesn't find it, since somebody has removed files of the journal. What comes goes into
+   *  a new one. */
+  get hasLost(): boolean {
+    return this.#segments.some(({ isLost, open }) => isLost && open > 0)
+  }
+
+  /** Looks which of its files somebody has removed since, and gives their paths. @throws the system's errors, DATA_IN_USE */
+  missed(): readonly string[] {
+    const { files, folder } = this.#options
+    const names = new Set(files.list(folder))
+    const missed = this.#segments.filter(({ path, isLost }) => !isLost && !names.has(basename(path)))
+    for (const segment of missed) segment.isLost = true
+    if (!names.has('lock')) this.#relock()
+    return missed.map(({ path }) => path)
+  }
+
+  #relock(): void {
+    const lock = lockOf(this.#options)
+    this.#lock.close()
+    this.#lock = lock
+  }
+
   /** Once. */
   close(): void {
     for (const segment of this.#segments) if (segment.readers === 0) segment.file.close()
@@ -251,7 +269,7 @@ export class Journal {
 
   #last(): Segment {
     const last = this.#segments.at(-1)
-    if (last?.format === FORMAT && last.file.sizeBytes < SEGMENT_BYTES) return last
+    if (last?.format === FORMAT && !last.isLost && last.file.sizeBytes < SEGMENT_BYTES) return last
     const { files, folder } = this.#options
     const id = (last?.id ?? 0) + 1
     const path = `${folder}/${String(id).padStart(8, '0')}.journal`
@@ -262,7 +280,17 @@ export class Journal {
       file.close()
       throw error
     }
-    const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
+    const segment: Segment = {
+      id,
+      path,
+      file,
+      format: FORMAT,
+      open: 0,
+      readers: 0,
+      isRemoved: false,
+      isLost: false,
+      isDirty: true,
+    }
     this.#segments.push(segment)
     return segment
   }
@@ -295,19 +323,44 @@ export class Journal {
       const path = `${folder}/${name}`
       const file = storing('open the journal', () => files.open(path))
       const id = Number.parseInt(name, 10)
-      const segment: Segment = { id, path, file, format: FORMAT, open: 0, readers: 0, isRemoved: false, isDirty: true }
+      const segment: Segment = {
+        id,
+        path,
+        file,
+        format: FORMAT,
+        open: 0,
+        readers: 0,
+        isRemoved: false,
+        isLost: false,
+        isDirty: true,
+      }
       this.#segments.push(segment)
       return scanSegment(segment, this.#options.volume)
     })
     markGap(read)
     const scanned = this.#withoutTornEnd(read)
     const { pending, lastNumber, lastInode } = leftOver(scanned)
+    const foreign = scanned.find((one) => one.foreign !== undefined)?.foreign
+    if (foreign !== undefined) {
+      if (pending.length > 0) throw foreign
+      this.#giveUp()
+    }
     this.#lastNumber = lastNumber
     this.#lastInode = Math.max(this.#lastInode, lastInode)
     for (const { number, place } of pending)
       this.#opened(number, this.#segments.find(({ id }) => id === place.segment) as Segment)
     this.#clear()
     return pending
+  }
+
+  /** Nothing in it is needed any more. */
+  #giveUp(): void {
+    storing('give up the journal of another volume', () => {
+      for (const { path, file } of this.#segments.splice(0).toReversed()) {
+        this.#options.files.remove(path)
+        file.close()
+      }
+    })
   }
 
   /** What is damaged behind all that was flushed is what a power failure has taken, with all that follows: it is cut off.
@@ -337,4 +390,12 @@ export class Journal {
     })
     return scanned.slice(0, index + 1)
   }
+}
+
+/** @throws DATA_IN_USE, STORAGE_FAILED */
+function lockOf({ files, folder }: JournalOptions): AppendFile {
+  const lock = storing('open the journal', () => files.open(`${folder}/lock`))
+  if (lock.tryLock()) return lock
+  lock.close()
+  throw new ShoalError('DATA_IN_USE', `Another mount uses the journal in "${folder}", or is still sending what it holds`)
 }

@@ -1,4 +1,4 @@
-import { isShoalError } from '#foundation/errors.ts'
+import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { OwnChanges } from '#gateway/fuse/own-changes.ts'
 import { type MountableVolume, OwnVolume } from '#gateway/fuse/own-volume.ts'
 import type { Log } from '#observe/log.ts'
@@ -32,6 +32,8 @@ const LOCK_TRY_MS = 250
 const LINGER_MS = 30_000
 /** And times of directories. */
 const LAST_MS = 2_000
+const LOST =
+  'Somebody has removed files of the journal: what is pending goes if this mount is killed before the cluster has it, and fsync makes sure of that'
 
 export interface WriteBackSettings {
   readonly files: AppendFiles
@@ -184,7 +186,7 @@ class Keeper {
     journal.onUrgent = () => void this.#syncIn(SYNC_MS)
     journal.hurry()
     void this.#syncLate()
-    void this.#every(STATUS_MS, () => this.#tell())
+    void this.#every(STATUS_MS, () => this.#look())
     this.#tell()
   }
 
@@ -267,9 +269,15 @@ class Keeper {
     }
   }
 
+  #look(): void {
+    this.#tell()
+    const paths = this.#parts.journal.missed()
+    if (paths.length > 0) this.#options.log.error(LOST, { paths, pending: this.#parts.tree.size })
+  }
+
   #tell(): void {
     const { tree, journal, uploader } = this.#parts
-    const error = uploader.lastError
+    const error = journal.hasLost ? new ShoalError('STORAGE_FAILED', LOST) : uploader.lastError
     const status: WriteBackStatus = {
       pending: tree.size,
       journalBytes: tree.size === 0 ? 0 : journal.sizeBytes,

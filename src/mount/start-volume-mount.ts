@@ -17,6 +17,7 @@ import { DataCache, type DataCacheOptions } from './data-cache.ts'
 import { GivenBack } from './given-back.ts'
 import { HandedParts } from './handed-parts.ts'
 import { HeardChanges } from './heard-changes.ts'
+import { leftBehind, type LeftBehindOptions } from './left-behind.ts'
 import { LockSession } from './lock-session.ts'
 import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
@@ -40,6 +41,8 @@ export interface VolumeMountOptions {
   readonly keepsXattrs: boolean
   /** Changes are made when they are in a journal on this machine; without it, when the cluster has them. */
   readonly writeBack: WriteBackSettings | undefined
+  /** Where the journal is of mounts of the directory that write back. */
+  readonly journal: Pick<LeftBehindOptions, 'files' | 'folder'>
   /** Of an eventual volume: where what is written is until a file is closed. */
   readonly drafts: DraftSettings
   /** Contents that were read are kept on this machine. */
@@ -68,18 +71,20 @@ const CALLER = { principal: 'mount' }
 export type VolumeMount = Pick<FuseMount, 'ended' | 'unmount'>
 
 /** Mounts a volume of a node. What a program that was killed has left of a mount at that directory is cleared away.
- *  @throws VOLUME_NOT_FOUND, ALREADY_EXISTS if a volume is mounted there; what `FuseMounts.mount` throws */
+ *  @throws VOLUME_NOT_FOUND, ALREADY_EXISTS if a volume is mounted there; CONFLICT and what opening the journal throws where an earlier mount has
+ *  left changes and this one would make others without them; what `FuseMounts.mount` throws */
 export async function startVolumeMount(options: VolumeMountOptions): Promise<VolumeMount> {
   const { client, volume, directory, mounts, clock, random } = options
   const there = await mounts.inspect(directory)
   if (there.state === 'dead') await mounts.unmount(directory, { lazy: true })
-  if (there.state === 'mounted' && there.type === 'fuse.shoal')
+  if (there.state !== 'free' && there.state !== 'dead' && there.type === 'fuse.shoal')
     throw new ShoalError('ALREADY_EXISTS', `"${there.source}" is mounted at "${directory}" already`)
   const remote = await RemoteVolume.open(client, volume, clock)
   // Of an eventual volume, two of one name become one.
   if (!isEventual(remote)) client.mean({ name: volume, id: remote.info.id })
   const { clusterId } = await client.status()
   const identity = `volume ${remote.info.id} (${volume}) of ${clusterId}`
+  if (options.writeBack === undefined || isEventual(remote)) checkNothingLeft(options, identity)
   const cache =
     options.cache && new DataCache({ ...options.cache, identity, keepsWholes: mounts.handsOver, clock, log: options.log })
   if (cache !== undefined) remote.keepIn(cache)
@@ -107,6 +112,13 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
     await locks?.end()
     throw error
   }
+}
+
+/** Who only reads may want to see what there is. */
+function checkNothingLeft({ journal, readOnly, log }: VolumeMountOptions, identity: string): void {
+  const left = leftBehind({ ...journal, identity })
+  if (left !== undefined && !readOnly) throw left
+  if (left !== undefined) log.warn('Changes of an earlier mount are not shown', { error: left })
 }
 
 interface Served {

@@ -61,10 +61,10 @@ export interface MountOptions {
   readonly readAheadBytes: number
 }
 
-/** What is at a directory: nothing mounted, a live mount, or one whose program has ended. */
+/** What is at a directory: nothing mounted, a live mount, one whose program doesn't answer, or one whose program has ended. */
 export type MountPoint =
   | { readonly state: 'free' }
-  | { readonly state: 'mounted' | 'dead'; readonly source: string; readonly type: string }
+  | { readonly state: 'mounted' | 'silent' | 'dead'; readonly source: string; readonly type: string }
 
 /** The mounting of FUSE file systems. */
 export interface FuseMounts {

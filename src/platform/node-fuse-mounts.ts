@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, constants, openSync } from 'node:fs'
-import { readFile, statfs, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { isShoalError, ShoalError } from '#foundation/errors.ts'
 import { systemErrorCode } from './files.ts'
 import type { FuseDevice, FuseMounts, MountOptions, MountPoint } from './fuse-device.ts'
@@ -17,6 +17,8 @@ const NO_PROGRAMS = 8
 /** umount2(2): MNT_DETACH. */
 const DETACH = 2
 const HELPER_LINES_BYTES_MAX = 4096
+/** A mount answers what it is asked here by itself, within some milliseconds. */
+const ANSWER_MS_MAX = 2_000
 
 /** Mounting on this machine: as whoever runs, by its device, unless tests want it otherwise. */
 export class NodeFuseMounts implements FuseMounts {
@@ -72,14 +74,24 @@ async function readMounts(): Promise<readonly MountRow[]> {
   return parseMountTable(await readFile('/proc/self/mountinfo', 'utf8'))
 }
 
-async function stateOf({ directory }: MountRow): Promise<'mounted' | 'dead'> {
+/** Attributes may come out of the kernel's cache, the figures of a file system never. A process of its own asks: a thread that waits for a mount
+ *  can't be taken back, and holds up the end of its process. */
+async function stateOf({ directory }: MountRow): Promise<'mounted' | 'silent' | 'dead'> {
+  const child = spawn('stat', ['--file-system', '--', directory], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { ...process.env, LC_ALL: 'C' },
+    timeout: ANSWER_MS_MAX,
+    killSignal: 'SIGKILL',
+  })
+  let said = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (said += text))
   try {
-    // Attributes may come out of the kernel's cache, these figures never.
-    await statfs(directory)
-  } catch (error) {
-    if (systemErrorCode(error) === 'ENOTCONN') return 'dead'
+    const [, signal] = (await once(child, 'close')) as [number | null, string | null]
+    if (signal !== null) return 'silent'
+  } catch {
+    // There is no such program: nobody knows.
   }
-  return 'mounted'
+  return said.includes('Transport endpoint is not connected') ? 'dead' : 'mounted'
 }
 
 async function mountAsRoot(options: MountOptions, device: string): Promise<number> {

@@ -121,13 +121,14 @@ export const mount: Command = {
     const facts = { volume, directory }
     const leaseMs = leaseOf(options.text('lock-lease'))
     await refuseStateWithin(directory, keptBy(invocation, directory))
+    const journalFolder = resolve(options.text('journal') ?? mountStateFile(directory, '', invocation.io.env))
+    const cacheFolder = mountStateFile(directory, '.cache', invocation.io.env)
     if (!options.has('foreground')) return mountInBackground(invocation, facts)
     // Whoever lists processes sees what they were called with, secret keys too.
     process.title = `shoal mount ${volume} ${directory}`
     // The C library is for this command alone.
-    const writeBack = writeBackSettings(invocation, directory)
+    const writeBack = writeBackSettings(invocation, { directory, journalFolder })
     const cacheBytes = options.sizeBytes('cache-size') ?? CACHE_BYTES
-    const cacheFolder = mountStateFile(directory, '.cache', invocation.io.env)
     const [
       { startVolumeMount },
       { NodeFuseMounts },
@@ -158,6 +159,7 @@ export const mount: Command = {
       keepsXattrs: !options.has('no-xattrs'),
       cache: cacheBytes === 0 ? undefined : { files: nodeAppendFiles, folder: cacheFolder, bytesMax: cacheBytes },
       writeBack: writeBack === undefined ? undefined : { ...writeBack, files: nodeAppendFiles },
+      journal: { files: nodeAppendFiles, folder: journalFolder },
       drafts: { ...draftSettings(invocation, directory), files: nodeAppendFiles },
       mounts: new NodeFuseMounts(),
       handing: nodeHanding,
@@ -219,12 +221,15 @@ async function mountInBackground({ options, output, io }: Invocation, facts: Fac
   return EXIT.ok
 }
 
-function writeBackSettings({ options, io }: Invocation, directory: string): Omit<WriteBackSettings, 'files'> | undefined {
+function writeBackSettings(
+  { options, io }: Invocation,
+  { directory, journalFolder }: { readonly directory: string; readonly journalFolder: string },
+): Omit<WriteBackSettings, 'files'> | undefined {
   const journalBytesMax = options.sizeBytes('journal-size') ?? JOURNAL_BYTES
   if (journalBytesMax < JOURNAL_BYTES_MIN) throw usageError(`--journal-size is "${options.text('journal-size')}": 64MiB at least`)
   if (options.text('write-mode') === 'through' || options.has('read-only')) return undefined
   return {
-    folder: resolve(options.text('journal') ?? mountStateFile(directory, '', io.env)),
+    folder: journalFolder,
     statusFile: mountStateFile(directory, '.status', io.env),
     journalBytesMax,
     isSoft: options.has('soft'),
