@@ -18,6 +18,11 @@ test('options of mount(8) become those of shoal mount, and what says when to mou
   assert.deepEqual(spreadMountOptions(['--options=noxattr,', '--', '-o', 'x']), ['--no-xattrs', '--', '-o', 'x'])
 })
 
+test('of two options that say the opposite of each other the later one holds', () => {
+  assert.deepEqual(spreadMountOptions(['-o', 'user,noexec,ro,rw,exec']), [])
+  assert.deepEqual(spreadMountOptions(['-o', 'rw,exec,noexec,ro']), ['--no-exec', '--read-only'])
+})
+
 test('an option that nothing is known of is refused by its name', () => {
   assert.throws(() => spreadMountOptions(['-o', 'ro,allowother']), /"allowother"/)
   assert.throws(() => spreadMountOptions(['-o', 'ro=1']), /"ro=1"/)

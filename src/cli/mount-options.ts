@@ -15,6 +15,8 @@ const SWITCHES: Readonly<Record<string, string>> = {
   'no-ask-on-open': 'no-ask-on-open',
   'no-keep-awake': 'no-keep-awake',
 }
+/** As for mount(8) the later one of two holds. */
+const OPPOSITES: Readonly<Record<string, string>> = { rw: '--read-only', exec: '--no-exec' }
 const VALUES = new Set([
   'endpoint',
   'access-key',
@@ -53,12 +55,13 @@ function spreadList(list: string): string[] {
   return list
     .split(',')
     .filter((option) => option !== '')
-    .flatMap((option) => {
+    .reduce((spread: string[], option) => {
       const [name, ...rest] = option.split('=') as [string, ...string[]]
       const long = SWITCHES[name]
-      if (rest.length === 0 && long !== undefined) return [`--${long}`]
-      if (rest.length > 0 && VALUES.has(name)) return [`--${name}=${rest.join('=')}`]
-      if (IGNORED.has(name) || name.startsWith('x-') || name.startsWith('comment')) return []
+      if (rest.length === 0 && long !== undefined) return [...spread, `--${long}`]
+      if (rest.length > 0 && VALUES.has(name)) return [...spread, `--${name}=${rest.join('=')}`]
+      if (IGNORED.has(name) || name.startsWith('x-') || name.startsWith('comment'))
+        return spread.filter((earlier) => earlier !== OPPOSITES[name])
       throw usageError(`shoal mount has no option "${option}" for -o: see shoal mount --help`)
-    })
+    }, [])
 }

@@ -19,6 +19,8 @@ const KEPT_BYTES = 256 * 1024
 /** So that they fit into what a file takes in one piece. */
 const SETTLED_AT_ONCE = 64
 
+const FRESH = { format: FORMAT, open: 0, readers: 0, isRemoved: false, isLost: false, isDirty: true }
+
 export interface JournalOptions extends Pick<JournalRoomOptions, 'makeRoom'> {
   readonly files: AppendFiles
   /** Absolute. */
@@ -280,17 +282,7 @@ export class Journal {
       file.close()
       throw error
     }
-    const segment: Segment = {
-      id,
-      path,
-      file,
-      format: FORMAT,
-      open: 0,
-      readers: 0,
-      isRemoved: false,
-      isLost: false,
-      isDirty: true,
-    }
+    const segment: Segment = { id, path, file, ...FRESH }
     this.#segments.push(segment)
     return segment
   }
@@ -323,17 +315,7 @@ export class Journal {
       const path = `${folder}/${name}`
       const file = storing('open the journal', () => files.open(path))
       const id = Number.parseInt(name, 10)
-      const segment: Segment = {
-        id,
-        path,
-        file,
-        format: FORMAT,
-        open: 0,
-        readers: 0,
-        isRemoved: false,
-        isLost: false,
-        isDirty: true,
-      }
+      const segment: Segment = { id, path, file, ...FRESH }
       this.#segments.push(segment)
       return scanSegment(segment, this.#options.volume)
     })

@@ -17,6 +17,12 @@ test('where there is no device, the message says how to get one', async () => {
   await assert.rejects(mounts.mount(OPTIONS), { code: 'UNSUPPORTED', message: /modprobe fuse.*--device/ })
 })
 
+test('a device that is another one than FUSE’s is told of with what the system says', async (t) => {
+  if (process.getuid?.() !== 0) return t.skip('Only root may try')
+  const mounts = new NodeFuseMounts({ isRoot: true, device: '/dev/null' })
+  await assert.rejects(mounts.mount(OPTIONS), { message: /Cannot mount at "\/tmp": EINVAL|needs the capability/ })
+})
+
 test('users without fusermount3 are told what to install', async () => {
   const path = process.env['PATH']
   process.env['PATH'] = '/nowhere'

@@ -165,7 +165,9 @@ function mountError(directory: string, cause: unknown): ShoalError {
         { cause },
       )
     default:
-      return new ShoalError('STORAGE_FAILED', `Cannot mount at "${directory}"`, { cause })
+      return new ShoalError('STORAGE_FAILED', `Cannot mount at "${directory}": ${systemErrorCode(cause) ?? 'it failed'}`, {
+        cause,
+      })
   }
 }
 
@@ -179,7 +181,9 @@ function unmountError(directory: string, cause: unknown): ShoalError {
     case 'EPERM':
       return new ShoalError('NOT_PERMITTED', `Only root or who has mounted it may unmount "${directory}"`, { cause })
     default:
-      return new ShoalError('STORAGE_FAILED', `Cannot unmount "${directory}"`, { cause })
+      return new ShoalError('STORAGE_FAILED', `Cannot unmount "${directory}": ${systemErrorCode(cause) ?? 'it failed'}`, {
+        cause,
+      })
   }
 }
 
