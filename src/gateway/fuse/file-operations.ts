@@ -63,8 +63,8 @@ export function fileOperations(mounted: MountedVolume): Required<FileOperations>
   }
   const collected = (node: MountedNode, offset: number, bytes: Buffer): number => {
     const contents = mounted.contents(node)
-    contents.writtenNs = mounted.clock.nowNs()
     contents.written.write(offset, bytes)
+    contents.writtenNs = mounted.clock.nowNs()
     contents.parts.wrote(offset, bytes.length)
     mounted.passed.wrote(node.inode, offset, bytes)
     return bytes.length

@@ -137,3 +137,12 @@ test('nothing is stored at once while something is under way', async () => {
     [0, 'b'],
   ])
 })
+
+test('what lies behind the longest file there can be is refused before it is taken', async () => {
+  const { file, stored } = fileWith()
+  assert.throws(() => file.write(Number.MAX_SAFE_INTEGER - 1, Buffer.from('xx')), { code: 'TOO_LARGE' })
+  assert.equal(file.isClean, true)
+  file.write(Number.MAX_SAFE_INTEGER - 2, Buffer.from('xx'))
+  await file.flush()
+  assert.deepEqual(stored, [[Number.MAX_SAFE_INTEGER - 2, 'xx']])
+})

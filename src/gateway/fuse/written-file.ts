@@ -1,3 +1,4 @@
+import { ShoalError } from '#foundation/errors.ts'
 import { type DirtyPiece, DirtyRanges } from './dirty-ranges.ts'
 
 /** What one file collects before it is stored. */
@@ -54,8 +55,10 @@ export class WrittenFile {
     return mine <= FILE_BYTES_MAX && this.#budget.usedBytes + bytes <= TOTAL_BYTES_MAX
   }
 
-  /** Takes a copy of `bytes`. */
+  /** Takes a copy of `bytes`. @throws TOO_LARGE: what could never be stored would be lost when the file is closed */
   write(offset: number, bytes: Uint8Array): void {
+    if (offset + bytes.length > Number.MAX_SAFE_INTEGER)
+      throw new ShoalError('TOO_LARGE', `A file holds ${Number.MAX_SAFE_INTEGER} bytes at most`)
     const before = this.#collecting.lengthBytes
     this.#collecting.write(offset, Buffer.from(bytes))
     this.#budget.usedBytes += this.#collecting.lengthBytes - before
