@@ -7,7 +7,8 @@ import { checkEnd } from './content-layer.ts'
 import { given, type JournalChange } from './journal-record.ts'
 import type { TouchedFolders } from './touched-folders.ts'
 import type { Uploader } from './uploader.ts'
-import { type Found, isLockFile, type WriteBackReads, type WriteBackReadsOptions } from './write-back-reads.ts'
+import { isLockFile } from './lock-file.ts'
+import type { Found, WriteBackReads, WriteBackReadsOptions } from './write-back-reads.ts'
 
 export interface WriteBackOptions extends WriteBackReadsOptions {
   readonly uploader: Uploader

@@ -7,6 +7,7 @@ import type { Entry, Listing, Volume } from '#volume/volume.ts'
 import type { Journal } from './journal.ts'
 import type { KnownNames } from './known-names.ts'
 import { clusterCursor, mergePage, type PageMerge } from './merged-listing.ts'
+import { isLockFile } from './lock-file.ts'
 import { PendingFile } from './pending-file.ts'
 import { last, parentOf, type PendingNode } from './pending-unit.ts'
 import type { PendingTree } from './pending-tree.ts'
@@ -14,9 +15,6 @@ import { ShownFile } from './shown-file.ts'
 import { Unanswered } from './unanswered.ts'
 import type { Uploader } from './uploader.ts'
 import type { Watch, WriteBackState } from './write-back-state.ts'
-
-/** Names with which programs of several machines keep each other out: they are made in the cluster before `open` or `mkdir` answers. */
-const LOCK_NAME = /\.lock$|^\.?lock$|lockfile/i
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
 type Answer<M extends keyof Volume> = Volume[M] extends (...args: never) => infer A ? A : never
@@ -103,7 +101,7 @@ export class WriteBackReads {
           : await volume.list(path, { ...rest, ...(after === undefined ? {} : { cursor: after }) })
         // What the cluster doesn't take now is listed as it is there.
         const attributes = page.entries.map((entry) => entry.attributes)
-        if (isFirst && (await this.sentOtherNames(attributes).catch(() => false))) continue
+        if (isFirst && (await this.#otherNames(attributes).catch(() => false))) continue
         const entries = await state.links.certain(text, page.entries, { mark, ask: (at) => this.#storedAt(at) })
         if (!watch.isTouched) this.#learn(text, entries)
         return this.#merged(text, { page: { ...page, entries }, cursor, settled: watch.settled })
@@ -188,7 +186,7 @@ export class WriteBackReads {
         continue
       }
       if (opened === undefined) return undefined
-      if (await this.sentOtherNames([opened.attributes])) continue
+      if (await this.#otherNames([opened.attributes])) continue
       this.#options.known.put(text, opened.attributes)
       return new ShownFile(opened, { attributes: state.shown(text, opened.attributes), local: opened.local })
     }
@@ -287,7 +285,7 @@ export class WriteBackReads {
         // While things are made in a directory there is no end of changes to it.
         if (watch.isItself || (watch.isTouched && attributes?.type !== 'directory')) continue
         if (attributes === undefined) return undefined
-        if (await this.sentOtherNames([attributes])) continue
+        if (await this.#otherNames([attributes])) continue
         if (attributes.type === 'directory' && state.links.isDoubtful(text, mark)) {
           await uploader.settled(state.links.beingSent(text)).catch(() => undefined)
           continue
@@ -315,8 +313,14 @@ export class WriteBackReads {
     return { kind: 'cluster', attributes, shown: this.#options.state.shown(text, attributes) }
   }
 
+  /** What the cluster says of a file, but for names of it that are removed here. */
+  async counted(path: Path, said: Attributes): Promise<Attributes> {
+    const hadOthers = await this.#otherNames([said]).catch(() => false)
+    return hadOthers ? ((await this.#options.volume.stat(path)) ?? said) : said
+  }
+
   /** What is pending of files under others of their names is sent before they are looked at under these. Whether there was something. */
-  async sentOtherNames(files: readonly Attributes[]): Promise<boolean> {
+  async #otherNames(files: readonly Attributes[]): Promise<boolean> {
     const linked = new Set(files.filter(({ type, links }) => type !== 'directory' && links > 1).map(({ inode }) => inode))
     if (linked.size === 0) return false
     const { tree, uploader } = this.#options
@@ -389,9 +393,4 @@ export class WriteBackReads {
 /** As one string: what is put together otherwise is kept in its pieces as well. */
 function pathIn(folder: string, name: string): string {
   return folder === '' ? name : [folder, name].join('/')
-}
-
-/** By name. */
-export function isLockFile(path: Path): boolean {
-  return LOCK_NAME.test(path.at(-1) ?? '')
 }

@@ -9,7 +9,8 @@ import { checkEnd } from './content-layer.ts'
 import { given } from './journal-record.ts'
 import { last, parentOf } from './pending-unit.ts'
 import { type Owned, type Renaming, type Touched, WriteBackNow, type WriteBackOptions } from './write-back-now.ts'
-import { type Found, isLockFile, WriteBackReads } from './write-back-reads.ts'
+import { isLockFile } from './lock-file.ts'
+import { type Found, WriteBackReads } from './write-back-reads.ts'
 import type { ForeignChange } from './write-back-state.ts'
 
 type Arguments<M extends keyof Volume> = Volume[M] extends (...args: infer A) => unknown ? A : never
@@ -216,12 +217,9 @@ export class WriteBackVolume implements MountableVolume {
   async link(...[source, target, caller]: Arguments<'link'>): Promise<Attributes> {
     await this.sync(source)
     await this.#above(target)
-    const { volume, known, state } = this.#options
-    let made = await this.#through([source, target], () => volume.link(source, target, caller))
-    known.added(formatPath(target), false)
-    // The cluster has counted names that are removed here.
-    if (await this.#reads.sentOtherNames([made]).catch(() => false)) made = (await volume.stat(target)) ?? made
-    return state.shown(formatPath(target), made)
+    const made = await this.#through([source, target], () => this.#options.volume.link(source, target, caller))
+    this.#options.known.added(formatPath(target), false)
+    return this.#options.state.shown(formatPath(target), await this.#reads.counted(target, made))
   }
 
   async rename(...[source, target, options]: Arguments<'rename'>): Promise<Attributes> {
