@@ -13,12 +13,13 @@ import type { KeepAwake } from '#platform/keep-awake.ts'
 import type { Random } from '#platform/random.ts'
 import { ChangeFollower } from './change-follower.ts'
 import { ClassRoom } from './class-room.ts'
-import { DataCache, type DataCacheOptions } from './data-cache.ts'
+import type { DataCache, DataCacheOptions } from './data-cache.ts'
 import { GivenBack } from './given-back.ts'
 import { HandedParts } from './handed-parts.ts'
 import { HeardChanges } from './heard-changes.ts'
 import { leftBehind, type LeftBehindOptions } from './left-behind.ts'
 import { LockSession } from './lock-session.ts'
+import { openCache, type OpenCache } from './open-cache.ts'
 import { type DraftSettings, type EventualMount, openEventual } from './open-eventual.ts'
 import { openWriteBack, type WriteBack, type WriteBackSettings } from './open-write-back.ts'
 import { RemoteUploads } from './remote-uploads.ts'
@@ -85,15 +86,17 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
   const { clusterId } = await client.status()
   const identity = `volume ${remote.info.id} (${volume}) of ${clusterId}`
   if (options.writeBack === undefined || isEventual(remote)) checkNothingLeft(options, identity)
-  const cache =
-    options.cache && new DataCache({ ...options.cache, identity, keepsWholes: mounts.handsOver, clock, log: options.log })
-  if (cache !== undefined) remote.keepIn(cache)
   const heard = new HeardChanges(clock)
   const mountId = random.bytes(16).toString('hex')
   const locks = await LockSession.begin({ ...options, sessions: client.sessions, mountId })
   let mounted: MountedVolume | undefined
   let back: WriteBack | undefined
+  let kept: OpenCache | undefined
   try {
+    const { cache: wanted, log } = options
+    kept = wanted && (await openCache({ ...wanted, identity, keepsWholes: mounts.handsOver, clock, log }))
+    const cache = kept?.cache
+    if (cache !== undefined) remote.keepIn(cache)
     back = await openBack(options, { remote, clusterId, identity, cache, heard }, () => mounted)
     const eventual = isEventual(remote) ? openEventual({ ...options, remote, mounted: () => mounted }) : undefined
     const opened = eventual ?? back
@@ -106,10 +109,11 @@ export async function startVolumeMount(options: VolumeMountOptions): Promise<Vol
       sent: async () => back?.volume.drain(),
     })
     mounted = await MountedVolume.open({ ...parts, mountId, caller: CALLER, clock, random, log: options.log, onForgotten })
-    return await serve(options, { mounted, back, eventual, locks, heard, cache })
+    return await serve(options, { mounted, back, eventual, locks, heard, kept })
   } catch (error) {
     await back?.close()
     await locks?.end()
+    kept?.close()
     throw error
   }
 }
@@ -127,13 +131,10 @@ interface Served {
   readonly eventual: EventualMount | undefined
   readonly locks: LockSession | undefined
   readonly heard: HeardChanges
-  readonly cache: DataCache | undefined
+  readonly kept: OpenCache | undefined
 }
 
-async function serve(
-  options: VolumeMountOptions,
-  { mounted, back, eventual, locks, heard, cache }: Served,
-): Promise<VolumeMount> {
+async function serve(options: VolumeMountOptions, { mounted, back, eventual, locks, heard, kept }: Served): Promise<VolumeMount> {
   const { client, volume, keepsXattrs, clock, log } = options
   // A node that knows of sessions keeps lists in step with modes, on a volume that can have sessions.
   const keepsAcls = keepsXattrs && locks !== undefined
@@ -171,7 +172,8 @@ async function serve(
     follower.stop()
     await back?.close()
     await locks?.end()
-    await cache?.written()
+    await kept?.cache.written()
+    kept?.close()
   })
   // Who mounted it hears of it.
   ended.catch(() => undefined)
